@@ -1,0 +1,134 @@
+"""k-mer ridge: a linear model on k-mer counts, the floor every network must beat.
+
+Source: none; written here as a floor. It knows which words a sequence has, and nothing of their place, strand or spacing.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import Ridge
+
+from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.metrics import mse, pearson_r
+from benchmarks.api.protocols import History, OnEpoch
+from benchmarks.api.sequences import N_CODE, reverse_complement
+from benchmarks.api.training import target_columns
+
+NAME = "k-mer ridge"
+
+
+@dataclass(frozen=True)
+class RidgeRecipe:
+    """`k`: length of the counted words, a word and its reverse complement counted as one. `min_alpha`, `max_alpha`,
+    `n_alphas`: penalties tried on the validation rows, a geometric series."""
+
+    k: int = 6
+    min_alpha: float = 10.0
+    max_alpha: float = 1e5
+    n_alphas: int = 9
+
+
+RECIPE = RidgeRecipe()
+
+
+def unsupported(spec: TaskSpec) -> str | None:
+    return None if spec.head != "profile_counts" else "predicts numbers per sequence, not profiles"
+
+
+def build(spec: TaskSpec, recipe: RidgeRecipe, assets):
+    return KmerRidge(recipe)
+
+
+def kmer_counts(codes: np.ndarray, k: int) -> sparse.csr_matrix:
+    """Count words of k bases, both strands as one; words with N are not counted.
+
+    (n, seq_len) uint8 -> (n, 4**k) float32 sparse, columns by the smaller of a word's two strand codes.
+    """
+    n, seq_len = codes.shape
+    powers = 4 ** np.arange(k, dtype=np.int64)[::-1]
+    words = np.lib.stride_tricks.sliding_window_view(codes, k, axis=1)
+    index = words.astype(np.int64) @ powers
+    reverse = reverse_complement(words).astype(np.int64) @ powers
+    keep = (words != N_CODE).all(axis=2)
+    rows = np.broadcast_to(np.arange(n)[:, None], index.shape)[keep]
+    columns = np.minimum(index, reverse)[keep]
+    ones = np.ones(len(rows), dtype=np.float32)
+    return sparse.csr_matrix((ones, (rows, columns)), shape=(n, 4**k))
+
+
+class KmerRidge:
+    """Ridge on k-mer counts; the penalty with the best validation Pearson r is kept. Each penalty is an "epoch"."""
+
+    precision = "float64"
+
+    def __init__(self, recipe: RidgeRecipe):
+        self.recipe = recipe
+        self.outputs: tuple[str, ...] = ()
+        self.n_params = 0
+
+    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History:
+        """Fit every penalty; nothing is random, `seed` is taken for the contract's sake."""
+        self.prepare(train, n_steps=self.recipe.n_alphas)
+        y_val, x_val = target_columns(val), kmer_counts(val.codes, self.recipe.k)
+        history, best = [], None
+        alphas = np.geomspace(self.recipe.min_alpha, self.recipe.max_alpha, self.recipe.n_alphas)
+        for epoch, alpha in enumerate(alphas, start=1):
+            start = perf_counter()
+            ridge = Ridge(alpha=float(alpha), solver="sparse_cg", random_state=0).fit(self._x, self._y)
+            seconds = perf_counter() - start
+            fitted, predicted = _columns(ridge, self._x), _columns(ridge, x_val)
+            row = {
+                "epoch": epoch,
+                "alpha": float(alpha),
+                "train_loss": sum(mse(*pair) for pair in zip(self._y.T, fitted.T, strict=True)),
+                "val_loss": sum(mse(*pair) for pair in zip(y_val.T, predicted.T, strict=True)),
+                "val_pearson_r": float(np.mean([pearson_r(*pair) for pair in zip(y_val.T, predicted.T, strict=True)])),
+                "train_seconds": seconds,
+                "seconds": perf_counter() - start,
+            }
+            history.append(row)
+            if on_epoch:
+                on_epoch(row)
+            if best is None or row["val_pearson_r"] > best[0]:
+                best = (row["val_pearson_r"], epoch, ridge)
+        _, best_epoch, ridge = best
+        self._set(np.atleast_2d(ridge.coef_), np.atleast_1d(ridge.intercept_))
+        return [row | {"is_best": row["epoch"] == best_epoch} for row in history]
+
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        """Count the k-mers of a training set."""
+        self.outputs = tuple(train.targets)
+        self._x, self._y = kmer_counts(train.codes, self.recipe.k), target_columns(train).astype(np.float64)
+
+    def train_batch(self, rows: np.ndarray) -> float:
+        """Fit the middle penalty to the given rows alone, and return its error: this model has no steps to time."""
+        alpha = float(np.sqrt(self.recipe.min_alpha * self.recipe.max_alpha))
+        ridge = Ridge(alpha=alpha, solver="sparse_cg", random_state=0).fit(self._x[rows], self._y[rows])
+        return mse(self._y[rows].ravel(), _columns(ridge, self._x[rows]).ravel())
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict every row; output name -> (n,) float32."""
+        columns = kmer_counts(data.codes, self.recipe.k) @ self._coefficients.T + self._intercepts
+        return {name: columns[:, i].astype(np.float32) for i, name in enumerate(self.outputs)}
+
+    def _set(self, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
+        self._coefficients, self._intercepts = coefficients, intercepts
+        self.n_params = int(np.count_nonzero(coefficients) + len(intercepts))
+
+    def save(self, folder: Path) -> None:
+        np.savez_compressed(folder / "model.npz", coefficients=self._coefficients, intercepts=self._intercepts)
+        (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
+
+    def load(self, folder: Path) -> None:
+        with np.load(folder / "model.npz", allow_pickle=False) as weights:
+            self._set(weights["coefficients"], weights["intercepts"])
+        self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])
+
+
+def _columns(ridge: Ridge, x: sparse.csr_matrix) -> np.ndarray:
+    predicted = ridge.predict(x)
+    return predicted[:, None] if predicted.ndim == 1 else predicted

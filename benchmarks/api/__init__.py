@@ -1,0 +1,1 @@
+"""What tasks and models are written against. Imports nothing of the rest of the project."""

@@ -1,0 +1,208 @@
+"""The nouns of the harness: Dataset, Split, TaskSpec, Recipe, Preset. Arrays and plain values, no framework types."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.errors import BadInput, did_you_mean
+
+Origin = Literal["measured", "simulated"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Sequences with what was measured of them.
+
+    Parameters
+    ----------
+    name
+        As published (`K562`), or the stem of the user's file.
+    codes
+        (n, seq_len) uint8, see `sequences`; may be memory-mapped.
+    targets
+        Output name -> (n,) or (n, profile_len) float32; empty where a model must not see them.
+    meta
+        n rows: what splitting, scoring and side channels need (fold, group, is_reverse, chrom …).
+    origin
+        `measured` or `simulated`; stands in every table and figure made from the data.
+    ceilings
+        Attainable scores, rows of output, level, metric, value, basis; empty where nothing is known.
+    notes
+        Sentences a reader of the report must know: what was assumed, dropped, collapsed.
+    """
+
+    name: str
+    codes: np.ndarray
+    targets: Mapping[str, np.ndarray]
+    meta: pd.DataFrame
+    origin: Origin
+    ceilings: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.codes.dtype != np.uint8 or self.codes.ndim != 2:
+            raise TypeError(f"codes must be (n, seq_len) uint8, got {self.codes.shape} {self.codes.dtype}")
+        for what, n in [("meta", len(self.meta)), *((k, len(v)) for k, v in self.targets.items())]:
+            if n != len(self.codes):
+                raise ValueError(f"{what} has {n} rows, codes have {len(self.codes)}")
+        if self.origin not in ("measured", "simulated"):
+            raise ValueError(f"origin must be 'measured' or 'simulated', got {self.origin!r}")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: np.ndarray) -> "Dataset":
+        """Return the given rows, in the given order."""
+        return dataclasses.replace(
+            self,
+            codes=self.codes[rows],
+            targets={name: values[rows] for name, values in self.targets.items()},
+            meta=self.meta.iloc[rows].reset_index(drop=True),
+        )
+
+    def without_targets(self) -> "Dataset":
+        """Return the same sequences with nothing measured, so that no model sees what it is scored on."""
+        return dataclasses.replace(self, targets={})
+
+    def with_shuffled_targets(self, seed: int) -> "Dataset":
+        """Return a negative control: one permutation applied to all targets, sequences left in place."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        note = f"NEGATIVE CONTROL: the targets were shuffled (seed {seed}); no model can score above chance."
+        return dataclasses.replace(
+            self,
+            name=f"{self.name}_shuffled_labels",
+            targets={name: values[order] for name, values in self.targets.items()},
+            ceilings=(),
+            notes=(*self.notes, note),
+        )
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 of codes, targets and meta: what training and scoring depend on."""
+        digest = hashlib.sha256(f"{self.origin} {self.codes.shape}".encode())
+        digest.update(np.ascontiguousarray(self.codes))
+        for name in sorted(self.targets):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.targets[name]))
+        digest.update(" ".join(map(str, self.meta.columns)).encode())
+        digest.update(pd.util.hash_pandas_object(self.meta, index=False).to_numpy())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """One training: which rows train, select and test. Fold numbers name it; indices are int64 row numbers."""
+
+    test_fold: int
+    val_fold: int
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return f"test-{self.test_fold:02d}_val-{self.val_fold:02d}"
+
+
+Head = Literal["soft_classification", "regression", "profile_counts"]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a network must know of a task.
+
+    `side_channels` are 0/1 columns of `meta` that a processor may add to the input (`is_reverse`).
+    """
+
+    seq_len: int
+    outputs: tuple[str, ...]
+    head: Head = "regression"
+    profile_len: int | None = None
+    side_channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of a training. A model with more of them subclasses this.
+
+    Parameters
+    ----------
+    batch_size, epochs
+        Sequences per step; passes over the training rows.
+    max_lr
+        Peak learning rate of a schedule, or the constant rate.
+    weight_decay
+        As the optimiser understands it.
+    patience
+        Epochs without a better selection value before training stops; None never stops early.
+    width_scale
+        Share of the published channel widths. Anything but 1 is not the published network.
+    """
+
+    batch_size: int = 32
+    max_lr: float = 1e-3
+    epochs: int = 80
+    weight_decay: float = 0.0
+    patience: int | None = None
+    width_scale: float = 1.0
+
+
+def recipe_with(recipe: Any, changes: Mapping[str, Any], *, source: str) -> Any:
+    """Return `recipe` with changed fields; strings are read as JSON where the field is not text.
+
+    Raises
+    ------
+    BadInput
+        For a field the recipe lacks, or a value of another type, naming `source` (where the change came from).
+    """
+    known = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    clean = {}
+    for name, value in changes.items():
+        if name not in known:
+            raise BadInput(f"{source}: {did_you_mean('recipe key', name, list(known))}")
+        clean[name] = _typed(name, value, known[name], recipe, source)
+    return dataclasses.replace(recipe, **clean)
+
+
+def _typed(name: str, value: Any, default: Any, recipe: Any, source: str) -> Any:
+    annotation = str(next(f.type for f in dataclasses.fields(recipe) if f.name == name))
+    if isinstance(value, str) and not isinstance(default, str):
+        try:
+            value = json.loads({"none": "null", "true": "true", "false": "false"}.get(value.lower(), value))
+        except json.JSONDecodeError:
+            raise BadInput(f"{source}: recipe key {name!r} expects {annotation}, got {value!r}.") from None
+    wanted = bool if "bool" in annotation else float if "float" in annotation else int if "int" in annotation else str
+    if value is None and "None" in annotation:
+        return None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if wanted is float and whole:
+        value = float(value)
+    if not isinstance(value, wanted) or (wanted is int and not whole):
+        annotation = annotation.removeprefix("<class '").removesuffix("'>")
+        raise BadInput(f"{source}: recipe key {name!r} expects {annotation}, got {value!r}.")
+    if wanted in (int, float) and not 0 <= value < float("inf"):
+        raise BadInput(f"{source}: recipe key {name!r} must be a finite number >= 0, got {value!r}.")
+    if name in ("batch_size", "epochs", "width_scale") and value <= 0:
+        raise BadInput(f"{source}: recipe key {name!r} must be greater than 0, got {value!r}.")
+    return value
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much of a task's protocol to run, and with which recipes.
+
+    `n_test_folds`, `n_members` cut the protocol down (None: all of it). `extra_models` join the task's own. `recipes`
+    maps a model, or `*` for every model, to recipe changes; a `*` change is skipped where a recipe lacks the field.
+    """
+
+    description: str
+    data: Literal["published", "simulated"]
+    n_test_folds: int | None = None
+    n_members: int | None = None
+    extra_models: tuple[str, ...] = ()
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

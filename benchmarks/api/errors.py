@@ -1,0 +1,18 @@
+"""The one exception a user causes and can mend."""
+
+
+class BadInput(ValueError):
+    """One sentence for the user: what was expected, what came, what to do.
+
+    The command line prints it without a traceback and exits with code 2. Every other exception is a fault of the
+    program and keeps its traceback.
+    """
+
+
+def did_you_mean(kind: str, name: str, known: list[str]) -> str:
+    """Say that `name` is no known `kind`, with the nearest known name and the whole list."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(known)) or 'none'}."

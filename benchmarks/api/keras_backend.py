@@ -1,0 +1,206 @@
+"""Keras models: processor + network + trainer, numpy in and numpy out. The one home of `KERAS_BACKEND`.
+
+Networks run on tensorflow, or on torch where tensorflow is not installed; a `KERAS_BACKEND` set beforehand is kept.
+"""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow" if importlib.util.find_spec("tensorflow") else "torch")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise tensorflow greets every worker on stderr
+
+import keras
+from keras import ops
+
+from benchmarks.api import training
+from benchmarks.api.data import Dataset, Recipe
+from benchmarks.api.errors import BadInput
+from benchmarks.api.protocols import History, OnEpoch
+from benchmarks.api.sequences import one_hot_table
+
+PREDICT_BATCH = 1024
+"""Sequences per forward pass without gradients; predictions do not depend on it."""
+
+
+def configure(device: str = "auto", threads: int | None = None) -> dict[str, str]:
+    """Choose device and CPU threads for this process; return what a job records of them.
+
+    Raises
+    ------
+    BadInput
+        If `cuda` is asked for and the backend sees no GPU.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        version, n_gpus = tf.__version__, len(gpus)
+    else:
+        import torch
+
+        if threads:
+            torch.set_num_threads(threads)
+        version, n_gpus = torch.__version__, torch.cuda.device_count()
+        if device == "cpu" and n_gpus:
+            keras.config.set_device("cpu")
+    if device == "cuda" and not n_gpus:
+        raise BadInput(
+            f"--device cuda was asked for, but keras' {backend} backend ({version}) sees no GPU. Install a CUDA build "
+            "(extra `tensorflow`), or use --device cpu."
+        )
+    kind = "cuda" if n_gpus and device != "cpu" else "cpu"
+    return {"device": kind, "device_name": kind, "framework": f"keras {keras.__version__}", "backend": f"{backend} {version}"}
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators that initial weights and dropout draw from."""
+    keras.utils.set_random_seed(seed % 2**32)
+
+
+def peak_memory_mb() -> float | None:
+    """Return the most GPU memory held since `reset_peak_memory`, None on the CPU or where the backend cannot tell."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return None
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+
+
+def reset_peak_memory() -> None:
+    if peak_memory_mb() is not None:
+        import tensorflow as tf
+
+        tf.config.experimental.reset_memory_stats("GPU:0")
+
+
+@keras.saving.register_keras_serializable("dream_bench")
+class OneHot(keras.layers.Layer):
+    """Codes to one-hot: (B, L) uint8 -> (B, L, 4) float32. Baselines read channels A,C,G,T."""
+
+    def __init__(self, order: str = "ACGT", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.order = order
+        self.table = one_hot_table(order)
+
+    def call(self, codes):
+        return ops.take(self.table, ops.cast(codes, "int32"), axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"order": self.order}
+
+
+class EarlyStopping:
+    """Adam at a constant rate; the epoch with the lowest validation loss is kept.
+
+    Source: the Keras baselines' published training; `recipe.patience` epochs without improvement end it.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self.schedule = training.Schedule(
+            recipe.epochs, recipe.batch_size, select="loss", drop_last=False, patience=recipe.patience
+        )
+
+    def optimiser(self) -> keras.optimizers.Optimizer:
+        return keras.optimizers.Adam(self.recipe.max_lr, weight_decay=self.recipe.weight_decay or None)
+
+
+def summed_squared_error(y_true, y_pred):
+    """Squared errors added over outputs, per sequence; its mean over a batch is the sum of the outputs' MSEs."""
+    return ops.sum(ops.square(y_true - y_pred), axis=-1)
+
+
+class KerasModel:
+    """A Keras network on one-hot input that trains on a Dataset and predicts one.
+
+    Parameters
+    ----------
+    network
+        A plain `keras.Model`: (B, L, 4) -> (B, n_outputs), or a list of (B, 1).
+    trainer
+        Optimiser, stopping and selection; see `EarlyStopping`.
+    order
+        Base channels of the network's input.
+    """
+
+    precision = "float32"
+
+    def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
+        self.network = network
+        self.trainer = trainer
+        self.outputs: tuple[str, ...] = ()
+        self.n_params = int(sum(np.prod(w.shape) for w in network.weights))
+        codes = keras.Input((network.input_shape[1],), dtype="uint8")
+        prediction = network(OneHot(order)(codes))
+        if isinstance(prediction, list):
+            prediction = keras.layers.Concatenate()(prediction)
+        self._model = keras.Model(codes, prediction)
+
+    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History:
+        seed_everything(seed)
+        return training.fit(self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch)
+
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        """Keep a training set and make a fresh optimiser; `n_steps` matters to schedules only."""
+        self.outputs = tuple(train.targets)
+        self._codes, self._targets = train.codes, training.target_columns(train)
+        # XLA takes longer to compile these networks on a CPU than most trainings there last.
+        self._model.compile(
+            optimizer=self.trainer.optimiser(),
+            loss=summed_squared_error,
+            jit_compile="auto" if keras.backend.backend() == "tensorflow" and peak_memory_mb() is not None else False,
+        )
+
+    def train_batch(self, rows: np.ndarray) -> float:
+        """Take one optimiser step on the given training rows; return the mean loss since the epoch began."""
+        return float(self._model.train_on_batch(self._codes[rows], self._targets[rows]))
+
+    def train_epoch(self, batches: list[np.ndarray]) -> float:
+        self._model.reset_metrics()
+        for rows in batches:
+            loss = self.train_batch(rows)
+        return loss
+
+    def learning_rate(self) -> float:
+        return float(ops.convert_to_numpy(self._model.optimizer.learning_rate))
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict every row; output name -> (n,) float32."""
+        parts = [
+            ops.convert_to_numpy(self._model.predict_on_batch(np.asarray(data.codes[start : start + PREDICT_BATCH])))
+            for start in range(0, len(data), PREDICT_BATCH)
+        ]
+        columns = np.concatenate(parts)
+        names = self.outputs or tuple(map(str, range(columns.shape[1])))
+        return {name: columns[:, i].astype(np.float32) for i, name in enumerate(names)}
+
+    def snapshot(self) -> list[np.ndarray]:
+        return self.network.get_weights()
+
+    def restore(self, snapshot: list[np.ndarray]) -> None:
+        self.network.set_weights(snapshot)
+
+    def save(self, folder: Path) -> None:
+        """Write `model.npz`, the weights in layer order, and `model.json`; needs no h5py."""
+        np.savez(folder / "model.npz", **{f"{i:03d}": w for i, w in enumerate(self.snapshot())})
+        (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
+
+    def load(self, folder: Path) -> None:
+        with np.load(folder / "model.npz", allow_pickle=False) as weights:
+            self.restore([weights[name] for name in sorted(weights.files)])
+        self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])

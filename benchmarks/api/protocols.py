@@ -1,0 +1,76 @@
+"""What a task module and a model module offer. Plain modules satisfy these; nothing inherits from them.
+
+A task is `benchmarks/<name>/task.py`; a model is one file in `baselines/` or `dream_models/`. Both are found by folder
+scan (`benchmarks.registry`), so there is no list to edit.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.data import Dataset, Preset, Split, TaskSpec
+
+History = list[dict[str, Any]]
+OnEpoch = Callable[[dict[str, Any]], None]
+
+
+class FittedModel(Protocol):
+    """A model that trains and predicts; built by `Model.build`.
+
+    `fit` returns one row per epoch (`epoch`, `train_loss`, `val_loss`, `val_pearson_r`, `lr`, `seconds`, `is_best`) and
+    leaves the selected weights in place. `predict` returns output name -> (n,) float32 and gives the same answer at any
+    batch size. `prepare` and `train_batch` are single steps, for timing.
+    """
+
+    n_params: int
+    precision: str
+
+    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History: ...
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
+    def prepare(self, train: Dataset, n_steps: int) -> None: ...
+    def train_batch(self, rows: np.ndarray) -> Any: ...
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+
+
+class Model(Protocol):
+    """A model module. Initial weights come from the framework's global generator, which the caller seeds.
+
+    `NAME` is what tables print, `RECIPE` the published recipe. `unsupported` gives the reason why a task cannot be
+    learnt, or None.
+    """
+
+    NAME: str
+    RECIPE: Any
+
+    def unsupported(self, spec: TaskSpec) -> str | None: ...
+    def build(self, spec: TaskSpec, recipe: Any, assets: Mapping[str, Path]) -> FittedModel: ...
+
+
+class Task(Protocol):
+    """A task module.
+
+    `VERSION` rises when data, folds or metrics change: scores of two versions do not compare. `MODELS` are what the
+    published protocol compares, `BASELINE` is what the others are tested against, `APPROX_ROWS` (dataset -> rows) sizes
+    a plan before the data is there.
+    """
+
+    NAME: str
+    VERSION: int
+    SPEC: TaskSpec
+    DATASETS: tuple[str, ...]
+    MODELS: tuple[str, ...]
+    BASELINE: str
+    PRESETS: Mapping[str, Preset]
+    RECIPES: Mapping[str, Mapping[str, Any]]
+    APPROX_ROWS: Mapping[str, int]
+
+    def load(self, path: Path, *, refold: bool = False, seed: int = 0) -> Dataset: ...
+    def published(self, folder: Path) -> dict[str, Path]: ...
+    def simulate(self, *, seed: int) -> Dataset: ...
+    def splits(self, meta: pd.DataFrame) -> Iterator[Split]: ...
+    def protocol(self) -> list[tuple[int, int]]: ...
+    def score(self, test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame: ...

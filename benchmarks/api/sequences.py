@@ -1,0 +1,110 @@
+"""DNA as uint8 codes: the one home of base order.
+
+Codes follow the DREAM code, A0 G1 C2 T3 N4 (`prixfixe/autosome/utils.py` of the challenge repository), so that the
+complement of code c is 3 - c. Baselines published with channels A,C,G,T ask `one_hot_table` for that order.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+BASES = "AGCTN"
+N_CODE = BASES.index("N")
+COMPLEMENT = np.array([3, 2, 1, 0, N_CODE], dtype=np.uint8)
+
+_INVALID = 255
+_TO_CODE = bytearray([_INVALID] * 256)
+for _code, _base in enumerate(BASES):
+    _TO_CODE[ord(_base)] = _TO_CODE[ord(_base.lower())] = _code
+_TO_CODE = bytes(_TO_CODE)
+
+
+class SequenceError(ValueError):
+    """A sequence that cannot be encoded; `row` and `reason` let a reader name the line of its file."""
+
+    def __init__(self, row: int, reason: str):
+        super().__init__(f"sequence {row}: {reason}")
+        self.row, self.reason = row, reason
+
+
+def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
+    """Turn sequences of one length into codes, in one pass over their joined text. Case does not matter.
+
+    Returns
+    -------
+    (n, seq_len) uint8, read-only, values 0..4.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence with another length or a letter outside ACGTN.
+    """
+    lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+    wrong = np.flatnonzero(lengths != seq_len)
+    if wrong.size:
+        row = int(wrong[0])
+        raise SequenceError(row, f"length {seq_len} expected, got {lengths[row]}")
+    # latin-1 keeps one byte per character; what it lacks becomes '?', which is no base either.
+    text = "".join(sequences).encode("latin-1", "replace").translate(_TO_CODE)
+    codes = np.frombuffer(text, dtype=np.uint8).reshape(len(sequences), seq_len)
+    if codes.size and codes.max() > N_CODE:
+        row, column = (int(i[0]) for i in np.nonzero(codes > N_CODE))
+        raise SequenceError(row, f"letter {sequences[row][column]!r} at position {column + 1} is not one of ACGTN")
+    return codes
+
+
+def decode(codes: np.ndarray) -> list[str]:
+    """Turn (n, seq_len) codes back into upper-case sequences."""
+    letters = np.frombuffer(BASES.encode(), dtype=np.uint8)[codes]
+    return [row.tobytes().decode() for row in letters]
+
+
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """Reverse-complement codes along the last axis; N stays N."""
+    return COMPLEMENT[codes][..., ::-1]
+
+
+def one_hot_table(order: str = "AGCT") -> np.ndarray:
+    """Return the (5, 4) float32 table whose row c is the one-hot vector of code c; the row of N is all zero.
+
+    `order` names the channels: AGCT in the DREAM models, ACGT in every baseline.
+    """
+    if sorted(order) != sorted("ACGT"):
+        raise ValueError(f"order must be a permutation of ACGT, got {order!r}")
+    table = np.zeros((len(BASES), 4), dtype=np.float32)
+    for channel, base in enumerate(order):
+        table[BASES.index(base), channel] = 1.0
+    return table
+
+
+def one_hot(codes: np.ndarray, order: str = "AGCT") -> np.ndarray:
+    """Turn (..., seq_len) codes into (..., seq_len, 4) float32; see `one_hot_table`."""
+    return one_hot_table(order)[codes]
+
+
+def canonical_groups(codes: np.ndarray, reversed_codes: np.ndarray) -> np.ndarray:
+    """Give equal ids to sequences that are equal or each other's reverse form.
+
+    Parameters
+    ----------
+    codes, reversed_codes
+        (n, seq_len) uint8: every sequence and what the task holds to be its reverse form.
+
+    Returns
+    -------
+    (n,) int64 group ids, 0 .. n_groups - 1, in order of first appearance.
+    """
+    differs = codes != reversed_codes
+    first = differs.argmax(axis=1)
+    rows = np.arange(len(codes))
+    swap = codes[rows, first] > reversed_codes[rows, first]
+    canonical = np.ascontiguousarray(np.where(swap[:, None], reversed_codes, codes))
+    return first_appearance_ids(canonical.view(f"V{canonical.shape[1]}").ravel())
+
+
+def first_appearance_ids(values: np.ndarray) -> np.ndarray:
+    """Number distinct values 0, 1, 2 … in order of first appearance; (n,) int64."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.ravel()]

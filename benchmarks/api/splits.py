@@ -1,0 +1,58 @@
+"""Folds that keep groups whole, and the nested test and validation folds made from them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.api.data import Split
+
+
+def assign_folds(groups: np.ndarray, n_folds: int, *, seed: int) -> np.ndarray:
+    """Deal groups of sequences into folds that hold near-equal numbers of groups.
+
+    Source: Rafi et al. 2024, Methods, "Human MPRA models" (a sequence and its reverse complement stay together).
+
+    Parameters
+    ----------
+    groups
+        (n,) int, one id per sequence.
+
+    Returns
+    -------
+    (n,) int8, fold 0 .. n_folds - 1. Repeatable for one numpy version: published folds are stored, not redrawn.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer groups than folds.
+    """
+    _, inverse = np.unique(groups, return_inverse=True)
+    n_groups = inverse.max() + 1 if len(inverse) else 0
+    if n_groups < n_folds:
+        raise ValueError(f"{n_folds} folds need at least as many groups, got {n_groups}")
+    fold_of_group = np.random.default_rng(seed).permutation(n_groups) % n_folds
+    return fold_of_group[inverse].astype(np.int8)
+
+
+def n_parted(groups: np.ndarray, parts: np.ndarray) -> int:
+    """Count groups whose members lie in more than one part (fold, or set of a split)."""
+    pairs = np.unique(np.stack([groups, np.unique(parts, return_inverse=True)[1]], axis=1), axis=0)
+    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+
+
+def nested_splits(folds: np.ndarray) -> Iterator[Split]:
+    """Give every ordered (test, validation) pair of folds; the other folds train.
+
+    Source: Rafi et al. 2024, Methods: per test fold one model for each remaining fold as validation.
+    """
+    present = np.unique(folds)
+    for test_fold in present:
+        for val_fold in present[present != test_fold]:
+            is_test, is_val = folds == test_fold, folds == val_fold
+            yield Split(
+                int(test_fold),
+                int(val_fold),
+                train=np.flatnonzero(~is_test & ~is_val),
+                val=np.flatnonzero(is_val),
+                test=np.flatnonzero(is_test),
+            )

@@ -1,0 +1,145 @@
+"""Reading text and parquet tables as they come, with errors that name file, line, column and value."""
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.errors import BadInput
+
+_SUFFIXES = (".tsv", ".csv", ".txt", ".parquet")
+
+
+def is_table(path: Path) -> bool:
+    """Tell by its name whether a file can be a table that `read_cells` reads."""
+    name = path.name.removesuffix(".gz")
+    return path.is_file() and name.endswith(_SUFFIXES) and not name.startswith(".")
+
+
+def table_name(path: Path) -> str:
+    """Return the file name without folders and endings, safe to use as a folder name."""
+    stem = path.name.removesuffix(".gz")
+    for suffix in _SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._") or "data"
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """Read every cell of a table as text; the index is the line number in the file, from 1.
+
+    Tabs or commas, plain, gzip or parquet, told apart by content. The first row is the first line, header or not; for
+    parquet it is the column names.
+
+    Raises
+    ------
+    BadInput
+        If the file is missing, empty, binary, a truncated or damaged gzip or parquet, or has lines of other lengths.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; a table file is expected.")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(f"No file at {path}.") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+    if content[:4] == b"PAR1":
+        cells = _parquet_cells(path, content)
+    else:
+        cells = _text_cells(path, _unzipped(path, content))
+    cells = cells[cells.notna().any(axis=1)]
+    if cells.empty:
+        raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")
+    return cells
+
+
+def _unzipped(path: Path, content: bytes) -> bytes:
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except EOFError:
+        raise BadInput(f"{path} is a truncated gzip file; copy or download it again.") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise BadInput(f"{path} is a damaged gzip file ({error}); copy or download it again.") from None
+
+
+def _text_cells(path: Path, content: bytes) -> pd.DataFrame:
+    if not content.strip():
+        raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise BadInput(f"{path} is a binary file; tab- or comma-separated text, its gzip, or parquet is expected.")
+    first = text.lstrip("\r\n").partition("\n")[0]
+    try:
+        cells = pd.read_csv(
+            io.StringIO(text),
+            sep="\t" if "\t" in first else ",",
+            header=None,
+            dtype=str,
+            quoting=csv.QUOTE_NONE if "\t" in first else csv.QUOTE_MINIMAL,
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=False,
+        )
+    except pd.errors.ParserError as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if not found:
+            raise BadInput(f"{path} is no table that can be parsed: {error}.") from None
+        wanted, line, got = found.groups()
+        raise BadInput(f"{path}, line {line}: {wanted} columns expected as in the first line, got {got}.") from None
+    cells.index = np.arange(1, len(cells) + 1)
+    return cells
+
+
+def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise BadInput(f"{path} is a parquet file; `pip install 'dream-bench[parquet]'` to read it.") from None
+    try:
+        frame = pyarrow.parquet.read_table(io.BytesIO(content)).to_pandas()
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise BadInput(f"{path} is a damaged parquet file ({str(error).splitlines()[0]}); copy it again.") from None
+    text = frame.map(lambda cell: np.nan if pd.isna(cell) else str(cell)).astype(object)
+    header = pd.DataFrame([list(map(str, frame.columns))], columns=text.columns, dtype=object)
+    cells = pd.concat([header, text], ignore_index=True)
+    cells.columns = range(cells.shape[1])
+    cells.index = np.arange(1, len(cells) + 1)
+    return cells.astype("str")
+
+
+def required_text(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column without surrounding blanks, or say on which line it is empty."""
+    values = table[column].str.strip()
+    empty = np.flatnonzero(values.isna() | (values == ""))
+    if empty.size:
+        raise BadInput(f"{path}, line {table.index[empty[0]]}: column {column!r} is empty.")
+    return values
+
+
+def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False) -> np.ndarray:
+    """Return a column as finite float64 (int64 if `whole`), or name the line and value that is none."""
+    parsed = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~np.isfinite(parsed)
+    if whole:
+        bad |= parsed != np.floor(parsed)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        cell = table[column].iloc[row]
+        kind = "a whole number" if whole else "a finite number"
+        got = "nothing" if pd.isna(cell) else repr(str(cell))
+        more = f" ({bad.sum():,} such rows)" if bad.sum() > 1 else ""
+        raise BadInput(
+            f"{path}, line {table.index[row]}, column {column!r}: {kind} expected, got {got}{more}. "
+            "Correct or remove the row."
+        )
+    return parsed.astype(np.int64) if whole else parsed

@@ -1,0 +1,198 @@
+"""Running calls in long-lived worker processes, one group of calls per process. Knows nothing of what the calls do."""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import shutil
+import subprocess
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+OnEvent = Callable[[str, str, Any], None]
+"""(call id, kind, payload); kind is `start`, `progress`, `done` or `failed`."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the function. Calls of one `group` share processes; calls of two groups never do."""
+
+    id: str
+    group: str
+    argument: Any
+
+
+def n_cores() -> int:
+    """Count the CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def n_gpus() -> int:
+    """Count the CUDA devices this process may use, without importing a framework."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")])
+    if not shutil.which("nvidia-smi"):
+        return 0
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return listed.stdout.count("GPU ")
+
+
+def run_inline(function: str, calls: list[Call], on_event: OnEvent) -> None:
+    """Make the calls one after the other in this process."""
+    target = _load(function)
+    for call in calls:
+        on_event(call.id, "start", None)
+        on_event(call.id, *_outcome(target, call, on_event))
+
+
+def _outcome(target: Callable, call: Call, on_event: OnEvent) -> tuple[str, Any]:
+    try:
+        return "done", target(call.argument, lambda payload: on_event(call.id, "progress", payload))
+    except Exception as error:
+        return "failed", {"reason": describe(error), "traceback": traceback.format_exc()}
+
+
+def describe(error: BaseException) -> str:
+    """Put an exception into one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+
+
+def run_workers(
+    function: str,
+    calls: list[Call],
+    on_event: OnEvent,
+    *,
+    n_workers: int,
+    environments: list[dict[str, str]],
+    log_folder: Path,
+) -> None:
+    """Make the calls in `n_workers` processes; return when all are done or failed.
+
+    A process serves one group and is replaced when its group has nothing left. A process that dies fails the call it
+    was busy with and no other.
+
+    Parameters
+    ----------
+    function
+        `module:name` of a function (argument, progress) -> result, imported in the worker alone.
+    environments
+        Environment variables of each worker, in turn (threads, pinned devices).
+    log_folder
+        Where the workers' stdout and stderr go, one file per process.
+    """
+    pending: dict[str, deque[Call]] = {}
+    for call in calls:
+        pending.setdefault(call.group, deque()).append(call)
+    log_folder.mkdir(parents=True, exist_ok=True)
+    workers = [
+        _Worker(function, environments[i % len(environments)], log_folder, i) for i in range(min(n_workers, len(calls)))
+    ]
+    try:
+        for worker in workers:
+            worker.take_next(pending, on_event)
+        while busy := {worker.connection: worker for worker in workers if worker.call}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]
+                if worker.receive(on_event):
+                    worker.take_next(pending, on_event)
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+@dataclass
+class _Worker:
+    """A place for one process at a time."""
+
+    function: str
+    environment: dict[str, str]
+    log_folder: Path
+    index: int
+    group: str | None = None
+    call: Call | None = None
+    process: Any = None
+    connection: Connection | None = field(default=None)
+
+    def take_next(self, pending: dict[str, deque[Call]], on_event: OnEvent) -> None:
+        """Start the next call, of the same group if there is one left, else of the fullest other group."""
+        left = [group for group, queue in pending.items() if queue]
+        self.call = None
+        if not left:
+            self.stop()
+            return
+        group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
+        if group != self.group or self.process is None or not self.process.is_alive():
+            self.stop()
+            self._spawn(group)
+        self.call = pending[group].popleft()
+        on_event(self.call.id, "start", None)
+        with contextlib.suppress(BrokenPipeError):  # a worker that died at birth is noticed when it is read from
+            self.connection.send(self.call)
+
+    def receive(self, on_event: OnEvent) -> bool:
+        """Handle one message of the process; True when its call has ended."""
+        try:
+            kind, payload = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            kind, payload = "failed", self._death()
+        on_event(self.call.id, kind, payload)
+        return kind in ("done", "failed")
+
+    def _spawn(self, group: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.log = self.log_folder / f"worker-{self.index}-{group}.log"
+        self.process = context.Process(
+            target=_serve, args=(theirs, self.function, self.environment, str(self.log)), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.group = group
+
+    def _death(self) -> dict[str, str]:
+        self.process.join()
+        code = self.process.exitcode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        hint = " (often: out of memory)" if code == -9 else ""
+        self.connection.close()
+        self.process = None
+        tail = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
+        return {"reason": f"The worker process {how}{hint}.", "traceback": tail}
+
+    def stop(self) -> None:
+        """End the process: at once if it is busy, else by closing its pipe."""
+        if self.process is None:
+            return
+        if self.call:
+            self.process.terminate()
+        self.connection.close()
+        self.process.join(timeout=10)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.process, self.group = None, None
+
+
+def _serve(connection: Connection, function: str, environment: dict[str, str], log: str) -> None:
+    """Answer calls until the other end of the pipe closes."""
+    os.environ.update(environment)
+    with open(log, "ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    target = _load(function)
+    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        while True:
+            call = connection.recv()
+            connection.send(_outcome(target, call, lambda _, kind, payload: connection.send((kind, payload))))
+
+
+def _load(function: str) -> Callable:
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)

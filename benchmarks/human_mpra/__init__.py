@@ -1,0 +1,1 @@
+"""Human lentiMPRA in HepG2, K562 and WTC11."""

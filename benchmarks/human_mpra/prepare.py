@@ -1,0 +1,260 @@
+"""From a user's table of lentiMPRA activities to a Dataset: layouts, adapters, strands, pairs, folds.
+
+Source: the data rules of the challenge repository (`benchmarks/human`), MPRALegNet and MPRA-MNIST; paper, Methods.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import sequences, splits, tables
+from benchmarks.api.data import Dataset
+from benchmarks.api.errors import BadInput
+
+LEFT_ADAPTER, RIGHT_ADAPTER = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
+ELEMENT_LEN, SEQ_LEN = 200, 230
+INSERT = slice(len(LEFT_ADAPTER), len(LEFT_ADAPTER) + ELEMENT_LEN)
+N_FOLDS = 10
+OUTPUT = "expression"
+
+_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_LAYOUTS = (
+    "seq_id, seq, mean_value, fold (DREAM); id, sequence, value, fold[, rev] by position (MPRALegNet); seq_id, seq, "
+    "expression, fold (MPRA-MNIST); or seq, mean_value[, split]"
+)
+
+
+def reverse_insert(codes: np.ndarray) -> np.ndarray:
+    """Reverse-complement the 200-bp element between unchanged adapters; (n, 230) uint8."""
+    turned = np.array(codes)
+    turned[:, INSERT] = sequences.reverse_complement(turned[:, INSERT])
+    return turned
+
+
+def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Dataset:
+    """Read one cell type's table.
+
+    `meta` has `seq_id` (where the file has ids), `group` (one number per element, both orientations), `is_reverse`, and
+    `fold`, or `split` where the file's own train, val and test are used.
+
+    Parameters
+    ----------
+    refold
+        Draw ten folds by pair even where the file has folds or a split.
+    seed
+        Of the drawn folds.
+
+    Raises
+    ------
+    BadInput
+        For anything wrong in the file, naming line, column and value; for folds or a split that part a pair.
+    """
+    table, notes = _layout(path, tables.read_cells(path))
+    table, dropped = _without_reversed_copies(path, table)
+    notes += dropped
+    table["seq"] = tables.required_text(path, table, "seq").str.upper()
+    table["mean_value"] = tables.numbers(path, table, "mean_value")
+    if "seq_id" in table:
+        table["seq_id"] = tables.required_text(path, table, "seq_id")
+        _refuse_conflicting_ids(path, table)
+    partition = _partition(path, table, refold, notes)
+    table, collapsed = _collapse_duplicates(path, table, partition)
+    notes += collapsed
+    codes = _encode(path, table, notes)
+    meta = _pairs(table, codes, notes)
+    _add_folds(path, table, meta, partition, seed, notes)
+    targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
+    return Dataset(name, codes, targets, meta, "measured", notes=tuple(notes))
+
+
+def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Name the columns; the first line is a header unless it holds a sequence."""
+    first = [str(cell).strip() for cell in cells.iloc[0]]
+    if any(_looks_like_dna(cell) for cell in first):
+        table, header = cells.copy(), None
+    else:
+        table, header = cells.iloc[1:].copy(), first
+        if len(set(header)) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice!r}.")
+        if table.empty:
+            raise BadInput(f"{path} is empty below its header; one sequence per line is expected.")
+    if header and {"seq_id", "seq", "mean_value", "fold"} <= set(header):
+        table.columns = header
+        return table, ["Read in the DREAM layout (seq_id, seq, mean_value, fold)."]
+    if header and {"seq_id", "seq", "expression", "fold"} <= set(header):
+        table.columns = header
+        return table.rename(columns={"expression": "mean_value"}), ["Read in the MPRA-MNIST layout; target: expression."]
+    if _is_positional(table):
+        table = table.iloc[:, :5]
+        table.columns = ["seq_id", "seq", "mean_value", "fold", "rev"][: table.shape[1]]
+        return table, ["Read in the MPRALegNet layout (columns by position)."]
+    if header and {"seq", "mean_value"} <= set(header):
+        table.columns = header
+        return table, ["Read by the columns seq and mean_value."]
+    if header and "seq" in header:
+        raise BadInput(
+            f"{path}: column 'mean_value' is missing; its columns are {', '.join(header)}. Expected one of: {_LAYOUTS}."
+        )
+    what = f"its columns are {', '.join(header[:12])}" if header else "it has no header"
+    raise BadInput(f"{path} has none of the known layouts, {what}. Expected one of: {_LAYOUTS}.")
+
+
+def _looks_like_dna(cell: str) -> bool:
+    return len(cell) >= 50 and not set(cell.upper()) - set("ACGTN")
+
+
+def _is_positional(table: pd.DataFrame) -> bool:
+    """Tell whether the first row reads as id, sequence, number, whole number[, 0 or 1]."""
+    row = [str(cell).strip() for cell in table.iloc[0]]
+    if len(row) not in (4, 5) or not _looks_like_dna(row[1]):
+        return False
+    value, *fold = pd.to_numeric(pd.Series(row[2:]), errors="coerce")
+    return bool(np.isfinite(value)) and all(float(f).is_integer() for f in fold)
+
+
+def _without_reversed_copies(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    if "rev" not in table:
+        return table, []
+    keep = tables.numbers(path, table, "rev", whole=True) == 0
+    if not keep.any():
+        raise BadInput(f"{path}: every row has rev other than 0, so none is a measurement; nothing is left to train on.")
+    note = [f"{(~keep).sum():,} rows with rev other than 0 (computed copies) were left out."] if not keep.all() else []
+    return table[keep].copy(), note
+
+
+def _refuse_conflicting_ids(path: Path, table: pd.DataFrame) -> None:
+    distinct = table[~table.duplicated(["seq_id", "seq", "mean_value"])]
+    again = distinct[distinct.duplicated("seq_id")]
+    if again.empty:
+        return
+    line, row = again.index[0], again.iloc[0]
+    earlier = distinct[distinct["seq_id"] == row["seq_id"]].index[0]
+    what = "another sequence" if distinct.loc[earlier, "seq"] != row["seq"] else "another value"
+    raise BadInput(
+        f"{path}, line {line}: id {row['seq_id']!r} stands on line {earlier} with {what} ({len(again):,} such rows). "
+        "Ids must be unique; mark the reverse orientation of an element with the ending '_Reversed:'."
+    )
+
+
+def _partition(path: Path, table: pd.DataFrame, refold: bool, notes: list[str]) -> str | None:
+    """Decide which column parts the rows: `fold`, `split`, or none (folds are drawn); clean that column."""
+    if refold:
+        notes.append(f"--refold: {N_FOLDS} folds were drawn by pair; folds and splits in the file were not used.")
+        return None
+    if "fold" in table:
+        table["fold"] = tables.numbers(path, table, "fold", whole=True)
+        if "split" in table:
+            notes.append("The file's folds were used; its split column was not.")
+        return "fold"
+    if "split" not in table:
+        return None
+    values = tables.required_text(path, table, "split").str.lower()
+    unknown = np.flatnonzero(~values.isin(list(_SPLIT_NAMES)))
+    if unknown.size:
+        line = table.index[unknown[0]]
+        raise BadInput(
+            f"{path}, line {line}, column 'split': train, val or test expected, got {table['split'].iloc[unknown[0]]!r}."
+        )
+    table["split"] = values.map(_SPLIT_NAMES)
+    present = sorted(set(table["split"]))
+    if len(present) == 3:
+        return "split"
+    notes.append(
+        f"The split column has only {' and '.join(present)}, so it was not used: "
+        f"{N_FOLDS} folds were drawn by pair instead."
+    )
+    return None
+
+
+def _collapse_duplicates(path: Path, table: pd.DataFrame, partition: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the first of rows that agree in id, sequence and value; refuse copies that lie in different parts."""
+    same = [c for c in ("seq_id", "seq", "mean_value") if c in table]
+    first = ~table.duplicated(same)
+    if first.all():
+        return table, []
+    if partition:
+        crossing = int(first.sum() != (~table.duplicated([*same, partition])).sum())
+        if crossing:
+            n = (~table.duplicated([*same, partition])).sum() - first.sum()
+            raise BadInput(
+                f"{path}: {n:,} rows stand in more than one {partition} with the same sequence and value, so training "
+                "and test would share them. Mend the column, or draw new folds with --refold."
+            )
+    return table[first].copy(), [f"{(~first).sum():,} exact duplicate rows were collapsed."]
+
+
+def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
+    """Encode to (n, 230) codes; 200-bp elements get their adapters."""
+    lengths = table["seq"].str.len().to_numpy()
+    bare = lengths == ELEMENT_LEN
+    wrong = np.flatnonzero(~bare & (lengths != SEQ_LEN))
+    if wrong.size:
+        raise BadInput(
+            f"{path}, line {table.index[wrong[0]]}, column 'seq': {SEQ_LEN} bp with adapters or a bare {ELEMENT_LEN}-bp "
+            f"element expected, got {lengths[wrong[0]]} bp ({len(wrong):,} such rows)."
+        )
+    text = table["seq"].mask(bare, LEFT_ADAPTER + table["seq"] + RIGHT_ADAPTER)
+    try:
+        codes = sequences.encode(text.tolist(), SEQ_LEN)
+    except sequences.SequenceError as error:
+        raise BadInput(f"{path}, line {table.index[error.row]}, column 'seq': {error.reason}.") from None
+    if bare.any():
+        notes.append(f"{bare.sum():,} bare {ELEMENT_LEN}-bp elements got the adapters added.")
+    adapters = sequences.encode([LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER], SEQ_LEN)[0]
+    outside = np.r_[0 : INSERT.start, INSERT.stop : SEQ_LEN]
+    other = (codes[:, outside] != adapters[outside]).any(axis=1).sum()
+    if other:
+        notes.append(f"{other:,} sequences of {SEQ_LEN} bp have other ends than the lentiMPRA adapters.")
+    return codes
+
+
+def _pairs(table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> pd.DataFrame:
+    """Find strand and pair of every row, from ids where they carry a mark, else from sequences."""
+    ids = table["seq_id"] if "seq_id" in table else pd.Series("", index=table.index)
+    is_reverse = ids.str.contains("_Reversed:", regex=False) | ids.str.contains(r"_(?:Reversed|R)$")
+    meta = pd.DataFrame({"is_reverse": is_reverse.to_numpy(dtype=np.uint8)})
+    if is_reverse.any():
+        element = ids.str.replace(r"_(?:F|R|Reversed:?)$", "", regex=True)
+        meta["group"] = pd.factorize(element)[0].astype(np.int64)
+    else:
+        meta["group"] = sequences.canonical_groups(codes, reverse_insert(codes))
+        notes.append(
+            "No id marks a reverse orientation: pairs were found by sequence, and the strand channel is 0 for every row."
+        )
+    if "seq_id" in table:
+        meta.insert(0, "seq_id", ids.to_numpy(dtype=object))
+    return meta
+
+
+def _add_folds(
+    path: Path, table: pd.DataFrame, meta: pd.DataFrame, partition: str | None, seed: int, notes: list[str]
+) -> None:
+    if partition is None:
+        n_groups = meta["group"].nunique()
+        if n_groups < N_FOLDS:
+            raise BadInput(f"{path} has {n_groups} elements; {N_FOLDS} folds need at least {N_FOLDS}.")
+        meta["fold"] = splits.assign_folds(meta["group"].to_numpy(), N_FOLDS, seed=seed)
+        notes.append(f"{N_FOLDS} folds were drawn by pair (seed {seed}).")
+        return
+    parts = table[partition].to_numpy()
+    parted = splits.n_parted(meta["group"].to_numpy(), parts)
+    if parted:
+        raise BadInput(
+            f"{path}: its {partition} column parts {parted:,} of {meta['group'].nunique():,} elements, one orientation "
+            "here and one there, so training and test would share them. Draw new folds with --refold."
+        )
+    if partition == "split":
+        meta["split"] = parts.astype(object)
+        notes.append("The file's own train, val and test sets were used: one split, no folds.")
+        return
+    meta["fold"] = parts - parts.min()
+    n_folds = meta["fold"].nunique()
+    if n_folds < 3:
+        raise BadInput(
+            f"{path}: column 'fold' has {n_folds} distinct values; a test, a validation and a training fold are needed. "
+            "Draw new folds with --refold."
+        )
+    first = f", numbered {parts.min()} to {parts.max()} in the file" if parts.min() else ""
+    notes.append(f"The file's {n_folds} folds were used{first}.")

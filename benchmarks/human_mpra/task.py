@@ -1,0 +1,121 @@
+"""Human lentiMPRA: 230 bp in, one activity out; ten folds, an element's two orientations together, nine models a fold.
+
+Source: Rafi et al. 2024, Methods, "Human MPRA models"; data of Agarwal et al. 2025 as released with the paper.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.errors import BadInput
+from benchmarks.api.metrics import REGRESSION_METRICS
+from benchmarks.api.splits import nested_splits
+from benchmarks.human_mpra import prepare
+from benchmarks.human_mpra import simulate as simulation
+from benchmarks.human_mpra.recipes import PRESETS, RECIPES
+
+__all__ = ["PRESETS", "RECIPES"]
+
+NAME = "human_mpra"
+VERSION = 1
+SPEC = TaskSpec(seq_len=prepare.SEQ_LEN, outputs=(prepare.OUTPUT,), side_channels=("is_reverse",))
+DATASETS = ("HepG2", "K562", "WTC11")
+MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "mprann")
+BASELINE = "mprann"
+
+APPROX_ROWS = {"HepG2": 122_926, "K562": 226_253, "WTC11": 56_000}
+"""Rows of the published tables, to size a plan before they are there; HepG2 is that of a copy with another filter."""
+
+N_SIMULATED_ELEMENTS = 700
+
+HOW_TO_GET = (
+    "Download human_mpra_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack it so that "
+    "{folder}/HepG2_clean.tsv, K562_clean.tsv and WTC11_clean.tsv exist; or name a file or folder with --data."
+)
+
+
+def load(path: Path, *, refold: bool = False, seed: int = 0) -> Dataset:
+    """Read one cell type's table; its name is the cell type that the file name begins with, else the file's stem."""
+    return prepare.read(path, _dataset_name(path), refold=refold, seed=seed)
+
+
+def _dataset_name(path: Path) -> str:
+    from benchmarks.api.tables import table_name
+
+    stem = table_name(path)
+    return next((name for name in DATASETS if stem == f"{name}_clean"), stem)
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """Find the published tables in a folder: cell type -> file.
+
+    Raises
+    ------
+    BadInput
+        If one is missing, saying where to get it.
+    """
+    found = {}
+    for name in DATASETS:
+        candidates = [folder / f"{name}_clean.tsv{ending}" for ending in ("", ".gz")]
+        existing = [path for path in candidates if path.is_file()]
+        if not existing:
+            raise BadInput(f"{candidates[0]} is missing. {HOW_TO_GET.format(folder=folder)}")
+        found[name] = existing[0]
+    return found
+
+
+def simulate(*, seed: int) -> Dataset:
+    """Return the embedded simulated experiment."""
+    return simulation.simulate(n_elements=N_SIMULATED_ELEMENTS, seed=seed)
+
+
+def protocol() -> list[tuple[int, int]]:
+    """List the (test, validation) folds of the published protocol: every ordered pair, 90 trainings."""
+    folds = range(prepare.N_FOLDS)
+    return [(test, val) for test in folds for val in folds if test != val]
+
+
+def splits(meta: pd.DataFrame) -> Iterator[Split]:
+    """Give one split per ordered pair of folds, or the single split of a file that brings its own."""
+    if "split" in meta:
+        rows = {name: np.flatnonzero(meta["split"] == name) for name in ("train", "val", "test")}
+        yield Split(0, 0, **rows)
+    else:
+        yield from nested_splits(meta["fold"].to_numpy())
+
+
+def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Score predictions of test rows by row, and averaged over the two orientations of an element.
+
+    The strand-averaged level holds the elements measured in both orientations: prediction and measurement are each
+    averaged over them. Row-level and strand-averaged values differ by several points and must not be mixed.
+
+    Returns
+    -------
+    Rows of output, subset, level, metric, value, n.
+    """
+    table = pd.DataFrame({"group": test.meta["group"].to_numpy()})
+    table["y_true"], table["y_pred"] = test.targets[prepare.OUTPUT], predictions[prepare.OUTPUT]
+    by_element = table.astype({"y_true": float, "y_pred": float}).groupby("group").agg(["mean", "size"])
+    both = by_element[by_element["y_true"]["size"] > 1]
+    levels = {
+        "row": (table["y_true"], table["y_pred"]),
+        "strand_averaged": (both["y_true"]["mean"], both["y_pred"]["mean"]),
+    }
+    return pd.DataFrame(
+        [
+            {
+                "output": prepare.OUTPUT,
+                "subset": "all",
+                "level": level,
+                "metric": name,
+                "value": metric(y_true.to_numpy(), y_pred.to_numpy()),
+                "n": len(y_true),
+            }
+            for level, (y_true, y_pred) in levels.items()
+            for name, metric in REGRESSION_METRICS.items()
+        ]
+    )

@@ -1,0 +1,169 @@
+"""From stored jobs to what people look at: scores.csv, tests.csv, plots and report.html of one plan."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import registry, runner, stats
+from benchmarks.api.errors import BadInput
+from benchmarks.plan import Plan
+from benchmarks.store import Store, read_json, write_json, write_text
+
+_MAIN_METRIC = "pearson_r"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan with the folder its outputs go to, and the command that made it."""
+
+    plan: Plan
+    folder: Path
+    command: str
+
+    @staticmethod
+    def begin(plan: Plan, store: Store, command: str) -> "Study":
+        """Make the report folder of a plan and keep the plan there."""
+        study = Study(plan, store.report_folder(f"{plan.task}_{plan.preset}_{plan.id}"), command)
+        write_json(study.folder / "plan.json", {"command": command, "plan": plan.to_dict()})
+        return study
+
+    @staticmethod
+    def open(store: Store, task: str | None, folder: Path | None) -> "Study":
+        """Open a report folder, by default the latest one (of a task).
+
+        Raises
+        ------
+        BadInput
+            If there is none.
+        """
+        if folder is None:
+            folders = store.report_folders(task)
+            if not folders:
+                of = f" of task {task!r}" if task else ""
+                raise BadInput(f"No run{of} is stored under {store.root}. Make one: python -m benchmarks run --task …")
+            folder = folders[-1]
+        if not (folder / "plan.json").is_file():
+            raise BadInput(f"{folder} is no report folder: it has no plan.json.")
+        kept = read_json(folder / "plan.json")
+        return Study(Plan.from_dict(kept["plan"]), folder, kept["command"])
+
+
+def write_scores(study: Study, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score the stored predictions of a study and write scores.csv and tests.csv; return both tables."""
+    task = registry.get_task(study.plan.task)
+    scores = runner.score(study.plan, store, task)
+    tests = paired_tests(scores, study.plan.baseline)
+    write_text(study.folder / "scores.csv", scores.to_csv(index=False))
+    write_text(study.folder / "tests.csv", tests.to_csv(index=False))
+    return scores, tests
+
+
+def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Test every model against the baseline; no rows where the baseline, or everything, is missing."""
+    if baseline not in set(scores["model"]):
+        return pd.DataFrame(columns=stats.TEST_COLUMNS)
+    return stats.compare(scores, baseline)
+
+
+def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.DataFrame) -> Path | None:
+    """Draw the plots and write report.html; return its path, or None where the plotting packages are missing.
+
+    A machine that only trains may lack them: `python -m benchmarks report` makes the page elsewhere.
+    """
+    if any(importlib.util.find_spec(name) is None for name in ("matplotlib", "jinja2")):
+        return None
+    from benchmarks import figures, report
+
+    plan = study.plan
+    task = registry.get_task(plan.task)
+    jobs, history = runner.job_table(plan, store), runner.history_table(plan, store)
+    datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
+    origin = "simulated" if any(d.origin == "simulated" for d in datasets.values()) else "measured"
+    ceilings = pd.DataFrame(
+        [{"dataset": name, **row} for name, d in datasets.items() for row in d.ceilings],
+        columns=["dataset", "output", "level", "metric", "value", "basis"],
+    )
+    labels = {name: registry.model_entry(name).title for name in plan.models}
+    looks = {"labels": labels, "order": list(plan.models)}
+    finished = jobs[jobs["status"] == "done"]
+    drawn = {}
+    if not finished.empty:
+        for level in scores["level"].unique():
+            drawn[f"{_MAIN_METRIC}_{level}"] = (
+                f"Pearson r of every test fold, {level.replace('_', ' ')} level",
+                figures.fold_scores(scores, tests, metric=_MAIN_METRIC, level=level, ceilings=ceilings, **looks),
+            )
+        drawn["learning_curves"] = (
+            "Validation Pearson r and losses over epochs",
+            figures.learning_curves(history, origin=origin, **looks),
+        )
+        drawn["speed"] = ("Training and prediction speed", figures.speed(finished, origin=origin, **looks))
+    for name, (_, figure) in drawn.items():
+        figures.save(figure, study.folder / name)
+    page = report.render(
+        title=f"{plan.task}, preset {plan.preset}",
+        origin=origin,
+        overview=_overview(plan, task, datasets, jobs),
+        scores=scores,
+        summary=stats.summarise(scores),
+        tests=tests,
+        jobs=jobs[jobs["status"] != "waiting"],
+        ceilings=ceilings,
+        parameters=_parameters(plan, labels, finished),
+        notes=[f"{name}: {note}" for name, d in datasets.items() for note in d.notes]
+        + [f"{name} was left out: it {reason}." for name, reason in plan.skipped.items()],
+        failures=jobs[jobs["status"] == "failed"],
+        figures=[(caption, figures.to_svg(figure)) for caption, figure in drawn.values()],
+        reproduce=_reproduce(study, jobs, finished, store),
+    )
+    write_text(study.folder / "report.html", page)
+    return study.folder / "report.html"
+
+
+def _overview(plan: Plan, task: ModuleType, datasets: dict[str, Any], jobs: pd.DataFrame) -> list[tuple[str, str]]:
+    states = jobs["status"].value_counts()
+    finished = ", ".join(f"{n} {state}" for state, n in states.items())
+    return [
+        ("Task", f"{plan.task} (version {plan.task_version}): {registry.tasks()[plan.task].summary}"),
+        ("Preset", f"{plan.preset}: {task.PRESETS[plan.preset].description}"),
+        *(("Data", f"{name}: {len(d):,} sequences, {d.origin}") for name, d in datasets.items()),
+        ("Models", ", ".join(registry.model_entry(name).title for name in plan.models)),
+        ("Baseline", registry.model_entry(plan.baseline).title),
+        ("Trainings", f"{plan.matrix()}: {finished}"),
+    ]
+
+
+def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for name in plan.models:
+        mine = finished[finished["model"] == name] if len(finished) else finished
+        rows.append(
+            {
+                "model": name,
+                "label": labels[name],
+                "n_params": int(mine["n_params"].iloc[0]) if len(mine) else None,
+                "framework": registry.model_entry(name).framework,
+                "recipe": ", ".join(f"{key} {value}" for key, value in plan.recipes[name].items()),
+            }
+        )
+    return pd.DataFrame(rows).astype({"n_params": "Int64"})
+
+
+def _reproduce(study: Study, jobs: pd.DataFrame, finished: pd.DataFrame, store: Store) -> dict[str, Any]:
+    plan = study.plan
+    done = [store.get_job(runner.folder_of(store, job)) for job in plan.jobs if store.is_done(runner.folder_of(store, job))]
+    first = done[0] if done else {"versions": runner.versions(), "hardware": runner.hardware(), "commit": runner.commit()}
+    commits = list(dict.fromkeys(str(record["commit"]) for record in done)) or [str(first["commit"])]
+    return {
+        "command": study.command,
+        "commit": ", ".join(commits),
+        "seed": plan.seed,
+        "preset": plan.preset,
+        "data": {source.name: f"content hash {source.digest}" for source in plan.sources},
+        "versions": first["versions"],
+        "hardware": first["hardware"],
+    }

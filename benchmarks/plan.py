@@ -1,0 +1,274 @@
+"""What a run consists of: a pure function from task, data and options to a list of jobs. Trains nothing, writes nothing."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from benchmarks import registry
+from benchmarks.api.data import Dataset, Preset, Split, recipe_with
+from benchmarks.api.errors import BadInput, did_you_mean
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset of a plan. `dataset` and `digest` are None while published data is still missing."""
+
+    name: str
+    n_rows: int
+    dataset: Dataset | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, as plain values. Everything that decides its outcome is in `run`, `seed` and the split."""
+
+    task: str
+    dataset: str
+    digest: str | None
+    model: str
+    framework: str
+    recipe: dict[str, Any]
+    run: str
+    test_fold: int
+    val_fold: int
+    seed: int
+    n_train: int
+
+    @property
+    def split_name(self) -> str:
+        return f"test-{self.test_fold:02d}_val-{self.val_fold:02d}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.dataset}/{self.model}-{self.run}/{self.split_name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Jobs in the order they are to run, and what a reader must know of them."""
+
+    task: str
+    task_version: int
+    preset: str
+    seed: int
+    baseline: str
+    sources: tuple[Source, ...]
+    models: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    recipes: Mapping[str, dict[str, Any]]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values to store; the data itself stays out."""
+        return dataclasses.asdict(dataclasses.replace(self, sources=())) | {
+            "sources": [{"name": s.name, "n_rows": s.n_rows, "digest": s.digest} for s in self.sources]
+        }
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "Plan":
+        """Rebuild a stored plan."""
+        known = {f.name for f in dataclasses.fields(Plan)}
+        return Plan(
+            **{name: value for name, value in values.items() if name in known - {"sources", "jobs", "models"}},
+            sources=tuple(Source(**source) for source in values["sources"]),
+            models=tuple(values["models"]),
+            jobs=tuple(Job(**job) for job in values["jobs"]),
+        )
+
+    @property
+    def id(self) -> str:
+        """Eight digits that name this set of jobs."""
+        text = json.dumps([self.task, self.task_version, self.preset, self.seed, [job.id for job in self.jobs]])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def matrix(self) -> str:
+        """Say the size of the plan in one line."""
+        folds = sorted({(job.test_fold, job.val_fold) for job in self.jobs})
+        n_test = len({test for test, _ in folds})
+        per_fold = f"{len(folds) / n_test:g}" if n_test else "0"
+        return (
+            f"{_count(len(self.sources), 'dataset')} × {_count(n_test, 'test fold')} × {per_fold} validation "
+            f"{'fold' if per_fold == '1' else 'folds'} × {_count(len(self.models), 'model')} = {len(self.jobs):,} trainings"
+        )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def make_plan(
+    task: ModuleType,
+    preset_name: str,
+    sources: Sequence[Source],
+    *,
+    seed: int,
+    models: Sequence[str] | None = None,
+    test_folds: Sequence[int] | None = None,
+    n_members: int | None = None,
+    changes: Sequence[str] = (),
+) -> Plan:
+    """List the jobs of a run: datasets × splits × models.
+
+    Parameters
+    ----------
+    models
+        Model names; None: the task's models and the preset's extra ones.
+    test_folds, n_members
+        Which test folds, and how many validation folds for each; None: what the preset says.
+    changes
+        `recipe.key=value` for every model, `model.key=value` for one.
+
+    Raises
+    ------
+    BadInput
+        For an unknown model, fold or recipe key, or where no model of the list can learn the task.
+    """
+    preset = get_preset(task, preset_name)
+    wanted = list(dict.fromkeys(models or (*task.MODELS, *preset.extra_models)))
+    modules = {name: registry.get_model(name) for name in wanted}
+    skipped = {name: reason for name, m in modules.items() if (reason := m.unsupported(task.SPEC))}
+    if len(skipped) == len(modules):
+        reasons = "; ".join(f"{name} {reason}" for name, reason in skipped.items())
+        raise BadInput(f"None of the models can learn task {task.NAME!r}: {reasons}.")
+    usable = {name: module for name, module in modules.items() if name not in skipped}
+    recipes = _recipes(task, preset, usable, changes)
+    jobs = [
+        _job(task, source, split, n_train, name, recipes[name], seed)
+        for source in sources
+        for split, n_train in _chosen_splits(task, preset, source, test_folds, n_members)
+        for name in usable
+    ]
+    return Plan(
+        task=task.NAME,
+        task_version=task.VERSION,
+        preset=preset_name,
+        seed=seed,
+        baseline=task.BASELINE,
+        sources=tuple(sources),
+        models=tuple(usable),
+        jobs=tuple(jobs),
+        recipes=recipes,
+        skipped=skipped,
+    )
+
+
+def get_preset(task: ModuleType, name: str) -> Preset:
+    if name not in task.PRESETS:
+        raise BadInput(did_you_mean("preset", name, list(task.PRESETS)))
+    return task.PRESETS[name]
+
+
+def _recipes(
+    task: ModuleType, preset: Preset, modules: Mapping[str, ModuleType], changes: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
+    recipes = {}
+    user = [_parse_change(change, modules) for change in changes]
+    for name, module in modules.items():
+        recipe = module.RECIPE
+        keys = {f.name for f in dataclasses.fields(recipe)}
+        recipe = recipe_with(recipe, task.RECIPES.get(name, {}), source=f"task {task.NAME}")
+        shared = {key: value for key, value in preset.recipes.get("*", {}).items() if key in keys}
+        recipe = recipe_with(recipe, shared | preset.recipes.get(name, {}), source="preset")
+        for change, target, key, value in user:
+            if target == name or (target == "recipe" and (key in keys or not _anyone_has(key, modules))):
+                recipe = recipe_with(recipe, {key: value}, source=f"--set {change}")
+        recipes[name] = dataclasses.asdict(recipe)
+    return recipes
+
+
+def _parse_change(change: str, modules: Mapping[str, ModuleType]) -> tuple[str, str, str, str]:
+    left, equals, value = change.partition("=")
+    target, dot, key = left.partition(".")
+    if not (equals and dot and key):
+        raise BadInput(f"--set expects recipe.key=value or model.key=value, got {change!r}.")
+    if target != "recipe" and target not in modules:
+        raise BadInput(f"--set {change}: {did_you_mean('model of this run', target, ['recipe', *modules])}")
+    return change, target, key, value
+
+
+def _anyone_has(key: str, modules: Mapping[str, ModuleType]) -> bool:
+    return any(key == f.name for m in modules.values() for f in dataclasses.fields(m.RECIPE))
+
+
+def _chosen_splits(
+    task: ModuleType,
+    preset: Preset,
+    source: Source,
+    test_folds: Sequence[int] | None,
+    n_members: int | None,
+) -> list[tuple[tuple[int, int], int]]:
+    """Choose (test, validation) folds of a dataset, with the number of training rows of each.
+
+    Where fewer members than the protocol's are asked for, test fold t gets the validation folds that follow it
+    (t + 1, t + 2 …, around the end).
+    """
+    if source.dataset is None:
+        pairs = {pair: source.n_rows for pair in task.protocol()}
+        n_folds = len({test for test, _ in pairs})
+        pairs = {pair: source.n_rows * (n_folds - 2) // n_folds for pair in pairs}
+    else:
+        pairs = {(s.test_fold, s.val_fold): len(s.train) for s in task.splits(source.dataset.meta)}
+    tests = sorted({test for test, _ in pairs})
+    if test_folds is None:
+        chosen = tests[: preset.n_test_folds]
+    else:
+        unknown = [fold for fold in test_folds if fold not in tests]
+        if unknown:
+            known = ", ".join(map(str, tests))
+            raise BadInput(f"--folds: {source.name} has no test fold {unknown[0]}; its test folds are {known}.")
+        chosen = [fold for fold in tests if fold in test_folds]
+    most = n_members or preset.n_members
+    result = []
+    for test in chosen:
+        after = sorted((val for t, val in pairs if t == test), key=lambda val: (val < test, val))
+        result += [((test, val), pairs[test, val]) for val in sorted(after[:most])]
+    return result
+
+
+def _job(
+    task: ModuleType, source: Source, split: tuple[int, int], n_train: int, model: str, recipe: dict, seed: int
+) -> Job:
+    run = _digest(model, recipe, task.NAME, task.VERSION, source.digest, seed)[:8]
+    return Job(
+        task=task.NAME,
+        dataset=source.name,
+        digest=source.digest,
+        model=model,
+        framework=registry.model_entry(model).framework,
+        recipe=recipe,
+        run=run,
+        test_fold=split[0],
+        val_fold=split[1],
+        seed=int(_digest(seed, *split)[:8], 16),
+        n_train=n_train,
+    )
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def find_split(task: ModuleType, dataset: Dataset, test_fold: int, val_fold: int) -> Split:
+    """Return one split of a dataset by its folds."""
+    return next(s for s in task.splits(dataset.meta) if (s.test_fold, s.val_fold) == (test_fold, val_fold))
+
+
+def estimate_seconds(plan: Plan, speed: Callable[[Job], float | None], n_workers: int) -> tuple[float, int]:
+    """Estimate the wall time of a plan's jobs, and count the jobs whose speed is unknown.
+
+    `speed` gives training sequences per second of one worker, or None.
+    """
+    seconds, unknown = 0.0, 0
+    for job in plan.jobs:
+        rate = speed(job)
+        if rate:
+            seconds += job.n_train * job.recipe.get("epochs", 1) / rate
+        else:
+            unknown += 1
+    return seconds / max(1, n_workers), unknown

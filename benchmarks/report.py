@@ -1,0 +1,298 @@
+"""Turn scores, tests and figures into one HTML page that opens offline: DataFrames in, text out.
+
+Source: none. What the page says of the numbers is found here; its words and its looks are in
+templates/report.html.j2. Texts are escaped; only the figures, which are SVG, enter the page as they are.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+MAX_SCORE_ROWS = 200  # shown in the page; the score file holds all
+
+# The columns each table must have; a table without rows may come without columns.
+_NEEDED = {
+    "scores": "dataset model run test_fold val_fold role n_members output subset level metric value n origin",
+    "summary": "dataset output subset level metric model role n_folds n_members_min n_members_max mean sd"
+    " better",
+    "tests": "dataset output subset level metric model baseline n_folds n_members mean_model mean_baseline"
+    " mean_difference ci_low ci_high t df p_value cohens_dz better note",
+    "jobs": "dataset model status duration_s epochs_run train_seq_per_s predict_seq_per_s peak_memory_mb"
+    " device precision",
+    "ceilings": "dataset output level metric value basis",
+    "parameters": "model label n_params framework recipe",
+    "failures": "dataset model test_fold val_fold reason",
+}
+_CELL = ["dataset", "output", "subset", "level", "metric"]
+_MEDIANS = ["duration_s", "epochs_run", "train_seq_per_s", "predict_seq_per_s", "peak_memory_mb"]
+_WORDS = {"row": "row level", "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE"}
+
+
+def render(
+    *,
+    title: str,
+    origin: str,
+    overview: list[tuple[str, str]],
+    scores: pd.DataFrame,
+    summary: pd.DataFrame,
+    tests: pd.DataFrame,
+    jobs: pd.DataFrame,
+    ceilings: pd.DataFrame,
+    parameters: pd.DataFrame,
+    notes: list[str],
+    failures: pd.DataFrame,
+    figures: list[tuple[str, str]],
+    reproduce: Mapping[str, object],
+) -> str:
+    """Render the report of one run as a self-contained HTML page.
+
+    Source: none.
+
+    Parameters
+    ----------
+    origin
+        "measured" or "simulated"; simulated data are marked in large letters and in the title of the page.
+    overview
+        Pairs (what, value): what ran, on what data.
+    scores, summary, tests
+        The long score table; its mean and sd per model and role; the paired tests against the baseline.
+    jobs
+        One row per training, status "done" or "failed", NaN where something was not measured.
+    ceilings
+        Attainable scores; they are set against the main subset ("all", or the first).
+    parameters
+        One row per model, in the order to show them, with its display name and its recipe as text.
+    notes, failures
+        Sentences about the data; the jobs that failed, with the reason.
+    figures
+        Pairs (caption, SVG element).
+    reproduce
+        command, commit, seed, preset, and the mappings data, versions, hardware; optionally scores_csv, where
+        the score table lies (default: beside the page). What is missing is left out.
+
+    Raises
+    ------
+    ValueError
+        If `origin` is another word or contradicts the scores, or a table lacks a column.
+    """
+    if origin not in ("measured", "simulated"):
+        raise ValueError(f"origin is {origin!r}; expected 'measured' or 'simulated'.")
+    scores, parameters = _checked("scores", scores), _checked("parameters", parameters)
+    if origin == "measured" and (scores["origin"] == "simulated").any():
+        raise ValueError("The scores hold simulated data, so the report cannot be of origin 'measured'.")
+    labels = dict(zip(parameters["model"], parameters["label"], strict=True))
+    summary = _in_order(_checked("summary", summary), labels)
+    tests = _checked("tests", tests)
+    cell = tests.groupby(_CELL, sort=False).ngroup()  # rows stay grouped as they came, models in order inside
+    tests = _in_order(tests.assign(cell=cell), labels).sort_values("cell", kind="stable")
+    jobs = _in_order(_checked("jobs", jobs), labels)
+    attainable = {
+        (row["dataset"], row["output"], row["level"], row["metric"]): (row["value"], row["basis"])
+        for row in _checked("ceilings", ceilings).to_dict("records")
+    }
+    first_scores = scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "signed": signed, "duration": duration, "words": words}
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        simulated=origin == "simulated",
+        overview=overview,
+        headlines=_headlines(summary, tests, attainable),
+        uneven=_is_uneven(summary),
+        score_tables=_score_tables(summary, attainable),
+        tests={level: _rows(part) for level, part in tests.groupby("level", sort=False)},
+        varying=_varying(tests, "dataset", "output", "subset"),
+        baselines=list(dict.fromkeys(tests["against"])),
+        figures=[(caption, Markup(svg)) for caption, svg in figures],
+        timing=_timing(jobs),
+        parameters=_rows(parameters),
+        failures=_rows(_in_order(_checked("failures", failures), labels)),
+        n_jobs=len(jobs),
+        notes=notes,
+        reproduce=reproduce,
+        score_columns=_NEEDED["scores"].split(),
+        score_rows=_rows(first_scores),
+        n_scores=len(scores),
+    )
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number to some significant digits, whole from 1,000 on, and a missing one as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".")
+
+
+def signed(value: float | None) -> str:
+    """Write a difference with its sign."""
+    return number(value) if value is None else ("−" if value < 0 else "+") + number(abs(value))
+
+
+def mean_sd(mean: float, sd: float) -> str:
+    """Write mean ± sd with as many decimals as give the mean three digits; no sd for a single fold."""
+    if pd.isna(mean):
+        return "–"
+    text = number(mean)
+    if pd.isna(sd):
+        return text
+    decimals = len(text.partition(".")[2])
+    return f"{text} ± {number(sd, 2)}" if "e" in text else f"{text} ± {sd:.{decimals}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time in the two largest units that fit: 41.2 s, 12 min 3 s, 3 h 5 min."""
+    if seconds is None or seconds < 100:
+        return number(seconds) + " s" * (seconds is not None)
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def words(name: str) -> str:
+    """Write the name of a column, metric or level as words."""
+    return _WORDS.get(name, str(name).replace("_", " "))
+
+
+def _checked(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    needed = _NEEDED[name].split()
+    if frame.empty:
+        return pd.DataFrame(columns=needed)
+    if missing := [column for column in needed if column not in frame.columns]:
+        raise ValueError(f"The table {name!r} lacks {', '.join(missing)}; it has {', '.join(frame.columns)}.")
+    folds = [column for column in ("test_fold", "val_fold") if column in needed]
+    return frame.astype(dict.fromkeys(folds, "Int64"))  # a table with gaps may bring them as 2.0
+
+
+def _in_order(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Sort a table by the order of the models, and add display names: `label`, `against` for a baseline."""
+    order = [*labels, *sorted(set(frame["model"]) - set(labels))]
+    frame = frame.assign(label=[labels.get(model, model) for model in frame["model"]])
+    if "baseline" in frame:
+        frame = frame.assign(against=[labels.get(model, model) for model in frame["baseline"]])
+    return frame.sort_values("model", key=lambda models: models.map(order.index), kind="stable")
+
+
+def _rows(frame: pd.DataFrame) -> list[dict]:
+    """Return rows as dicts of plain Python values, None for what is missing."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def _varying(frame: pd.DataFrame, *columns: str) -> list[str]:
+    """Return the columns with more than one value: only these need room in a table."""
+    return [column for column in columns if len(set(frame[column])) > 1]
+
+
+def _main(values: pd.Series, preferred: str) -> str:
+    """Return the value that headlines are about: the preferred one, or else the first."""
+    return preferred if preferred in set(values) else values.iloc[0]
+
+
+def _panel(dataset: str, output: str, summary: pd.DataFrame) -> str:
+    return f"{dataset} · {output}" if _varying(summary, "output") else str(dataset)
+
+
+def _members(row: pd.Series) -> str:
+    low, high = row["n_members_min"], row["n_members_max"]
+    count = f"{low}" if low == high else f"{low} to {high}"
+    return f"ensemble of {count}" if row["role"] == "ensemble" else f"single members, {count} per fold"
+
+
+def _is_uneven(summary: pd.DataFrame) -> bool:
+    """Say whether models have different numbers of folds or members, so that their means compare badly."""
+    cells = summary.groupby([*_CELL, "role"])
+    counts = cells[["n_folds", "n_members_min", "n_members_max"]]
+    return bool((counts.max() != counts.min()).any(axis=None))
+
+
+def _headlines(summary: pd.DataFrame, tests: pd.DataFrame, attainable: Mapping) -> list[dict]:
+    """Find for each dataset and output the best ensemble, its test against the baseline, and the ceiling."""
+    chosen = summary[(summary["role"] == "ensemble") & summary["mean"].notna()]
+    for column, preferred in {"subset": "all", "level": "row", "metric": "pearson_r"}.items():
+        if len(chosen):
+            value = _main(chosen[column], preferred)
+            chosen, tests = chosen[chosen[column] == value], tests[tests[column] == value]
+    headlines = []
+    for (dataset, output), part in chosen.groupby(["dataset", "output"], sort=False):
+        best = part.sort_values("mean", ascending=part["better"].iloc[0] == "lower", kind="stable").iloc[0]
+        here = _rows(tests[(tests["dataset"] == dataset) & (tests["output"] == output)])
+        ceiling, basis = attainable.get((dataset, output, best["level"], best["metric"]), (None, None))
+        headlines.append(
+            {
+                "panel": _panel(dataset, output, summary),
+                "label": best["label"],
+                "value": mean_sd(best["mean"], best["sd"]),
+                "what": f"{words(best['metric'])}, {words(best['level'])}",
+                "members": _members(best),
+                "n_folds": int(best["n_folds"]),
+                "baseline": here[0]["against"] if here else None,
+                "is_baseline": any(row["baseline"] == best["model"] for row in here),
+                "test": next((row for row in here if row["model"] == best["model"]), None),
+                "ceiling": ceiling,
+                "basis": basis,
+                "share": _share(best["mean"], ceiling, best["better"]),
+            }
+        )
+    return headlines
+
+
+def _share(mean: float, ceiling: float | None, better: str) -> str | None:
+    """Return the part of the attainable score that was reached; an error has no such part."""
+    return f"{mean / ceiling:.1%}" if ceiling and better == "higher" and pd.notna(mean) else None
+
+
+def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
+    """Lay out mean ± sd: a table per level, dataset and output; a row per model and role."""
+    tables = []
+    for (level, dataset, output), part in summary.groupby(["level", "dataset", "output"], sort=False):
+        metrics = list(dict.fromkeys(part["metric"]))
+        ceilings = {name: attainable.get((dataset, output, level, name)) for name in metrics}
+        main, rows = _main(part["subset"], "all"), []
+        for (subset, _, role), group in part.groupby(["subset", "model", "role"], sort=False):
+            cells = {}
+            for row in group.to_dict("records"):
+                rivals = part[(part["metric"] == row["metric"]) & (part["subset"] == subset)]
+                rivals = rivals.loc[rivals["role"] == "ensemble", "mean"]
+                best = rivals.min() if row["better"] == "lower" else rivals.max()
+                ceiling = ceilings[row["metric"]] if subset == main else None
+                cells[row["metric"]] = {
+                    "text": mean_sd(row["mean"], row["sd"]),
+                    "share": _share(row["mean"], ceiling and ceiling[0], row["better"]),
+                    "best": role == "ensemble" and row["mean"] == best,
+                }
+            about = {"label": group["label"].iloc[0], "subset": subset, "members": _members(group.iloc[0])}
+            rows.append(about | {"n_folds": int(group["n_folds"].max()), "role": role, "cells": cells})
+        tables.append(
+            {
+                "title": f"{_panel(dataset, output, summary)}, {words(level)}",
+                "metrics": part.drop_duplicates("metric").set_index("metric")["better"].to_dict(),
+                "ceilings": {name: ceiling for name, ceiling in ceilings.items() if ceiling},
+                "has_subsets": bool(_varying(part, "subset")),
+                "rows": rows,
+            }
+        )
+    return tables
+
+
+def _timing(jobs: pd.DataFrame) -> list[dict]:
+    """Return a row per dataset and model: medians over its finished trainings, and how many there were."""
+    rows = []
+    for (dataset, _), part in jobs.groupby(["dataset", "model"], sort=False):
+        done = part[part["status"] == "done"]
+        medians = {name: pd.to_numeric(done[name]).median() for name in _MEDIANS}
+        rows.append(
+            {name: None if pd.isna(value) else value for name, value in medians.items()}
+            | {name: ", ".join(map(str, done[name].dropna().unique())) for name in ("device", "precision")}
+            | {"dataset": dataset, "label": part["label"].iloc[0], "n_done": len(done)}
+            | {"n_failed": len(part) - len(done), "total_s": float(pd.to_numeric(part["duration_s"]).sum())}
+        )
+    return rows

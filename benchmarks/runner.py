@@ -1,0 +1,298 @@
+"""Carrying out a plan: train what is missing, average, score. Scores come only from stored predictions."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import __version__, executors, registry
+from benchmarks.api.data import Dataset, recipe_with
+from benchmarks.plan import Job, Plan, find_split
+from benchmarks.store import Store
+
+OnEvent = Callable[[Job, str, Any], None]
+
+_PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Where the jobs of a run go: device (`auto`, `cpu`, `cuda`), workers (0: this process), threads of each."""
+
+    device: str = "auto"
+    n_workers: int = 1
+    threads: int = 1
+
+    @staticmethod
+    def choose(device: str, n_workers: int | None, n_jobs: int) -> "Machine":
+        """Fill the machine without a fight: one worker per GPU, or one per core with one thread each.
+
+        Narrow networks gain little from a second thread, so cores go to jobs first and to threads when jobs are few.
+        """
+        gpus = 0 if device == "cpu" else executors.n_gpus()
+        cores = executors.n_cores()
+        if n_workers is None:
+            n_workers = gpus or min(cores, _memory_gib() // 3 or 1)
+        n_workers = min(n_workers, max(1, n_jobs))
+        return Machine(device, n_workers, max(1, cores // max(1, n_workers)))
+
+    def environments(self) -> list[dict[str, str]]:
+        """Give each worker its thread count and, with several GPUs, its own."""
+        threads = {"OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads)}
+        gpus = 0 if self.device == "cpu" else executors.n_gpus()
+        if gpus < 2:
+            return [threads]
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
+        return [threads | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    machine: Machine,
+    *,
+    save_models: bool = True,
+    on_event: OnEvent = lambda job, kind, payload: None,
+) -> dict[str, int]:
+    """Train every job that is not stored yet; return counts of `done`, `failed` and `skipped` (stored before).
+
+    A job that fails is written down with its reason and the others go on.
+    """
+    jobs = {job.id: job for job in plan.jobs}
+    missing = [job for job in plan.jobs if not store.is_done(folder_of(store, job))]
+    counts = {"done": 0, "failed": 0, "skipped": len(jobs) - len(missing)}
+
+    def handle(call_id: str, kind: str, payload: Any) -> None:
+        job = jobs[call_id]
+        if kind in counts:
+            counts[kind] += 1
+        if kind == "failed":
+            store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | payload)
+        on_event(job, kind, payload)
+
+    calls = [
+        executors.Call(job.id, job.framework, (job, str(store.root), machine.device, machine.threads, save_models))
+        for job in missing
+    ]
+    if machine.n_workers == 0:
+        executors.run_inline("benchmarks.runner:run_job", calls, handle)
+    elif calls:
+        executors.run_workers(
+            "benchmarks.runner:run_job",
+            calls,
+            handle,
+            n_workers=machine.n_workers,
+            environments=machine.environments(),
+            log_folder=store.log_folder(plan.task),
+        )
+    return counts
+
+
+def folder_of(store: Store, job: Job) -> Path:
+    return store.job_folder(job.task, job.dataset, job.model, job.run, job.split_name)
+
+
+def about(job: Job) -> dict[str, Any]:
+    """Return a job as plain values."""
+    return dataclasses.asdict(job)
+
+
+def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
+    """Train one job and store it; runs inside a worker. Returns its record."""
+    job, root, device, threads, save_models = argument
+    store, task, model = Store(Path(root)), registry.get_task(job.task), registry.get_model(job.model)
+    backend = registry.get_backend(job.framework)
+    where = _configure(job.framework, device, threads)
+    dataset = _dataset(root, job.dataset, job.digest)
+    split = find_split(task, dataset, job.test_fold, job.val_fold)
+    test = dataset.take(split.test)
+    if backend:
+        backend.seed_everything(job.seed)
+        backend.reset_peak_memory()
+    started = time.perf_counter()
+    recipe = recipe_with(model.RECIPE, job.recipe, source=f"job {job.id}")
+    fitted = model.build(task.SPEC, recipe, {})
+    history = fitted.fit(dataset.take(split.train), dataset.take(split.val), seed=job.seed, on_epoch=progress)
+    fitted_at = time.perf_counter()
+    predictions = _checked(fitted.predict(test.without_targets()), task.SPEC.outputs, len(test))
+    finished = time.perf_counter()
+    train_seconds = sum(row["train_seconds"] for row in history)
+    record = about(job) | where | {
+        "status": "done",
+        "task_version": task.VERSION,
+        "origin": dataset.origin,
+        "n_params": fitted.n_params,
+        "precision": fitted.precision,
+        "epochs_run": len(history),
+        "best_epoch": next(row["epoch"] for row in history if row["is_best"]),
+        "n_val": len(split.val),
+        "n_test": len(test),
+        "duration_s": finished - started,
+        "train_seq_per_s": len(split.train) * len(history) / train_seconds,
+        "predict_seq_per_s": len(test) / (finished - fitted_at),
+        "peak_memory_mb": _peak_memory_mb(),
+        "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
+        "threads": threads,
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": versions(),
+        "commit": commit(),
+        "hardware": hardware(),
+    }
+    save = fitted.save if save_models else None
+    store.put_job(folder_of(store, job), record, history, split.test, predictions, save)
+    return record
+
+
+@cache
+def _configure(framework: str, device: str, threads: int) -> dict[str, str]:
+    backend = registry.get_backend(framework)
+    if backend is None:
+        return {"device": "cpu", "device_name": "cpu", "framework": "numpy", "backend": "numpy"}
+    return backend.configure(device, threads)
+
+
+@cache
+def _dataset(root: str, name: str, digest: str) -> Dataset:
+    return Store(Path(root)).get_dataset(name, digest)
+
+
+def _checked(predictions: Mapping[str, np.ndarray], outputs: tuple[str, ...], n: int) -> dict[str, np.ndarray]:
+    for output in outputs:
+        if output not in predictions or predictions[output].shape[:1] != (n,):
+            shapes = {name: values.shape for name, values in predictions.items()}
+            raise ValueError(f"predict() must give {n} values for each of {', '.join(outputs)}; it gave {shapes}.")
+        if not np.isfinite(predictions[output]).all():
+            raise ValueError(f"The trained model predicts values that are not finite for output {output!r}.")
+    return {output: predictions[output] for output in outputs}
+
+
+def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
+    """Score the finished jobs of a plan: every member, and the average over the members of each test fold.
+
+    Returns the long table described in `results/README.md`; empty if nothing is finished.
+    """
+    parts = []
+    for source in plan.sources:
+        dataset = store.get_dataset(source.name, source.digest)
+        done = [j for j in plan.jobs if j.dataset == source.name and store.is_done(folder_of(store, j))]
+        for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
+            members = [job for job in done if (job.model, job.test_fold) == (model, test_fold)]
+            stored = [store.get_predictions(folder_of(store, job)) for job in members]
+            test = dataset.take(stored[0][0])
+            head = {
+                "task": plan.task,
+                "task_version": plan.task_version,
+                "dataset": source.name,
+                "model": model,
+                "run": members[0].run,
+                "test_fold": test_fold,
+            }
+            for job, (_, predictions) in zip(members, stored, strict=True):
+                scored = task.score(test, predictions)
+                parts.append(scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1, origin=dataset.origin))
+            mean = {
+                name: np.mean([predictions[name] for _, predictions in stored], axis=0, dtype=np.float64)
+                for name in stored[0][1]
+            }
+            scored = task.score(test, mean)
+            parts.append(
+                scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=len(members), origin=dataset.origin)
+            )
+    if not parts:
+        return pd.DataFrame(columns=SCORE_COLUMNS)
+    return pd.concat(parts, ignore_index=True)[SCORE_COLUMNS].astype({"val_fold": "Int64"})
+
+
+SCORE_COLUMNS = (
+    "task task_version dataset model run test_fold val_fold role n_members output subset level metric value n origin"
+).split()
+
+
+def job_table(plan: Plan, store: Store) -> pd.DataFrame:
+    """Return one row per job of a plan: finished, failed (with `reason`) or waiting."""
+    rows = []
+    for job in plan.jobs:
+        folder = folder_of(store, job)
+        if store.is_done(folder):
+            record = store.get_job(folder)
+            rows.append({k: v for k, v in record.items() if not isinstance(v, dict)})
+        else:
+            failure = store.get_failure(folder)
+            reason = failure["reason"] if failure else None
+            rows.append(about(job) | {"status": "failed" if failure else "waiting", "reason": reason})
+    return pd.DataFrame(rows).drop(columns="recipe", errors="ignore")
+
+
+def history_table(plan: Plan, store: Store) -> pd.DataFrame:
+    """Return one row per epoch of every finished job of a plan."""
+    rows = []
+    for job in plan.jobs:
+        folder = folder_of(store, job)
+        if store.is_done(folder):
+            head = {"dataset": job.dataset, "model": job.model, "test_fold": job.test_fold, "val_fold": job.val_fold}
+            rows += [head | row for row in store.get_history(folder)]
+    return pd.DataFrame(rows)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of what computes, and of this package."""
+    found = {"dream-bench": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+@cache
+def commit() -> str | None:
+    """Return the git commit of the code, with `+changes` where it was edited since; None outside a checkout."""
+    here = Path(__file__).resolve().parent.parent
+
+    def git(*words: str) -> str | None:
+        with contextlib.suppress(OSError):
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
+            return done.stdout.strip() if done.returncode == 0 else None
+        return None
+
+    if not (here / ".git").exists() or not (head := git("rev-parse", "HEAD")):
+        return None
+    return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+@cache
+def hardware() -> dict[str, Any]:
+    """Return processor, cores and memory of this machine; GPUs stand in a job's `device_name`."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return {"cpu": model, "cores": executors.n_cores(), "memory_gib": _memory_gib(), "system": platform.platform()}
+
+
+def _memory_gib() -> int:
+    try:
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (ValueError, OSError, AttributeError):
+        return 4
+
+
+def _peak_memory_mb() -> float | None:
+    """Return the most memory this process has held so far, earlier jobs of the same worker included."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # not on Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

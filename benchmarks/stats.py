@@ -1,0 +1,191 @@
+"""Compare models over test folds: paired t-tests against a baseline, and a summary per model.
+
+Source: Rafi et al. 2024, Fig. 3 (one score per test fold; paired two-sided t-test across the folds). The
+folds of a cross-validation share training rows, so the test is optimistic; P values are not corrected for
+their number.
+
+A score table is long, one row per score: task, task_version, dataset, model, run, test_fold, val_fold, role
+("member", "ensemble"), n_members, output, subset, level, metric, value, n, origin ("measured", "simulated").
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+
+# What one number is about. Measured and simulated data, levels and subsets never meet in one mean or test.
+CELL = ["task", "task_version", "dataset", "origin", "output", "subset", "level", "metric"]
+LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "jsd"})  # every other metric: higher is better
+
+TEST_COLUMNS = [
+    *CELL, "model", "baseline", "n_folds", "n_members", "mean_model", "mean_baseline", "mean_difference",
+    "ci_low", "ci_high", "t", "df", "p_value", "cohens_dz", "better", "note",
+]  # fmt: skip
+SUMMARY_COLUMNS = [
+    *CELL, "model", "role", "n_folds", "n_members_min", "n_members_max", "mean", "sd", "min", "max", "better",
+]  # fmt: skip
+
+_NEEDED = [*CELL, "model", "run", "test_fold", "val_fold", "role", "n_members", "value", "n"]
+_NO_TEST = dict.fromkeys(["ci_low", "ci_high", "t", "df", "p_value", "cohens_dz"], np.nan)
+
+
+def compare(scores: pd.DataFrame, baseline: str, *, role: str = "ensemble") -> pd.DataFrame:
+    """Test every model against the baseline with a paired two-sided t-test over test folds.
+
+    Source: Rafi et al. 2024, Fig. 3. Differences are model minus baseline; Cohen's d_z is their mean / sd.
+
+    Parameters
+    ----------
+    scores
+        Long score table. With `role="member"` the value of a fold is the mean over its members.
+    baseline
+        Name of the model the others are compared with.
+
+    Returns
+    -------
+    One row per CELL and other model, columns TEST_COLUMNS. A fold counts only if both models have a finite
+    score there, from the same number of members on the same number of rows; `note` names the folds left
+    out. Means are over the folds that count. With fewer than two of them, or with differences that are all
+    equal, statistics are NaN and `note` says why. `n_members` is the smallest over those folds.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, the baseline has no scores, a score is there twice or a model has two runs.
+    """
+    folds = _fold_values(scores, role)
+    known = list(dict.fromkeys(folds["model"]))
+    if baseline not in known:
+        raise ValueError(
+            f"Baseline {baseline!r} has no {role} scores, so nothing can be compared with it. "
+            f"Models that have them: {', '.join(known) or 'none'}."
+        )
+    rows = []
+    for cell, part in folds.groupby(CELL, sort=False, dropna=False):
+        by_model = {model: one.set_index("test_fold") for model, one in part.groupby("model", sort=False)}
+        base = by_model.pop(baseline, part.iloc[:0].set_index("test_fold"))
+        about = dict(zip(CELL, cell, strict=True))
+        better = _better(about["metric"])
+        for model, one in by_model.items():
+            rows.append(about | {"model": model, "baseline": baseline, "better": better} | _paired(one, base))
+    return pd.DataFrame(rows, columns=TEST_COLUMNS).astype({"n_members": "Int64"})
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Average each model's scores over test folds, members and ensembles apart.
+
+    Source: none; the sd over folds (ddof 1) is how published tables state the spread. For role "member" the
+    value of a fold is first the mean over its members, so `sd` is between folds in both roles, not between
+    members.
+
+    Returns
+    -------
+    One row per CELL, model and role, columns SUMMARY_COLUMNS. `n_members_min`, `n_members_max`: members
+    averaged per fold (role "ensemble") or scored per fold ("member"). `sd` is NaN for one fold; a NaN score
+    makes its mean NaN.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a score is there twice or a model has two runs.
+    """
+    folds = pd.concat([_fold_values(scores, role) for role in ("ensemble", "member")], ignore_index=True)
+    rows = []
+    for key, part in folds.groupby([*CELL, "model", "role"], sort=False, dropna=False):
+        about = dict(zip([*CELL, "model", "role"], key, strict=True))
+        values = part["value"].to_numpy(float)
+        numbers = {
+            "n_folds": len(values),
+            "n_members_min": int(part["n_members"].min()),
+            "n_members_max": int(part["n_members"].max()),
+            "mean": values.mean(),
+            "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
+            "min": values.min(),
+            "max": values.max(),
+            "better": _better(about["metric"]),
+        }
+        rows.append(about | numbers)
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def _better(metric: str) -> str:
+    return "lower" if metric in LOWER_IS_BETTER else "higher"
+
+
+def _fold_values(scores: pd.DataFrame, role: str) -> pd.DataFrame:
+    """Reduce one role to one value per CELL, model and test fold; check that it is one run, scored once."""
+    if missing := [name for name in _NEEDED if name not in scores.columns]:
+        raise ValueError(f"The score table lacks {', '.join(missing)}; it has {', '.join(scores.columns)}.")
+    for (task, dataset, model), runs in scores.groupby(["task", "dataset", "model"], sort=False)["run"]:
+        names = [str(run) for run in runs.unique()]
+        if len(names) > 1:
+            raise ValueError(
+                f"Model {model!r} has {len(names)} runs on {task} {dataset} ({', '.join(names)}); "
+                "keep the scores of one run per model and dataset."
+            )
+    chosen = scores[scores["role"] == role]
+    one_score = [*CELL, "model", "test_fold"] + (["val_fold"] if role == "member" else [])
+    if (twice := chosen.duplicated(one_score)).any():
+        one = chosen.loc[twice, one_score].iloc[0]
+        raise ValueError(
+            f"{int(twice.sum())} {role} scores are there twice, first {one['model']!r} on {one['dataset']} "
+            f"test fold {one['test_fold']}, {one['metric']}; keep each once."
+        )
+    keys = [*CELL, "model", "role", "test_fold"]
+    by_fold = chosen.groupby(keys, sort=False, dropna=False)
+    # A NaN member makes its fold NaN: a mean over the members that happen to be finite would hide it.
+    folds = by_fold["value"].agg(lambda values: values.to_numpy(float).mean()).reset_index()
+    members = by_fold.size() if role == "member" else by_fold["n_members"].first()
+    return folds.assign(n_members=members.to_numpy(int), n=by_fold["n"].first().to_numpy(int))
+
+
+def _paired(model: pd.DataFrame, base: pd.DataFrame) -> dict:
+    """Return what a pair of models adds to a row of tests; both frames are indexed by test fold."""
+    pair = model.add_suffix("_model").join(base.add_suffix("_base"), how="outer").sort_index()
+    left_out: dict[str, list[int]] = {}
+    used = []
+    for fold, row in pair.iterrows():
+        if reason := _why_left_out(row):
+            left_out.setdefault(reason, []).append(fold)
+        else:
+            used.append(fold)
+    notes = [f"{_folds_phrase(folds)} left out: {reason}" for reason, folds in left_out.items()]
+
+    pair = pair.loc[used]
+    x, y = pair["value_model"].to_numpy(float), pair["value_base"].to_numpy(float)
+    members = pair["n_members_model"].astype(int)
+    result = _NO_TEST | {
+        "n_folds": len(used),
+        "n_members": members.min() if used else pd.NA,
+        "mean_model": x.mean() if used else np.nan,
+        "mean_baseline": y.mean() if used else np.nan,
+        "mean_difference": (x - y).mean() if used else np.nan,
+    }
+    if len(set(members)) > 1:
+        notes.append(f"{members.min()} to {members.max()} members, depending on the fold")
+    if len(used) < 2:
+        notes.append(f"no test: it needs 2 folds, {len(used)} {'is' if len(used) == 1 else 'are'} usable")
+    elif np.ptp(x - y) <= 1e-12 * np.abs([x, y]).max():  # equal but for rounding: scipy would say t = inf
+        notes.append("no test: the difference is the same in every fold")
+    else:
+        test = scipy_stats.ttest_rel(x, y)
+        interval = test.confidence_interval(0.95)
+        result |= {"ci_low": interval.low, "ci_high": interval.high, "t": test.statistic, "df": test.df}
+        result |= {"p_value": test.pvalue, "cohens_dz": (x - y).mean() / (x - y).std(ddof=1)}
+    return result | {"note": "; ".join(notes)}
+
+
+def _why_left_out(row: pd.Series) -> str:
+    """Say why a fold cannot be paired, or return "" where it can."""
+    for side, who in (("model", "the model"), ("base", "the baseline")):
+        if pd.isna(row[f"n_members_{side}"]):
+            return f"no score of {who}"
+        if not np.isfinite(row[f"value_{side}"]):
+            return f"the score of {who} is not a number"
+    for count, what in (("n_members", "members"), ("n", "rows scored")):
+        if row[f"{count}_model"] != row[f"{count}_base"]:
+            return f"{what} differ ({row[f'{count}_model']:.0f} and {row[f'{count}_base']:.0f})"
+    return ""
+
+
+def _folds_phrase(folds: list[int]) -> str:
+    return ("fold " if len(folds) == 1 else "folds ") + ", ".join(str(fold) for fold in folds)

@@ -1,0 +1,221 @@
+"""The only code that reads or writes `results/`. A folder appears there whole or not at all.
+
+    datasets/<name>-<hash>/                             codes, targets and meta that jobs were trained and scored on
+    runs/<task>/<dataset>/<model>-<run>/test-03_val-07/ job.json, history.jsonl, predictions.npz, model files
+    runs/<task>/<dataset>/<model>-<run>/test-03_val-07.failed.json   why a job failed, until it succeeds
+    reports/<task>_<preset>_<plan>/                     plan.json, scores.csv, tests.csv, figures, report.html
+"""
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.data import Dataset
+from benchmarks.api.errors import BadInput
+
+
+class Store:
+    """A results folder.
+
+    Raises
+    ------
+    BadInput
+        From every writing method, if the folder cannot be written.
+    """
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+
+    def check_writable(self) -> None:
+        """Find out before any training whether results can be kept."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise BadInput(
+                f"The results folder {self.root} cannot be written ({error.strerror}); name another with --results."
+            ) from None
+
+    # datasets
+
+    def put_dataset(self, dataset: Dataset) -> str:
+        """Keep a dataset once and return the first 12 digits of its content hash."""
+        digest = dataset.content_hash()[:12]
+        folder = self._dataset_folder(dataset.name, digest)
+        if not folder.exists():
+            with self._whole_folder(folder) as new:
+                np.save(new / "codes.npy", dataset.codes)
+                np.savez(new / "targets.npz", **dataset.targets)
+                meta = {name: _plain(values) for name, values in dataset.meta.items()}
+                np.savez(new / "meta.npz", **meta)
+                about = {
+                    "name": dataset.name,
+                    "origin": dataset.origin,
+                    "n_rows": len(dataset),
+                    "columns": list(dataset.meta.columns),
+                    "outputs": list(dataset.targets),
+                    "ceilings": [dict(row) for row in dataset.ceilings],
+                    "notes": list(dataset.notes),
+                }
+                write_json(new / "dataset.json", about)
+        return digest
+
+    def get_dataset(self, name: str, digest: str) -> Dataset:
+        """Open a kept dataset; its codes are memory-mapped."""
+        folder = self._dataset_folder(name, digest)
+        if not folder.is_dir():
+            raise BadInput(f"The dataset {name}-{digest} is missing under {self.root}; run the plan again to restore it.")
+        about = read_json(folder / "dataset.json")
+        with np.load(folder / "targets.npz", allow_pickle=False) as arrays:
+            targets = {output: arrays[output] for output in about["outputs"]}
+        with np.load(folder / "meta.npz", allow_pickle=False) as arrays:
+            meta = pd.DataFrame({column: arrays[column] for column in about["columns"]})
+        return Dataset(
+            about["name"],
+            np.load(folder / "codes.npy", mmap_mode="r", allow_pickle=False),
+            targets,
+            meta,
+            about["origin"],
+            ceilings=tuple(about["ceilings"]),
+            notes=tuple(about["notes"]),
+        )
+
+    def _dataset_folder(self, name: str, digest: str) -> Path:
+        return self.root / "datasets" / f"{name}-{digest}"
+
+    # jobs
+
+    def job_folder(self, task: str, dataset: str, model: str, run: str, split: str) -> Path:
+        return self.root / "runs" / task / dataset / f"{model}-{run}" / split
+
+    def log_folder(self, task: str) -> Path:
+        return self.root / "runs" / task / "logs"
+
+    def put_job(
+        self,
+        folder: Path,
+        record: dict[str, Any],
+        history: list[dict],
+        rows: np.ndarray,
+        predictions: dict[str, np.ndarray],
+        save_model: Callable[[Path], None] | None,
+    ) -> None:
+        """Write a finished job and forget an earlier failure of it."""
+        with self._whole_folder(folder) as new:
+            write_json(new / "job.json", record)
+            (new / "history.jsonl").write_text("".join(to_json(row) + "\n" for row in history))
+            np.savez_compressed(new / "predictions.npz", rows=rows, **{f"output_{k}": v for k, v in predictions.items()})
+            if save_model:
+                save_model(new)
+        _failure_file(folder).unlink(missing_ok=True)
+
+    def put_failure(self, folder: Path, record: dict[str, Any]) -> None:
+        """Write down why a job failed, beside where its folder would be."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        write_json(_failure_file(folder), record)
+
+    def get_failure(self, folder: Path) -> dict[str, Any] | None:
+        file = _failure_file(folder)
+        return read_json(file) if file.exists() else None
+
+    def is_done(self, folder: Path) -> bool:
+        return (folder / "job.json").is_file()
+
+    def get_job(self, folder: Path) -> dict[str, Any]:
+        return read_json(folder / "job.json")
+
+    def get_history(self, folder: Path) -> list[dict]:
+        return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+    def get_predictions(self, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return dataset row numbers and output name -> predictions."""
+        with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
+            named = {k.removeprefix("output_"): arrays[k] for k in arrays.files if k != "rows"}
+            return arrays["rows"], named
+
+    def finished_jobs(self, task: str) -> Iterator[dict[str, Any]]:
+        """Give the record of every finished job of a task, whatever plan it belonged to."""
+        for file in sorted((self.root / "runs" / task).glob("*/*/test-*/job.json")):
+            yield read_json(file)
+
+    # reports
+
+    def report_folder(self, name: str) -> Path:
+        folder = self.root / "reports" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def report_folders(self, task: str | None = None) -> list[Path]:
+        """List report folders, oldest plan first, of one task or all."""
+        found = (self.root / "reports").glob(f"{task or '*'}_*/plan.json")
+        return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime)]
+
+    @contextlib.contextmanager
+    def _whole_folder(self, folder: Path) -> Iterator[Path]:
+        """Fill a folder under another name and rename it: it is there whole, or not at all."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            new.chmod(0o755)
+            yield new
+            if folder.exists():
+                return  # another process finished the same work first; equal by construction
+            try:
+                new.rename(folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under another name and rename it into place."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(name, 0o644)
+    os.replace(name, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, to_json(value, indent=1) + "\n")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Serialise to JSON that every parser reads: NaN and infinities become null."""
+
+    def finite(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {str(key): finite(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [finite(inner) for inner in item]
+        if isinstance(item, np.generic):
+            item = item.item()
+        return None if isinstance(item, float) and not math.isfinite(item) else item
+
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _failure_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.failed.json")
+
+
+def _plain(values: pd.Series) -> np.ndarray:
+    """Return a column as an array that saves without pickling: text as fixed-width unicode."""
+    array = values.to_numpy()
+    return array.astype(str) if array.dtype.kind not in "biuf" else array

@@ -1,0 +1,177 @@
+"""Blocks of team Autosome.org: EfficientNet-like first and core, and the three heads of the DREAM models.
+
+Source: `prixfixe/autosome/` and `benchmarks/{human,drosophila}/prixfixe/autosome/` of the challenge repository.
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dream_models.prixfixe.net import Batch, Block, FinalBlock
+
+N_BINS = 18
+
+
+def initialise(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Draw Autosome's initial weights: conv N(0, sqrt(2 / (k * out))), linear N(0, 0.001), batch norm 1 and 0.
+
+    The convolution's deviation leaves its groups out of account, as published.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d):
+            std = (2 / (layer.kernel_size[0] * layer.out_channels)) ** 0.5
+            nn.init.normal_(layer.weight, 0.0, std, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm1d):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, 0.001, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
+def conv_bn_silu(in_channels: int, out_channels: int, kernel: int, groups: int = 1) -> list[nn.Module]:
+    """Convolution without bias ("same"), batch norm, SiLU."""
+    return [
+        nn.Conv1d(in_channels, out_channels, kernel, padding="same", groups=groups, bias=False),
+        nn.BatchNorm1d(out_channels),
+        nn.SiLU(),
+    ]
+
+
+class AutosomeFirst(Block):
+    """One convolution of width 7: (B, C, L) -> (B, out_channels, L)."""
+
+    def __init__(self, in_channels: int, out_channels: int, seqsize: int):
+        super().__init__(in_channels, out_channels, seqsize)
+        self.block = nn.Sequential(*conv_bn_silu(in_channels, out_channels, 7))
+
+    weights_init = initialise
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.block(x)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate: mean over length, two linear layers, sigmoid. The squeeze is a quarter of the *stage's* input."""
+
+    def __init__(self, channels: int, squeezed: int):
+        super().__init__()
+        self.fc = nn.Sequential(nn.Linear(channels, squeezed), nn.SiLU(), nn.Linear(squeezed, channels), nn.Sigmoid())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.fc(x.mean(dim=2))[:, :, None]
+
+
+class AutosomeCore(Block):
+    """Six stages of inverted bottleneck, concatenation with the stage's input, and a resizing convolution.
+
+    (B, in_channels, L) -> (B, out_channels, L). `widths` are the outputs of the stages before the last.
+    """
+
+    WIDTHS = (128, 128, 64, 64, 64)
+    EXPANSION = 4
+    KERNEL = 7
+
+    def __init__(self, in_channels: int, out_channels: int, seqsize: int, widths: tuple[int, ...] = WIDTHS):
+        super().__init__(in_channels, out_channels, seqsize)
+        chain = [in_channels, *widths, out_channels]
+        stages = OrderedDict()
+        for i, (p, s) in enumerate(zip(chain, chain[1:], strict=False)):
+            e = self.EXPANSION * s
+            stages[f"inv_res_blc{i}"] = nn.Sequential(
+                *conv_bn_silu(p, e, 1),
+                *conv_bn_silu(e, e, self.KERNEL, groups=e // 2),
+                SqueezeExcite(e, p // 4),
+                *conv_bn_silu(e, p, 1),
+            )
+            stages[f"resize_blc{i}"] = nn.Sequential(*conv_bn_silu(2 * p, s, self.KERNEL))
+        self.seqextractor = nn.ModuleDict(stages)
+
+    weights_init = initialise
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for i in range(len(self.seqextractor) // 2):
+            inverted = self.seqextractor[f"inv_res_blc{i}"](x)
+            x = self.seqextractor[f"resize_blc{i}"](torch.cat([x, inverted], dim=1))
+        return x
+
+
+class SoftClassificationHead(FinalBlock):
+    """18 expression bins, and the expected bin as score: (B, C, L) -> (B,). The yeast head.
+
+    Loss: KL(target || prediction), summed over bins and averaged over the batch, where the batch has `y_probs` (B, 18);
+    else the mean squared error of the score against `y`.
+    """
+
+    def __init__(self, in_channels: int, seqsize: int):
+        super().__init__(in_channels, seqsize)
+        self.mapper = nn.Sequential(nn.Conv1d(in_channels, N_BINS, 1))
+        self.register_buffer("bins", torch.arange(N_BINS))
+
+    weights_init = initialise
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, 18): the mean over positions comes after the convolution."""
+        return self.mapper(x).mean(dim=2)
+
+    def score(self, logits: torch.Tensor) -> torch.Tensor:
+        return (F.softmax(logits, dim=1) * self.bins).sum(dim=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.score(self.logits(x))
+
+    def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.logits(batch["x"])
+        score = self.score(logits)
+        if "y_probs" in batch:
+            return score, F.kl_div(F.log_softmax(logits, dim=1), batch["y_probs"], reduction="batchmean")
+        return score, F.mse_loss(score, batch["y"].reshape(-1).to(score.dtype))
+
+
+class RegressionHead(FinalBlock):
+    """One number per sequence: (B, C, L) -> (B, 1). The human MPRA head; loss MSE."""
+
+    HIDDEN = 256
+
+    def __init__(self, in_channels: int, seqsize: int, hidden: int = HIDDEN):
+        super().__init__(in_channels, seqsize)
+        self.mapper = nn.Conv1d(in_channels, hidden, 1)
+        self.linear = nn.Sequential(nn.Linear(hidden, 1))
+
+    weights_init = initialise
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.mapper(x).mean(dim=2))
+
+    def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        prediction = self(batch["x"]).squeeze(1)
+        return prediction, F.mse_loss(prediction, batch["y"].reshape(-1).to(prediction.dtype))
+
+
+class TwoOutputHead(FinalBlock):
+    """Two copies of the regression head: (B, C, L) -> two of (B, 1), developmental and housekeeping.
+
+    Loss: the sum of both mean squared errors. `train_step` returns the predictions (B, 2); the published one returns its
+    input features instead, which only its unused return value shows.
+    """
+
+    def __init__(self, in_channels: int, seqsize: int, hidden: int = RegressionHead.HIDDEN):
+        super().__init__(in_channels, seqsize)
+        self.mapper1 = nn.Conv1d(in_channels, hidden, 1)
+        self.linear1 = nn.Sequential(nn.Linear(hidden, 1))
+        self.mapper2 = nn.Conv1d(in_channels, hidden, 1)
+        self.linear2 = nn.Sequential(nn.Linear(hidden, 1))
+
+    weights_init = initialise
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.linear1(self.mapper1(x).mean(dim=2)), self.linear2(self.mapper2(x).mean(dim=2))
+
+    def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        prediction = torch.cat(self(batch["x"]), dim=1)
+        y = batch["y"].to(prediction.dtype)
+        return prediction, F.mse_loss(prediction[:, 0], y[:, 0]) + F.mse_loss(prediction[:, 1], y[:, 1])

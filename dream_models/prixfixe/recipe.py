@@ -1,0 +1,45 @@
+"""What planning needs to know of Prix Fixe networks: their recipe and the tasks they serve. Imports no framework."""
+
+from dataclasses import dataclass
+
+from benchmarks.api.data import Recipe, TaskSpec
+
+
+@dataclass(frozen=True)
+class PrixFixeRecipe(Recipe):
+    """Published numbers of the DREAM models on human and fly data (notebooks of the challenge repository).
+
+    Parameters
+    ----------
+    stem_width
+        Channels per branch of the BHI first block. The code, and every checkpoint, has 160; the paper says 256.
+    n_heads
+        Attention heads. The published code always has 4, whatever it is told.
+    """
+
+    batch_size: int = 32
+    max_lr: float = 0.005
+    epochs: int = 80
+    weight_decay: float = 0.01
+    stem_width: int = 160
+    n_heads: int = 4
+
+    def width(self, published: int) -> int:
+        """Scale a published channel width, kept a multiple of 8 so that groups and heads divide it."""
+        if self.width_scale == 1.0:
+            return published
+        return max(8, 8 * round(published * self.width_scale / 8))
+
+
+def n_channels(spec: TaskSpec) -> int:
+    """Count input channels: four bases and the task's side channels."""
+    return 4 + len(spec.side_channels)
+
+
+def unsupported(spec: TaskSpec) -> str | None:
+    """Say why the published heads cannot serve a task, or None."""
+    if spec.head == "profile_counts":
+        return "predicts numbers per sequence, not profiles"
+    if spec.head == "regression" and len(spec.outputs) > 2:
+        return f"has published heads for one or two outputs, not {len(spec.outputs)}"
+    return None
