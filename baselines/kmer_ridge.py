@@ -1,6 +1,7 @@
 """k-mer ridge: a linear model on k-mer counts, the floor every network must beat.
 
-Source: none; written here as a floor. It knows which words a sequence has, and nothing of their place, strand or spacing.
+Source: none; written here as a floor. It knows which words a sequence has, and nothing of their place, strand or
+spacing.
 """
 
 import json
@@ -48,7 +49,7 @@ def kmer_counts(codes: np.ndarray, k: int) -> sparse.csr_matrix:
 
     (n, seq_len) uint8 -> (n, 4**k) float32 sparse, columns by the smaller of a word's two strand codes.
     """
-    n, seq_len = codes.shape
+    n = len(codes)
     powers = 4 ** np.arange(k, dtype=np.int64)[::-1]
     words = np.lib.stride_tricks.sliding_window_view(codes, k, axis=1)
     index = words.astype(np.int64) @ powers

@@ -1,7 +1,8 @@
 """MPRAnn: four convolutions and three dense layers on 230-bp lentiMPRA sequences.
 
 Source: `visze/sequence_cnn_models`, function `standard`; recipe of Rafi et al. 2024, Methods (batch 32, no extra rows).
-The repository's own workflow uses batch 128 and every row twice: `--set mprann.batch_size=128 mprann.augment_insert=true`.
+The repository's own workflow uses batch 128 and every row twice: `--set mprann.batch_size=128` and
+`--set mprann.augment_insert=true`.
 """
 
 from dataclasses import dataclass, replace

@@ -107,15 +107,15 @@ def run(
 ) -> None:
     """Train what is missing, score it, test it against the baseline and write a report.
 
-    Without --data, preset quick simulates its data and preset paper reads data/TASK. Run the same command again after an
-    interruption: finished trainings are kept.
+    Without --data, preset quick simulates its data and preset paper reads data/TASK. Run the same command again after
+    an interruption: finished trainings are kept.
     """
     from benchmarks import outputs, plan, registry, runner, sources
     from benchmarks.store import Store
 
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
-    console = Console(stderr=json, soft_wrap=True)
+    console = _console(stderr=json)
     module, store = registry.get_task(task), Store(results)
     plan.get_preset(module, preset)
     if not dry_run:
@@ -151,11 +151,15 @@ def run(
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
     else:
-        console.print("No report: `pip install 'dream-bench[figures]'`, then `python -m benchmarks report`.", markup=False)
+        console.print(
+            "No report: `pip install 'dream-bench[figures]'`, then `python -m benchmarks report`.", markup=False
+        )
     if json:
         _print_json(counts | {"report": str(study.folder), "scores": _records(scores), "tests": _records(tests)})
     if counts["failed"]:
-        console.print(f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red")
+        console.print(
+            f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
+        )
         raise typer.Exit(1)
 
 
@@ -185,6 +189,14 @@ class _Speeds:
         from benchmarks.timing import expected_speed
 
         return expected_speed(job, self.finished, self.device)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or wide enough for a table in a file."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = 140
+    return console
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -227,7 +239,9 @@ def _print_plan(console: Console, planned: Any, waiting: list, machine: Any, spe
         return
     left = dataclasses.replace(planned, jobs=tuple(waiting))
     seconds, unknown = estimate_seconds(left, speeds, machine.n_workers)
-    where = f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {speeds.device}"
+    where = (
+        f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {speeds.device}"
+    )
     if unknown == len(waiting):
         say(f"  No estimate of time yet: nothing like it has been trained on this device ({where}).")
     else:
@@ -256,46 +270,63 @@ def _print_scores(console: Console, planned: Any, scores: Any, store: Any) -> No
     if scores.empty:
         return
     summary = stats.summarise(scores)
-    summary = summary[summary["role"] == "ensemble"]
+    summary = summary[summary["role"] == "ensemble"].sort_values("level", kind="stable")
     ceilings = {
         (s.name, row["output"], row["level"], row["metric"]): row["value"]
         for s in planned.sources
         for row in store.get_dataset(s.name, s.digest).ceilings
     }
-    origin = " — SIMULATED DATA" if (scores["origin"] == "simulated").any() else ""
-    table = Table(title=f"Ensembles, mean ± sd over test folds{origin}", title_justify="left")
-    for column in ("dataset", "output", "level", "model", "Pearson r", "Spearman rho", "MSE", "folds", "attainable r"):
-        table.add_column(column, overflow="fold")
-    wide = summary.pivot_table(
-        index=["dataset", "output", "subset", "level", "model"], columns="metric", values=["mean", "sd", "n_folds"], sort=False
-    )
-    for (dataset, output, _, level, model), row in wide.iterrows():
-        cells = [
-            f"{row['mean', metric]:.3f} ± {row['sd', metric]:.3f}" if ("mean", metric) in row else ""
-            for metric in ("pearson_r", "spearman_rho", "mse")
-        ]
-        ceiling = ceilings.get((dataset, output, level, "pearson_r"))
-        folds = int(row["n_folds", "pearson_r"])
-        table.add_row(dataset, output, level, model, *cells, str(folds), f"{ceiling:.3f}" if ceiling else "")
-    console.print(table)
+    rows = []
+    for key, part in summary.groupby(["dataset", "output", "subset", "level", "model"], sort=False):
+        row = dict(zip(("dataset", "output", "subset", "level", "model"), key, strict=True))
+        for one in part.itertuples():
+            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.n_folds > 1 else f"{one.mean:.3f}"
+        ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
+        attainable = {"attainable r": f"{ceiling:.3f}"} if ceiling else {}
+        rows.append(row | {"folds": str(part["n_folds"].max())} | attainable)
+    simulated = "simulated" in set(scores["origin"])
+    _print_table(console, "Ensembles, mean ± sd over test folds" + " (SIMULATED DATA)" * simulated, rows)
 
 
 def _print_tests(console: Console, tests: Any) -> None:
+    """Print the tests of Pearson r; the other metrics are in tests.csv."""
     chosen = tests[tests["metric"] == "pearson_r"]
     if chosen.empty:
         return
-    baseline = chosen["baseline"].iloc[0]
-    table = Table(title=f"Pearson r against {baseline}, paired two-sided t-test over test folds", title_justify="left")
-    for column in ("dataset", "output", "level", "model", "difference", "95 % interval", "d_z", "folds", "P", "note"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for row in chosen.itertuples():
-        interval = f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if row.p_value == row.p_value else ""
-        p = f"{row.p_value:.2g}" if row.p_value == row.p_value else ""
-        dz = f"{row.cohens_dz:.2f}" if row.cohens_dz == row.cohens_dz else ""
+        tested = row.p_value == row.p_value
+        rows.append(
+            {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "model")}
+            | {
+                "difference": f"{row.mean_difference:+.3f}",
+                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if tested else "",
+                "d_z": f"{row.cohens_dz:.2f}" if tested else "",
+                "folds": str(row.n_folds),
+                "P": f"{row.p_value:.2g}" if tested else "",
+                "note": row.note or "",
+            }
+        )
+    simulated = "simulated" in set(chosen["origin"])
+    title = f"Pearson r against {chosen['baseline'].iloc[0]}, paired two-sided t-test over test folds"
+    _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
+
+
+def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
+    """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [c for c in columns if any(row.get(c) for row in rows)]
+    same = [c for c in ("dataset", "output", "subset") if len({row[c] for row in rows}) == 1]
+    table = Table(title=f"{title}; {', '.join(rows[0][c] for c in same)}" if same else title, title_justify="left")
+    for column in shown:
+        if column not in same:
+            table.add_column(
+                {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE"}.get(column, column)
+            )
+    for row in rows:
         table.add_row(
-            row.dataset, row.output, row.level, row.model, f"{row.mean_difference:+.3f}", interval, dz,
-            str(row.n_folds), p, row.note or "",
-        )  # fmt: skip
+            *(row.get(column, "").replace("_averaged", " averaged") for column in shown if column not in same)
+        )
     console.print(table)
 
 
@@ -399,7 +430,7 @@ def score(
     if json:
         _print_json(_records(scores))
         return
-    _print_scores(Console(soft_wrap=True), study.plan, scores, store)
+    _print_scores(_console(), study.plan, scores, store)
     typer.echo(f"Scores: {study.folder / 'scores.csv'}")
 
 
@@ -427,7 +458,7 @@ def compare(
     if json:
         _print_json(_records(tests))
         return
-    _print_tests(Console(soft_wrap=True), tests)
+    _print_tests(_console(), tests)
 
 
 @command("report", "report --task human_mpra", "report --report results/reports/human_mpra_quick_1a2b3c4d")

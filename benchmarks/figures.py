@@ -178,9 +178,7 @@ def learning_curves(
 
 
 @mpl.rc_context(_STYLE)
-def speed(
-    jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *, origin: str | None = None
-) -> Figure:
+def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *, origin: str | None = None) -> Figure:
     """Draw sequences per second in training and prediction: bar = median, point = one training.
 
     Source: none.

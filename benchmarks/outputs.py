@@ -155,8 +155,12 @@ def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> p
 
 def _reproduce(study: Study, jobs: pd.DataFrame, finished: pd.DataFrame, store: Store) -> dict[str, Any]:
     plan = study.plan
-    done = [store.get_job(runner.folder_of(store, job)) for job in plan.jobs if store.is_done(runner.folder_of(store, job))]
-    first = done[0] if done else {"versions": runner.versions(), "hardware": runner.hardware(), "commit": runner.commit()}
+    done = [
+        store.get_job(runner.folder_of(store, job)) for job in plan.jobs if store.is_done(runner.folder_of(store, job))
+    ]
+    first = (
+        done[0] if done else {"versions": runner.versions(), "hardware": runner.hardware(), "commit": runner.commit()}
+    )
     commits = list(dict.fromkeys(str(record["commit"]) for record in done)) or [str(first["commit"])]
     return {
         "command": study.command,

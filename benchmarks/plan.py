@@ -1,4 +1,4 @@
-"""What a run consists of: a pure function from task, data and options to a list of jobs. Trains nothing, writes nothing."""
+"""What a run consists of: a pure function from task, data and options to a list of jobs. Trains and writes nothing."""
 
 import dataclasses
 import hashlib
@@ -91,9 +91,10 @@ class Plan:
         folds = sorted({(job.test_fold, job.val_fold) for job in self.jobs})
         n_test = len({test for test, _ in folds})
         per_fold = f"{len(folds) / n_test:g}" if n_test else "0"
+        members = f"{per_fold} validation fold{'' if per_fold == '1' else 's'}"
         return (
-            f"{_count(len(self.sources), 'dataset')} × {_count(n_test, 'test fold')} × {per_fold} validation "
-            f"{'fold' if per_fold == '1' else 'folds'} × {_count(len(self.models), 'model')} = {len(self.jobs):,} trainings"
+            f"{_count(len(self.sources), 'dataset')} × {_count(n_test, 'test fold')} × {members} × "
+            f"{_count(len(self.models), 'model')} = {len(self.jobs):,} trainings"
         )
 
 
@@ -209,9 +210,9 @@ def _chosen_splits(
     (t + 1, t + 2 …, around the end).
     """
     if source.dataset is None:
-        pairs = {pair: source.n_rows for pair in task.protocol()}
-        n_folds = len({test for test, _ in pairs})
-        pairs = {pair: source.n_rows * (n_folds - 2) // n_folds for pair in pairs}
+        protocol = task.protocol()
+        n_folds = len({test for test, _ in protocol})
+        pairs = dict.fromkeys(protocol, source.n_rows * (n_folds - 2) // n_folds)
     else:
         pairs = {(s.test_fold, s.val_fold): len(s.train) for s in task.splits(source.dataset.meta)}
     tests = sorted({test for test, _ in pairs})

@@ -59,7 +59,7 @@ class Reporter:
         self.finished_costs += self.cost(job)
         if job.id in self.bars:
             self.progress.remove_task(self.bars.pop(job.id))
-        eta = f"about {duration(self._seconds_left())} left" if self.finished < self.total else "last one"
+        eta = f"about {duration(self._seconds_left())} left" if self.finished < self.total else "all done"
         if self.progress:
             self.progress.update(self.overall, completed=self.finished, note=eta)
         if kind == "failed":

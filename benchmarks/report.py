@@ -16,8 +16,7 @@ MAX_SCORE_ROWS = 200  # shown in the page; the score file holds all
 # The columns each table must have; a table without rows may come without columns.
 _NEEDED = {
     "scores": "dataset model run test_fold val_fold role n_members output subset level metric value n origin",
-    "summary": "dataset output subset level metric model role n_folds n_members_min n_members_max mean sd"
-    " better",
+    "summary": "dataset output subset level metric model role n_folds n_members_min n_members_max mean sd better",
     "tests": "dataset output subset level metric model baseline n_folds n_members mean_model mean_baseline"
     " mean_difference ci_low ci_high t df p_value cohens_dz better note",
     "jobs": "dataset model status duration_s epochs_run train_seq_per_s predict_seq_per_s peak_memory_mb"

@@ -21,6 +21,26 @@ from benchmarks.api.data import Dataset, recipe_with
 from benchmarks.plan import Job, Plan, find_split
 from benchmarks.store import Store
 
+SCORE_COLUMNS = [
+    "task",
+    "task_version",
+    "dataset",
+    "model",
+    "run",
+    "test_fold",
+    "val_fold",
+    "role",
+    "n_members",
+    "output",
+    "subset",
+    "level",
+    "metric",
+    "value",
+    "n",
+    "origin",
+]
+"""Columns of the long score table; `results/README.md` explains each."""
+
 OnEvent = Callable[[Job, str, Any], None]
 
 _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")
@@ -128,27 +148,31 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     predictions = _checked(fitted.predict(test.without_targets()), task.SPEC.outputs, len(test))
     finished = time.perf_counter()
     train_seconds = sum(row["train_seconds"] for row in history)
-    record = about(job) | where | {
-        "status": "done",
-        "task_version": task.VERSION,
-        "origin": dataset.origin,
-        "n_params": fitted.n_params,
-        "precision": fitted.precision,
-        "epochs_run": len(history),
-        "best_epoch": next(row["epoch"] for row in history if row["is_best"]),
-        "n_val": len(split.val),
-        "n_test": len(test),
-        "duration_s": finished - started,
-        "train_seq_per_s": len(split.train) * len(history) / train_seconds,
-        "predict_seq_per_s": len(test) / (finished - fitted_at),
-        "peak_memory_mb": _peak_memory_mb(),
-        "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
-        "threads": threads,
-        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": versions(),
-        "commit": commit(),
-        "hardware": hardware(),
-    }
+    record = (
+        about(job)
+        | where
+        | {
+            "status": "done",
+            "task_version": task.VERSION,
+            "origin": dataset.origin,
+            "n_params": fitted.n_params,
+            "precision": fitted.precision,
+            "epochs_run": len(history),
+            "best_epoch": next(row["epoch"] for row in history if row["is_best"]),
+            "n_val": len(split.val),
+            "n_test": len(test),
+            "duration_s": finished - started,
+            "train_seq_per_s": len(split.train) * len(history) / train_seconds,
+            "predict_seq_per_s": len(test) / (finished - fitted_at),
+            "peak_memory_mb": _peak_memory_mb(),
+            "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
+            "threads": threads,
+            "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "versions": versions(),
+            "commit": commit(),
+            "hardware": hardware(),
+        }
+    )
     save = fitted.save if save_models else None
     store.put_job(folder_of(store, job), record, history, split.test, predictions, save)
     return record
@@ -200,7 +224,9 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
             }
             for job, (_, predictions) in zip(members, stored, strict=True):
                 scored = task.score(test, predictions)
-                parts.append(scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1, origin=dataset.origin))
+                parts.append(
+                    scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1, origin=dataset.origin)
+                )
             mean = {
                 name: np.mean([predictions[name] for _, predictions in stored], axis=0, dtype=np.float64)
                 for name in stored[0][1]
@@ -212,11 +238,6 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=SCORE_COLUMNS)
     return pd.concat(parts, ignore_index=True)[SCORE_COLUMNS].astype({"val_fold": "Int64"})
-
-
-SCORE_COLUMNS = (
-    "task task_version dataset model run test_fold val_fold role n_members output subset level metric value n origin"
-).split()
 
 
 def job_table(plan: Plan, store: Store) -> pd.DataFrame:

@@ -1,9 +1,9 @@
 """The only code that reads or writes `results/`. A folder appears there whole or not at all.
 
-    datasets/<name>-<hash>/                             codes, targets and meta that jobs were trained and scored on
-    runs/<task>/<dataset>/<model>-<run>/test-03_val-07/ job.json, history.jsonl, predictions.npz, model files
-    runs/<task>/<dataset>/<model>-<run>/test-03_val-07.failed.json   why a job failed, until it succeeds
-    reports/<task>_<preset>_<plan>/                     plan.json, scores.csv, tests.csv, figures, report.html
+datasets/<name>-<hash>/                             codes, targets and meta that jobs were trained and scored on
+runs/<task>/<dataset>/<model>-<run>/test-03_val-07/ job.json, history.jsonl, predictions.npz, model files
+runs/<task>/<dataset>/<model>-<run>/test-03_val-07.failed.json   why a job failed, until it succeeds
+reports/<task>_<preset>_<plan>/                     plan.json, scores.csv, tests.csv, figures, report.html
 """
 
 import contextlib
@@ -74,7 +74,9 @@ class Store:
         """Open a kept dataset; its codes are memory-mapped."""
         folder = self._dataset_folder(name, digest)
         if not folder.is_dir():
-            raise BadInput(f"The dataset {name}-{digest} is missing under {self.root}; run the plan again to restore it.")
+            raise BadInput(
+                f"The dataset {name}-{digest} is missing under {self.root}; run the plan again to restore it."
+            )
         about = read_json(folder / "dataset.json")
         with np.load(folder / "targets.npz", allow_pickle=False) as arrays:
             targets = {output: arrays[output] for output in about["outputs"]}
@@ -114,7 +116,9 @@ class Store:
         with self._whole_folder(folder) as new:
             write_json(new / "job.json", record)
             (new / "history.jsonl").write_text("".join(to_json(row) + "\n" for row in history))
-            np.savez_compressed(new / "predictions.npz", rows=rows, **{f"output_{k}": v for k, v in predictions.items()})
+            np.savez_compressed(
+                new / "predictions.npz", rows=rows, **{f"output_{k}": v for k, v in predictions.items()}
+            )
             if save_model:
                 save_model(new)
         _failure_file(folder).unlink(missing_ok=True)

@@ -108,7 +108,9 @@ def bench_step(task_name: str, model: str, *, preset: str = "paper", n_steps: in
         For a model that is not a torch model.
     """
     if registry.model_entry(model).framework != "torch":
-        raise BadInput(f"bench step takes torch models apart; {model} is a {registry.model_entry(model).framework} model.")
+        raise BadInput(
+            f"bench step takes torch models apart; {model} is a {registry.model_entry(model).framework} model."
+        )
     task = registry.get_task(task_name)
     data = task.simulate(seed=0)
     plan = make_plan(task, preset, [Source("simulated", len(data), data)], seed=0, models=[model])

@@ -1,7 +1,7 @@
 """DREAM-Attn: Autosome's first block, UnlockDNA's core, Autosome's processor and trainer (Prix Fixe 0_0_2_0).
 
-Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from the paper's text: one learning rate (0.001)
-for the whole network, and four attention heads, as in the code.
+Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from the paper's text: one learning rate
+(0.001) for the whole network, and four attention heads, as in the code.
 """
 
 from benchmarks.api.data import TaskSpec

@@ -1,7 +1,7 @@
 """Published checkpoints: from a state dict to the network it belongs to.
 
-Source: the challenge repository and its archive `prixfixe_model_weights.tar.gz`. The modules carry the published key names,
-so nothing is renamed; what a checkpoint is, is read off its keys and shapes.
+Source: the challenge repository and its archive `prixfixe_model_weights.tar.gz`. The modules carry the published key
+names, so nothing is renamed; what a checkpoint is, is read off its keys and shapes.
 """
 
 import os
@@ -68,8 +68,8 @@ def identify(state: Mapping[str, "torch.Tensor"]) -> tuple[str, str]:
     if model is None or variant is None:
         missing = "first and core blocks" if model is None else "final block"
         raise ValueError(
-            f"The {missing} of this state dict ({len(state)} entries, e.g. {next(iter(state), 'none')!r}) are those of no "
-            "DREAM model; expected the published key names of DREAM-CNN, DREAM-RNN or DREAM-Attn."
+            f"The {missing} of this state dict ({len(state)} entries, e.g. {next(iter(state), 'none')!r}) are those of "
+            "no DREAM model; expected the published key names of DREAM-CNN, DREAM-RNN or DREAM-Attn."
         )
     return model, variant
 

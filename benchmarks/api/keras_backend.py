@@ -62,7 +62,12 @@ def configure(device: str = "auto", threads: int | None = None) -> dict[str, str
             "(extra `tensorflow`), or use --device cpu."
         )
     kind = "cuda" if n_gpus and device != "cpu" else "cpu"
-    return {"device": kind, "device_name": kind, "framework": f"keras {keras.__version__}", "backend": f"{backend} {version}"}
+    return {
+        "device": kind,
+        "device_name": kind,
+        "framework": f"keras {keras.__version__}",
+        "backend": f"{backend} {version}",
+    }
 
 
 def seed_everything(seed: int) -> None:

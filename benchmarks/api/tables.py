@@ -48,10 +48,8 @@ def read_cells(path: Path) -> pd.DataFrame:
         raise BadInput(f"No file at {path}.") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-    if content[:4] == b"PAR1":
-        cells = _parquet_cells(path, content)
-    else:
-        cells = _text_cells(path, _unzipped(path, content))
+    is_parquet = content[:4] == b"PAR1"
+    cells = _parquet_cells(path, content) if is_parquet else _text_cells(path, _unzipped(path, content))
     cells = cells[cells.notna().any(axis=1)]
     if cells.empty:
         raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")

@@ -83,8 +83,8 @@ class OneHot(nn.Module):
 class OneCycle:
     """AdamW with the one-cycle schedule, best epoch by validation Pearson r.
 
-    Source: Prix Fixe, Autosome trainer. Start rate max/25, end rate max/250,000, 30 % rise, cosine both ways, stepped per
-    batch; beta1 cycles 0.95 -> 0.85 -> 0.95 (the framework's default momentum cycling).
+    Source: Prix Fixe, Autosome trainer. Start rate max/25, end rate max/250,000, 30 % rise, cosine both ways, stepped
+    per batch; beta1 cycles 0.95 -> 0.85 -> 0.95 (the framework's default momentum cycling).
     """
 
     def __init__(self, recipe: Recipe):
@@ -128,7 +128,9 @@ class TorchModel:
 
     precision = "float32"
 
-    def __init__(self, net: nn.Module, *, trainer: OneCycle, loss: Callable | None = None, processor: OneHot | None = None):
+    def __init__(
+        self, net: nn.Module, *, trainer: OneCycle, loss: Callable | None = None, processor: OneHot | None = None
+    ):
         self.device = _device
         self.net = net.to(self.device)
         self.processor = (processor or OneHot()).to(self.device)

@@ -66,7 +66,7 @@ def fit(
     """Train `learner`, leave the selected weights in it and return one row per epoch, counted from 1.
 
     The validation loss is the sum over outputs of the mean squared error. A loss that is no longer finite ends the
-    training: weights do not come back from there, so the best epoch so far is kept, as the published selection keeps it.
+    training: weights do not come back from there, so the best epoch so far is kept, as the published selection does.
 
     Raises
     ------

@@ -85,7 +85,9 @@ def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         return table, ["Read in the DREAM layout (seq_id, seq, mean_value, fold)."]
     if header and {"seq_id", "seq", "expression", "fold"} <= set(header):
         table.columns = header
-        return table.rename(columns={"expression": "mean_value"}), ["Read in the MPRA-MNIST layout; target: expression."]
+        return table.rename(columns={"expression": "mean_value"}), [
+            "Read in the MPRA-MNIST layout; target: expression."
+        ]
     if _is_positional(table):
         table = table.iloc[:, :5]
         table.columns = ["seq_id", "seq", "mean_value", "fold", "rev"][: table.shape[1]]
@@ -119,7 +121,9 @@ def _without_reversed_copies(path: Path, table: pd.DataFrame) -> tuple[pd.DataFr
         return table, []
     keep = tables.numbers(path, table, "rev", whole=True) == 0
     if not keep.any():
-        raise BadInput(f"{path}: every row has rev other than 0, so none is a measurement; nothing is left to train on.")
+        raise BadInput(
+            f"{path}: every row has rev other than 0, so none is a measurement; nothing is left to train on."
+        )
     note = [f"{(~keep).sum():,} rows with rev other than 0 (computed copies) were left out."] if not keep.all() else []
     return table[keep].copy(), note
 
@@ -155,7 +159,8 @@ def _partition(path: Path, table: pd.DataFrame, refold: bool, notes: list[str]) 
     if unknown.size:
         line = table.index[unknown[0]]
         raise BadInput(
-            f"{path}, line {line}, column 'split': train, val or test expected, got {table['split'].iloc[unknown[0]]!r}."
+            f"{path}, line {line}, column 'split': train, val or test expected, "
+            f"got {str(table['split'].iloc[unknown[0]])!r}."
         )
     table["split"] = values.map(_SPLIT_NAMES)
     present = sorted(set(table["split"]))
@@ -192,8 +197,8 @@ def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
     wrong = np.flatnonzero(~bare & (lengths != SEQ_LEN))
     if wrong.size:
         raise BadInput(
-            f"{path}, line {table.index[wrong[0]]}, column 'seq': {SEQ_LEN} bp with adapters or a bare {ELEMENT_LEN}-bp "
-            f"element expected, got {lengths[wrong[0]]} bp ({len(wrong):,} such rows)."
+            f"{path}, line {table.index[wrong[0]]}, column 'seq': {SEQ_LEN} bp with adapters or a bare "
+            f"{ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp ({len(wrong):,} such rows)."
         )
     text = table["seq"].mask(bare, LEFT_ADAPTER + table["seq"] + RIGHT_ADAPTER)
     try:
@@ -221,7 +226,7 @@ def _pairs(table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> pd.DataF
     else:
         meta["group"] = sequences.canonical_groups(codes, reverse_insert(codes))
         notes.append(
-            "No id marks a reverse orientation: pairs were found by sequence, and the strand channel is 0 for every row."
+            "No id marks a reverse orientation: pairs were found by sequence, and the strand channel is 0 for all rows."
         )
     if "seq_id" in table:
         meta.insert(0, "seq_id", ids.to_numpy(dtype=object))
@@ -253,7 +258,7 @@ def _add_folds(
     n_folds = meta["fold"].nunique()
     if n_folds < 3:
         raise BadInput(
-            f"{path}: column 'fold' has {n_folds} distinct values; a test, a validation and a training fold are needed. "
+            f"{path}: column 'fold' has {n_folds} distinct values; test, validation and training folds are needed. "
             "Draw new folds with --refold."
         )
     first = f", numbered {parts.min()} to {parts.max()} in the file" if parts.min() else ""

@@ -45,9 +45,9 @@ class Motif:
 
 
 MOTIFS = (
-    Motif("HNF4A", "MA0114", "CAAAGTCCA", 2.0, -1.0, 200, 1.2),
-    Motif("GATA1", "MA0035", "AGATAAG", 1.6, -0.8, 200, 1.2),
-    Motif("GABPA", "MA0062", "CCGGAAGTG", 2.0, -1.0, 200, 1.2),
+    Motif("HNF4A", "MA0114", "CAAAGTCCA", 2.0, -1.6, 200, 1.2),
+    Motif("GATA1", "MA0035", "AGATAAG", 1.6, -1.2, 200, 1.2),
+    Motif("GABPA", "MA0062", "CCGGAAGTG", 2.0, -1.6, 200, 1.2),
     Motif("REST", "MA0138", "TTCAGCACCACGGACAG", -2.0, -2.0, 400, 0.5),
 )
 """Consensus sequences as the factors' JASPAR profiles show them; strengths and reaches are invented."""
@@ -69,8 +69,9 @@ PAIRS = (Pair("GATA1", "HNF4A", 4, 24, 1.5),)
 PAIR_RATE = 0.3
 """Share of elements in which each pair is planted."""
 
-BASELINE, SATURATION = -1.0, 4.0
-"""Log2 activity without any site; the sum of all effects levels off towards +- this value."""
+BASELINE, SATURATION, REPRESSION = -1.0, 4.0, 0.2
+"""Log2 activity without any site; how far above it the sum of all effects levels off; what share of a negative sum
+shows: an element without activity cannot fall much lower."""
 
 REPLICATE_SD, N_REPLICATES = 0.8, 3
 """Noise of one replicate, in log2 units; a measured value is the mean of three."""
@@ -179,7 +180,8 @@ def activity(codes: np.ndarray) -> np.ndarray:
             width = min(left.shape[1], right.shape[1] - shift)
             together |= (left[:, :width] & right[:, shift : shift + width]).any(axis=1)
         total += pair.bonus * together
-    return BASELINE + SATURATION * np.tanh(total / SATURATION)
+    above_floor = np.where(total > 0, total, REPRESSION * total)
+    return BASELINE + SATURATION * np.tanh(above_floor / SATURATION)
 
 
 def _sites(codes: np.ndarray, consensus: str) -> np.ndarray:

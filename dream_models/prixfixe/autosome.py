@@ -4,6 +4,7 @@ Source: `prixfixe/autosome/` and `benchmarks/{human,drosophila}/prixfixe/autosom
 """
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -80,7 +81,7 @@ class AutosomeCore(Block):
         super().__init__(in_channels, out_channels, seqsize)
         chain = [in_channels, *widths, out_channels]
         stages = OrderedDict()
-        for i, (p, s) in enumerate(zip(chain, chain[1:], strict=False)):
+        for i, (p, s) in enumerate(pairwise(chain)):
             e = self.EXPANSION * s
             stages[f"inv_res_blc{i}"] = nn.Sequential(
                 *conv_bn_silu(p, e, 1),
@@ -155,8 +156,8 @@ class RegressionHead(FinalBlock):
 class TwoOutputHead(FinalBlock):
     """Two copies of the regression head: (B, C, L) -> two of (B, 1), developmental and housekeeping.
 
-    Loss: the sum of both mean squared errors. `train_step` returns the predictions (B, 2); the published one returns its
-    input features instead, which only its unused return value shows.
+    Loss: the sum of both mean squared errors. `train_step` returns the predictions (B, 2); the published one returns
+    its input features instead, which nothing but its unused return value shows.
     """
 
     def __init__(self, in_channels: int, seqsize: int, hidden: int = RegressionHead.HIDDEN):
