@@ -41,6 +41,28 @@ SCORE_COLUMNS = [
 ]
 """Columns of the long score table; `results/README.md` explains each."""
 
+JOB_COLUMNS = [
+    "dataset",
+    "model",
+    "test_fold",
+    "val_fold",
+    "status",
+    "reason",
+    "n_train",
+    "duration_s",
+    "epochs_run",
+    "best_epoch",
+    "train_seq_per_s",
+    "predict_seq_per_s",
+    "peak_memory_mb",
+    "peak_device_memory_mb",
+    "n_params",
+    "device",
+    "framework",
+    "backend",
+    "precision",
+]
+
 OnEvent = Callable[[Job, str, Any], None]
 
 _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")
@@ -241,18 +263,17 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
 
 
 def job_table(plan: Plan, store: Store) -> pd.DataFrame:
-    """Return one row per job of a plan: finished, failed (with `reason`) or waiting."""
+    """Return one row per job of a plan: done, failed (with `reason`) or waiting; what was not measured is NaN."""
     rows = []
     for job in plan.jobs:
         folder = folder_of(store, job)
         if store.is_done(folder):
-            record = store.get_job(folder)
-            rows.append({k: v for k, v in record.items() if not isinstance(v, dict)})
+            rows.append(store.get_job(folder))
         else:
             failure = store.get_failure(folder)
             reason = failure["reason"] if failure else None
             rows.append(about(job) | {"status": "failed" if failure else "waiting", "reason": reason})
-    return pd.DataFrame(rows).drop(columns="recipe", errors="ignore")
+    return pd.DataFrame(rows).reindex(columns=JOB_COLUMNS)
 
 
 def history_table(plan: Plan, store: Store) -> pd.DataFrame:

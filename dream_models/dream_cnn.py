@@ -1,7 +1,7 @@
 """DREAM-CNN: BHI's first block, Autosome's core, processor and trainer (Prix Fixe 0_1_0_0).
 
 Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from the paper's text: the stem has 160
-channels per kernel as in the code and every checkpoint, not 256 (`--set dream_cnn.stem_width=256` for the paper's words).
+channels per kernel as in the code and every checkpoint, not 256 (`--set dream_cnn.stem_width=256` for the paper's).
 """
 
 from benchmarks.api.data import TaskSpec

@@ -1,7 +1,7 @@
 """DREAM-RNN: BHI's first and core blocks, Autosome's processor and trainer (Prix Fixe 0_1_1_0).
 
 Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from the paper's text: the stem has 160
-channels per kernel as in the code and every checkpoint, not 256 (`--set dream_rnn.stem_width=256` for the paper's words).
+channels per kernel as in the code and every checkpoint, not 256 (`--set dream_rnn.stem_width=256` for the paper's).
 """
 
 from benchmarks.api.data import TaskSpec

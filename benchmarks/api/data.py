@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -160,34 +161,35 @@ def recipe_with(recipe: Any, changes: Mapping[str, Any], *, source: str) -> Any:
     BadInput
         For a field the recipe lacks, or a value of another type, naming `source` (where the change came from).
     """
-    known = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    known = [f.name for f in dataclasses.fields(recipe)]
     clean = {}
     for name, value in changes.items():
         if name not in known:
-            raise BadInput(f"{source}: {did_you_mean('recipe key', name, list(known))}")
-        clean[name] = _typed(name, value, known[name], recipe, source)
+            raise BadInput(f"{source}: {did_you_mean('recipe key', name, known)}")
+        clean[name] = _typed(name, value, recipe, source)
     return dataclasses.replace(recipe, **clean)
 
 
-def _typed(name: str, value: Any, default: Any, recipe: Any, source: str) -> Any:
-    annotation = str(next(f.type for f in dataclasses.fields(recipe) if f.name == name))
-    if isinstance(value, str) and not isinstance(default, str):
+def _typed(name: str, value: Any, recipe: Any, source: str) -> Any:
+    hint = typing.get_type_hints(type(recipe))[name]
+    kinds = typing.get_args(hint) or (hint,)
+    wanted = kinds[0]
+    expected = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
+    refusal = BadInput(f"{source}: recipe key {name!r} expects {expected}, got {value!r}.")
+    if isinstance(value, str) and wanted is not str:
         try:
-            value = json.loads({"none": "null", "true": "true", "false": "false"}.get(value.lower(), value))
+            value = json.loads("null" if value.lower() == "none" else value.lower())
         except json.JSONDecodeError:
-            raise BadInput(f"{source}: recipe key {name!r} expects {annotation}, got {value!r}.") from None
-    wanted = bool if "bool" in annotation else float if "float" in annotation else int if "int" in annotation else str
-    if value is None and "None" in annotation:
+            raise refusal from None
+    if value is None and type(None) in kinds:
         return None
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if wanted is float and whole:
+    if wanted is float and type(value) is int:
         value = float(value)
-    if not isinstance(value, wanted) or (wanted is int and not whole):
-        annotation = annotation.removeprefix("<class '").removesuffix("'>")
-        raise BadInput(f"{source}: recipe key {name!r} expects {annotation}, got {value!r}.")
+    if type(value) is not wanted:
+        raise refusal
     if wanted in (int, float) and not 0 <= value < float("inf"):
         raise BadInput(f"{source}: recipe key {name!r} must be a finite number >= 0, got {value!r}.")
-    if name in ("batch_size", "epochs", "width_scale") and value <= 0:
+    if name in ("batch_size", "epochs", "width_scale") and value == 0:
         raise BadInput(f"{source}: recipe key {name!r} must be greater than 0, got {value!r}.")
     return value
 

@@ -148,7 +148,7 @@ class TorchModel:
         self.outputs = tuple(train.targets)
         self._codes, self._side = self._to_device(train)
         self._targets = torch.from_numpy(training.target_columns(train)).to(self.device)
-        self.optimiser, self._lr_schedule = self.trainer.optimiser(self.net, n_steps)
+        self.optimiser, self.lr_schedule = self.trainer.optimiser(self.net, n_steps)
         self.net.train()
 
     def train_batch(self, rows: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -159,7 +159,7 @@ class TorchModel:
         loss = self.loss_of(batch)
         loss.backward()
         self.optimiser.step()
-        self._lr_schedule.step()
+        self.lr_schedule.step()
         return loss.detach()
 
     def loss_of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:

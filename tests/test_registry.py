@@ -1,0 +1,69 @@
+"""Models and tasks are found by reading files, and bad names get the nearest good one."""
+
+import pytest
+
+from benchmarks import registry
+from benchmarks.api.errors import BadInput
+
+
+def test_the_five_models_are_found_with_their_frameworks():
+    found = {key: entry.framework for key, entry in registry.models().items()}
+    assert found == {
+        "dream_attn": "torch",
+        "dream_cnn": "torch",
+        "dream_rnn": "torch",
+        "mprann": "keras",
+        "kmer_ridge": "numpy",
+    }
+
+
+def test_entries_carry_title_and_summary_of_the_file():
+    entry = registry.models()["dream_cnn"]
+    assert entry.title == "DREAM-CNN"
+    assert entry.summary.startswith("DREAM-CNN: ")
+    assert registry.get_model("dream_cnn").NAME == entry.title
+
+
+@pytest.fixture
+def new_folder(tmp_path, monkeypatch):
+    """A package of models in a temporary folder, scanned beside our own."""
+    (tmp_path / "extra_models").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "MODEL_PACKAGES", (*registry.MODEL_PACKAGES, "extra_models"))
+    registry.models.cache_clear()
+    yield tmp_path / "extra_models"
+    registry.models.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("imports", "framework"),
+    [
+        ("from torch import nn", "torch"),
+        ("from benchmarks.api.torch_backend import TorchModel", "torch"),
+        ("from benchmarks.api import torch_backend", "torch"),
+        ("import tensorflow as tf", "keras"),
+        ("import numpy", "numpy"),
+    ],
+)
+def test_a_dropped_file_is_a_model_with_the_framework_it_imports(new_folder, imports, framework):
+    (new_folder / "mine.py").write_text(
+        f'"""Mine."""\n{imports}\nNAME = "mine"\ndef build(spec, recipe, assets): ...\n'
+    )
+    (new_folder / "helper.py").write_text('"""No model."""\nNAME = "helper"\n')
+    assert registry.models()["mine"].framework == framework
+    assert "helper" not in registry.models()
+
+
+def test_an_import_inside_a_function_counts(new_folder):
+    code = '"""Mine."""\nNAME = "mine"\ndef build(spec, recipe, assets):\n    import keras\n'
+    (new_folder / "mine.py").write_text(code)
+    assert registry.models()["mine"].framework == "keras"
+
+
+@pytest.mark.parametrize(
+    ("get", "typo", "meant"),
+    [(registry.get_model, "dream_rn", "dream_rnn"), (registry.get_task, "human_mrpa", "human_mpra")],
+)
+def test_a_typo_gets_the_nearest_name(get, typo, meant):
+    with pytest.raises(BadInput, match=f"Did you mean '{meant}'"):
+        get(typo)
