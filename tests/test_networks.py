@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.reference_networks import dream_forward, random_weights, read_shapes
 
 from benchmarks.api.data import TaskSpec
 from dream_models import dream_attn, dream_cnn, dream_rnn
 from dream_models.prixfixe.autosome import AutosomeCore, AutosomeFirst, SoftClassificationHead
 from dream_models.prixfixe.net import PrixFixeNet
 from dream_models.prixfixe.unlockdna import ConformerBlock
+from tests.reference_networks import dream_forward, random_weights, read_shapes
 
 STATE_DICTS = Path(__file__).parent / "data" / "dream_state_dicts.csv"
 

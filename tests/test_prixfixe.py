@@ -125,7 +125,7 @@ class TestPublishedBlocks:
         assert block.eval()(torch.randn(2, block.in_channels, 30)).shape == (2, block.out_channels, 30)
 
     def test_inferring_the_length_disturbs_nothing(self, block):
-        """The published code forwards zeros in training mode, which shifts running statistics and the dropout's draws."""
+        """The published code forwards zeros in training mode: that shifts running statistics and dropout's draws."""
         block.train()
         state = {key: value.clone() for key, value in block.state_dict().items()}
         rng = torch.get_rng_state()

@@ -1,18 +1,19 @@
-"""`dream_models.load_published`: from a state dict with the published key names to the right network, or one clear error.
+"""`dream_models.load_published`: from a state dict with the published key names to its network, or one clear error.
 
 The state dicts hold random weights under the keys and shapes of `dream_state_dicts.csv`; expected outputs come from
 `reference_networks`.
 """
 
 import pickle
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tests.reference_networks import dream_forward, random_weights
 
 from dream_models import load_published
+from tests.reference_networks import dream_forward, random_weights
 
 STATE_DICTS = Path(__file__).parent / "data" / "dream_state_dicts.csv"
 MODELS = ("DREAM-CNN", "DREAM-RNN", "DREAM-Attn")
@@ -21,11 +22,16 @@ VARIANTS = {"yeast": (6, 150, [(2,)]), "human": (5, 230, [(2, 1)]), "drosophila"
 NINE = [(model, variant) for variant in VARIANTS for model in MODELS]
 
 
-def state_of(model, variant):
-    """Return a random state dict, single precision as the published ones."""
+@cache
+def weights_of(model, variant):
     weights = random_weights(model, variant, 0, STATE_DICTS)
     state = {key: torch.from_numpy(np.array(value)) for key, value in weights.items()}
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def state_of(model, variant):
+    """Return a random state dict, single precision as the published ones; its tensors are shared between tests."""
+    return dict(weights_of(model, variant))
 
 
 def one_hot_input(n_channels, seq_len, n_rows=2):
@@ -82,7 +88,7 @@ def test_a_path_may_be_text(tmp_path):
 
 def test_the_module_owns_its_weights():
     """Changing the state dict afterwards must not change the network."""
-    state = state_of("DREAM-CNN", "human")
+    state = {key: value.clone() for key, value in state_of("DREAM-CNN", "human").items()}
     net = load_published(state)
     before = net.state_dict()["final.linear.0.weight"].clone()
     state["final.linear.0.weight"].fill_(7.0)

@@ -21,7 +21,7 @@ def test_assigned_folds_keep_groups_whole_and_nearly_equal_in_number(seed, n_fol
     groups = groups_of_mixed_size(seed)
     folds = splits.assign_folds(groups, n_folds, seed=seed)
     by_group = pd.Series(folds).groupby(groups)
-    assert (by_group.nunique() == 1).all()
+    assert by_group.nunique().eq(1).all()
     sizes = by_group.first().value_counts()
     assert sorted(sizes.index) == list(range(n_folds))
     assert sizes.max() - sizes.min() <= 1
@@ -62,7 +62,7 @@ def test_parted_groups_are_counted_once_each(parts, expected):
 def test_parted_groups_agree_with_pandas(seed):
     rng = np.random.default_rng(seed)
     groups, parts = rng.integers(0, 60, 150), rng.choice(["train", "val", "test"], 150, p=[0.8, 0.1, 0.1])
-    assert splits.n_parted(groups, parts) == (pd.Series(parts).groupby(groups).nunique() > 1).sum()
+    assert splits.n_parted(groups, parts) == pd.Series(parts).groupby(groups).nunique().gt(1).sum()
 
 
 def test_nested_splits_of_three_folds_by_hand():

@@ -1,4 +1,4 @@
-"""The torch backend: input channels, the one-cycle trainer against formulas written by hand, prediction, saved files."""
+"""The torch backend: input channels, the one-cycle trainer against formulas by hand, prediction, saved files."""
 
 import json
 import math
@@ -70,7 +70,9 @@ def test_one_hot_channels_follow_another_order():
 
 
 def test_side_channels_are_constant_along_the_sequence_and_come_last():
-    x = OneHot(("is_reverse", "is_singleton"))(torch.from_numpy(codes_of("AAA", "AAA")), torch.tensor([[1.0, 0], [0, 1]]))
+    x = OneHot(("is_reverse", "is_singleton"))(
+        torch.from_numpy(codes_of("AAA", "AAA")), torch.tensor([[1.0, 0], [0, 1]])
+    )
     assert x[:, 4:].tolist() == [[[1, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 1]]]
     assert (x[:, 0] == 1).all()
 
@@ -353,7 +355,7 @@ def test_a_saved_full_width_network_is_a_published_checkpoint(tmp_path):
 # The device
 
 
-@pytest.fixture()
+@pytest.fixture
 def restored_process():
     """Put the process's thread count and device back as they were."""
     threads, device = torch.get_num_threads(), torch_backend._device

@@ -1,4 +1,4 @@
-"""The training loop of `benchmarks.api.training`, driven by a learner that follows a script: no framework, no network."""
+"""The training loop of `benchmarks.api.training`, driven by a learner that follows a script: no framework needed."""
 
 import json
 
@@ -55,7 +55,7 @@ class Script:
 
 
 def with_r(r, offset=0.0):
-    """Return four predictions whose Pearson r with 0, 1, 2, 3 is `r`: the signal mixed with what is orthogonal to it."""
+    """Return four predictions whose Pearson r with 0, 1, 2, 3 is `r`: the signal mixed with something orthogonal."""
     centred, orthogonal = SIGNAL - 1.5, np.array([1.0, -1.0, -1.0, 1.0])
     unit = centred / np.linalg.norm(centred)
     return offset + r * unit + np.sqrt(1 - r**2) * orthogonal / 2

@@ -45,10 +45,10 @@ class Motif:
 
 
 MOTIFS = (
-    Motif("HNF4A", "MA0114", "CAAAGTCCA", 2.0, -1.6, 200, 1.2),
-    Motif("GATA1", "MA0035", "AGATAAG", 1.6, -1.2, 200, 1.2),
-    Motif("GABPA", "MA0062", "CCGGAAGTG", 2.0, -1.6, 200, 1.2),
-    Motif("REST", "MA0138", "TTCAGCACCACGGACAG", -2.0, -2.0, 400, 0.5),
+    Motif("HNF4A", "MA0114", "CAAAGTCCA", 2.2, -2.0, 200, 1.2),
+    Motif("GATA1", "MA0035", "AGATAAG", 1.8, -1.6, 200, 1.2),
+    Motif("GABPA", "MA0062", "CCGGAAGTG", 2.2, -2.0, 200, 1.2),
+    Motif("REST", "MA0138", "TTCAGCACCACGGACAG", -2.0, -2.0, 400, 0.4),
 )
 """Consensus sequences as the factors' JASPAR profiles show them; strengths and reaches are invented."""
 
@@ -69,11 +69,11 @@ PAIRS = (Pair("GATA1", "HNF4A", 4, 24, 1.5),)
 PAIR_RATE = 0.3
 """Share of elements in which each pair is planted."""
 
-BASELINE, SATURATION, REPRESSION = -1.0, 4.0, 0.2
+BASELINE, SATURATION, REPRESSION = -1.0, 3.0, 0.1
 """Log2 activity without any site; how far above it the sum of all effects levels off; what share of a negative sum
 shows: an element without activity cannot fall much lower."""
 
-REPLICATE_SD, N_REPLICATES = 0.8, 3
+REPLICATE_SD, N_REPLICATES = 0.6, 3
 """Noise of one replicate, in log2 units; a measured value is the mean of three."""
 
 
