@@ -110,11 +110,13 @@ def run(
     Without --data, preset quick simulates its data and preset paper reads data/TASK. Run the same command again after
     an interruption: finished trainings are kept.
     """
-    from benchmarks import outputs, plan, registry, runner, sources
+    from benchmarks import executors, outputs, plan, registry, runner, sources
     from benchmarks.store import Store
 
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
+    if device == "cuda" and not executors.n_gpus():
+        raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
     console = _console(stderr=json)
     module, store = registry.get_task(task), Store(results)
     plan.get_preset(module, preset)
@@ -143,6 +145,13 @@ def run(
         store.put_dataset(source.dataset)
     study = outputs.Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
     counts = _execute(console, planned, waiting, store, machine, speeds, save_models)
+    if device == "auto" and executors.n_gpus():
+        jobs = runner.job_table(planned, store)
+        unused = jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique()
+        if len(unused):
+            console.print(
+                f"A GPU is here, but {', '.join(unused)} ran on the CPU: see README, GPU or CPU.", style="yellow"
+            )
     scores, tests = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, scores, tests)
     _print_scores(console, planned, scores, store)
@@ -172,7 +181,7 @@ def _execute(
     def cost(job: Any) -> float:
         return job.n_train * job.recipe.get("epochs", 1) / (speeds(job) or 100.0)
 
-    with Reporter(console, waiting, cost) as reporter:
+    with Reporter(console, waiting, cost, machine.n_workers) as reporter:
         return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
 
 

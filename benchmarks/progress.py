@@ -18,11 +18,13 @@ class Reporter:
     jobs
         The jobs that will run.
     cost
-        Expected seconds of a job, or any number proportional to them; weighs what is left for the ETA.
+        Expected seconds of a job on one worker.
+    n_workers
+        Workers that share the jobs.
     """
 
-    def __init__(self, console: Console, jobs: list[Job], cost: Callable[[Job], float]):
-        self.console, self.cost = console, cost
+    def __init__(self, console: Console, jobs: list[Job], cost: Callable[[Job], float], n_workers: int):
+        self.console, self.cost, self.n_workers = console, cost, max(1, n_workers)
         self.total, self.all_costs = len(jobs), sum(map(cost, jobs))
         self.finished, self.finished_costs = 0, 0.0
         self.started = time.monotonic()
@@ -72,8 +74,11 @@ class Reporter:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _seconds_left(self) -> float:
-        elapsed = time.monotonic() - self.started
-        return elapsed * (self.all_costs - self.finished_costs) / max(self.finished_costs, 1e-9)
+        """Expected seconds of what is left, corrected by how expectation held so far once that can be judged."""
+        slowness = 1.0
+        if self.finished_costs > 0.1 * self.all_costs:
+            slowness = (time.monotonic() - self.started) * self.n_workers / self.finished_costs
+        return slowness * (self.all_costs - self.finished_costs) / self.n_workers
 
 
 def _name(job: Job) -> str:

@@ -169,12 +169,14 @@ def test_damaged_files_are_refused(tmp_path):
         (["--task", "human_mpra", "--preset", "quik"], "Did you mean 'quick'"),
         (["--task", "human_mpra", "--folds", "x"], "--folds expects numbers"),
         (["--task", "human_mpra", "--device", "gpu"], "--device expects auto, cpu or cuda"),
+        (["--task", "human_mpra", "--device", "cuda"], "no NVIDIA GPU is visible"),
         (["--task", "human_mpra", "--set", "recipe.epoch=1"], "Did you mean 'epochs'"),
         (["--task", "human_mpra", "--preset", "paper"], "zenodo.10633252"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path, monkeypatch, words, expected):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     code, out, err = call("run", *words, "--workers", 0)
     assert code == 2
     assert err.startswith("Error: ")

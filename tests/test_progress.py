@@ -1,0 +1,60 @@
+"""What a run says: a plain line per training with an ETA, failures with their reason, durations in words."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from benchmarks import progress
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (59, "59 s"),
+        (200, "3 min 20 s"),
+        (60, "1 min"),
+        (1000, "16 min"),
+        (7260, "2 h 1 min"),
+        (1e6, "12 days"),
+    ],
+)
+def test_durations_in_words(seconds, words):
+    assert progress.duration(seconds) == words
+
+
+def job(name):
+    return SimpleNamespace(
+        id=name, model=name, dataset="d", test_fold=0, val_fold=1, recipe={"epochs": 2}
+    )  # fmt: skip
+
+
+@pytest.fixture
+def spoken(monkeypatch):
+    """A reporter with three jobs expected to take 100 s each on one worker, a clock, and what it said."""
+    clock, out = SimpleNamespace(now=0.0), io.StringIO()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    jobs = [job("a"), job("b"), job("c")]
+    reporter = progress.Reporter(Console(file=out, width=200), jobs, cost=lambda _: 100.0, n_workers=1)
+    return reporter, jobs, clock, out
+
+
+def test_the_eta_follows_how_long_jobs_really_take(spoken):
+    reporter, jobs, clock, out = spoken
+    clock.now = 50.0  # twice as fast as expected: the other two should take 100 s together
+    reporter.on_event(jobs[0], "done", {"epochs_run": 2, "duration_s": 50.0})
+    assert out.getvalue() == (
+        "[1/3] a on d, test fold 0, validation fold 1: 2 epochs in 50 s; about 1 min 40 s left\n"
+    )  # fmt: skip
+
+
+def test_a_failure_is_said_with_its_reason_and_the_last_job_ends_the_eta(spoken):
+    reporter, jobs, clock, out = spoken
+    for one in jobs[:2]:
+        reporter.on_event(one, "done", {"epochs_run": 2, "duration_s": 1.0})
+    reporter.on_event(jobs[2], "failed", {"reason": "no [luck]"})
+    lines = out.getvalue().splitlines()
+    assert lines[2] == "FAILED c on d, test fold 0, validation fold 1: no [luck]"
+    assert (reporter.finished, reporter.total) == (3, 3)
