@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import __version__
 from benchmarks.api.errors import BadInput
@@ -110,14 +108,14 @@ def run(
     Without --data, preset quick simulates its data and preset paper reads data/TASK. Run the same command again after
     an interruption: finished trainings are kept.
     """
-    from benchmarks import executors, outputs, plan, registry, runner, sources
+    from benchmarks import executors, outputs, plan, registry, runner, screen, sources, timing
     from benchmarks.store import Store
 
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
     if device == "cuda" and not executors.n_gpus():
         raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
-    console = _console(stderr=json)
+    console = screen.open_console(stderr=json)
     module, store = registry.get_task(task), Store(results)
     plan.get_preset(module, preset)
     if not dry_run:
@@ -135,8 +133,8 @@ def run(
     )
     waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
     machine = runner.Machine.choose(device, workers, len(waiting))
-    speeds = _Speeds(store, planned.task, device)
-    _print_plan(console, planned, waiting, machine, speeds)
+    speeds = timing.Speeds(list(store.finished_jobs(planned.task)), device)
+    screen.print_plan(console, planned, waiting, machine, speeds)
     if dry_run:
         if json:
             _print_json(_plan_json(planned, waiting))
@@ -154,8 +152,8 @@ def run(
             )
     scores, tests = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, scores, tests)
-    _print_scores(console, planned, scores, store)
-    _print_tests(console, tests)
+    screen.print_scores(console, planned, scores, store)
+    screen.print_tests(console, tests)
     console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
@@ -173,7 +171,7 @@ def run(
 
 
 def _execute(
-    console: Console, planned: Any, waiting: list, store: Any, machine: Any, speeds: Callable, save_models: bool
+    console: Any, planned: Any, waiting: list, store: Any, machine: Any, speeds: Callable, save_models: bool
 ) -> dict[str, int]:
     from benchmarks import runner
     from benchmarks.progress import Reporter
@@ -183,29 +181,6 @@ def _execute(
 
     with Reporter(console, waiting, cost, machine.n_workers) as reporter:
         return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
-
-
-class _Speeds:
-    """Expected training speed of a job; reads the stored jobs once."""
-
-    def __init__(self, store: Any, task: str, device: str):
-        from benchmarks import executors
-
-        self.finished = list(store.finished_jobs(task))
-        self.device = "cuda" if device != "cpu" and executors.n_gpus() else "cpu"
-
-    def __call__(self, job: Any) -> float | None:
-        from benchmarks.timing import expected_speed
-
-        return expected_speed(job, self.finished, self.device)
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or wide enough for a table in a file."""
-    console = Console(stderr=stderr)
-    if not console.is_terminal:
-        console.width = 140
-    return console
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -225,39 +200,6 @@ def _fold_numbers(text: str | None) -> list[int] | None:
     return chosen
 
 
-def _print_plan(console: Console, planned: Any, waiting: list, machine: Any, speeds: Any) -> None:
-    import dataclasses
-
-    from benchmarks.plan import estimate_seconds
-    from benchmarks.progress import duration
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    say(f"{planned.task}, preset {planned.preset}: {planned.matrix()}, {len(planned.jobs) - len(waiting):,} done")
-    for source in planned.sources:
-        origin = source.dataset.origin if source.dataset else "not here yet, size approximate"
-        say(f"  {source.name}: {source.n_rows:,} sequences ({origin})")
-        for note in source.dataset.notes if source.dataset else ():
-            say(f"    {note}")
-        for row in source.dataset.ceilings if source.dataset else ():
-            say(f"    attainable {row['metric']}, {row['level']} level: {row['value']:.3f}")
-    for name, reason in planned.skipped.items():
-        say(f"  {name} is left out: it {reason}")
-    if not waiting:
-        return
-    left = dataclasses.replace(planned, jobs=tuple(waiting))
-    seconds, unknown = estimate_seconds(left, speeds, machine.n_workers)
-    where = (
-        f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {speeds.device}"
-    )
-    if unknown == len(waiting):
-        say(f"  No estimate of time yet: nothing like it has been trained on this device ({where}).")
-    else:
-        rest = f", without {unknown:,} trainings of unknown speed" if unknown else ""
-        say(f"  Rough estimate: {duration(seconds)} ({where}){rest}")
-
-
 def _plan_json(planned: Any, waiting: list) -> dict[str, Any]:
     plain = planned.to_dict()
     return {
@@ -270,73 +212,6 @@ def _plan_json(planned: Any, waiting: list) -> dict[str, Any]:
         "skipped": plain["skipped"],
         "jobs": [job.id for job in planned.jobs],
     }
-
-
-def _print_scores(console: Console, planned: Any, scores: Any, store: Any) -> None:
-    """Print mean and spread over folds of the ensembles, and what is attainable where that is known."""
-    from benchmarks import stats
-
-    if scores.empty:
-        return
-    summary = stats.summarise(scores)
-    summary = summary[summary["role"] == "ensemble"].sort_values("level", kind="stable")
-    ceilings = {
-        (s.name, row["output"], row["level"], row["metric"]): row["value"]
-        for s in planned.sources
-        for row in store.get_dataset(s.name, s.digest).ceilings
-    }
-    rows = []
-    for key, part in summary.groupby(["dataset", "output", "subset", "level", "model"], sort=False):
-        row = dict(zip(("dataset", "output", "subset", "level", "model"), key, strict=True))
-        for one in part.itertuples():
-            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.n_folds > 1 else f"{one.mean:.3f}"
-        ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
-        attainable = {"attainable r": f"{ceiling:.3f}"} if ceiling else {}
-        rows.append(row | {"folds": str(part["n_folds"].max())} | attainable)
-    simulated = "simulated" in set(scores["origin"])
-    _print_table(console, "Ensembles, mean ± sd over test folds" + " (SIMULATED DATA)" * simulated, rows)
-
-
-def _print_tests(console: Console, tests: Any) -> None:
-    """Print the tests of Pearson r; the other metrics are in tests.csv."""
-    chosen = tests[tests["metric"] == "pearson_r"]
-    if chosen.empty:
-        return
-    rows = []
-    for row in chosen.itertuples():
-        tested = row.p_value == row.p_value
-        rows.append(
-            {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "model")}
-            | {
-                "difference": f"{row.mean_difference:+.3f}",
-                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if tested else "",
-                "d_z": f"{row.cohens_dz:.2f}" if tested else "",
-                "folds": str(row.n_folds),
-                "P": f"{row.p_value:.2g}" if tested else "",
-                "note": row.note or "",
-            }
-        )
-    simulated = "simulated" in set(chosen["origin"])
-    title = f"Pearson r against {chosen['baseline'].iloc[0]}, paired two-sided t-test over test folds"
-    _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
-
-
-def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
-    """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [c for c in columns if any(row.get(c) for row in rows)]
-    same = [c for c in ("dataset", "output", "subset") if len({row[c] for row in rows}) == 1]
-    table = Table(title=f"{title}; {', '.join(rows[0][c] for c in same)}" if same else title, title_justify="left")
-    for column in shown:
-        if column not in same:
-            table.add_column(
-                {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE"}.get(column, column)
-            )
-    for row in rows:
-        table.add_row(
-            *(row.get(column, "").replace("_averaged", " averaged") for column in shown if column not in same)
-        )
-    console.print(table)
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:
@@ -428,7 +303,7 @@ def score(
     task: TaskOption = None, report: ReportOption = None, results: ResultsOption = RESULTS, json: JsonOption = False
 ) -> None:
     """Score stored predictions again, without training. Rewrites scores.csv and tests.csv of the run."""
-    from benchmarks import outputs
+    from benchmarks import outputs, screen
     from benchmarks.store import Store
 
     store = Store(results)
@@ -439,7 +314,7 @@ def score(
     if json:
         _print_json(_records(scores))
         return
-    _print_scores(_console(), study.plan, scores, store)
+    screen.print_scores(screen.open_console(), study.plan, scores, store)
     typer.echo(f"Scores: {study.folder / 'scores.csv'}")
 
 
@@ -452,7 +327,7 @@ def compare(
     json: JsonOption = False,
 ) -> None:
     """Test every model of a run against a baseline: paired two-sided t-tests over test folds."""
-    from benchmarks import outputs, registry, runner, stats
+    from benchmarks import outputs, registry, runner, screen, stats
     from benchmarks.api.errors import did_you_mean
     from benchmarks.store import Store
 
@@ -467,7 +342,7 @@ def compare(
     if json:
         _print_json(_records(tests))
         return
-    _print_tests(_console(), tests)
+    screen.print_tests(screen.open_console(), tests)
 
 
 @command("report", "report --task human_mpra", "report --report results/reports/human_mpra_quick_1a2b3c4d")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import registry
+from benchmarks import executors, registry
 from benchmarks.api import sequences
 from benchmarks.api.data import recipe_with
 from benchmarks.api.errors import BadInput
@@ -26,16 +26,25 @@ TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
 """Training sequences per second on one core of a 2026 server, by width scale: good for an order of magnitude."""
 
 
-def expected_speed(job: Job, finished: list[dict[str, Any]], device: str) -> float | None:
-    """Return training sequences per second of a job: measured on this kind of device, else typical; None if unknown.
+class Speeds:
+    """Expected training sequences per second of a job on one worker; None where nothing is known.
 
-    `finished` holds records of stored jobs. The speed of the same recipe counts before that of the same width.
+    Measured speeds of stored jobs on the same kind of device come first, those of the same run before those of the same
+    width; on a CPU a table of typical speeds serves where nothing was measured.
     """
-    same = [r for r in finished if r["model"] == job.model and r["device"] == device]
-    for key in (lambda r: r["run"] == job.run, lambda r: _width(r["recipe"]) == _width(job.recipe)):
-        if rates := [r["train_seq_per_s"] for r in same if key(r)]:
-            return statistics.median(rates)
-    return typical_cpu_speed(job.model, _width(job.recipe)) if device == "cpu" else None
+
+    def __init__(self, finished: list[dict[str, Any]], device: str):
+        self.device = "cuda" if device != "cpu" and executors.n_gpus() else "cpu"
+        self.finished = [record for record in finished if record["device"] == self.device]
+
+    def __call__(self, job: Job) -> float | None:
+        width = _width(job.recipe)
+        same_model = [record for record in self.finished if record["model"] == job.model]
+        same_run = [record for record in same_model if record["run"] == job.run]
+        same_width = [record for record in same_model if _width(record["recipe"]) == width]
+        if measured := same_run or same_width:
+            return statistics.median(record["train_seq_per_s"] for record in measured)
+        return typical_cpu_speed(job.model, width) if self.device == "cpu" else None
 
 
 def typical_cpu_speed(model: str, width_scale: float) -> float | None:

@@ -22,7 +22,7 @@ PRESETS = {
         recipes={
             "*": {"epochs": 8, "batch_size": 16, "width_scale": 0.1},
             "dream_attn": {"epochs": 3, "max_lr": 0.003, "n_heads": 1},
-            "mprann": {"epochs": 10, "batch_size": 32, "max_lr": 0.002, "width_scale": 0.2, "patience": 5},
+            "mprann": {"epochs": 10, "max_lr": 0.002, "width_scale": 0.2},
         },
     ),
 }

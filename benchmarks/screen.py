@@ -1,0 +1,117 @@
+"""What the commands print: the plan, the scores, the tests. Works on tables and plans; computes nothing."""
+
+import dataclasses
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import stats
+from benchmarks.plan import Job, Plan, estimate_seconds
+from benchmarks.progress import duration
+from benchmarks.runner import Machine
+from benchmarks.store import Store
+from benchmarks.timing import Speeds
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or wide enough for a table in a file."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = 140
+    return console
+
+
+def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Speeds) -> None:
+    """Print what is going to run, on what data, and roughly how long it takes."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"{planned.task}, preset {planned.preset}: {planned.matrix()}, {len(planned.jobs) - len(waiting):,} done")
+    for source in planned.sources:
+        origin = source.dataset.origin if source.dataset else "not here yet, size approximate"
+        say(f"  {source.name}: {source.n_rows:,} sequences ({origin})")
+        for note in source.dataset.notes if source.dataset else ():
+            say(f"    {note}")
+        for row in source.dataset.ceilings if source.dataset else ():
+            say(f"    attainable {row['metric']}, {row['level']} level: {row['value']:.3f}")
+    for name, reason in planned.skipped.items():
+        say(f"  {name} is left out: it {reason}")
+    if not waiting:
+        return
+    left = dataclasses.replace(planned, jobs=tuple(waiting))
+    seconds, unknown = estimate_seconds(left, speeds, machine.n_workers)
+    where = (
+        f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {speeds.device}"
+    )
+    if unknown == len(waiting):
+        say(f"  No estimate of time yet: nothing like it has been trained on this device ({where}).")
+    else:
+        rest = f", without {unknown:,} trainings of unknown speed" if unknown else ""
+        say(f"  Rough estimate: {duration(seconds)} ({where}){rest}")
+
+
+def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: Store) -> None:
+    """Print mean and spread over folds of the ensembles, and what is attainable where that is known."""
+    if scores.empty:
+        return
+    summary = stats.summarise(scores)
+    summary = summary[summary["role"] == "ensemble"].sort_values("level", kind="stable")
+    ceilings = {
+        (s.name, row["output"], row["level"], row["metric"]): row["value"]
+        for s in planned.sources
+        for row in store.get_dataset(s.name, s.digest).ceilings
+    }
+    rows = []
+    for key, part in summary.groupby(["dataset", "output", "subset", "level", "model"], sort=False):
+        row = dict(zip(("dataset", "output", "subset", "level", "model"), key, strict=True))
+        for one in part.itertuples():
+            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.n_folds > 1 else f"{one.mean:.3f}"
+        ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
+        attainable = {"attainable r": f"{ceiling:.3f}"} if ceiling else {}
+        rows.append(row | {"folds": str(part["n_folds"].max())} | attainable)
+    simulated = "simulated" in set(scores["origin"])
+    _print_table(console, "Ensembles, mean ± sd over test folds" + " (SIMULATED DATA)" * simulated, rows)
+
+
+def print_tests(console: Console, tests: pd.DataFrame) -> None:
+    """Print the tests of Pearson r; the other metrics are in tests.csv."""
+    chosen = tests[tests["metric"] == "pearson_r"]
+    if chosen.empty:
+        return
+    rows = []
+    for row in chosen.itertuples():
+        tested = row.p_value == row.p_value
+        rows.append(
+            {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "model")}
+            | {
+                "difference": f"{row.mean_difference:+.3f}",
+                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if tested else "",
+                "d_z": f"{row.cohens_dz:.2f}" if tested else "",
+                "folds": str(row.n_folds),
+                "P": f"{row.p_value:.2g}" if tested else "",
+                "note": row.note or "",
+            }
+        )
+    simulated = "simulated" in set(chosen["origin"])
+    title = f"Pearson r against {chosen['baseline'].iloc[0]}, paired two-sided t-test over test folds"
+    _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
+
+
+def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
+    """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [c for c in columns if any(row.get(c) for row in rows)]
+    same = [c for c in ("dataset", "output", "subset") if len({row[c] for row in rows}) == 1]
+    table = Table(title=f"{title}; {', '.join(rows[0][c] for c in same)}" if same else title, title_justify="left")
+    for column in shown:
+        if column not in same:
+            table.add_column(
+                {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE"}.get(column, column)
+            )
+    for row in rows:
+        table.add_row(
+            *(row.get(column, "").replace("_averaged", " averaged") for column in shown if column not in same)
+        )
+    console.print(table)

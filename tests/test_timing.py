@@ -1,0 +1,65 @@
+"""Speeds to plan with, the yardstick encoder, and the commands that measure."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import timing
+from benchmarks.api import sequences
+from benchmarks.cli import app
+
+
+def job(run="r", width=0.1, model="dream_cnn"):
+    return SimpleNamespace(model=model, run=run, recipe={"width_scale": width, "epochs": 2})
+
+
+def record(speed, run="r", width=0.1, device="cpu", model="dream_cnn"):
+    return {"model": model, "run": run, "recipe": {"width_scale": width}, "device": device, "train_seq_per_s": speed}
+
+
+def test_measured_speeds_of_the_same_run_come_first_then_of_the_same_width_then_the_table():
+    finished = [record(10), record(30), record(20), record(99, run="other"), record(7, width=0.5, run="x")]
+    assert timing.Speeds(finished, "cpu")(job()) == 20
+    assert timing.Speeds(finished, "cpu")(job(run="new", width=0.5)) == 7
+    typical = timing.TYPICAL_CPU_SEQ_PER_S["dream_cnn"][1.0]
+    assert timing.Speeds(finished, "cpu")(job(run="new", width=1.0)) == pytest.approx(typical)
+    assert timing.Speeds([record(5, device="cuda")], "cpu")(job(model="unknown")) is None
+
+
+def test_between_two_widths_the_typical_speed_is_between_theirs():
+    table = timing.TYPICAL_CPU_SEQ_PER_S["dream_rnn"]
+    assert table[1.0] < timing.typical_cpu_speed("dream_rnn", 0.3) < table[0.1]
+    assert timing.typical_cpu_speed("dream_rnn", 10**-0.5) == pytest.approx((table[0.1] * table[1.0]) ** 0.5)
+
+
+def test_the_yardstick_encodes_as_the_engine_does():
+    text = "ACGTNacgtn"
+    expected = sequences.one_hot(sequences.encode([text], 10))[0].T
+    assert np.array_equal(timing.encode_by_dictionary(text, is_reverse=1.0), np.vstack([expected, np.ones(10)]))
+
+
+def test_encoding_once_beats_encoding_row_by_row():
+    result = timing.bench_encoding(n_rows=4000, repeats=3)
+    assert result["ratio_encoding"] > 10  # about 100 on an idle machine; the command prints the figure
+    assert result["ratio_encoding_and_input"] > 1
+
+
+def test_the_step_benchmark_gives_a_share():
+    result = timing.bench_step("human_mpra", "dream_rnn", preset="quick", n_steps=3)
+    assert 0 <= result["share_outside"] < 0.5
+    assert result["batch_size"] == 16
+
+
+def test_the_step_benchmark_takes_torch_models_only():
+    done = CliRunner().invoke(app, ["bench", "step", "--model", "kmer_ridge"])
+    assert done.exit_code == 2
+    assert "kmer_ridge is a numpy model" in done.stderr
+    assert CliRunner().invoke(app, ["bench", "nothing"]).exit_code == 2
+
+
+def test_the_bench_command_prints_json():
+    done = CliRunner().invoke(app, ["bench", "step", "--model", "dream_rnn", "--preset", "quick", "--json"])
+    assert json.loads(done.stdout)["model"] == "dream_rnn"
