@@ -103,11 +103,12 @@ def test_content_hash_is_that_of_the_content_alone():
         {"codes": np.arange(1, 16, dtype=np.uint8).reshape(5, 3)},
         {"targets": {"expression": dataset().targets["expression"]}},
         {"targets": {"expression": dataset().targets["other"], "other": dataset().targets["expression"]}},
+        {"targets": {"expression": dataset().targets["expression"], "others": dataset().targets["other"]}},
         {"meta": dataset().meta.assign(fold=[0, 1, 2, 0, 2])},
         {"meta": dataset().meta.rename(columns={"fold": "part"})},
         {"meta": dataset().meta[::-1].reset_index(drop=True)},
     ],
-    ids=["origin", "codes", "one output less", "outputs exchanged", "folds", "column name", "row order"],
+    ids=["origin", "codes", "one output less", "outputs exchanged", "output name", "folds", "column name", "row order"],
 )
 def test_content_hash_changes_with_everything_that_training_depends_on(change):
     assert dataset().content_hash() != dataset(**change).content_hash()

@@ -105,8 +105,8 @@ def test_words_for_missing_values_stay_as_they_are(write):
 
 
 def test_quotes_in_tab_separated_text_are_ordinary_letters(write):
-    cells = tables.read_cells(write("name\tvalue\n5\" end\t1\n3' end\t2\n"))
-    assert cells[0].tolist() == ["name", '5" end', "3' end"]
+    cells = tables.read_cells(write('name\tvalue\n"quoted"\t1\n"opened\t2\n3\' end\t3\n'))
+    assert cells[0].tolist() == ["name", '"quoted"', '"opened', "3' end"]
 
 
 def test_commas_inside_tab_separated_cells_do_not_part_them(write):
