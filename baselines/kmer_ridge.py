@@ -94,8 +94,9 @@ class KmerRidge:
             history.append(row)
             if on_epoch:
                 on_epoch(row)
-            if best is None or row["val_pearson_r"] > best[0]:
-                best = (row["val_pearson_r"], epoch, ridge)
+            r = np.nan_to_num(row["val_pearson_r"], nan=-1.0)  # undefined where every prediction is the same
+            if best is None or r > best[0]:
+                best = (r, epoch, ridge)
         _, best_epoch, ridge = best
         self._set(np.atleast_2d(ridge.coef_), np.atleast_1d(ridge.intercept_))
         return [row | {"is_best": row["epoch"] == best_epoch} for row in history]

@@ -14,7 +14,9 @@ def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 def pearson_r(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     """Pearson correlation in double precision; NaN where it is undefined (constant or non-finite input, n < 2)."""
     y_true, y_pred = _checked(y_true, y_pred)
-    if len(y_true) < 2 or np.ptp(y_true) == 0 or np.ptp(y_pred) == 0:
+    if len(y_true) < 2 or not (np.isfinite(y_true).all() and np.isfinite(y_pred).all()):
+        return float("nan")
+    if np.ptp(y_true) == 0 or np.ptp(y_pred) == 0:
         return float("nan")
     a, b = y_true - y_true.mean(), y_pred - y_pred.mean()
     scale = np.sqrt((a @ a) * (b @ b))

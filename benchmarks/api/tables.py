@@ -33,7 +33,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     """Read every cell of a table as text; the index is the line number in the file, from 1.
 
     Tabs or commas, plain, gzip or parquet, told apart by content. The first row is the first line, header or not; for
-    parquet it is the column names.
+    parquet it is the column names, and `attrs["has_header"]` says so.
 
     Raises
     ------
@@ -68,22 +68,24 @@ def _unzipped(path: Path, content: bytes) -> bytes:
 
 
 def _text_cells(path: Path, content: bytes) -> pd.DataFrame:
-    if not content.strip():
-        raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
         raise BadInput(f"{path} is a binary file; tab- or comma-separated text, its gzip, or parquet is expected.")
-    first = text.lstrip("\r\n").partition("\n")[0]
+    if not text.strip():
+        return pd.DataFrame()
+    table = text.lstrip("\r\n")  # the parser takes blank first lines for a table without columns
+    n_skipped = len(text[: len(text) - len(table)].splitlines())
+    has_tabs = "\t" in table.partition("\n")[0]
     try:
         cells = pd.read_csv(
-            io.StringIO(text),
-            sep="\t" if "\t" in first else ",",
+            io.StringIO(table),
+            sep="\t" if has_tabs else ",",
             header=None,
             dtype=str,
-            quoting=csv.QUOTE_NONE if "\t" in first else csv.QUOTE_MINIMAL,
+            quoting=csv.QUOTE_NONE if has_tabs else csv.QUOTE_MINIMAL,
             keep_default_na=False,
             na_values=[""],
             skip_blank_lines=False,
@@ -92,9 +94,11 @@ def _text_cells(path: Path, content: bytes) -> pd.DataFrame:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if not found:
             raise BadInput(f"{path} is no table that can be parsed: {error}.") from None
-        wanted, line, got = found.groups()
-        raise BadInput(f"{path}, line {line}: {wanted} columns expected as in the first line, got {got}.") from None
-    cells.index = np.arange(1, len(cells) + 1)
+        wanted, line, got = map(int, found.groups())
+        raise BadInput(
+            f"{path}, line {line + n_skipped}: {wanted} columns expected as in the first line, got {got}."
+        ) from None
+    cells.index = np.arange(1, len(cells) + 1) + n_skipped
     return cells
 
 
@@ -107,12 +111,12 @@ def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
         frame = pyarrow.parquet.read_table(io.BytesIO(content)).to_pandas()
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise BadInput(f"{path} is a damaged parquet file ({str(error).splitlines()[0]}); copy it again.") from None
-    text = frame.map(lambda cell: np.nan if pd.isna(cell) else str(cell)).astype(object)
-    header = pd.DataFrame([list(map(str, frame.columns))], columns=text.columns, dtype=object)
-    cells = pd.concat([header, text], ignore_index=True)
-    cells.columns = range(cells.shape[1])
+    frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+    text = frame.map(lambda cell: np.nan if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell))
+    cells = pd.DataFrame([list(map(str, frame.columns)), *text.to_numpy(dtype=object).tolist()], dtype="str")
     cells.index = np.arange(1, len(cells) + 1)
-    return cells.astype("str")
+    cells.attrs["has_header"] = True
+    return cells
 
 
 def required_text(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
@@ -129,7 +133,7 @@ def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False
     parsed = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(parsed)
     if whole:
-        bad |= parsed != np.floor(parsed)
+        bad |= (parsed != np.floor(parsed)) | (np.abs(parsed) > 2**53)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         cell = table[column].iloc[row]

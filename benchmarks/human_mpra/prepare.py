@@ -50,11 +50,11 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     BadInput
         For anything wrong in the file, naming line, column and value; for folds or a split that part a pair.
     """
-    table, notes = _layout(path, tables.read_cells(path))
+    table, target, notes = _layout(path, tables.read_cells(path))
     table, dropped = _without_reversed_copies(path, table)
     notes += dropped
     table["seq"] = tables.required_text(path, table, "seq").str.upper()
-    table["mean_value"] = tables.numbers(path, table, "mean_value")
+    table["mean_value"] = tables.numbers(path, table, target)
     if "seq_id" in table:
         table["seq_id"] = tables.required_text(path, table, "seq_id")
         _refuse_conflicting_ids(path, table)
@@ -68,52 +68,53 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     return Dataset(name, codes, targets, meta, "measured", notes=tuple(notes))
 
 
-def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Name the columns; the first line is a header unless it holds a sequence."""
+def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str, list[str]]:
+    """Name the columns; return the table, the name of its target column, and how it was read.
+
+    The first line is a header unless a cell of it is a sequence or a number.
+    """
     first = [str(cell).strip() for cell in cells.iloc[0]]
-    if any(_looks_like_dna(cell) for cell in first):
-        table, header = cells.copy(), None
+    if not cells.attrs.get("has_header") and any(_looks_like_dna(cell) or _is_number(cell) for cell in first):
+        table, header = cells.copy(), []
     else:
         table, header = cells.iloc[1:].copy(), first
-        if len(set(header)) < len(header):
-            twice = next(name for name in header if header.count(name) > 1)
-            raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice!r}.")
         if table.empty:
             raise BadInput(f"{path} is empty below its header; one sequence per line is expected.")
-    if header and {"seq_id", "seq", "mean_value", "fold"} <= set(header):
-        table.columns = header
-        return table, ["Read in the DREAM layout (seq_id, seq, mean_value, fold)."]
-    if header and {"seq_id", "seq", "expression", "fold"} <= set(header):
-        table.columns = header
-        return table.rename(columns={"expression": "mean_value"}), [
-            "Read in the MPRA-MNIST layout; target: expression."
-        ]
-    if _is_positional(table):
+    names = set(header)
+    by_name = {"seq", "mean_value"} <= names
+    if {"seq_id", "seq", "mean_value", "fold"} <= names:
+        how = "Read in the DREAM layout (seq_id, seq, mean_value, fold)."
+    elif {"seq_id", "seq", "expression", "fold"} <= names:
+        how = "Read in the MPRA-MNIST layout; target: expression."
+    elif _is_positional(table) and not (by_name and "fold" not in header[3].lower()):
         table = table.iloc[:, :5]
         table.columns = ["seq_id", "seq", "mean_value", "fold", "rev"][: table.shape[1]]
-        return table, ["Read in the MPRALegNet layout (columns by position)."]
-    if header and {"seq", "mean_value"} <= set(header):
-        table.columns = header
-        return table, ["Read by the columns seq and mean_value."]
-    if header and "seq" in header:
-        raise BadInput(
-            f"{path}: column 'mean_value' is missing; its columns are {', '.join(header)}. Expected one of: {_LAYOUTS}."
-        )
-    what = f"its columns are {', '.join(header[:12])}" if header else "it has no header"
-    raise BadInput(f"{path} has none of the known layouts, {what}. Expected one of: {_LAYOUTS}.")
+        return table, "mean_value", ["Read in the MPRALegNet layout (columns by position)."]
+    elif by_name:
+        how = "Read by the columns seq and mean_value."
+    else:
+        what = f"its columns are {', '.join(header[:12])}" if header else "it has no header"
+        wrong = "column 'mean_value' is missing" if "seq" in names else "none of the known layouts fits"
+        raise BadInput(f"{path}: {wrong}; {what}. Expected one of: {_LAYOUTS}.")
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
+    table.columns = header
+    return table, "mean_value" if by_name else "expression", [how]
 
 
 def _looks_like_dna(cell: str) -> bool:
     return len(cell) >= 50 and not set(cell.upper()) - set("ACGTN")
 
 
+def _is_number(cell: str) -> bool:
+    return bool(np.isfinite(pd.to_numeric(cell, errors="coerce")))
+
+
 def _is_positional(table: pd.DataFrame) -> bool:
-    """Tell whether the first row reads as id, sequence, number, whole number[, 0 or 1]."""
-    row = [str(cell).strip() for cell in table.iloc[0]]
-    if len(row) not in (4, 5) or not _looks_like_dna(row[1]):
+    """Tell whether a table has four or five columns, the second of which mostly holds sequences."""
+    if table.shape[1] not in (4, 5):
         return False
-    value, *fold = pd.to_numeric(pd.Series(row[2:]), errors="coerce")
-    return bool(np.isfinite(value)) and all(float(f).is_integer() for f in fold)
+    return sum(_looks_like_dna(str(cell).strip()) for cell in table.iloc[:100, 1]) > min(100, len(table)) / 2
 
 
 def _without_reversed_copies(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -200,16 +201,19 @@ def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
             f"{path}, line {table.index[wrong[0]]}, column 'seq': {SEQ_LEN} bp with adapters or a bare "
             f"{ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp ({len(wrong):,} such rows)."
         )
-    text = table["seq"].mask(bare, LEFT_ADAPTER + table["seq"] + RIGHT_ADAPTER)
-    try:
-        codes = sequences.encode(text.tolist(), SEQ_LEN)
-    except sequences.SequenceError as error:
-        raise BadInput(f"{path}, line {table.index[error.row]}, column 'seq': {error.reason}.") from None
+    adapters = sequences.encode([LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER], SEQ_LEN)
+    codes = np.repeat(adapters, len(table), axis=0)
+    for rows, columns in ((np.flatnonzero(~bare), slice(0, SEQ_LEN)), (np.flatnonzero(bare), INSERT)):
+        try:
+            text = table["seq"].iloc[rows].tolist()
+            codes[rows, columns] = sequences.encode(text, columns.stop - columns.start)
+        except sequences.SequenceError as error:
+            line = table.index[rows[error.row]]
+            raise BadInput(f"{path}, line {line}, column 'seq': {error.reason}.") from None
     if bare.any():
         notes.append(f"{bare.sum():,} bare {ELEMENT_LEN}-bp elements got the adapters added.")
-    adapters = sequences.encode([LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER], SEQ_LEN)[0]
     outside = np.r_[0 : INSERT.start, INSERT.stop : SEQ_LEN]
-    other = (codes[:, outside] != adapters[outside]).any(axis=1).sum()
+    other = (codes[:, outside] != adapters[:, outside]).any(axis=1).sum()
     if other:
         notes.append(f"{other:,} sequences of {SEQ_LEN} bp have other ends than the lentiMPRA adapters.")
     return codes

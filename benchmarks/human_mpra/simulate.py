@@ -24,8 +24,6 @@ from benchmarks.human_mpra.prepare import (
     reverse_insert,
 )
 
-IUPAC = {"A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"}
-
 
 @dataclass(frozen=True)
 class Motif:
@@ -124,7 +122,7 @@ def _background(rng: np.random.Generator, n: int) -> np.ndarray:
     gc = np.clip(rng.normal(0.5, 0.07, n), 0.25, 0.75)
     is_gc = rng.random((n, ELEMENT_LEN)) < gc[:, None]
     second = rng.random((n, ELEMENT_LEN)) < 0.5
-    strong, weak = (sequences.encode([pair], 2)[0] for pair in ("GC", "AT"))
+    strong, weak = _codes("GC"), _codes("AT")
     return np.where(is_gc, strong[second.astype(int)], weak[second.astype(int)])
 
 
@@ -133,20 +131,19 @@ def _plant(rng: np.random.Generator, elements: np.ndarray) -> np.ndarray:
     elements = elements.copy()
     for motif in MOTIFS:
         for row in np.repeat(np.arange(len(elements)), rng.poisson(motif.rate, len(elements))):
-            site = _draw_site(rng, motif)
+            site = _codes(motif.consensus)
             _write(rng, elements[row], site if rng.random() < 0.5 else sequences.reverse_complement(site))
     by_name = {motif.name: motif for motif in MOTIFS}
     for pair in PAIRS:
         for row in np.flatnonzero(rng.random(len(elements)) < PAIR_RATE):
-            left, right = _draw_site(rng, by_name[pair.left]), _draw_site(rng, by_name[pair.right])
+            left, right = _codes(by_name[pair.left].consensus), _codes(by_name[pair.right].consensus)
             gap = rng.integers(0, 4, rng.integers(pair.min_gap_bp, pair.max_gap_bp + 1), dtype=np.uint8)
             _write(rng, elements[row], np.concatenate([left, gap, right]))
     return elements
 
 
-def _draw_site(rng: np.random.Generator, motif: Motif) -> np.ndarray:
-    site = "".join(IUPAC[letter][rng.integers(len(IUPAC[letter]))] for letter in motif.consensus)
-    return sequences.encode([site], len(site))[0]
+def _codes(text: str) -> np.ndarray:
+    return sequences.encode([text], len(text))[0]
 
 
 def _write(rng: np.random.Generator, element: np.ndarray, site: np.ndarray) -> None:
@@ -155,10 +152,9 @@ def _write(rng: np.random.Generator, element: np.ndarray, site: np.ndarray) -> N
 
 
 def _with_adapters(elements: np.ndarray) -> np.ndarray:
-    left, right = (
-        np.broadcast_to(sequences.encode([a], len(a)), (len(elements), len(a))) for a in (LEFT_ADAPTER, RIGHT_ADAPTER)
-    )
-    return np.concatenate([left, elements, right], axis=1)
+    codes = np.tile(_codes(LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER), (len(elements), 1))
+    codes[:, INSERT] = elements
+    return codes
 
 
 def activity(codes: np.ndarray) -> np.ndarray:
@@ -166,7 +162,8 @@ def activity(codes: np.ndarray) -> np.ndarray:
     total = np.zeros(len(codes))
     forward_sites = {}
     for motif in MOTIFS:
-        forward, reverse = _sites(codes, motif.consensus), _sites(codes, _reversed_consensus(motif.consensus))
+        site = _codes(motif.consensus)
+        forward, reverse = _sites(codes, site), _sites(codes, sequences.reverse_complement(site))
         distance = INSERT.stop - len(motif.consensus) - np.arange(forward.shape[1])
         near = np.exp(-np.clip(distance, 0, None) / motif.reach_bp)
         total += (forward * motif.forward + reverse * motif.reverse) @ near
@@ -184,16 +181,6 @@ def activity(codes: np.ndarray) -> np.ndarray:
     return BASELINE + SATURATION * np.tanh(above_floor / SATURATION)
 
 
-def _sites(codes: np.ndarray, consensus: str) -> np.ndarray:
-    """Tell where a consensus matches exactly: (n, 230 - len + 1) bool. A palindrome matches on both strands."""
-    width = SEQ_LEN - len(consensus) + 1
-    match = np.ones((len(codes), width), dtype=bool)
-    for offset, letter in enumerate(consensus):
-        allowed = np.zeros(len(sequences.BASES), dtype=bool)
-        allowed[[sequences.BASES.index(base) for base in IUPAC[letter]]] = True
-        match &= allowed[codes[:, offset : offset + width]]
-    return match
-
-
-def _reversed_consensus(consensus: str) -> str:
-    return consensus[::-1].translate(str.maketrans("ACGTRYSWKM", "TGCAYRSWMK"))
+def _sites(codes: np.ndarray, site: np.ndarray) -> np.ndarray:
+    """Tell where a site stands: (n, 230 - len + 1) bool. A palindrome stands on both strands."""
+    return (np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1) == site).all(axis=2)

@@ -13,6 +13,7 @@ from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import REGRESSION_METRICS
 from benchmarks.api.splits import nested_splits
+from benchmarks.api.tables import table_name
 from benchmarks.human_mpra import prepare
 from benchmarks.human_mpra import simulate as simulation
 from benchmarks.human_mpra.recipes import PRESETS, RECIPES
@@ -38,13 +39,11 @@ HOW_TO_GET = (
 
 
 def load(path: Path, *, refold: bool = False, seed: int = 0) -> Dataset:
-    """Read one cell type's table; its name is the cell type that the file name begins with, else the file's stem."""
+    """Read one cell type's table; `K562_clean.tsv` is named K562, any other file by its stem."""
     return prepare.read(path, _dataset_name(path), refold=refold, seed=seed)
 
 
 def _dataset_name(path: Path) -> str:
-    from benchmarks.api.tables import table_name
-
     stem = table_name(path)
     return next((name for name in DATASETS if stem == f"{name}_clean"), stem)
 
