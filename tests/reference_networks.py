@@ -53,7 +53,7 @@ def conv1d(x, weight, bias=None):
     kernel = weight.reshape(groups, n_out // groups, per_group, taps)
     out = np.zeros((batch, groups, n_out // groups, length))
     for t in range(taps):
-        out += np.matmul(kernel[..., t].copy(), padded[..., t:t + length])
+        out += np.matmul(kernel[..., t].copy(), padded[..., t : t + length])
     out = out.reshape(batch, n_out, length)
     return out if bias is None else out + bias[:, None]
 
@@ -68,7 +68,7 @@ def batch_norm(x, weights, name):
 def layer_norm(x, weights, name):
     """Layer normalisation over the last axis (channels), population variance, eps 1e-6. (dream 1.3)"""
     centred = x - x.mean(axis=-1, keepdims=True)
-    var = (centred ** 2).mean(axis=-1, keepdims=True)
+    var = (centred**2).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(var + LAYER_NORM_EPS) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
@@ -272,7 +272,7 @@ def valid_conv(x, kernel, bias):
     """Cross-correlation without padding: (B, L, in) with kernel (k, in, out) -> (B, L - k + 1, out)."""
     taps = kernel.shape[0]
     length = x.shape[1] - taps + 1
-    return sum(x[:, t:t + length] @ kernel[t] for t in range(taps)) + bias
+    return sum(x[:, t : t + length] @ kernel[t] for t in range(taps)) + bias
 
 
 def mprann_conv(x, weights, activation):
@@ -290,7 +290,7 @@ def channel_softmax(x):
 def max_pool_pairs(x):
     """Maximum over adjacent pairs of positions, an odd last one dropped: (B, L, C) -> (B, L // 2, C)."""
     batch, length, channels = x.shape
-    return x[:, :length // 2 * 2].reshape(batch, length // 2, 2, channels).max(axis=2)
+    return x[:, : length // 2 * 2].reshape(batch, length // 2, 2, channels).max(axis=2)
 
 
 def mprann_forward(weights, x):
@@ -359,7 +359,7 @@ def shrink_shape(key, shape, shrink):
     """Divide the layer widths in a shape; kernel taps, sequence length, bins and sizes below 16 stay."""
     fixed_axis = 0 if key == "core.pos_embedding.weight" else 2
     widths = [axis != fixed_axis and size >= 16 and size != N_BINS for axis, size in enumerate(shape)]
-    return tuple(size // shrink if width else size for size, width in zip(shape, widths))
+    return tuple(size // shrink if width else size for size, width in zip(shape, widths, strict=True))
 
 
 def random_array(key, shape, rng):

@@ -46,7 +46,8 @@ def run(results, *words):
 def test_no_framework_is_imported(words, tmp_path):
     code = (
         "import sys, runpy, atexit\n"
-        "atexit.register(lambda: print('HEAVY', sorted({'torch', 'keras', 'tensorflow', 'matplotlib'} & set(sys.modules))))\n"
+        "heavy = {'torch', 'keras', 'tensorflow', 'matplotlib'}\n"
+        "atexit.register(lambda: print('HEAVY', sorted(heavy & set(sys.modules))))\n"
         f"sys.argv = ['benchmarks', *{words!r}]\n"
         "runpy.run_module('benchmarks', run_name='__main__')\n"
     )
@@ -177,7 +178,7 @@ def test_damaged_files_are_refused(tmp_path):
 def test_bad_options_are_one_sentence(tmp_path, monkeypatch, words, expected):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    code, out, err = call("run", *words, "--workers", 0)
+    code, _, err = call("run", *words, "--workers", 0)
     assert code == 2
     assert err.startswith("Error: ")
     assert err.count("\n") == 1

@@ -47,11 +47,7 @@ def draw(scores, tests, **more):
 
 
 def texts(thing):
-    return [
-        text
-        for text in thing.findobj(figures.mpl.text.Text)
-        if text.get_text().strip() and text.get_visible()
-    ]
+    return [text for text in thing.findobj(figures.mpl.text.Text) if text.get_text().strip() and text.get_visible()]
 
 
 def words(thing):
@@ -121,9 +117,7 @@ def test_simulated_data_are_always_marked():
     titles = [ax.get_title(loc="left") for ax in draw(pd.concat([simulated, measured]), pd.DataFrame()).axes]
     assert titles == [f"{figures.SIMULATED} · K562", "WTC11"]
     assert figures.SIMULATED in words(figures.speed(jobs_of(["cnn"]), LABELS, ORDER, origin="simulated"))
-    assert figures.SIMULATED in words(
-        figures.learning_curves(history_of(["cnn"]), LABELS, ORDER, origin="simulated")
-    )
+    assert figures.SIMULATED in words(figures.learning_curves(history_of(["cnn"]), LABELS, ORDER, origin="simulated"))
 
 
 def test_ceiling_is_drawn_where_known_and_explained():
@@ -142,9 +136,7 @@ def test_a_model_whose_scores_are_not_numbers_is_shown_as_empty():
 
 
 def test_a_level_that_is_not_there_is_refused():
-    with pytest.raises(
-        ValueError, match="no ensemble scores with metric 'pearson_r' and level 'strand_averaged'"
-    ):
+    with pytest.raises(ValueError, match="no ensemble scores with metric 'pearson_r' and level 'strand_averaged'"):
         draw(scores_of(["cnn"]), pd.DataFrame(), level="strand_averaged")
 
 
@@ -177,9 +169,7 @@ def test_learning_curves_have_a_line_per_training_a_median_and_the_epochs_kept()
 
 def test_the_median_ends_where_most_trainings_have_stopped():
     history = history_of(["cnn"], n_folds=3).query("test_fold == 0 or epoch <= 2")
-    (median,) = [
-        line for line in figures.learning_curves(history, LABELS, ORDER).axes[0].lines if line.get_lw() == 2
-    ]
+    (median,) = [line for line in figures.learning_curves(history, LABELS, ORDER).axes[0].lines if line.get_lw() == 2]
     assert list(median.get_xdata()) == [1, 2]
 
 

@@ -8,13 +8,14 @@ from benchmarks.api.errors import BadInput
 
 def test_the_five_models_are_found_with_their_frameworks():
     found = {key: entry.framework for key, entry in registry.models().items()}
-    assert found == {
+    expected = {
         "dream_attn": "torch",
         "dream_cnn": "torch",
         "dream_rnn": "torch",
         "mprann": "keras",
         "kmer_ridge": "numpy",
     }
+    assert set(found.items()) == set(expected.items())
 
 
 def test_entries_carry_title_and_summary_of_the_file():

@@ -125,9 +125,7 @@ def test_the_headline_states_best_model_difference_interval_p_and_ceiling():
 def test_the_headline_does_not_oversell():
     weak = text_of(tests=pd.DataFrame([comparison(p_value=0.21)]))
     assert "P = 0.21, n = 10. This run does not tell the two apart." in weak
-    one_fold = comparison(
-        p_value=None, ci_low=None, ci_high=None, t=None, df=None, note="no test: it needs 2 folds"
-    )
+    one_fold = comparison(p_value=None, ci_low=None, ci_high=None, t=None, df=None, note="no test: it needs 2 folds")
     assert "no test: it needs 2 folds." in text_of(tests=pd.DataFrame([one_fold]))
     beaten = pd.DataFrame([mean_row("rnn", 0.50), mean_row("mprann", 0.55)])
     assert "This is the baseline: no model is above it." in text_of(summary=beaten)
@@ -162,16 +160,11 @@ def test_levels_and_roles_are_kept_apart():
     text = text_of(summary=summary)
     assert "K562, row level model predictions folds Pearson r ↑ of ceiling" in text
     assert "DREAM-RNN single members, 8 to 9 per fold 10 0.611 82.6%" in text
-    assert (
-        "K562, strand averaged model predictions folds Pearson r ↑ DREAM-RNN ensemble of 9 10 0.701 ± 0.012"
-        in text
-    )
+    assert "K562, strand averaged model predictions folds Pearson r ↑ DREAM-RNN ensemble of 9 10 0.701 ± 0.012" in text
 
 
 def test_subsets_and_several_outputs_get_their_own_rows_and_tables():
-    rows = [
-        mean_row("rnn", 0.6, output=output, subset=s) for output in ("dev", "hk") for s in ("native", "all")
-    ]
+    rows = [mean_row("rnn", 0.6, output=output, subset=s) for output in ("dev", "hk") for s in ("native", "all")]
     text = text_of(summary=pd.DataFrame(rows), tests=pd.DataFrame(), ceilings=pd.DataFrame())
     assert "Best on K562 · dev" in text
     assert "K562 · hk, row level model predictions subset folds" in text
@@ -217,12 +210,8 @@ def test_a_run_without_any_score_still_has_its_report():
 
 
 def test_long_score_tables_are_cut_ensembles_first():
-    members = [
-        score("rnn", 0.5, role="member", val_fold=i, n_members=1) for i in range(report.MAX_SCORE_ROWS)
-    ]
-    html = render(
-        scores=pd.DataFrame([*members, score("rnn", 0.66341)]), reproduce={"scores_csv": "a/scores.csv"}
-    )
+    members = [score("rnn", 0.5, role="member", val_fold=i, n_members=1) for i in range(report.MAX_SCORE_ROWS)]
+    html = render(scores=pd.DataFrame([*members, score("rnn", 0.66341)]), reproduce={"scores_csv": "a/scores.csv"})
     text = Page(html).text
     assert "All 201 scores are in a/scores.csv." in text
     assert "Show the first 200, ensembles first" in text

@@ -26,10 +26,7 @@ def ensembles(model, values, *, first_fold=0, **other):
         "n_members": 9,
         "val_fold": pd.NA,
     }
-    return [
-        of_model | {"test_fold": fold, "value": value} | other
-        for fold, value in enumerate(values, first_fold)
-    ]
+    return [of_model | {"test_fold": fold, "value": value} | other for fold, value in enumerate(values, first_fold)]
 
 
 def members(model, folds):
@@ -174,9 +171,7 @@ def test_bad_input_gets_one_clear_sentence():
         stats.compare(table(cnn, old), "mprann")
     with pytest.raises(ValueError, match=r"'cnn' has 2 runs on human_mpra K562 \(run-cnn, other\)"):
         stats.compare(table(cnn, ensembles("cnn", NEW, run="other"), old), "old")
-    with pytest.raises(
-        ValueError, match="5 ensemble scores are there twice, first 'cnn' on K562 test fold 0"
-    ):
+    with pytest.raises(ValueError, match="5 ensemble scores are there twice, first 'cnn' on K562 test fold 0"):
         stats.summarise(table(cnn, cnn))
     with pytest.raises(ValueError, match="lacks metric, n;"):
         stats.compare(table(cnn, old).drop(columns=["metric", "n"]), "old")
