@@ -85,6 +85,7 @@ class KmerRidge:
             row = {
                 "epoch": epoch,
                 "alpha": float(alpha),
+                "lr": None,
                 "train_loss": sum(mse(*pair) for pair in zip(self._y.T, fitted.T, strict=True)),
                 "val_loss": sum(mse(*pair) for pair in zip(y_val.T, predicted.T, strict=True)),
                 "val_pearson_r": float(np.mean([pearson_r(*pair) for pair in zip(y_val.T, predicted.T, strict=True)])),

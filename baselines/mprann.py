@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.data import Dataset, Recipe, TaskSpec
+from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import reverse_complement
 
 NAME = "MPRAnn"
 
-INSERT = slice(15, 215)
+SEQ_LEN, INSERT = 230, slice(15, 215)
 """The 200-bp element between the adapters of a 230-bp lentiMPRA sequence, 0-based."""
 
 
@@ -38,7 +39,7 @@ def unsupported(spec: TaskSpec) -> str | None:
     return None
 
 
-def network(seq_len: int = 230, n_outputs: int = 1, width_scale: float = 1.0):
+def network(seq_len: int = SEQ_LEN, n_outputs: int = 1, width_scale: float = 1.0):
     """Return the untrained network, a plain `keras.Model`: (B, seq_len, 4) in A,C,G,T -> (B, n_outputs).
 
     Softmax runs over channels at every position, so what batch norm sees is tiny and its epsilon (0.001) matters. The
@@ -79,6 +80,8 @@ def network(seq_len: int = 230, n_outputs: int = 1, width_scale: float = 1.0):
 def build(spec: TaskSpec, recipe: MPRAnnRecipe, assets):
     from benchmarks.api.keras_backend import EarlyStopping, KerasModel
 
+    if recipe.augment_insert and spec.seq_len != SEQ_LEN:
+        raise BadInput(f"augment_insert knows the insert of {SEQ_LEN}-bp sequences, this task has {spec.seq_len} bp.")
     model = KerasModel(network(spec.seq_len, len(spec.outputs), recipe.width_scale), trainer=EarlyStopping(recipe))
     return InsertAugmented(model) if recipe.augment_insert else model
 

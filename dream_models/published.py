@@ -19,9 +19,10 @@ SPECS = {
     "human": TaskSpec(230, ("expression",), side_channels=("is_reverse",)),
     "drosophila": TaskSpec(249, ("dev", "hk"), side_channels=("is_reverse",)),
 }
+_STEM = "first.conv_list.0.conv.weight"
 _MODEL_KEYS = {
-    "dream_cnn": ("first.conv_list.0.conv.weight", "core.seqextractor.inv_res_blc0.0.weight"),
-    "dream_rnn": ("first.conv_list.0.conv.weight", "core.lstm.weight_ih_l0"),
+    "dream_cnn": (_STEM, "core.seqextractor.inv_res_blc0.0.weight"),
+    "dream_rnn": (_STEM, "core.lstm.weight_ih_l0"),
     "dream_attn": ("first.block.0.weight", "core.pos_embedding.weight"),
 }
 _VARIANT_KEYS = {"yeast": "final.bins", "human": "final.linear.0.weight", "drosophila": "final.mapper1.weight"}
@@ -51,10 +52,16 @@ def load_published(source: "str | os.PathLike | Mapping[str, torch.Tensor]") -> 
     models = {"dream_cnn": dream_cnn, "dream_rnn": dream_rnn, "dream_attn": dream_attn}
     model, variant = identify(state)
     spec, recipe = SPECS[variant], models[model].RECIPE
+    size_key, n_axes = ("core.pos_embedding.weight", 2) if model == "dream_attn" else (_STEM, 3)
+    if state[size_key].ndim != n_axes or 0 in state[size_key].shape:
+        raise ValueError(
+            f"Not the published {models[model].NAME} ({variant}): {size_key!r} has shape "
+            f"{tuple(state[size_key].shape)}, expected {n_axes} axes, none of them empty."
+        )
     if model == "dream_attn":
-        spec = replace(spec, seq_len=state["core.pos_embedding.weight"].shape[0])
+        spec = replace(spec, seq_len=state[size_key].shape[0])
     else:
-        recipe = replace(recipe, stem_width=state["first.conv_list.0.conv.weight"].shape[0])
+        recipe = replace(recipe, stem_width=state[size_key].shape[0])
     net = models[model].network(spec, recipe)
     _check_shapes(net.state_dict(), state, f"{models[model].NAME} ({variant})")
     net.load_state_dict(state, strict=True)

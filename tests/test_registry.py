@@ -15,14 +15,14 @@ def test_the_five_models_are_found_with_their_frameworks():
         "mprann": "keras",
         "kmer_ridge": "numpy",
     }
-    assert set(found.items()) == set(expected.items())
+    assert found == expected
 
 
 def test_entries_carry_title_and_summary_of_the_file():
     entry = registry.models()["dream_cnn"]
     assert entry.title == "DREAM-CNN"
     assert entry.summary.startswith("DREAM-CNN: ")
-    assert registry.get_model("dream_cnn").NAME == entry.title
+    assert entry.title == registry.get_model("dream_cnn").NAME
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def _typed(name: str, value: Any, recipe: Any, source: str) -> Any:
         raise refusal
     if wanted in (int, float) and not 0 <= value < float("inf"):
         raise BadInput(f"{source}: recipe key {name!r} must be a finite number >= 0, got {value!r}.")
-    if name in ("batch_size", "epochs", "width_scale") and value == 0:
+    if name in ("batch_size", "epochs", "patience", "width_scale") and value == 0:
         raise BadInput(f"{source}: recipe key {name!r} must be greater than 0, got {value!r}.")
     return value
 

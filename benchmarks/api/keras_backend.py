@@ -3,6 +3,7 @@
 Networks run on tensorflow, or on torch where tensorflow is not installed; a `KERAS_BACKEND` set beforehand is kept.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -40,13 +41,15 @@ def configure(device: str = "auto", threads: int | None = None) -> dict[str, str
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-        if device == "cpu":
-            tf.config.set_visible_devices([], "GPU")
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
+        # tensorflow takes these before its first operation only; a process configured again keeps the first choice.
+        with contextlib.suppress(RuntimeError):
+            if device == "cpu":
+                tf.config.set_visible_devices([], "GPU")
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            if threads:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(1)
         version, n_gpus = tf.__version__, len(gpus)
     else:
         import torch
@@ -172,14 +175,13 @@ class KerasModel:
         )
 
     def train_batch(self, rows: np.ndarray) -> float:
-        """Take one optimiser step on the given training rows; return the mean loss since the epoch began."""
+        """Take one optimiser step on the given training rows and return their loss."""
+        self._model.reset_metrics()  # some versions of keras would give the mean since the last reset
         return float(self._model.train_on_batch(self._codes[rows], self._targets[rows]))
 
     def train_epoch(self, batches: list[np.ndarray]) -> float:
-        self._model.reset_metrics()
-        for rows in batches:
-            loss = self.train_batch(rows)
-        return loss
+        losses = [self.train_batch(rows) for rows in batches]
+        return float(np.average(losses, weights=list(map(len, batches))))
 
     def learning_rate(self) -> float:
         return float(ops.convert_to_numpy(self._model.optimizer.learning_rate))

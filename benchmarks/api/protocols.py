@@ -20,9 +20,10 @@ OnEpoch = Callable[[dict[str, Any]], None]
 class FittedModel(Protocol):
     """A model that trains and predicts; built by `Model.build`.
 
-    `fit` returns one row per epoch (`epoch`, `train_loss`, `val_loss`, `val_pearson_r`, `lr`, `seconds`, `is_best`) and
-    leaves the selected weights in place. `predict` returns output name -> (n,) float32 and gives the same answer at any
-    batch size. `prepare` and `train_batch` are single steps, for timing.
+    `fit` returns one row per epoch (`epoch`, `train_loss`, `val_loss`, `val_pearson_r`, `lr` (None where there is
+    none), `train_seconds`, `seconds`, `is_best`) and leaves the selected weights in place. `predict` returns output
+    name -> (n,) float32 and gives the same answer at any batch size. `prepare` and `train_batch` are single steps, for
+    timing.
     """
 
     n_params: int

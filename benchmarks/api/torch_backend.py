@@ -238,7 +238,7 @@ def read_state_dict(source: str | os.PathLike | Mapping[str, torch.Tensor]) -> d
         try:
             state = torch.load(source, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise ValueError(f"{source} is no file of plain tensors that torch can read safely: {error}") from None
+            raise ValueError(f"{source} is no file of plain tensors, as torch.save writes of a state dict.") from error
     wrong = [k for k, v in state.items() if not torch.is_tensor(v)] if isinstance(state, dict) else ["the file itself"]
     if wrong:
         raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor.")
