@@ -20,6 +20,8 @@ from benchmarks.api.sequences import N_CODE, reverse_complement
 from benchmarks.api.training import target_columns
 
 NAME = "k-mer ridge"
+MAX_K = 10
+"""Longest words that are counted: 4**10 columns."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class RidgeRecipe:
     min_alpha: float = 10.0
     max_alpha: float = 1e5
     n_alphas: int = 9
+
+    def __post_init__(self):
+        if not 1 <= self.k <= MAX_K:
+            raise ValueError(f"k must be 1 to {MAX_K}, got {self.k}")
+        if not 0 < self.min_alpha <= self.max_alpha or self.n_alphas < 1:
+            raise ValueError("penalties must satisfy 0 < min_alpha <= max_alpha and n_alphas >= 1")
 
 
 RECIPE = RidgeRecipe()

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset, Recipe, TaskSpec
 from benchmarks.api.errors import BadInput
-from benchmarks.api.sequences import reverse_complement
+from benchmarks.api.sequences import reverse_insert
 
 NAME = "MPRAnn"
 
@@ -88,9 +88,7 @@ def build(spec: TaskSpec, recipe: MPRAnnRecipe, assets):
 
 def with_reversed_insert(data: Dataset) -> Dataset:
     """Return the same rows, the element between the adapters reverse-complemented."""
-    codes = np.array(data.codes)
-    codes[:, INSERT] = reverse_complement(codes[:, INSERT])
-    return replace(data, codes=codes)
+    return replace(data, codes=reverse_insert(data.codes, INSERT))
 
 
 def _both(data: Dataset) -> Dataset:

@@ -1,6 +1,7 @@
 """The command line: thin, and free of frameworks. `python -m benchmarks --help`."""
 
 import functools
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -47,6 +48,10 @@ def command(*examples: str) -> Callable:
                 return function(*args, **keywords)
             except BadInput as error:
                 typer.echo(f"Error: {error}", err=True)
+                raise typer.Exit(2) from None
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                typer.echo(f"Error: {where}{error.strerror or error}.", err=True)
                 raise typer.Exit(2) from None
             except KeyboardInterrupt:
                 typer.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
@@ -118,8 +123,6 @@ def run(
     console = screen.open_console(stderr=json)
     module, store = registry.get_task(task), Store(results)
     plan.get_preset(module, preset)
-    if not dry_run:
-        store.check_writable()
     found = sources.find(module, preset, data, seed=seed, refold=refold, shuffle=shuffle_labels, may_miss=dry_run)
     planned = plan.make_plan(
         module,
@@ -132,13 +135,14 @@ def run(
         changes=set_ or (),
     )
     waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
-    machine = runner.Machine.choose(device, workers, len(waiting))
+    machine = runner.Machine.choose(device, workers, waiting)
     speeds = timing.Speeds(list(store.finished_jobs(planned.task)), device)
     screen.print_plan(console, planned, waiting, machine, speeds)
     if dry_run:
         if json:
             _print_json(_plan_json(planned, waiting))
         return
+    store.check_writable()
     for source in planned.sources:
         store.put_dataset(source.dataset)
     study = outputs.Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
@@ -184,7 +188,11 @@ def _execute(
 
 
 def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+    """Read names separated by commas; None where the option was not given."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise BadInput("--models expects names separated by commas, got none; see `python -m benchmarks list`.")
+    return names or None
 
 
 def _fold_numbers(text: str | None) -> list[int] | None:
@@ -193,10 +201,11 @@ def _fold_numbers(text: str | None) -> list[int] | None:
         return None
     chosen = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        found = re.fullmatch(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first:
             raise BadInput(f"--folds expects numbers as in 0,3 or 0-4, got {text!r}.")
-        chosen += range(int(first), int(last if dash else first) + 1)
+        chosen += range(first, last + 1)
     return chosen
 
 
@@ -339,6 +348,8 @@ def compare(
         known = sorted(set(scores["model"]))
         raise BadInput(f"In {study.folder}: {did_you_mean('baseline with scores', baseline, known)}")
     tests = stats.compare(scores, baseline)
+    if tests.empty and not json:
+        typer.echo(f"Only {baseline} has scores in {study.folder}; there is no other model to compare it with.")
     if json:
         _print_json(_records(tests))
         return

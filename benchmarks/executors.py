@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -34,11 +36,11 @@ def n_cores() -> int:
 
 def n_gpus() -> int:
     """Count the CUDA devices this process may use, without importing a framework."""
+    if not shutil.which("nvidia-smi"):
+        return 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")])
-    if not shutil.which("nvidia-smi"):
-        return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return listed.stdout.count("GPU ")
 
@@ -183,6 +185,7 @@ class _Worker:
 def _serve(connection: Connection, function: str, environment: dict[str, str], log: str) -> None:
     """Answer calls until the other end of the pipe closes."""
     os.environ.update(environment)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     with open(log, "ab", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -191,6 +194,13 @@ def _serve(connection: Connection, function: str, environment: dict[str, str], l
         while True:
             call = connection.recv()
             connection.send(_outcome(target, call, lambda _, kind, payload: connection.send((kind, payload))))
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process soon after its parent was killed: nobody is left to take its result."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _load(function: str) -> Callable:

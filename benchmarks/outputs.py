@@ -127,12 +127,13 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
 def _overview(plan: Plan, task: ModuleType, datasets: dict[str, Any], jobs: pd.DataFrame) -> list[tuple[str, str]]:
     states = jobs["status"].value_counts()
     finished = ", ".join(f"{n} {state}" for state, n in states.items())
+    absent = "" if plan.baseline in plan.models else " (did not run)"
     return [
         ("Task", f"{plan.task} (version {plan.task_version}): {registry.tasks()[plan.task].summary}"),
         ("Preset", f"{plan.preset}: {task.PRESETS[plan.preset].description}"),
         *(("Data", f"{name}: {len(d):,} sequences, {d.origin}") for name, d in datasets.items()),
         ("Models", ", ".join(registry.model_entry(name).title for name in plan.models)),
-        ("Baseline", registry.model_entry(plan.baseline).title),
+        ("Baseline", registry.model_entry(plan.baseline).title + absent),
         ("Trainings", f"{plan.matrix()}: {finished}"),
     ]
 

@@ -15,12 +15,13 @@ from benchmarks.api.errors import BadInput, did_you_mean
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset of a plan. `dataset` and `digest` are None while published data is still missing."""
+    """A dataset of a plan. `dataset` and `digest` are None while published data is `missing`, which says what to do."""
 
     name: str
     n_rows: int
     dataset: Dataset | None = None
     digest: str | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Plan:
         folds = sorted({(job.test_fold, job.val_fold) for job in self.jobs})
         n_test = len({test for test, _ in folds})
         per_fold = f"{len(folds) / n_test:g}" if n_test else "0"
-        members = f"{per_fold} validation fold{'' if per_fold == '1' else 's'}"
+        even = len({sum(test == t for t, _ in folds) for test, _ in folds}) <= 1
+        members = f"{per_fold} validation fold{'' if per_fold == '1' else 's'}" if even else "their validation folds"
         return (
             f"{_count(len(self.sources), 'dataset')} × {_count(n_test, 'test fold')} × {members} × "
             f"{_count(len(self.models), 'model')} = {len(self.jobs):,} trainings"
@@ -170,6 +172,7 @@ def _recipes(
     """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
     recipes = {}
     user = [_parse_change(change, modules) for change in changes]
+    user.sort(key=lambda parsed: parsed[1] != "recipe")  # what is said of one model goes over what is said of all
     for name, module in modules.items():
         recipe = module.RECIPE
         keys = {f.name for f in dataclasses.fields(recipe)}

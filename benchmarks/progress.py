@@ -65,7 +65,7 @@ class Reporter:
         if self.progress:
             self.progress.update(self.overall, completed=self.finished, note=eta)
         if kind == "failed":
-            self._say(f"FAILED {_name(job)}: {payload['reason']}", "red")
+            self._say(f"[{self.finished}/{self.total}] FAILED {_name(job)}: {payload['reason']}; {eta}", "red")
         elif not self.progress:
             took = f"{payload['epochs_run']} epochs in {duration(payload['duration_s'])}"
             self._say(f"[{self.finished}/{self.total}] {_name(job)}: {took}; {eta}")

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchmarks import __version__, executors, registry
 from benchmarks.api.data import Dataset, recipe_with
+from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Plan, find_split
 from benchmarks.store import Store
 
@@ -77,16 +78,27 @@ class Machine:
     threads: int = 1
 
     @staticmethod
-    def choose(device: str, n_workers: int | None, n_jobs: int) -> "Machine":
+    def choose(device: str, n_workers: int | None, jobs: Sequence[Job]) -> "Machine":
         """Fill the machine without a fight: one worker per GPU, or one per core with one thread each.
 
         Narrow networks gain little from a second thread, so cores go to jobs first and to threads when jobs are few.
+
+        Raises
+        ------
+        BadInput
+            If jobs of two frameworks are to run in this one process.
         """
+        frameworks = {job.framework for job in jobs} - {"numpy"}
+        if n_workers == 0 and len(frameworks) > 1:
+            raise BadInput(
+                f"--workers 0 runs everything in one process, and {' and '.join(sorted(frameworks))} must not share one; "
+                "choose the models of one framework (--models), or use workers."
+            )
         gpus = 0 if device == "cpu" else executors.n_gpus()
         cores = executors.n_cores()
         if n_workers is None:
             n_workers = gpus or min(cores, _memory_gib() // 3 or 1)
-        n_workers = min(n_workers, max(1, n_jobs))
+        n_workers = min(n_workers, max(1, len(jobs)))
         return Machine(device, n_workers, max(1, cores // max(1, n_workers)))
 
     def environments(self) -> list[dict[str, str]]:
@@ -159,6 +171,7 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     dataset = _dataset(root, job.dataset, job.digest)
     split = find_split(task, dataset, job.test_fold, job.val_fold)
     test = dataset.take(split.test)
+    _reset_peak_memory()
     if backend:
         backend.seed_everything(job.seed)
         backend.reset_peak_memory()
@@ -231,7 +244,8 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
     parts = []
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
-        done = [j for j in plan.jobs if j.dataset == source.name and store.is_done(folder_of(store, j))]
+        mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
+        done = [job for job in mine if store.is_done(folder_of(store, job))]
         for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
             members = [job for job in done if (job.model, job.test_fold) == (model, test_fold)]
             stored = [store.get_predictions(folder_of(store, job)) for job in members]
@@ -330,8 +344,17 @@ def _memory_gib() -> int:
         return 4
 
 
+def _reset_peak_memory() -> None:
+    """Forget the peaks of earlier jobs of this worker, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def _peak_memory_mb() -> float | None:
-    """Return the most memory this process has held so far, earlier jobs of the same worker included."""
+    """Return the most memory this process has held since the job began (elsewhere than on Linux: since it started)."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 2**10
     try:
         import resource
     except ModuleNotFoundError:  # not on Windows

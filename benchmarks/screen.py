@@ -36,6 +36,8 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
             say(f"    {note}")
         for row in source.dataset.ceilings if source.dataset else ():
             say(f"    attainable {row['metric']}, {row['level']} level: {row['value']:.3f}")
+    for missing in dict.fromkeys(source.missing for source in planned.sources if source.missing):
+        say(f"  {missing}")
     for name, reason in planned.skipped.items():
         say(f"  {name} is left out: it {reason}")
     if not waiting:

@@ -38,16 +38,21 @@ def find(
     BadInput
         For anything wrong with the data, and where it is missing, saying how to get it.
     """
+    if path is not None and not path.name and not path.is_dir():
+        raise BadInput("--data expects the path of a table or a folder, got nothing.")
     if path is None and get_preset(task, preset).data == "simulated":
         datasets = [task.simulate(seed=seed)]
     else:
         try:
             files = _files(task, path)
-        except BadInput:
+        except BadInput as missing:
             if path is None and may_miss:
-                return [Source(name, task.APPROX_ROWS[name]) for name in task.DATASETS]
+                return [Source(name, task.APPROX_ROWS[name], missing=str(missing)) for name in task.DATASETS]
             raise
         datasets = [task.load(file, refold=refold, seed=seed) for file in files]
+    names = [dataset.name for dataset in datasets]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"{path} holds two tables named {twice[0]!r} (folders and endings aside); rename one of them.")
     return [_source(d.with_shuffled_targets(seed) if shuffle else d) for d in datasets]
 
 

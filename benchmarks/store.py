@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,7 @@ from benchmarks.api.errors import BadInput
 
 
 class Store:
-    """A results folder.
-
-    Raises
-    ------
-    BadInput
-        From every writing method, if the folder cannot be written.
-    """
+    """A results folder. Its methods raise OSError where the system refuses, BadInput where a stored file is damaged."""
 
     def __init__(self, root: Path):
         self.root = Path(root)
@@ -38,9 +33,10 @@ class Store:
     def check_writable(self) -> None:
         """Find out before any training whether results can be kept."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.root):
-                pass
+            for folder in (self.root, *(self.root / name for name in ("datasets", "runs", "reports"))):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.NamedTemporaryFile(dir=folder):
+                    pass
         except OSError as error:
             raise BadInput(
                 f"The results folder {self.root} cannot be written ({error.strerror}); name another with --results."
@@ -52,22 +48,15 @@ class Store:
         """Keep a dataset once and return the first 12 digits of its content hash."""
         digest = dataset.content_hash()[:12]
         folder = self._dataset_folder(dataset.name, digest)
-        if not folder.exists():
+        if folder.exists():
+            write_json(folder / "dataset.json", _about(dataset))  # notes are not hashed: keep the latest
+        else:
             with self._whole_folder(folder) as new:
                 np.save(new / "codes.npy", dataset.codes)
                 np.savez(new / "targets.npz", **dataset.targets)
                 meta = {name: _plain(values) for name, values in dataset.meta.items()}
                 np.savez(new / "meta.npz", **meta)
-                about = {
-                    "name": dataset.name,
-                    "origin": dataset.origin,
-                    "n_rows": len(dataset),
-                    "columns": list(dataset.meta.columns),
-                    "outputs": list(dataset.targets),
-                    "ceilings": [dict(row) for row in dataset.ceilings],
-                    "notes": list(dataset.notes),
-                }
-                write_json(new / "dataset.json", about)
+                write_json(new / "dataset.json", _about(dataset))
         return digest
 
     def get_dataset(self, name: str, digest: str) -> Dataset:
@@ -112,7 +101,9 @@ class Store:
         predictions: dict[str, np.ndarray],
         save_model: Callable[[Path], None] | None,
     ) -> None:
-        """Write a finished job and forget an earlier failure of it."""
+        """Write a finished job and forget an earlier failure of it; a damaged folder of it is replaced."""
+        if folder.exists() and not self.is_done(folder):
+            shutil.rmtree(folder)
         with self._whole_folder(folder) as new:
             write_json(new / "job.json", record)
             (new / "history.jsonl").write_text("".join(to_json(row) + "\n" for row in history))
@@ -133,7 +124,8 @@ class Store:
         return read_json(file) if file.exists() else None
 
     def is_done(self, folder: Path) -> bool:
-        return (folder / "job.json").is_file()
+        file = folder / "job.json"
+        return file.is_file() and file.stat().st_size > 0
 
     def get_job(self, folder: Path) -> dict[str, Any]:
         return read_json(folder / "job.json")
@@ -150,7 +142,8 @@ class Store:
     def finished_jobs(self, task: str) -> Iterator[dict[str, Any]]:
         """Give the record of every finished job of a task, whatever plan it belonged to."""
         for file in sorted((self.root / "runs" / task).glob("*/*/test-*/job.json")):
-            yield read_json(file)
+            with contextlib.suppress(BadInput):
+                yield read_json(file)
 
     # reports
 
@@ -168,6 +161,9 @@ class Store:
     def _whole_folder(self, folder: Path) -> Iterator[Path]:
         """Fill a folder under another name and rename it: it is there whole, or not at all."""
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f".{folder.name}-*"):  # of a process that was killed while it wrote
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             new.chmod(0o755)
@@ -212,7 +208,23 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a stored JSON file, or raise BadInput saying that it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise BadInput(f"{path} is damaged; delete {path.parent} and run again.") from None
+
+
+def _about(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "origin": dataset.origin,
+        "n_rows": len(dataset),
+        "columns": list(dataset.meta.columns),
+        "outputs": list(dataset.targets),
+        "ceilings": [dict(row) for row in dataset.ceilings],
+        "notes": list(dataset.notes),
+    }
 
 
 def _failure_file(folder: Path) -> Path:

@@ -5,8 +5,7 @@ Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from th
 """
 
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.errors import BadInput
-from dream_models.prixfixe.recipe import PrixFixeRecipe, n_channels, unsupported
+from dream_models.prixfixe.recipe import ATTENTION_WIDTH, PrixFixeRecipe, n_channels, unsupported
 
 __all__ = ["NAME", "RECIPE", "build", "network", "unsupported"]
 
@@ -20,9 +19,7 @@ def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):
     from dream_models.prixfixe.autosome import AutosomeFirst
     from dream_models.prixfixe.unlockdna import UnlockDNACore
 
-    width = recipe.width(256)
-    if width % recipe.n_heads:
-        raise BadInput(f"n_heads must divide the {width} channels of DREAM-Attn, got {recipe.n_heads}.")
+    width = recipe.width(ATTENTION_WIDTH)
     first = AutosomeFirst(n_channels(spec), width, spec.seq_len)
     core = UnlockDNACore(width, width, spec.seq_len, n_heads=recipe.n_heads)
     return assemble.network(spec, recipe, first, core)

@@ -169,6 +169,13 @@ def test_damaged_files_are_refused(tmp_path):
         (["--task", "human_mpra", "--models", "dream_cnm"], "Did you mean 'dream_cnn'"),
         (["--task", "human_mpra", "--preset", "quik"], "Did you mean 'quick'"),
         (["--task", "human_mpra", "--folds", "x"], "--folds expects numbers"),
+        (["--task", "human_mpra", "--folds", "5-2"], "--folds expects numbers"),
+        (["--task", "human_mpra", "--folds", "0-99999999999"], "--folds expects numbers"),
+        (["--task", "human_mpra", "--models", ","], "--models expects names"),
+        (["--task", "human_mpra"], "must not share one"),
+        (["--task", "human_mpra", "--set", "kmer_ridge.k=0"], "k must be 1 to 10, got 0"),
+        (["--task", "human_mpra", "--set", "dream_attn.n_heads=5"], "n_heads must divide"),
+        (["--task", "human_mpra", "--set", "recipe.max_lr=1" + "0" * 400], "expects float"),
         (["--task", "human_mpra", "--device", "gpu"], "--device expects auto, cpu or cuda"),
         (["--task", "human_mpra", "--device", "cuda"], "no NVIDIA GPU is visible"),
         (["--task", "human_mpra", "--set", "recipe.epoch=1"], "Did you mean 'epochs'"),
@@ -191,6 +198,30 @@ def test_an_unwritable_results_folder_is_one_sentence(tmp_path):
     assert code == 2
     assert "cannot be written" in err
     assert err.count("\n") == 1
+
+
+def test_two_tables_of_one_name_are_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("a.tsv", "a.csv"):
+        (tmp_path / "data" / name).write_text("".join([HEAD, *rows()]))
+    refused(tmp_path, tmp_path / "data", ["two tables named 'a'", "rename"])
+
+
+def test_values_that_do_not_fit_are_named(tmp_path):
+    (tmp_path / "big.tsv").write_text(with_row(6, f"x_F\t{GOOD}\t1e39\t1\n"))
+    refused(tmp_path, tmp_path / "big.tsv", ["line 6", "'mean_value'", "'1e39'"])
+    (tmp_path / "same.tsv").write_text("".join([HEAD, *(row.replace(row.split("\t")[2], "1.5") for row in rows())]))
+    refused(tmp_path, tmp_path / "same.tsv", ["one value in every row"])
+
+
+def test_a_damaged_job_is_trained_again(tmp_path):
+    words = ["--models", "kmer_ridge", "--folds", "0,1", "--json"]
+    assert json.loads(run(tmp_path, *words)[1])["done"] == 2
+    damaged = next(tmp_path.glob("runs/*/*/*/test-00*/job.json"))
+    damaged.write_text("")
+    answer = json.loads(run(tmp_path, *words)[1])
+    assert (answer["done"], answer["skipped"]) == (1, 1)
+    assert json.loads(damaged.read_text())["status"] == "done"
 
 
 @pytest.mark.parametrize("command", ["score", "compare", "report"])

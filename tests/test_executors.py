@@ -120,4 +120,7 @@ def test_no_worker_is_left_when_an_event_handler_fails(tmp_path):
 @pytest.mark.parametrize(("visible", "n"), [("", 0), ("-1", 0), ("0", 1), ("0,2", 2)])
 def test_visible_devices_are_counted_from_the_environment(monkeypatch, visible, n):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(executors.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert executors.n_gpus() == n
+    monkeypatch.setattr(executors.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
+    assert executors.n_gpus() == 0

@@ -264,10 +264,24 @@ def test_pairs_share_what_stands_before_the_strand_mark(write, forward, reverse)
 
 def test_an_element_whose_name_begins_another_is_its_own(write):
     rows = both_orientations()
-    rows[0][0], rows[2][0] = "seq9_F", "seq91_F"
-    data = read(write([DREAM, *rows]))
     by_hand = [re.sub(r"_(F|Reversed:)$", "", row[0]) for row in rows]
+    short, long = by_hand[0], by_hand[2]
+    for row, element in zip(rows, by_hand, strict=True):
+        row[0] = row[0].replace(element, {short: "seq9", long: "seq91"}.get(element, element))
+    data = read(write([DREAM, *rows]))
+    assert short != long
     assert data.meta["group"].nunique() == len(set(by_hand))
+
+
+def test_equal_sequences_under_several_ids_share_a_drawn_fold_and_are_noted_in_the_files_folds(write):
+    rows = both_orientations()
+    again = [f"other{i}_F" for i in range(6)]
+    copies = [[name, row[1], "7.5", str((int(row[3]) + 1) % 10)] for name, row in zip(again, rows[:12:2], strict=True)]
+    path = write([DREAM, *rows, *copies])
+    assert said(read(path), "6 sequences", "several ids")
+    drawn = read(path, refold=True).meta
+    assert drawn.groupby("group")["fold"].nunique().max() == 1
+    assert drawn["group"].nunique() == 12
 
 
 @pytest.mark.parametrize("marks", [("_F", "_b_F"), ("a", "b"), None])
@@ -290,7 +304,7 @@ def test_marked_ids_raise_no_note_on_strands(write):
 
 def test_a_whole_reverse_complement_with_adapters_is_no_pair_by_sequence(write):
     rows = [[full(element), "1"] for element in elements(11)]
-    rows.append([turned(rows[0][0]), "1"])
+    rows.append([turned(rows[0][0]), "2"])
     assert read(write([["seq", "mean_value"], *rows])).meta["group"].nunique() == 12
 
 

@@ -59,6 +59,7 @@ def test_a_file_with_its_own_sets_gives_one_split():
 
 def measured(groups, y_true):
     meta = pd.DataFrame({"group": groups})
+    meta["orientation"] = meta.groupby("group").cumcount()
     targets = {"expression": np.asarray(y_true, dtype=np.float32)}
     return Dataset("x", np.zeros((len(groups), 230), dtype=np.uint8), targets, meta, "measured")
 
@@ -75,6 +76,16 @@ def test_scores_by_hand():
     assert values(scores)["strand_averaged", "mse"] == pytest.approx(((2 - 3) ** 2 + (5 - 6) ** 2) / 2)
     assert values(scores)["strand_averaged", "pearson_r"] == pytest.approx(1.0)  # two points lie on a line
     assert scores.groupby("level")["n"].unique().map(list).to_dict() == {"row": [5], "strand_averaged": [2]}
+
+
+def test_an_element_measured_twice_on_one_strand_is_not_strand_averaged():
+    # Element 1: twice forward (1, 3) and once reverse (6); element 2: twice forward; element 3: both; element 4: both.
+    test = measured([1, 1, 1, 2, 2, 3, 3, 4, 4], [1, 3, 6, 5, 5, 0, 2, 1, 5])
+    test.meta["orientation"] = [0, 0, 1, 0, 0, 0, 1, 0, 1]
+    scores = task.score(test, {"expression": np.array([1, 3, 4, 9, 9, 0, 2, 1, 5], dtype=np.float32)})
+    assert scores.groupby("level")["n"].first().to_dict() == {"row": 9, "strand_averaged": 3}
+    # Element 1: measured (2 + 6) / 2 = 4, predicted (2 + 4) / 2 = 3; elements 3 and 4 are predicted exactly.
+    assert values(scores)["strand_averaged", "mse"] == pytest.approx((4 - 3) ** 2 / 3)
 
 
 @pytest.mark.parametrize("seed", range(3))

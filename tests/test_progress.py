@@ -56,5 +56,5 @@ def test_a_failure_is_said_with_its_reason_and_the_last_job_ends_the_eta(spoken)
         reporter.on_event(one, "done", {"epochs_run": 2, "duration_s": 1.0})
     reporter.on_event(jobs[2], "failed", {"reason": "no [luck]"})
     lines = out.getvalue().splitlines()
-    assert lines[2] == "FAILED c on d, test fold 0, validation fold 1: no [luck]"
+    assert lines[2] == "[3/3] FAILED c on d, test fold 0, validation fold 1: no [luck]; all done"
     assert (reporter.finished, reporter.total) == (3, 3)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -219,5 +220,5 @@ def test_cores_are_neither_idle_nor_fought_over(monkeypatch, device, asked, jobs
     monkeypatch.setattr(runner.executors, "n_gpus", lambda: gpus)
     monkeypatch.setattr(runner.executors, "n_cores", lambda: cores)
     monkeypatch.setattr(runner, "_memory_gib", lambda: 64)
-    machine = runner.Machine.choose(device, asked, jobs)
+    machine = runner.Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
     assert (machine.n_workers, machine.threads) == expected

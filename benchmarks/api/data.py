@@ -167,7 +167,10 @@ def recipe_with(recipe: Any, changes: Mapping[str, Any], *, source: str) -> Any:
         if name not in known:
             raise BadInput(f"{source}: {did_you_mean('recipe key', name, known)}")
         clean[name] = _typed(name, value, recipe, source)
-    return dataclasses.replace(recipe, **clean)
+    try:
+        return dataclasses.replace(recipe, **clean)
+    except ValueError as error:  # a recipe's own __post_init__ knows what goes together
+        raise BadInput(f"{source}: {error}.") from None
 
 
 def _typed(name: str, value: Any, recipe: Any, source: str) -> Any:
@@ -179,11 +182,11 @@ def _typed(name: str, value: Any, recipe: Any, source: str) -> Any:
     if isinstance(value, str) and wanted is not str:
         try:
             value = json.loads("null" if value.lower() == "none" else value.lower())
-        except json.JSONDecodeError:
+        except ValueError:
             raise refusal from None
     if value is None and type(None) in kinds:
         return None
-    if wanted is float and type(value) is int:
+    if wanted is float and type(value) is int and abs(value) < 2**1023:
         value = float(value)
     if type(value) is not wanted:
         raise refusal

@@ -64,6 +64,13 @@ def reverse_complement(codes: np.ndarray) -> np.ndarray:
     return COMPLEMENT[codes][..., ::-1]
 
 
+def reverse_insert(codes: np.ndarray, insert: slice) -> np.ndarray:
+    """Reverse-complement a stretch of every sequence and leave what is around it; (n, seq_len) uint8, a copy."""
+    turned = np.array(codes)
+    turned[:, insert] = reverse_complement(turned[:, insert])
+    return turned
+
+
 def one_hot_table(order: str = "AGCT") -> np.ndarray:
     """Return the (5, 4) float32 table whose row c is the one-hot vector of code c; the row of N is all zero.
 
@@ -82,7 +89,7 @@ def one_hot(codes: np.ndarray, order: str = "AGCT") -> np.ndarray:
     return one_hot_table(order)[codes]
 
 
-def canonical_groups(codes: np.ndarray, reversed_codes: np.ndarray) -> np.ndarray:
+def canonical_groups(codes: np.ndarray, reversed_codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give equal ids to sequences that are equal or each other's reverse form.
 
     Parameters
@@ -92,14 +99,15 @@ def canonical_groups(codes: np.ndarray, reversed_codes: np.ndarray) -> np.ndarra
 
     Returns
     -------
-    (n,) int64 group ids, 0 .. n_groups - 1, in order of first appearance.
+    (n,) int64 group ids, 0 .. n_groups - 1, in order of first appearance; (n,) bool, True where a sequence is the
+    larger of its two forms, so that the two orientations of a group differ in it.
     """
     differs = codes != reversed_codes
     first = differs.argmax(axis=1)
     rows = np.arange(len(codes))
-    swap = codes[rows, first] > reversed_codes[rows, first]
-    canonical = np.ascontiguousarray(np.where(swap[:, None], reversed_codes, codes))
-    return first_appearance_ids(canonical.view(f"V{canonical.shape[1]}").ravel())
+    turned = codes[rows, first] > reversed_codes[rows, first]
+    canonical = np.ascontiguousarray(np.where(turned[:, None], reversed_codes, codes))
+    return first_appearance_ids(canonical.view(f"V{canonical.shape[1]}").ravel()), turned
 
 
 def first_appearance_ids(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from benchmarks.api.data import Split
 
@@ -38,6 +40,18 @@ def n_parted(groups: np.ndarray, parts: np.ndarray) -> int:
     """Count groups whose members lie in more than one part (fold, or set of a split)."""
     pairs = np.unique(np.stack([groups, np.unique(parts, return_inverse=True)[1]], axis=1), axis=0)
     return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+
+
+def joined_groups(*groupings: np.ndarray) -> np.ndarray:
+    """Join groups that share a member in any of several groupings of the same rows; (n,) int64 ids from 0."""
+    n_rows, offset, edges = len(groupings[0]), len(groupings[0]), []
+    for groups in groupings:
+        _, inverse = np.unique(groups, return_inverse=True)
+        edges.append((np.arange(n_rows), inverse + offset))
+        offset += int(inverse.max()) + 1 if n_rows else 0
+    rows, nodes = (np.concatenate(part) for part in zip(*edges, strict=True))
+    graph = sparse.coo_array((np.ones(len(rows)), (rows, nodes)), shape=(offset, offset))
+    return connected_components(graph, directed=False)[1][:n_rows].astype(np.int64)
 
 
 def nested_splits(folds: np.ndarray) -> Iterator[Split]:

@@ -26,7 +26,7 @@ def table_name(path: Path) -> str:
     stem = path.name.removesuffix(".gz")
     for suffix in _SUFFIXES:
         stem = stem.removesuffix(suffix)
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._") or "data"
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:100] or "data"
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -134,6 +134,8 @@ def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False
     bad = ~np.isfinite(parsed)
     if whole:
         bad |= (parsed != np.floor(parsed)) | (np.abs(parsed) > 2**53)
+    else:
+        bad |= np.abs(parsed) > np.finfo(np.float32).max  # what targets are kept in
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         cell = table[column].iloc[row]

@@ -16,7 +16,7 @@ from benchmarks.api.protocols import History, OnEpoch
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss became infinite or NaN before any epoch could be selected."""
+    """The training ended without an epoch that could be selected."""
 
 
 class Learner(Protocol):
@@ -95,6 +95,10 @@ def fit(
         if schedule.patience is not None and epoch - best_epoch >= schedule.patience:
             break
     if best_weights is None:
+        if any(np.ptp(values) == 0 for values in val.targets.values()):
+            raise TrainingDiverged(
+                f"The {len(val)} validation rows all have the same value, so no epoch can be selected by them."
+            )
         raise TrainingDiverged(
             f"No epoch of {len(history)} had a defined validation {schedule.select}: the last training loss was "
             f"{history[-1]['train_loss']:.4g}. Lower the learning rate (--set recipe.max_lr=…)."

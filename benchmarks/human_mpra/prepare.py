@@ -15,7 +15,7 @@ from benchmarks.api.errors import BadInput
 LEFT_ADAPTER, RIGHT_ADAPTER = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
 ELEMENT_LEN, SEQ_LEN = 200, 230
 INSERT = slice(len(LEFT_ADAPTER), len(LEFT_ADAPTER) + ELEMENT_LEN)
-N_FOLDS = 10
+N_FOLDS, MAX_FOLDS = 10, 20
 OUTPUT = "expression"
 
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -27,16 +27,15 @@ _LAYOUTS = (
 
 def reverse_insert(codes: np.ndarray) -> np.ndarray:
     """Reverse-complement the 200-bp element between unchanged adapters; (n, 230) uint8."""
-    turned = np.array(codes)
-    turned[:, INSERT] = sequences.reverse_complement(turned[:, INSERT])
-    return turned
+    return sequences.reverse_insert(codes, INSERT)
 
 
 def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Dataset:
     """Read one cell type's table.
 
-    `meta` has `seq_id` (where the file has ids), `group` (one number per element, both orientations), `is_reverse`, and
-    `fold`, or `split` where the file's own train, val and test are used.
+    `meta` has `seq_id` (where the file has ids), `group` (one number per element), `orientation` (which of its two
+    sides a row is), `is_reverse` (the strand channel, from the id), and `fold`, or `split` where the file's own train,
+    val and test are used.
 
     Parameters
     ----------
@@ -62,8 +61,10 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     table, collapsed = _collapse_duplicates(path, table, partition)
     notes += collapsed
     codes = _encode(path, table, notes)
-    meta = _pairs(table, codes, notes)
-    _add_folds(path, table, meta, partition, seed, notes)
+    meta, pairs = _pairs(table, codes, notes)
+    _add_folds(path, table, meta, pairs, partition, seed, notes)
+    if table["mean_value"].min() == table["mean_value"].max():
+        raise BadInput(f"{path}: column {target!r} holds one value in every row; there is nothing to learn.")
     targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
     return Dataset(name, codes, targets, meta, "measured", notes=tuple(notes))
 
@@ -87,7 +88,6 @@ def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str, list[st
     elif {"seq_id", "seq", "expression", "fold"} <= names:
         how = "Read in the MPRA-MNIST layout; target: expression."
     elif _is_positional(table) and not (by_name and "fold" not in header[3].lower()):
-        table = table.iloc[:, :5]
         table.columns = ["seq_id", "seq", "mean_value", "fold", "rev"][: table.shape[1]]
         return table, "mean_value", ["Read in the MPRALegNet layout (columns by position)."]
     elif by_name:
@@ -219,27 +219,40 @@ def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
     return codes
 
 
-def _pairs(table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> pd.DataFrame:
-    """Find strand and pair of every row, from ids where they carry a mark, else from sequences."""
+def _pairs(table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Find strand and element of every row, from ids where they carry a mark, else from sequences.
+
+    Returns `meta` and the pairs, (n,) int64. `meta["group"]` also joins pairs with equal or reversed sequences, so that
+    drawn folds never part those; `meta["orientation"]` tells the two sides of an element apart.
+    """
     ids = table["seq_id"] if "seq_id" in table else pd.Series("", index=table.index)
-    is_reverse = ids.str.contains("_Reversed:", regex=False) | ids.str.contains(r"_(?:Reversed|R)$")
-    meta = pd.DataFrame({"is_reverse": is_reverse.to_numpy(dtype=np.uint8)})
+    is_reverse = ids.str.contains(r"_(?:Reversed:|Reversed$|R$)").to_numpy(dtype=np.uint8)
+    by_sequence, turned = sequences.canonical_groups(codes, reverse_insert(codes))
     if is_reverse.any():
-        element = ids.str.replace(r"_(?:F|R|Reversed:?)$", "", regex=True)
-        meta["group"] = pd.factorize(element)[0].astype(np.int64)
+        element = ids.str.replace(r"_(?:F|R|Reversed|Reversed:.*)$", "", regex=True)
+        pairs, orientation = pd.factorize(element)[0].astype(np.int64), is_reverse
+        groups = splits.joined_groups(pairs, by_sequence)
     else:
-        meta["group"] = sequences.canonical_groups(codes, reverse_insert(codes))
+        pairs, orientation, groups = by_sequence, turned, by_sequence
         notes.append(
             "No id marks a reverse orientation: pairs were found by sequence, and the strand channel is 0 for all rows."
         )
+    meta = pd.DataFrame({"is_reverse": is_reverse, "group": groups, "orientation": orientation.astype(np.uint8)})
     if "seq_id" in table:
         meta.insert(0, "seq_id", ids.to_numpy(dtype=object))
-    return meta
+    return meta, pairs
 
 
 def _add_folds(
-    path: Path, table: pd.DataFrame, meta: pd.DataFrame, partition: str | None, seed: int, notes: list[str]
+    path: Path,
+    table: pd.DataFrame,
+    meta: pd.DataFrame,
+    pairs: np.ndarray,
+    partition: str | None,
+    seed: int,
+    notes: list[str],
 ) -> None:
+    """Put `fold`, or `split`, into `meta`: the file's where they keep pairs whole, else drawn."""
     if partition is None:
         n_groups = meta["group"].nunique()
         if n_groups < N_FOLDS:
@@ -248,12 +261,13 @@ def _add_folds(
         notes.append(f"{N_FOLDS} folds were drawn by pair (seed {seed}).")
         return
     parts = table[partition].to_numpy()
-    parted = splits.n_parted(meta["group"].to_numpy(), parts)
-    if parted:
+    if parted := splits.n_parted(pairs, parts):
         raise BadInput(
-            f"{path}: its {partition} column parts {parted:,} of {meta['group'].nunique():,} elements, one orientation "
+            f"{path}: its {partition} column parts {parted:,} of {len(np.unique(pairs)):,} elements, one orientation "
             "here and one there, so training and test would share them. Draw new folds with --refold."
         )
+    if shared := splits.n_parted(meta["group"].to_numpy(), parts):
+        notes.append(f"{shared:,} sequences stand under several ids in more than one {partition}: test rows were seen.")
     if partition == "split":
         meta["split"] = parts.astype(object)
         notes.append("The file's own train, val and test sets were used: one split, no folds.")
@@ -264,6 +278,11 @@ def _add_folds(
         raise BadInput(
             f"{path}: column 'fold' has {n_folds} distinct values; test, validation and training folds are needed. "
             "Draw new folds with --refold."
+        )
+    if n_folds > MAX_FOLDS:
+        raise BadInput(
+            f"{path}: the column read as folds has {n_folds} distinct values ({parts.min()} to {parts.max()}); at most "
+            f"{MAX_FOLDS} folds are expected. Name the columns of the file, or draw folds with --refold."
         )
     first = f", numbered {parts.min()} to {parts.max()} in the file" if parts.min() else ""
     notes.append(f"The file's {n_folds} folds were used{first}.")

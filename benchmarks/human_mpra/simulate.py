@@ -90,6 +90,7 @@ def simulate(*, n_elements: int, seed: int) -> Dataset:
             "seq_id": np.array(ids, dtype=object),
             "is_reverse": is_reverse.astype(np.uint8),
             "group": element,
+            "orientation": is_reverse.astype(np.uint8),
             "fold": splits.assign_folds(element, N_FOLDS, seed=seed),
         }
     )

@@ -96,13 +96,14 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     -------
     Rows of output, subset, level, metric, value, n.
     """
-    table = pd.DataFrame({"group": test.meta["group"].to_numpy()})
-    table["y_true"], table["y_pred"] = test.targets[prepare.OUTPUT], predictions[prepare.OUTPUT]
-    by_element = table.astype({"y_true": float, "y_pred": float}).groupby("group").agg(["mean", "size"])
-    both = by_element[by_element["y_true"]["size"] > 1]
+    table = test.meta[["group", "orientation"]].copy()
+    table["y_true"] = test.targets[prepare.OUTPUT].astype(np.float64)
+    table["y_pred"] = predictions[prepare.OUTPUT].astype(np.float64)
+    by_element = table.groupby(["group", "orientation"]).mean().groupby("group")
+    both = by_element.mean()[by_element.size() == 2]
     levels = {
         "row": (table["y_true"], table["y_pred"]),
-        "strand_averaged": (both["y_true"]["mean"], both["y_pred"]["mean"]),
+        "strand_averaged": (both["y_true"], both["y_pred"]),
     }
     return pd.DataFrame(
         [

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from benchmarks.api.data import Recipe, TaskSpec
 
+ATTENTION_WIDTH = 256
+"""Published channels of DREAM-Attn."""
+
 
 @dataclass(frozen=True)
 class PrixFixeRecipe(Recipe):
@@ -23,6 +26,12 @@ class PrixFixeRecipe(Recipe):
     weight_decay: float = 0.01
     stem_width: int = 160
     n_heads: int = 4
+
+    def __post_init__(self):
+        if self.stem_width < 1:
+            raise ValueError(f"stem_width must be at least 1, got {self.stem_width}")
+        if self.n_heads < 1 or self.width(ATTENTION_WIDTH) % self.n_heads:
+            raise ValueError(f"n_heads must divide {self.width(ATTENTION_WIDTH)} channels, got {self.n_heads}")
 
     def width(self, published: int) -> int:
         """Scale a published channel width, kept a multiple of 8 so that groups and heads divide it."""
