@@ -91,8 +91,8 @@ class Machine:
         frameworks = {job.framework for job in jobs} - {"numpy"}
         if n_workers == 0 and len(frameworks) > 1:
             raise BadInput(
-                f"--workers 0 runs everything in one process, and {' and '.join(sorted(frameworks))} must not share one; "
-                "choose the models of one framework (--models), or use workers."
+                f"--workers 0 runs everything in one process, and {' and '.join(sorted(frameworks))} must not share "
+                "one; choose the models of one framework (--models), or use workers."
             )
         gpus = 0 if device == "cpu" else executors.n_gpus()
         cores = executors.n_cores()

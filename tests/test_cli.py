@@ -77,11 +77,12 @@ def test_list_as_json_names_tasks_and_models():
 
 def test_dry_run_prints_the_published_matrix_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = run("results", "--preset", "paper", "--dry-run")
+    words = ["run", "--task", "human_mpra", "--preset", "paper", "--dry-run"]
+    code, out, _ = call(*words)
     assert code == 0
     assert "= 1,080 trainings, 0 done" in out
     assert list(tmp_path.iterdir()) == []
-    code, out, _ = run("results", "--preset", "paper", "--dry-run", "--json")
+    code, out, _ = call(*words, "--json")
     assert json.loads(out)["n_trainings"] == 1080
 
 
@@ -172,7 +173,7 @@ def test_damaged_files_are_refused(tmp_path):
         (["--task", "human_mpra", "--folds", "5-2"], "--folds expects numbers"),
         (["--task", "human_mpra", "--folds", "0-99999999999"], "--folds expects numbers"),
         (["--task", "human_mpra", "--models", ","], "--models expects names"),
-        (["--task", "human_mpra"], "must not share one"),
+        (["--task", "human_mpra"], "must not share"),
         (["--task", "human_mpra", "--set", "kmer_ridge.k=0"], "k must be 1 to 10, got 0"),
         (["--task", "human_mpra", "--set", "dream_attn.n_heads=5"], "n_heads must divide"),
         (["--task", "human_mpra", "--set", "recipe.max_lr=1" + "0" * 400], "expects float"),
