@@ -162,9 +162,7 @@ def run(
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
     else:
-        console.print(
-            "No report: `pip install 'dream-bench[figures]'`, then `python -m benchmarks report`.", markup=False
-        )
+        console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
     if json:
         _print_json(counts | {"report": str(study.folder), "scores": _records(scores), "tests": _records(tests)})
     if counts["failed"]:
@@ -369,7 +367,7 @@ def report(
     scores, tests = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, scores, tests)
     if page is None:
-        raise BadInput("The report needs the plotting packages: `pip install 'dream-bench[figures]'`.")
+        raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")
     if json:
         _print_json({"report": str(page)})
     else:

@@ -103,8 +103,8 @@ def get_backend(framework: str) -> ModuleType | None:
     try:
         return importlib.import_module(f"benchmarks.api.{framework}_backend")
     except ModuleNotFoundError as error:
-        extra = "dream-bench[tensorflow]" if framework == "keras" else "dream-bench"
-        raise BadInput(f"{framework} models need {error.name!r}: `pip install '{extra}'`.") from error
+        what = "'.[tensorflow]'" if framework == "keras" else "."
+        raise BadInput(f"{framework} models need {error.name!r}: `pip install -e {what}`.") from error
 
 
 def _folder(package: str) -> Path:

@@ -106,7 +106,7 @@ def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise BadInput(f"{path} is a parquet file; `pip install 'dream-bench[parquet]'` to read it.") from None
+        raise BadInput(f"{path} is a parquet file; `pip install -e '.[parquet]'` to read it.") from None
     try:
         frame = pyarrow.parquet.read_table(io.BytesIO(content)).to_pandas()
     except (pyarrow.ArrowInvalid, OSError) as error:
