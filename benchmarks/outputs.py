@@ -118,7 +118,7 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
         + [f"{name} was left out: it {reason}." for name, reason in plan.skipped.items()],
         failures=jobs[jobs["status"] == "failed"],
         figures=[(caption, figures.to_svg(figure)) for caption, figure in drawn.values()],
-        reproduce=_reproduce(study, jobs, finished, store),
+        reproduce=_reproduce(study, store),
     )
     write_text(study.folder / "report.html", page)
     return study.folder / "report.html"
@@ -154,21 +154,25 @@ def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> p
     return pd.DataFrame(rows).astype({"n_params": "Int64"})
 
 
-def _reproduce(study: Study, jobs: pd.DataFrame, finished: pd.DataFrame, store: Store) -> dict[str, Any]:
+def _reproduce(study: Study, store: Store) -> dict[str, Any]:
+    """Say how to get the same again; where trainings differ in commit, version or machine, every value is named."""
     plan = study.plan
-    done = [
-        store.get_job(runner.folder_of(store, job)) for job in plan.jobs if store.is_done(runner.folder_of(store, job))
-    ]
-    first = (
-        done[0] if done else {"versions": runner.versions(), "hardware": runner.hardware(), "commit": runner.commit()}
-    )
-    commits = list(dict.fromkeys(str(record["commit"]) for record in done)) or [str(first["commit"])]
+    folders = [runner.folder_of(store, job) for job in plan.jobs]
+    done = [store.get_job(folder) for folder in folders if store.is_done(folder)]
+    if not done:
+        done = [{"commit": runner.commit(), "versions": runner.versions(), "hardware": runner.hardware()}]
     return {
         "command": study.command,
-        "commit": ", ".join(commits),
+        "commit": ", ".join(dict.fromkeys(str(record["commit"]) for record in done)),
         "seed": plan.seed,
         "preset": plan.preset,
         "data": {source.name: f"content hash {source.digest}" for source in plan.sources},
-        "versions": first["versions"],
-        "hardware": first["hardware"],
+        "versions": _merged([record["versions"] for record in done]),
+        "hardware": _merged([record["hardware"] for record in done]),
     }
+
+
+def _merged(facts: list[dict[str, Any]]) -> dict[str, str]:
+    """Join the distinct values of every key."""
+    keys = dict.fromkeys(key for fact in facts for key in fact)
+    return {key: ", ".join(dict.fromkeys(str(fact[key]) for fact in facts if key in fact)) for key in keys}
