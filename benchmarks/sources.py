@@ -38,8 +38,6 @@ def find(
     BadInput
         For anything wrong with the data, and where it is missing, saying how to get it.
     """
-    if path is not None and not path.name and not path.is_dir():
-        raise BadInput("--data expects the path of a table or a folder, got nothing.")
     if path is None and get_preset(task, preset).data == "simulated":
         datasets = [task.simulate(seed=seed)]
     else:

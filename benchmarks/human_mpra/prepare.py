@@ -181,12 +181,11 @@ def _collapse_duplicates(path: Path, table: pd.DataFrame, partition: str | None)
     if first.all():
         return table, []
     if partition:
-        crossing = int(first.sum() != (~table.duplicated([*same, partition])).sum())
+        crossing = (~table.duplicated([*same, partition])).sum() - first.sum()
         if crossing:
-            n = (~table.duplicated([*same, partition])).sum() - first.sum()
             raise BadInput(
-                f"{path}: {n:,} rows stand in more than one {partition} with the same sequence and value, so training "
-                "and test would share them. Mend the column, or draw new folds with --refold."
+                f"{path}: {crossing:,} rows stand in more than one {partition} with the same sequence and value, so "
+                "training and test would share them. Mend the column, or draw new folds with --refold."
             )
     return table[first].copy(), [f"{(~first).sum():,} exact duplicate rows were collapsed."]
 
