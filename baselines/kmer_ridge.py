@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.metrics import mse, pearson_r
-from benchmarks.api.protocols import History, OnEpoch
+from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import N_CODE, reverse_complement
 from benchmarks.api.training import target_columns
 
@@ -79,8 +79,16 @@ class KmerRidge:
         self.outputs: tuple[str, ...] = ()
         self.n_params = 0
 
-    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History:
-        """Fit every penalty; nothing is random, `seed` is taken for the contract's sake."""
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History:
+        """Fit every penalty. Nothing is random and it takes seconds: `seed` and `checkpoints` are left alone."""
         self.prepare(train, n_steps=self.recipe.n_alphas)
         y_val, x_val = target_columns(val), kmer_counts(val.codes, self.recipe.k)
         history, best = [], None

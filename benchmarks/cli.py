@@ -135,7 +135,8 @@ def run(
         changes=set_ or (),
     )
     waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
-    machine = runner.Machine.choose(device, workers, waiting)
+    # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
+    machine = runner.Machine.choose(device, workers, planned.jobs)
     speeds = timing.Speeds(list(store.finished_jobs(planned.task)), device)
     screen.print_plan(console, planned, waiting, machine, speeds)
     if dry_run:

@@ -19,6 +19,9 @@ from typing import Any
 OnEvent = Callable[[str, str, Any], None]
 """(call id, kind, payload); kind is `start`, `progress`, `done` or `failed`."""
 
+Admit = Callable[[str], bool]
+"""Asked with a call's id right before it would start; False leaves the call out."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -45,12 +48,13 @@ def n_gpus() -> int:
     return listed.stdout.count("GPU ")
 
 
-def run_inline(function: str, calls: list[Call], on_event: OnEvent) -> None:
+def run_inline(function: str, calls: list[Call], on_event: OnEvent, admit: Admit = lambda call_id: True) -> None:
     """Make the calls one after the other in this process."""
     target = _load(function)
     for call in calls:
-        on_event(call.id, "start", None)
-        on_event(call.id, *_outcome(target, call, on_event))
+        if admit(call.id):
+            on_event(call.id, "start", None)
+            on_event(call.id, *_outcome(target, call, on_event))
 
 
 def _outcome(target: Callable, call: Call, on_event: OnEvent) -> tuple[str, Any]:
@@ -74,8 +78,9 @@ def run_workers(
     n_workers: int,
     environments: list[dict[str, str]],
     log_folder: Path,
+    admit: Admit = lambda call_id: True,
 ) -> None:
-    """Make the calls in `n_workers` processes; return when all are done or failed.
+    """Make the calls in `n_workers` processes; return when all that were admitted are done or failed.
 
     A process serves one group and is replaced when its group has nothing left. A process that dies fails the call it
     was busy with and no other.
@@ -98,12 +103,12 @@ def run_workers(
     ]
     try:
         for worker in workers:
-            worker.take_next(pending, on_event)
+            worker.take_next(pending, on_event, admit)
         while busy := {worker.connection: worker for worker in workers if worker.call}:
             for connection in wait(list(busy)):
                 worker = busy[connection]
                 if worker.receive(on_event):
-                    worker.take_next(pending, on_event)
+                    worker.take_next(pending, on_event, admit)
     finally:
         for worker in workers:
             worker.stop()
@@ -122,18 +127,21 @@ class _Worker:
     process: Any = None
     connection: Connection | None = field(default=None)
 
-    def take_next(self, pending: dict[str, deque[Call]], on_event: OnEvent) -> None:
-        """Start the next call, of the same group if there is one left, else of the fullest other group."""
-        left = [group for group, queue in pending.items() if queue]
+    def take_next(self, pending: dict[str, deque[Call]], on_event: OnEvent, admit: Admit) -> None:
+        """Start the next admitted call, of the same group if there is one left, else of the fullest other group."""
         self.call = None
-        if not left:
+        while left := [group for group, queue in pending.items() if queue]:
+            group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
+            call = pending[group].popleft()
+            if admit(call.id):
+                break
+        else:
             self.stop()
             return
-        group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
         if group != self.group or self.process is None or not self.process.is_alive():
             self.stop()
             self._spawn(group)
-        self.call = pending[group].popleft()
+        self.call = call
         on_event(self.call.id, "start", None)
         with contextlib.suppress(BrokenPipeError):  # a worker that died at birth is noticed when it is read from
             self.connection.send(self.call)

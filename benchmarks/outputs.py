@@ -87,7 +87,7 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
         [{"dataset": name, **row} for name, d in datasets.items() for row in d.ceilings],
         columns=["dataset", "output", "level", "metric", "value", "basis"],
     )
-    labels = {name: registry.model_entry(name).title for name in plan.models}
+    labels = {name: plan.title(name) for name in plan.models}
     looks = {"labels": labels, "order": list(plan.models)}
     finished = jobs[jobs["status"] == "done"]
     drawn = {}
@@ -132,8 +132,8 @@ def _overview(plan: Plan, task: ModuleType, datasets: dict[str, Any], jobs: pd.D
         ("Task", f"{plan.task} (version {plan.task_version}): {registry.tasks()[plan.task].summary}"),
         ("Preset", f"{plan.preset}: {task.PRESETS[plan.preset].description}"),
         *(("Data", f"{name}: {len(d):,} sequences, {d.origin}") for name, d in datasets.items()),
-        ("Models", ", ".join(registry.model_entry(name).title for name in plan.models)),
-        ("Baseline", registry.model_entry(plan.baseline).title + absent),
+        ("Models", ", ".join(map(plan.title, plan.models))),
+        ("Baseline", plan.title(plan.baseline) + absent),
         ("Trainings", f"{plan.matrix()}: {finished}"),
     ]
 
@@ -147,7 +147,7 @@ def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> p
                 "model": name,
                 "label": labels[name],
                 "n_params": int(mine["n_params"].iloc[0]) if len(mine) else None,
-                "framework": registry.model_entry(name).framework,
+                "framework": next(job.framework for job in plan.jobs if job.model == name),
                 "recipe": ", ".join(f"{key} {value}" for key, value in plan.recipes[name].items()),
             }
         )

@@ -26,7 +26,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Job:
-    """One training, as plain values. Everything that decides its outcome is in `run`, `seed` and the split."""
+    """One training, as plain values. Everything that decides its outcome is in `run`, `seed` and the split.
+
+    `plugin` is the file of a model that is a plug-in, `code` the SHA-256 of the file of any model that is not ours.
+    """
 
     task: str
     dataset: str
@@ -39,6 +42,8 @@ class Job:
     val_fold: int
     seed: int
     n_train: int
+    plugin: str | None = None
+    code: str | None = None
 
     @property
     def split_name(self) -> str:
@@ -62,7 +67,12 @@ class Plan:
     models: tuple[str, ...]
     jobs: tuple[Job, ...]
     recipes: Mapping[str, dict[str, Any]]
+    titles: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, model: str) -> str:
+        """Return what tables and plots call a model."""
+        return self.titles.get(model, model)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values to store; the data itself stays out."""
@@ -156,6 +166,7 @@ def make_plan(
         models=tuple(usable),
         jobs=tuple(jobs),
         recipes=recipes,
+        titles={name: registry.model_entry(name).title for name in (*usable, task.BASELINE)},
         skipped=skipped,
     )
 
@@ -238,19 +249,23 @@ def _chosen_splits(
 def _job(
     task: ModuleType, source: Source, split: tuple[int, int], n_train: int, model: str, recipe: dict, seed: int
 ) -> Job:
-    run = _digest(model, recipe, task.NAME, task.VERSION, source.digest, seed)[:8]
+    entry = registry.model_entry(model)
+    foreign = [entry.code] if entry.code else []
+    run = _digest(model, recipe, task.NAME, task.VERSION, source.digest, seed, *foreign)[:8]
     return Job(
         task=task.NAME,
         dataset=source.name,
         digest=source.digest,
         model=model,
-        framework=registry.model_entry(model).framework,
+        framework=entry.framework,
         recipe=recipe,
         run=run,
         test_fold=split[0],
         val_fold=split[1],
         seed=int(_digest(seed, *split)[:8], 16),
         n_train=n_train,
+        plugin=str(entry.path) if entry.is_plugin else None,
+        code=entry.code,
     )
 
 

@@ -53,8 +53,10 @@ class Reporter:
         elif kind == "progress" and job.id in self.bars:
             r = payload["val_pearson_r"]
             self.progress.update(self.bars[job.id], completed=payload["epoch"], note=f"validation r {r:.3f}")
-        elif kind in ("done", "failed"):
-            self._finish(job, kind, payload)
+        elif kind in ("done", "failed", "elsewhere"):
+            self._finish(job, kind, payload or {})
+        elif kind == "waiting":
+            self._say(f"{payload} training{'s' * (payload != 1)} left to another command; waiting for it.")
 
     def _finish(self, job: Job, kind: str, payload: dict[str, Any]) -> None:
         self.finished += 1
@@ -66,6 +68,8 @@ class Reporter:
             self.progress.update(self.overall, completed=self.finished, note=eta)
         if kind == "failed":
             self._say(f"[{self.finished}/{self.total}] FAILED {_name(job)}: {payload['reason']}; {eta}", "red")
+        elif kind == "elsewhere":
+            self._say(f"[{self.finished}/{self.total}] {_name(job)}: done by another command; {eta}")
         elif not self.progress:
             took = f"{payload['epochs_run']} epochs in {duration(payload['duration_s'])}"
             self._say(f"[{self.finished}/{self.total}] {_name(job)}: {took}; {eta}")

@@ -1,12 +1,18 @@
-"""Name -> module, by folder scan. The only dynamic import in the project.
+"""Name -> module. The only dynamic import in the project.
 
-Files are read as text to find out what they are, so that listing imports no framework: a model file defines `NAME` and
-`build`, and imports (anywhere) the backend it is built on; a task is a folder of `benchmarks` with a `task.py`.
+Models come from a scan of our packages, from installed packages that announce them (entry points) and from single files
+(plug-ins); tasks from a scan and from entry points. Files are read as text to find out what they are, so that listing
+imports no framework: a model file defines `NAME` and `build`, and imports (anywhere) the backend it is built on; a task
+is a folder of `benchmarks` with a `task.py`.
 """
 
 import ast
+import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
+import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +21,8 @@ from types import ModuleType
 from benchmarks.api.errors import BadInput, did_you_mean
 
 MODEL_PACKAGES = ("dream_models", "baselines")
+MODEL_GROUP, TASK_GROUP = "dream_bench.models", "dream_bench.tasks"
+"""Entry-point groups: name of the model or task -> its module."""
 _FRAMEWORK_OF_IMPORT = {
     "benchmarks.api.torch_backend": "torch",
     "torch": "torch",
@@ -26,7 +34,17 @@ _FRAMEWORK_OF_IMPORT = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a scan knows of a model or task without importing it. `framework` is torch, keras or numpy."""
+    """What a scan knows of a model or task without importing it.
+
+    Parameters
+    ----------
+    framework
+        torch, keras or numpy.
+    code
+        SHA-256 of the file, for models that are not ours: their code has no commit that we could record.
+    is_plugin
+        A single file that is no part of an installed package.
+    """
 
     key: str
     module: str
@@ -34,31 +52,85 @@ class Entry:
     title: str
     summary: str
     framework: str = "numpy"
+    code: str | None = None
+    is_plugin: bool = False
+
+
+_plugins: dict[str, Entry] = {}
+
+
+def models() -> dict[str, Entry]:
+    """Find every model: key -> entry."""
+    return _installed_models() | _plugins
 
 
 @cache
-def models() -> dict[str, Entry]:
-    """Find every model file: key -> entry."""
+def _installed_models() -> dict[str, Entry]:
     found = {}
     for package in MODEL_PACKAGES:
         for path in sorted(_folder(package).glob("*.py")):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            title = _constant(tree, "NAME")
-            if title and any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
-                module = f"{package}.{path.stem}"
-                found[path.stem] = Entry(path.stem, module, path, title, _summary(tree), _framework(tree))
+            tree = _parsed(path)
+            if _is_model(tree):
+                found[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
+    for point in importlib.metadata.entry_points(group=MODEL_GROUP):
+        path = _file_of(point)
+        if point.name in found:
+            raise BadInput(
+                f"Package {point.dist.name} announces a model {point.name!r}, a name that is taken by "
+                f"{found[point.name].path}; uninstall it or have it renamed."
+            )
+        found[point.name] = _entry(point.name, point.value, path, _parsed(path), code=_digest(path))
     return found
 
 
 @cache
 def tasks() -> dict[str, Entry]:
-    """Find every task folder: key -> entry."""
+    """Find every task: key -> entry."""
     found = {}
     for path in sorted(_folder("benchmarks").glob("*/task.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _parsed(path)
         title = _constant(tree, "NAME") or path.parent.name
         found[title] = Entry(title, f"benchmarks.{path.parent.name}.task", path, title, _summary(tree))
+    for point in importlib.metadata.entry_points(group=TASK_GROUP):
+        path = _file_of(point)
+        found.setdefault(point.name, Entry(point.name, point.value, path, point.name, _summary(_parsed(path))))
     return found
+
+
+def add_plugin(path: Path, *, code: str | None = None) -> Entry:
+    """Make the model in a file known by the file's stem, and return its entry.
+
+    Parameters
+    ----------
+    code
+        SHA-256 that the file must have; None: any.
+
+    Raises
+    ------
+    BadInput
+        If there is no such file, it is no model, its name is taken, or it changed.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise BadInput(f"No plug-in file at {path}.")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem) or path.suffix != ".py":
+        raise BadInput(
+            f"{path}: a plug-in is a file like my_model.py; its name is the model's (letters, digits, _, -)."
+        )
+    known = models().get(path.stem)
+    if known and known.path != path:
+        raise BadInput(f"{path}: the model name {path.stem!r} is taken by {known.path}; rename the file.")
+    tree = _parsed(path)
+    if not _is_model(tree):
+        missing = 'NAME = "…"' if not _constant(tree, "NAME") else "build(spec, recipe, assets)"
+        raise BadInput(f"{path} is no model: it lacks {missing} at its top level.")
+    digest = _digest(path)
+    if code and digest != code:
+        raise BadInput(f"{path} was changed since the run was planned; run the command again.")
+    module = f"dream_bench_plugin_{digest[:16]}"
+    entry = _entry(path.stem, module, path, tree, code=digest, is_plugin=True)
+    _plugins[path.stem] = entry
+    return entry
 
 
 def get_model(key: str) -> ModuleType:
@@ -71,9 +143,23 @@ def get_model(key: str) -> ModuleType:
     """
     entry = model_entry(key)
     try:
-        return importlib.import_module(entry.module)
+        return _load_file(entry) if entry.is_plugin else importlib.import_module(entry.module)
     except ModuleNotFoundError as error:
         raise BadInput(f"Model {key!r} needs the package {error.name!r}, which is not installed.") from error
+
+
+def _load_file(entry: Entry) -> ModuleType:
+    if entry.module in sys.modules:
+        return sys.modules[entry.module]
+    spec = importlib.util.spec_from_file_location(entry.module, entry.path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[entry.module] = module  # dataclasses look their module up by name while it is executed
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[entry.module]
+        raise
+    return module
 
 
 def model_entry(key: str) -> Entry:
@@ -112,10 +198,46 @@ def _folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def _file_of(point: importlib.metadata.EntryPoint) -> Path:
+    """Find the file of an entry point's module without importing the module itself."""
+    try:
+        spec = importlib.util.find_spec(point.value)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or not spec.origin:
+        raise BadInput(
+            f"Package {point.dist.name} announces {point.name!r} in {point.value}, which cannot be found; "
+            "reinstall or uninstall it."
+        )
+    return Path(spec.origin)
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise BadInput(f"{path}, line {error.lineno}: {error.msg}; this is no Python that can be read.") from None
+    except ValueError as error:
+        raise BadInput(f"{path} is no Python file: {error}.") from None
+
+
+def _is_model(tree: ast.Module) -> bool:
+    defines_build = any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body)
+    return defines_build and bool(_constant(tree, "NAME"))
+
+
+def _entry(key: str, module: str, path: Path, tree: ast.Module, **more: object) -> Entry:
+    return Entry(key, module, path, _constant(tree, "NAME") or key, _summary(tree), _framework(tree), **more)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _constant(tree: ast.Module, name: str) -> str | None:
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return ast.literal_eval(node.value)
+            return node.value.value if isinstance(node.value, ast.Constant) else None
     return None
 
 

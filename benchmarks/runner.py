@@ -19,6 +19,7 @@ import pandas as pd
 from benchmarks import __version__, executors, registry
 from benchmarks.api.data import Dataset, recipe_with
 from benchmarks.api.errors import BadInput
+from benchmarks.claims import Claims
 from benchmarks.plan import Job, Plan, find_split
 from benchmarks.store import Store
 
@@ -121,36 +122,70 @@ def execute(
 ) -> dict[str, int]:
     """Train every job that is not stored yet; return counts of `done`, `failed` and `skipped` (stored before).
 
-    A job that fails is written down with its reason and the others go on.
+    A job that fails is written down with its reason and the others go on. Jobs that another command works on are left
+    to it and waited for; those it does not finish are taken over. `elsewhere` is the event of a job that it finished.
     """
     jobs = {job.id: job for job in plan.jobs}
-    missing = [job for job in plan.jobs if not store.is_done(folder_of(store, job))]
+    missing = [job.id for job in plan.jobs if not store.is_done(folder_of(store, job))]
     counts = {"done": 0, "failed": 0, "skipped": len(jobs) - len(missing)}
 
     def handle(call_id: str, kind: str, payload: Any) -> None:
         job = jobs[call_id]
-        if kind in counts:
-            counts[kind] += 1
         if kind == "failed":
             store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | payload)
+        if kind in counts:
+            counts[kind] += 1
+            claims.release(store.claim_file(folder_of(store, job)))
         on_event(job, kind, payload)
 
-    calls = [
-        executors.Call(job.id, job.framework, (job, str(store.root), machine.device, machine.threads, save_models))
-        for job in missing
-    ]
-    if machine.n_workers == 0:
-        executors.run_inline("benchmarks.runner:run_job", calls, handle)
-    elif calls:
-        executors.run_workers(
-            "benchmarks.runner:run_job",
-            calls,
-            handle,
-            n_workers=machine.n_workers,
-            environments=machine.environments(),
-            log_folder=store.log_folder(plan.task),
-        )
+    def admit(call_id: str) -> bool:
+        folder = folder_of(store, jobs[call_id])
+        claimed = not store.is_done(folder) and claims.take(store.claim_file(folder))
+        if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
+            if claimed:
+                claims.release(store.claim_file(folder))
+            counts["skipped"] += 1
+            on_event(jobs[call_id], "elsewhere", None)
+        elif claimed:
+            return True
+        else:
+            others.append(call_id)
+        return False
+
+    with Claims() as claims:
+        pause = 1.0
+        while missing:
+            others: list[str] = []
+            calls = [_call(jobs[job_id], store, machine, save_models) for job_id in missing]
+            if machine.n_workers == 0:
+                executors.run_inline("benchmarks.runner:run_job", calls, handle, admit)
+            else:
+                executors.run_workers(
+                    "benchmarks.runner:run_job",
+                    calls,
+                    handle,
+                    n_workers=machine.n_workers,
+                    environments=machine.environments(),
+                    log_folder=store.log_folder(plan.task),
+                    admit=admit,
+                )
+            if others:
+                if pause == 1.0:
+                    on_event(jobs[others[0]], "waiting", len(others))
+                time.sleep(pause)
+                pause = min(2 * pause, 15.0)
+            missing = others
     return counts
+
+
+def _call(job: Job, store: Store, machine: Machine, save_models: bool) -> executors.Call:
+    """Put a job into a worker's hands. One that was interrupted goes on with as many threads as it began with.
+
+    The number of threads decides the order of sums, so another number would end in other predictions.
+    """
+    threads = store.checkpoints(folder_of(store, job)).threads() or machine.threads
+    argument = (job, str(store.root), machine.device, threads, save_models)
+    return executors.Call(job.id, f"{job.framework}-{threads}", argument)
 
 
 def folder_of(store: Store, job: Job) -> Path:
@@ -165,6 +200,8 @@ def about(job: Job) -> dict[str, Any]:
 def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
     """Train one job and store it; runs inside a worker. Returns its record."""
     job, root, device, threads, save_models = argument
+    if job.plugin:
+        registry.add_plugin(Path(job.plugin), code=job.code)
     store, task, model = Store(Path(root)), registry.get_task(job.task), registry.get_model(job.model)
     backend = registry.get_backend(job.framework)
     where = _configure(job.framework, device, threads)
@@ -175,14 +212,21 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     if backend:
         backend.seed_everything(job.seed)
         backend.reset_peak_memory()
+    folder = folder_of(store, job)
+    checkpoints = store.checkpoints(folder)
+    checkpoints.begin(threads)
     started = time.perf_counter()
     recipe = recipe_with(model.RECIPE, job.recipe, source=f"job {job.id}")
     fitted = model.build(task.SPEC, recipe, {})
-    history = fitted.fit(dataset.take(split.train), dataset.take(split.val), seed=job.seed, on_epoch=progress)
+    history = fitted.fit(
+        dataset.take(split.train), dataset.take(split.val), seed=job.seed, on_epoch=progress, checkpoints=checkpoints
+    )
     fitted_at = time.perf_counter()
     predictions = _checked(fitted.predict(test.without_targets()), task.SPEC.outputs, len(test))
     finished = time.perf_counter()
     train_seconds = sum(row["train_seconds"] for row in history)
+    resumed = checkpoints.resumed()
+    before = sum(row["seconds"] for row in history[: resumed[-1]]) if resumed else 0.0
     record = (
         about(job)
         | where
@@ -196,7 +240,8 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
             "best_epoch": next(row["epoch"] for row in history if row["is_best"]),
             "n_val": len(split.val),
             "n_test": len(test),
-            "duration_s": finished - started,
+            "duration_s": finished - started + before,
+            "resumed_after_epochs": resumed,
             "train_seq_per_s": len(split.train) * len(history) / train_seconds,
             "predict_seq_per_s": len(test) / (finished - fitted_at),
             "peak_memory_mb": _peak_memory_mb(),
@@ -209,7 +254,7 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
         }
     )
     save = fitted.save if save_models else None
-    store.put_job(folder_of(store, job), record, history, split.test, predictions, save)
+    store.put_job(folder, record, history, split.test, predictions, save)
     return record
 
 

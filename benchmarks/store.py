@@ -1,8 +1,8 @@
 """The only code that reads or writes `results/`. A folder appears there whole or not at all.
 
 datasets/<name>-<hash>/                             codes, targets and meta that jobs were trained and scored on
-runs/<task>/<dataset>/<model>-<run>/test-03_val-07/ job.json, history.jsonl, predictions.npz, model files
-runs/<task>/<dataset>/<model>-<run>/test-03_val-07.failed.json   why a job failed, until it succeeds
+runs/<task>/<dataset>/<model>-<run>/test-03_val-07/ job.json, history.jsonl, predictions.npz, model files, SHA256SUMS
+  beside it, until the job is done: test-03_val-07.partial/ (epoch checkpoints), .claim (who trains it), .failed.json
 reports/<task>_<preset>_<plan>/                     plan.json, scores.csv, tests.csv, figures, report.html
 """
 
@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import checksums
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
+from benchmarks.checkpoints import EpochCheckpoints
 
 
 class Store:
@@ -101,7 +103,7 @@ class Store:
         predictions: dict[str, np.ndarray],
         save_model: Callable[[Path], None] | None,
     ) -> None:
-        """Write a finished job and forget an earlier failure of it; a damaged folder of it is replaced."""
+        """Write a finished job; its checkpoints and an earlier failure go, a damaged folder of it is replaced."""
         if folder.exists() and not self.is_done(folder):
             shutil.rmtree(folder)
         with self._whole_folder(folder) as new:
@@ -112,7 +114,9 @@ class Store:
             )
             if save_model:
                 save_model(new)
+            checksums.write(new)
         _failure_file(folder).unlink(missing_ok=True)
+        self.checkpoints(folder).remove()
 
     def put_failure(self, folder: Path, record: dict[str, Any]) -> None:
         """Write down why a job failed, beside where its folder would be."""
@@ -122,6 +126,14 @@ class Store:
     def get_failure(self, folder: Path) -> dict[str, Any] | None:
         file = _failure_file(folder)
         return read_json(file) if file.exists() else None
+
+    def checkpoints(self, folder: Path) -> EpochCheckpoints:
+        """Return where a job that is not done keeps its training's state."""
+        return EpochCheckpoints(folder.with_name(f"{folder.name}.partial"))
+
+    def claim_file(self, folder: Path) -> Path:
+        """Return the file that says which process works on a job."""
+        return folder.with_name(f"{folder.name}.claim")
 
     def is_done(self, folder: Path) -> bool:
         file = folder / "job.json"

@@ -31,9 +31,9 @@ def new_folder(tmp_path, monkeypatch):
     (tmp_path / "extra_models").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "MODEL_PACKAGES", (*registry.MODEL_PACKAGES, "extra_models"))
-    registry.models.cache_clear()
+    registry._installed_models.cache_clear()
     yield tmp_path / "extra_models"
-    registry.models.cache_clear()
+    registry._installed_models.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import contextlib
 import importlib.util
 import json
 import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,14 @@ from keras import ops
 from benchmarks.api import training
 from benchmarks.api.data import Dataset, Recipe
 from benchmarks.api.errors import BadInput
-from benchmarks.api.protocols import History, OnEpoch
+from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import one_hot_table
 
 PREDICT_BATCH = 1024
 """Sequences per forward pass without gradients; predictions do not depend on it."""
+
+
+_device = "cpu"
 
 
 def configure(device: str = "auto", threads: int | None = None) -> dict[str, str]:
@@ -36,6 +41,7 @@ def configure(device: str = "auto", threads: int | None = None) -> dict[str, str
     BadInput
         If `cuda` is asked for and the backend sees no GPU.
     """
+    global _device
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -50,27 +56,33 @@ def configure(device: str = "auto", threads: int | None = None) -> dict[str, str
             if threads:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
                 tf.config.threading.set_inter_op_parallelism_threads(1)
-        version, n_gpus = tf.__version__, len(gpus)
+        n_gpus = len(gpus)
     else:
         import torch
 
         if threads:
             torch.set_num_threads(threads)
-        version, n_gpus = torch.__version__, torch.cuda.device_count()
+        n_gpus = torch.cuda.device_count()
         if device == "cpu" and n_gpus:
             keras.config.set_device("cpu")
     if device == "cuda" and not n_gpus:
         raise BadInput(
-            f"--device cuda was asked for, but keras' {backend} backend ({version}) sees no GPU. Install a CUDA build "
+            f"--device cuda was asked for, but keras on {backend_version()} sees no GPU. Install a CUDA build "
             "(extra `tensorflow`), or use --device cpu."
         )
-    kind = "cuda" if n_gpus and device != "cpu" else "cpu"
+    _device = "cuda" if n_gpus and device != "cpu" else "cpu"
     return {
-        "device": kind,
-        "device_name": kind,
+        "device": _device,
+        "device_name": _device,
         "framework": f"keras {keras.__version__}",
-        "backend": f"{backend} {version}",
+        "backend": backend_version(),
     }
+
+
+def backend_version() -> str:
+    """Name what computes for keras in this process, such as `tensorflow 2.21.0`."""
+    name = keras.backend.backend()
+    return f"{name} {sys.modules[name].__version__}"
 
 
 def seed_everything(seed: int) -> None:
@@ -159,9 +171,19 @@ class KerasModel:
             prediction = keras.layers.Concatenate()(prediction)
         self._model = keras.Model(codes, prediction)
 
-    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History:
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History:
         seed_everything(seed)
-        return training.fit(self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch)
+        return training.fit(
+            self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints
+        )
 
     def prepare(self, train: Dataset, n_steps: int) -> None:
         """Keep a training set and make a fresh optimiser; `n_steps` matters to schedules only."""
@@ -202,12 +224,43 @@ class KerasModel:
     def restore(self, snapshot: list[np.ndarray]) -> None:
         self.network.set_weights(snapshot)
 
+    def stamp(self) -> dict[str, Any]:
+        backend = f"keras {keras.__version__} on {backend_version()}"
+        return {"backend": backend, "device": _device, "precision": self.precision}
+
+    def save_state(self, folder: Path, best: list[np.ndarray] | None) -> None:
+        """Write weights, dropout's counters, the optimiser's variables and the best weights as npz files."""
+        np.savez(folder / "state.npz", **_numbered(map(ops.convert_to_numpy, self._variables())))
+        if best is not None:
+            np.savez(folder / "best.npz", **_numbered(best))
+
+    def load_state(self, folder: Path) -> list[np.ndarray] | None:
+        """Take back what `save_state` wrote, after `prepare`; return the best weights."""
+        for variable, value in zip(self._variables(), _read_numbered(folder / "state.npz"), strict=True):
+            variable.assign(value)
+        best = folder / "best.npz"
+        return _read_numbered(best) if best.exists() else None
+
+    def _variables(self) -> list[Any]:
+        """Everything a step changes. Keras draws dropout from counters that are variables of the layers."""
+        optimiser = self._model.optimizer
+        optimiser.build(self._model.trainable_variables)  # without this it has no variables before its first step
+        return [*self._model.variables, *optimiser.variables]
+
     def save(self, folder: Path) -> None:
         """Write `model.npz`, the weights in layer order, and `model.json`; needs no h5py."""
-        np.savez(folder / "model.npz", **{f"{i:03d}": w for i, w in enumerate(self.snapshot())})
+        np.savez(folder / "model.npz", **_numbered(self.snapshot()))
         (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
 
     def load(self, folder: Path) -> None:
-        with np.load(folder / "model.npz", allow_pickle=False) as weights:
-            self.restore([weights[name] for name in sorted(weights.files)])
+        self.restore(_read_numbered(folder / "model.npz"))
         self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])
+
+
+def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{i:05d}": array for i, array in enumerate(arrays)}
+
+
+def _read_numbered(file: Path) -> list[np.ndarray]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return [arrays[name] for name in sorted(arrays.files)]

@@ -17,19 +17,42 @@ History = list[dict[str, Any]]
 OnEpoch = Callable[[dict[str, Any]], None]
 
 
+class Checkpoints(Protocol):
+    """Where a training keeps its state between epochs; handed to `FittedModel.fit` by whoever stores the result.
+
+    `due` says whether a checkpoint is worth its time now. `save` calls `write` with an empty folder to fill and keeps
+    it whole or not at all. `whole` gives the folders of undamaged checkpoints, latest first. `starts_after` is told the
+    number of epochs that need not be trained again, 0 at a fresh start.
+    """
+
+    def due(self) -> bool: ...
+    def save(self, epoch: int, write: Callable[[Path], None]) -> None: ...
+    def whole(self) -> Iterator[Path]: ...
+    def starts_after(self, epoch: int) -> None: ...
+
+
 class FittedModel(Protocol):
     """A model that trains and predicts; built by `Model.build`.
 
     `fit` returns one row per epoch (`epoch`, `train_loss`, `val_loss`, `val_pearson_r`, `lr` (None where there is
     none), `train_seconds`, `seconds`, `is_best`) and leaves the selected weights in place. `predict` returns output
     name -> (n,) float32 and gives the same answer at any batch size. `prepare` and `train_batch` are single steps, for
-    timing.
+    timing. A training that is given `checkpoints` keeps its state there and goes on from what it finds; a model that
+    trains in seconds may leave them alone.
     """
 
     n_params: int
     precision: str
 
-    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History: ...
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History: ...
     def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
     def prepare(self, train: Dataset, n_steps: int) -> None: ...
     def train_batch(self, rows: np.ndarray) -> Any: ...

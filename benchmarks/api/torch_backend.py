@@ -16,7 +16,7 @@ from torch import nn
 from benchmarks.api import training
 from benchmarks.api.data import Dataset, Recipe
 from benchmarks.api.errors import BadInput
-from benchmarks.api.protocols import History, OnEpoch
+from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import one_hot_table
 
 PREDICT_BATCH = 1024
@@ -139,9 +139,19 @@ class TorchModel:
         self.outputs: tuple[str, ...] = ()
         self.n_params = sum(p.numel() for p in net.parameters() if p.requires_grad)
 
-    def fit(self, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None) -> History:
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History:
         seed_everything(seed)
-        return training.fit(self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch)
+        return training.fit(
+            self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints
+        )
 
     def prepare(self, train: Dataset, n_steps: int) -> None:
         """Put a training set on the device and make an optimiser for `n_steps` steps."""
@@ -202,6 +212,33 @@ class TorchModel:
 
     def restore(self, snapshot: dict[str, torch.Tensor]) -> None:
         self.net.load_state_dict(snapshot)
+
+    def stamp(self) -> dict[str, Any]:
+        return {"backend": f"torch {torch.__version__}", "device": self.device.type, "precision": self.precision}
+
+    def save_state(self, folder: Path, best: dict[str, torch.Tensor] | None) -> None:
+        """Write weights, optimiser, schedule, generators and the best weights as `state.pth`: tensors and numbers."""
+        cuda = self.device.type == "cuda"
+        state = {
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.lr_schedule.state_dict(),
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "best": best,
+        }
+        torch.save(state, folder / "state.pth")
+
+    def load_state(self, folder: Path) -> dict[str, torch.Tensor] | None:
+        """Take back what `save_state` wrote, after `prepare`; return the best weights."""
+        state = torch.load(folder / "state.pth", map_location="cpu", weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.lr_schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["generator"])
+        if state["cuda_generator"] is not None:
+            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
+        return state["best"]
 
     def save(self, folder: Path) -> None:
         """Write `model.pth`, a plain state dict under the published key names, and `model.json`."""

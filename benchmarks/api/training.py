@@ -3,16 +3,20 @@
 A backend brings the steps (`Learner`); what an epoch is and which one is kept is decided here, once.
 """
 
+import json
+import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import mse, pearson_r
-from benchmarks.api.protocols import History, OnEpoch
+from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 
 
 class TrainingDiverged(RuntimeError):
@@ -20,7 +24,12 @@ class TrainingDiverged(RuntimeError):
 
 
 class Learner(Protocol):
-    """What the loop asks of a backend."""
+    """What the loop asks of a backend.
+
+    `save_state` writes everything a step changes (weights, optimiser, schedule, generators) and a snapshot, or None,
+    into a folder; `load_state` takes it all back after `prepare` and returns the snapshot. `stamp` names what the
+    numbers depend on beside recipe and data: framework, backend, device.
+    """
 
     def prepare(self, train: Dataset, n_steps: int) -> None: ...
     def train_epoch(self, batches: list[np.ndarray]) -> float: ...
@@ -28,6 +37,9 @@ class Learner(Protocol):
     def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
     def snapshot(self) -> Any: ...
     def restore(self, snapshot: Any) -> None: ...
+    def stamp(self) -> dict[str, Any]: ...
+    def save_state(self, folder: Path, best: Any) -> None: ...
+    def load_state(self, folder: Path) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -60,13 +72,39 @@ class Schedule:
         return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(stop)]
 
 
+@dataclass
+class _Progress:
+    """Where a training stands between two epochs."""
+
+    history: History = field(default_factory=list)
+    best_value: float = -np.inf
+    best_epoch: int = 0
+
+    def is_over(self, schedule: Schedule) -> bool:
+        epoch = len(self.history)
+        if epoch == 0:
+            return False
+        waited = schedule.patience is not None and epoch - self.best_epoch >= schedule.patience
+        return epoch >= schedule.epochs or waited or not np.isfinite(self.history[-1]["train_loss"])
+
+
 def fit(
-    learner: Learner, schedule: Schedule, train: Dataset, val: Dataset, *, seed: int, on_epoch: OnEpoch | None = None
+    learner: Learner,
+    schedule: Schedule,
+    train: Dataset,
+    val: Dataset,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> History:
     """Train `learner`, leave the selected weights in it and return one row per epoch, counted from 1.
 
     The validation loss is the sum over outputs of the mean squared error. A loss that is no longer finite ends the
     training: weights do not come back from there, so the best epoch so far is kept, as the published selection does.
+
+    With `checkpoints`, the state after an epoch is kept there, and a training that finds one goes on from it: on a CPU
+    the rest is bit-equal to that of a training nobody interrupted.
 
     Raises
     ------
@@ -75,36 +113,86 @@ def fit(
     """
     rng = np.random.default_rng(seed)
     learner.prepare(train, schedule.epochs * schedule.n_batches(len(train)))
-    history: History = []
-    best_value, best_epoch, best_weights = -np.inf, 0, None
-    for epoch in range(1, schedule.epochs + 1):
+    done, best_weights = _Progress(), None
+    if checkpoints:
+        stamp = {"seed": seed, "n_train": len(train), "schedule": asdict(schedule)} | learner.stamp()
+        done, best_weights = _resume(learner, checkpoints, stamp, rng) or (done, None)
+        checkpoints.starts_after(len(done.history))
+    while not done.is_over(schedule):
         start = time.perf_counter()
         train_loss = learner.train_epoch(schedule.batches(len(train), rng))
         train_seconds = time.perf_counter() - start
-        row = {"epoch": epoch, "train_loss": train_loss, "lr": learner.learning_rate()}
+        row = {"epoch": len(done.history) + 1, "train_loss": train_loss, "lr": learner.learning_rate()}
         row |= _validate(val, learner.predict(val))
         value = row["val_pearson_r"] if schedule.select == "pearson_r" else -row["val_loss"]
-        if value > best_value:
-            best_value, best_epoch, best_weights = value, epoch, learner.snapshot()
+        if value > done.best_value:
+            done.best_value, done.best_epoch, best_weights = value, row["epoch"], learner.snapshot()
         row |= {"train_seconds": train_seconds, "seconds": time.perf_counter() - start}
-        history.append(row)
+        done.history.append(row)
+        if checkpoints and checkpoints.due():
+            write = partial(_write_state, learner=learner, stamp=stamp, rng=rng, done=done, best_weights=best_weights)
+            checkpoints.save(row["epoch"], write)
         if on_epoch:
             on_epoch(row)
-        if not np.isfinite(train_loss):
-            break
-        if schedule.patience is not None and epoch - best_epoch >= schedule.patience:
-            break
     if best_weights is None:
         if any(np.ptp(values) == 0 for values in val.targets.values()):
             raise TrainingDiverged(
                 f"The {len(val)} validation rows all have the same value, so no epoch can be selected by them."
             )
         raise TrainingDiverged(
-            f"No epoch of {len(history)} had a defined validation {schedule.select}: the last training loss was "
-            f"{history[-1]['train_loss']:.4g}. Lower the learning rate (--set recipe.max_lr=…)."
+            f"No epoch of {len(done.history)} had a defined validation {schedule.select}: the last training loss was "
+            f"{done.history[-1]['train_loss']:.4g}. Lower the learning rate (--set recipe.max_lr=…)."
         )
     learner.restore(best_weights)
-    return [row | {"is_best": row["epoch"] == best_epoch} for row in history]
+    return [row | {"is_best": row["epoch"] == done.best_epoch} for row in done.history]
+
+
+_STATE = "training.json"
+
+
+def _write_state(
+    folder: Path, learner: Learner, stamp: dict, rng: np.random.Generator, done: _Progress, best_weights: Any
+) -> None:
+    """Write what the loop itself holds; the learner adds its own files.
+
+    Python's JSON keeps every bit of a float, and NaN and infinities too.
+    """
+    generators = {"order": rng.bit_generator.state, "python": random.getstate(), "numpy": _numpy_state()}
+    state = {"stamp": stamp, "progress": asdict(done), "generators": generators}
+    (folder / _STATE).write_text(json.dumps(state))
+    learner.save_state(folder, best_weights)
+
+
+def _resume(
+    learner: Learner, checkpoints: Checkpoints, stamp: dict, rng: np.random.Generator
+) -> tuple[_Progress, Any] | None:
+    """Go back to the last checkpoint that fits this training; None where there is none.
+
+    One made under another framework version, device or recipe does not fit: going on from it would end in numbers that
+    neither setting gives.
+    """
+    for folder in checkpoints.whole():
+        state = json.loads((folder / _STATE).read_text())
+        if state["stamp"] != json.loads(json.dumps(stamp)):
+            continue
+        best_weights = learner.load_state(folder)
+        generators = state["generators"]
+        rng.bit_generator.state = generators["order"]
+        version, words, gauss = generators["python"]
+        random.setstate((version, tuple(words), gauss))
+        _set_numpy_state(generators["numpy"])
+        return _Progress(**state["progress"]), best_weights
+    return None
+
+
+def _numpy_state() -> dict[str, Any]:
+    name, words, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - models may draw from it
+    return {"words": words.tolist(), "rest": [name, position, has_gauss, gauss]}
+
+
+def _set_numpy_state(state: dict[str, Any]) -> None:
+    name, *rest = state["rest"]
+    np.random.set_state((name, np.array(state["words"], dtype=np.uint32), *rest))  # noqa: NPY002
 
 
 def _validate(val: Dataset, predictions: dict[str, np.ndarray]) -> dict[str, float]:

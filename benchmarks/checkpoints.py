@@ -1,0 +1,90 @@
+"""Epoch checkpoints of one training: whole or absent, summed up, the last two of them."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import checksums
+
+KEPT = 2
+"""Checkpoints kept: if the last is damaged, the one before serves."""
+WORTH = 20
+"""A checkpoint is written once this many times its own writing time has passed, so that it costs 5 % at most."""
+_RESUMED, _THREADS = "resumed.json", "threads.json"
+
+
+class EpochCheckpoints:
+    """Checkpoints in a folder of their own; see `benchmarks.api.protocols.Checkpoints`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._next = 0.0
+
+    def begin(self, threads: int) -> None:
+        """Make the folder and note the CPU threads of the training."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._note(_THREADS, threads)
+
+    def threads(self) -> int | None:
+        """Return the CPU threads that the interrupted training began with; None where there is none."""
+        return self._noted(_THREADS)
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def save(self, epoch: int, write: Callable[[Path], None]) -> None:
+        started = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(".new-*"):  # of a process that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        write(new)
+        checksums.write(new)
+        whole = self.folder / f"epoch-{epoch:05d}"
+        shutil.rmtree(whole, ignore_errors=True)  # one that was damaged, or did not fit
+        new.rename(whole)
+        for old in self._all()[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+        finished = time.monotonic()
+        self._next = finished + WORTH * (finished - started)
+
+    def whole(self) -> Iterator[Path]:
+        for folder in self._all():
+            if checksums.problem(folder) is None:
+                yield folder
+
+    def starts_after(self, epoch: int) -> None:
+        """Note where the training goes on; later checkpoints, which are damaged or do not fit, are dropped."""
+        for folder in self._all():
+            if folder.name > f"epoch-{epoch:05d}":
+                shutil.rmtree(folder, ignore_errors=True)
+        if epoch == 0:
+            return
+        self._note(_RESUMED, [*self.resumed(), epoch])
+
+    def resumed(self) -> list[int]:
+        """List the epochs after which the training was taken up again."""
+        return self._noted(_RESUMED) or []
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _note(self, name: str, value: Any) -> None:
+        new = self.folder / f".{name}"
+        new.write_text(json.dumps(value))
+        os.replace(new, self.folder / name)
+
+    def _noted(self, name: str) -> Any:
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.folder / name).read_text())
+        return None
+
+    def _all(self) -> list[Path]:
+        """List the checkpoints, latest first."""
+        return sorted(self.folder.glob("epoch-*"), reverse=True)

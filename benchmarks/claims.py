@@ -1,0 +1,163 @@
+"""Who works on what, when several commands share one folder. Knows nothing of what the work is.
+
+A claim is a small file. It is made by `link`, which either makes it or finds it there, also on NFS; its owner touches
+it every few seconds. It is stale once its owner is known to be dead, or has not touched it for a while.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+HEARTBEAT_S = 15.0
+"""Seconds between two touches of a claim."""
+STALE_S = 120.0
+"""Seconds without a touch after which another machine may take a claim over."""
+
+
+class Claims:
+    """The claims this process holds; a thread keeps them fresh. Use as a context manager."""
+
+    def __init__(self, heartbeat_s: float = HEARTBEAT_S, stale_s: float = STALE_S):
+        self.heartbeat_s, self.stale_s = heartbeat_s, stale_s
+        self._held: dict[Path, str] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
+
+    def __enter__(self) -> "Claims":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+        for file in list(self._held):
+            self.release(file)
+
+    def take(self, file: Path) -> bool:
+        """Claim a file; False if somebody else holds it. A stale claim is taken over."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        mine = uuid.uuid4().hex
+        with _written(file, {"id": mine, "machine": machine(), "pid": os.getpid(), "born": _born(os.getpid())}) as new:
+            taken = _linked(new, file) or self._taken_over(new, file)
+        if taken:
+            with self._lock:
+                self._held[file] = mine
+        return taken
+
+    def release(self, file: Path) -> None:
+        """Give a claim back, unless it was taken over meanwhile."""
+        with self._lock:
+            mine = self._held.pop(file)
+        if _owner(file).get("id") == mine:
+            file.unlink(missing_ok=True)
+
+    def _taken_over(self, new: Path, file: Path) -> bool:
+        """Replace a stale claim by `new`.
+
+        Several may find the same claim stale, and one of them may already have replaced it. So the right to replace the
+        claim with a certain id is itself something that only one can link; who has it checks the id once more.
+        """
+        owner = _owner(file)
+        if not owner or not self._is_stale(file, owner):
+            return False
+        right = file.with_name(f"{file.name}.{owner['id']}")
+        if not _linked(new, right):
+            if _age(right, new) > self.stale_s:  # its owner died in the few instructions below
+                right.unlink(missing_ok=True)
+            return False
+        try:
+            if _owner(file).get("id") != owner["id"]:
+                return False
+            os.replace(new, file)
+            return True
+        finally:
+            right.unlink(missing_ok=True)
+
+    def _is_stale(self, file: Path, owner: dict[str, Any]) -> bool:
+        if owner["machine"] == machine():
+            return _born(owner["pid"]) != owner["born"]
+        with _written(file, {}) as now, contextlib.suppress(FileNotFoundError):
+            return _age(file, now) > self.stale_s
+        return False
+
+    def _keep_fresh(self) -> None:
+        while not self._over.wait(self.heartbeat_s):
+            with self._lock:
+                for file in self._held:
+                    with contextlib.suppress(OSError):
+                        os.utime(file)
+
+
+@cache
+def machine() -> str:
+    """Name what process numbers are unique in: host, its last start, and process namespace where the system tells."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with contextlib.suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
+
+
+def _born(pid: int) -> str | None:
+    """Return when a process of this machine started, or None if it is gone; numbers are used again, starts are not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in ("Z", "X") else fields[19]
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+    try:  # no /proc here: that it lives must do
+        os.kill(pid, 0)
+    except OSError:
+        return None
+    return "alive"
+
+
+@contextlib.contextmanager
+def _written(file: Path, content: dict[str, Any]) -> Iterator[Path]:
+    """Write a file beside `file` for as long as it is needed."""
+    new = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
+    try:
+        new.write_text(json.dumps(content))
+        yield new
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _linked(new: Path, file: Path) -> bool:
+    """Give a written file a second name; False if that name is taken.
+
+    NFS may lose the answer of a call that worked and report an error: the number of names tells.
+    """
+    try:
+        os.link(new, file)
+    except FileExistsError:
+        return new.stat().st_nlink > 1
+    return True
+
+
+def _owner(file: Path) -> dict[str, Any]:
+    """Return what a claim says; empty where there is none."""
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:  # a disk that filled up, a machine that lost power
+        return {"id": "unreadable", "machine": None}
+
+
+def _age(file: Path, now: Path) -> float:
+    """Return the seconds between the last touch of two files, both by the clock of whoever stores them."""
+    try:
+        return now.stat().st_mtime - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
