@@ -24,6 +24,9 @@ app = typer.Typer(
 
 TaskOption = Annotated[str | None, typer.Option("--task", help="Task name; see `list`.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="File with a model of your own; its name is the file's.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Report folder; default: that of the latest run.")]
 RESULTS = Path("results")
@@ -57,7 +60,7 @@ def command(*examples: str) -> Callable:
                 typer.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
                 raise typer.Exit(130) from None
 
-        return app.command(name=function.__name__.rstrip("_"), epilog=_examples(*examples))(guarded)
+        return app.command(name=function.__name__.rstrip("_").replace("_", "-"), epilog=_examples(*examples))(guarded)
 
     return register
 
@@ -82,6 +85,7 @@ def _options(
     "run --task human_mpra --preset paper --data data/human_mpra --dry-run",
     "run --task human_mpra --data my_table.tsv.gz --models dream_rnn,mprann --folds 0-2",
     "run --task human_mpra --set recipe.epochs=20 --set dream_attn.max_lr=0.002",
+    "run --task human_mpra --plugin my_model.py",
 )
 def run(
     task: Annotated[str, typer.Option("--task", help="Task name; see `list`.")],
@@ -91,6 +95,7 @@ def run(
         typer.Option(help="Table, or folder of tables, to use instead of the preset's data."),
     ] = None,
     models: Annotated[str | None, typer.Option(help="Model names, separated by commas; default: the task's.")] = None,
+    plugin: PluginOption = None,
     folds: Annotated[str | None, typer.Option(help="Test folds to run: 0,3 or 0-4; default: the preset's.")] = None,
     members: Annotated[int | None, typer.Option(min=1, help="Models per test fold, one per validation fold.")] = None,
     set_: Annotated[
@@ -123,13 +128,18 @@ def run(
     console = screen.open_console(stderr=json)
     module, store = registry.get_task(task), Store(results)
     plan.get_preset(module, preset)
+    wanted = _names(models)
+    for file in plugin or ():
+        added = registry.add_plugin(file).key
+        if wanted is None or added not in wanted:
+            wanted = [*(wanted or plan.default_models(module, preset)), added]
     found = sources.find(module, preset, data, seed=seed, refold=refold, shuffle=shuffle_labels, may_miss=dry_run)
     planned = plan.make_plan(
         module,
         preset,
         found,
         seed=seed,
-        models=_names(models),
+        models=wanted,
         test_folds=_fold_numbers(folds),
         n_members=members,
         changes=set_ or (),
@@ -232,11 +242,13 @@ def _print_json(value: Any) -> None:
     typer.echo(to_json(value, indent=1))
 
 
-@command("list", "list --json")
-def list_(json: JsonOption = False) -> None:
+@command("list", "list --json", "list --plugin my_model.py")
+def list_(plugin: PluginOption = None, json: JsonOption = False) -> None:
     """List tasks and models. Imports no framework."""
     from benchmarks import registry
 
+    for file in plugin or ():
+        registry.add_plugin(file)
     if json:
         kinds = {"tasks": registry.tasks(), "models": registry.models()}
         _print_json(
@@ -258,9 +270,10 @@ def list_(json: JsonOption = False) -> None:
         typer.echo(f"  {entry.key:<14}{entry.framework:<7}{entry.summary}")
 
 
-@command("info human_mpra", "info dream_rnn --json")
+@command("info human_mpra", "info dream_rnn --json", "info my_model --plugin my_model.py")
 def info(
     name: Annotated[str, typer.Argument(help="Task or model name; see `list`.")],
+    plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what a task holds and how it is scored, or what a model is and how it is trained."""
@@ -270,6 +283,8 @@ def info(
     from benchmarks import registry
     from benchmarks.api.errors import did_you_mean
 
+    for file in plugin or ():
+        registry.add_plugin(file)
     if name in registry.tasks():
         task = registry.get_task(name)
         facts = {
@@ -288,7 +303,7 @@ def info(
             "model": name,
             "title": entry.title,
             "framework": entry.framework,
-            "file": f"{entry.module.replace('.', '/')}.py",
+            "file": str(entry.path) if entry.code else f"{entry.module.replace('.', '/')}.py",
             "recipe": dataclasses.asdict(module.RECIPE),
         }
     else:
@@ -306,24 +321,118 @@ def info(
             typer.echo(f"\n{key}: {', '.join(value) if isinstance(value, list) else value}")
 
 
-@command("score", "score --task human_mpra --json", "score --report results/reports/human_mpra_quick_1a2b3c4d")
-def score(
-    task: TaskOption = None, report: ReportOption = None, results: ResultsOption = RESULTS, json: JsonOption = False
+@command("validate my_model.py", "validate my_model.py --task human_mpra", "validate dream_rnn --json")
+def validate(
+    model: Annotated[str, typer.Argument(help="Model file, or the name of a model; see `list`.")],
+    task: TaskOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Score stored predictions again, without training. Rewrites scores.csv and tests.csv of the run."""
-    from benchmarks import outputs, screen
+    """Put a model through every promise of the contract, on a task's simulated data cut down: one line each.
+
+    Without --task, on every task. Exit code 1 if a promise is broken.
+    """
+    import dataclasses
+
+    from benchmarks import contract, registry, screen
+
+    name = registry.add_plugin(Path(model)).key if model.endswith(".py") else registry.model_entry(model).key
+    tasks = [_known_task(task)] if task else list(registry.tasks())
+    console, found = screen.open_console(stderr=json), []
+    for on in tasks:
+        console.print(f"{name} on {on}", style="bold", markup=False, highlight=False)
+        for outcome in contract.validate(name, on):
+            screen.print_outcome(console, outcome)
+            found.append({"task": on} | dataclasses.asdict(outcome))
+    counts = {status: sum(row["status"] == status for row in found) for status in ("kept", "broken", "not tested")}
+    console.print(", ".join(f"{n} {status}" for status, n in counts.items()), highlight=False)
+    if json:
+        _print_json({"model": name, "promises": found} | counts)
+    if counts["broken"]:
+        raise typer.Exit(1)
+
+
+@command(
+    "score",
+    "score --task human_mpra --json",
+    "score --report results/reports/human_mpra_quick_1a2b3c4d",
+    "score --predictions mine.tsv --name MyModel",
+)
+def score(
+    task: TaskOption = None,
+    report: ReportOption = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Table of predictions made elsewhere: seq_id (or seq) and prediction.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the model of --predictions.")] = None,
+    members: Annotated[int, typer.Option(min=1, help="Models whose predictions --predictions averages.")] = 1,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Score stored predictions again, without training. Rewrites scores.csv and tests.csv of the run.
+
+    With --predictions, a model from elsewhere joins the models of the run, in a report folder of its own. It must have
+    a prediction for every test row, made by a model that has not seen that row: this cannot be checked here.
+    """
+    from benchmarks import outputs, outside, screen
     from benchmarks.store import Store
 
+    if (predictions is None) != (name is None):
+        raise BadInput("--predictions FILE and --name NAME belong together; one of them is missing.")
     store = Store(results)
     study = outputs.Study.open(store, _known_task(task), report)
-    scores, _ = outputs.write_scores(study, store)
+    if predictions:
+        joined = outside.add(study.plan, store, predictions, name, n_averaged=members)
+        study = outputs.Study.begin(joined, store, f"{study.command}; python -m benchmarks {shlex.join(sys.argv[1:])}")
+    scores, tests = outputs.write_scores(study, store)
     if scores.empty:
         raise BadInput(f"No training of {study.folder} is finished yet, so there is nothing to score.")
+    page = outputs.write_report(study, store, scores, tests) if predictions else None
     if json:
         _print_json(_records(scores))
         return
-    screen.print_scores(screen.open_console(), study.plan, scores, store)
+    console = screen.open_console()
+    screen.print_scores(console, study.plan, scores, store)
+    if predictions:
+        screen.print_tests(console, tests)
     typer.echo(f"Scores: {study.folder / 'scores.csv'}")
+    if page:
+        typer.echo(f"Report: {page}")
+
+
+@command("import-runs /mnt/cluster/results", "import-runs results_from_gpu.tar.gz --json")
+def import_runs(
+    path: Annotated[Path, typer.Argument(help="Results folder of another machine, or a tar file of it.")],
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Merge runs made on another machine into this store, verifying every file; then draw their report here.
+
+    What is here already stays as it is. Exit code 1 if something was refused; the rest is imported all the same.
+    """
+    import dataclasses
+    from collections import Counter
+
+    from benchmarks import transfer
+    from benchmarks.store import Store
+
+    store = Store(results)
+    store.check_writable()
+    with transfer.opened(path, results) as other:
+        items = list(transfer.merge(other, store))
+    counts = Counter((item.kind, item.status) for item in items)
+    if json:
+        _print_json({"items": [dataclasses.asdict(item) for item in items]})
+    else:
+        for item in items:
+            if item.detail:
+                typer.echo(f"{item.status}: {item.kind} {item.name}: {item.detail}", err=item.status == "refused")
+        for (kind, status), n in counts.items():
+            typer.echo(f"{n:,} {kind}{'s' * (n != 1)} {status}")
+        for item in items:
+            if item.kind == "plan" and item.status == "imported":
+                typer.echo(f"Report: python -m benchmarks report --report {store.report_folder(item.name)}")
+    if any(item.status == "refused" for item in items):
+        raise typer.Exit(1)
 
 
 @command("compare", "compare --task human_mpra --baseline kmer_ridge", "compare --json")
@@ -384,23 +493,34 @@ def _known_task(name: str | None) -> str | None:
     return name
 
 
-@command("bench encoding", "bench step --model dream_rnn", "bench step --model dream_cnn --preset quick --json")
+@command(
+    "bench encoding",
+    "bench step --model dream_rnn",
+    "bench step --model dream_cnn --preset quick --json",
+    "bench backends --model mprann --preset paper",
+)
 def bench(
-    what: Annotated[str, typer.Argument(help="encoding or step.")],
+    what: Annotated[str, typer.Argument(help="encoding, step or backends.")],
     task: Annotated[str, typer.Option(help="Task whose shapes are used.")] = "human_mpra",
-    model: Annotated[str, typer.Option(help="Model to take a step with.")] = "dream_cnn",
+    model: Annotated[str | None, typer.Option(help="Model to measure; default: dream_cnn, or mprann.")] = None,
     preset: Annotated[str, typer.Option(help="Preset whose recipe is used.")] = "paper",
     json: JsonOption = False,
 ) -> None:
-    """Measure the engine: `encoding` against a per-row dictionary encoder, `step` for the time a step wastes."""
-    from benchmarks import timing
+    """Measure the engine.
+
+    `encoding`: against a per-row dictionary encoder. `step`: the share of a torch step that is not computing. `backends`:
+    how far a Keras model on tensorflow and on torch are apart, in one forward pass and ten steps.
+    """
+    from benchmarks import backends, timing
 
     if what == "encoding":
         result = timing.bench_encoding()
     elif what == "step":
-        result = timing.bench_step(task, model, preset=preset)
+        result = timing.bench_step(task, model or "dream_cnn", preset=preset)
+    elif what == "backends":
+        result = backends.compare(task, model or "mprann", preset=preset)
     else:
-        raise BadInput(f"bench measures encoding or step, not {what!r}.")
+        raise BadInput(f"bench measures encoding, step or backends, not {what!r}.")
     if json:
         _print_json(result)
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import registry, runner, stats
+from benchmarks import outside, registry, runner, stats
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Plan
 from benchmarks.store import Store, read_json, write_json, write_text
@@ -89,7 +89,8 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
     )
     labels = {name: plan.title(name) for name in plan.models}
     looks = {"labels": labels, "order": list(plan.models)}
-    finished = jobs[jobs["status"] == "done"]
+    trained = jobs[jobs["framework"] != outside.FRAMEWORK]
+    finished = trained[trained["status"] == "done"]
     drawn = {}
     if not finished.empty:
         for level in scores["level"].unique():
@@ -111,11 +112,12 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
         scores=scores,
         summary=stats.summarise(scores),
         tests=tests,
-        jobs=jobs[jobs["status"] != "waiting"],
+        jobs=trained[trained["status"] != "waiting"],
         ceilings=ceilings,
         parameters=_parameters(plan, labels, finished),
         notes=[f"{name}: {note}" for name, d in datasets.items() for note in d.notes]
-        + [f"{name} was left out: it {reason}." for name, reason in plan.skipped.items()],
+        + [f"{name} was left out: it {reason}." for name, reason in plan.skipped.items()]
+        + list(plan.notes),
         failures=jobs[jobs["status"] == "failed"],
         figures=[(caption, figures.to_svg(figure)) for caption, figure in drawn.values()],
         reproduce=_reproduce(study, store),

@@ -69,6 +69,7 @@ class Plan:
     recipes: Mapping[str, dict[str, Any]]
     titles: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def title(self, model: str) -> str:
         """Return what tables and plots call a model."""
@@ -85,10 +86,11 @@ class Plan:
         """Rebuild a stored plan."""
         known = {f.name for f in dataclasses.fields(Plan)}
         return Plan(
-            **{name: value for name, value in values.items() if name in known - {"sources", "jobs", "models"}},
+            **{name: value for name, value in values.items() if name in known - {"sources", "jobs", "models", "notes"}},
             sources=tuple(Source(**source) for source in values["sources"]),
             models=tuple(values["models"]),
             jobs=tuple(Job(**job) for job in values["jobs"]),
+            notes=tuple(values.get("notes", ())),
         )
 
     @property
@@ -142,7 +144,7 @@ def make_plan(
         For an unknown model, fold or recipe key, or where no model of the list can learn the task.
     """
     preset = get_preset(task, preset_name)
-    wanted = list(dict.fromkeys(models or (*task.MODELS, *preset.extra_models)))
+    wanted = list(dict.fromkeys(models or default_models(task, preset_name)))
     modules = {name: registry.get_model(name) for name in wanted}
     skipped = {name: reason for name, m in modules.items() if (reason := m.unsupported(task.SPEC))}
     if len(skipped) == len(modules):
@@ -169,6 +171,11 @@ def make_plan(
         titles={name: registry.model_entry(name).title for name in (*usable, task.BASELINE)},
         skipped=skipped,
     )
+
+
+def default_models(task: ModuleType, preset_name: str) -> tuple[str, ...]:
+    """Return the models of a run that names none: the task's and the preset's extra ones."""
+    return (*task.MODELS, *get_preset(task, preset_name).extra_models)
 
 
 def get_preset(task: ModuleType, name: str) -> Preset:

@@ -303,7 +303,8 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
                 "run": members[0].run,
                 "test_fold": test_fold,
             }
-            for job, (_, predictions) in zip(members, stored, strict=True):
+            n_members = sum(job.recipe.get("n_averaged", 1) for job in members)
+            for job, (_, predictions) in zip(members, stored, strict=True) if n_members == len(members) else ():
                 scored = task.score(test, predictions)
                 parts.append(
                     scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1, origin=dataset.origin)
@@ -314,7 +315,7 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
             }
             scored = task.score(test, mean)
             parts.append(
-                scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=len(members), origin=dataset.origin)
+                scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=n_members, origin=dataset.origin)
             )
     if not parts:
         return pd.DataFrame(columns=SCORE_COLUMNS)

@@ -5,8 +5,10 @@ import dataclasses
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks import stats
+from benchmarks.contract import Outcome
 from benchmarks.plan import Job, Plan, estimate_seconds
 from benchmarks.progress import duration
 from benchmarks.runner import Machine
@@ -52,6 +54,15 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
     else:
         rest = f", without {unknown:,} trainings of unknown speed" if unknown else ""
         say(f"  Rough estimate: {duration(seconds)} ({where}){rest}")
+
+
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """Print what came of one promise of the contract, and where to look if it is broken."""
+    style = {"kept": "green", "broken": "bold red"}.get(outcome.status, "yellow")
+    where = f" ({outcome.where})" if outcome.where else ""
+    detail = f": {outcome.detail}" if outcome.detail else ""
+    status = Text(f"  {outcome.status:<11}", style=style)
+    console.print(status + Text(f"{outcome.promise}{where}: {outcome.says}{detail}", style=""), soft_wrap=True)
 
 
 def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: Store) -> None:

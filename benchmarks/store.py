@@ -83,6 +83,14 @@ class Store:
             notes=tuple(about["notes"]),
         )
 
+    def has_dataset(self, name: str, digest: str) -> bool:
+        return (self._dataset_folder(name, digest) / "dataset.json").is_file()
+
+    def datasets(self) -> list[tuple[str, str]]:
+        """List name and digest of every kept dataset."""
+        found = sorted((self.root / "datasets").glob("*-*/dataset.json"))
+        return [tuple(file.parent.name.rsplit("-", 1)) for file in found]
+
     def _dataset_folder(self, name: str, digest: str) -> Path:
         return self.root / "datasets" / f"{name}-{digest}"
 
@@ -156,6 +164,29 @@ class Store:
         for file in sorted((self.root / "runs" / task).glob("*/*/test-*/job.json")):
             with contextlib.suppress(BadInput):
                 yield read_json(file)
+
+    def has_runs(self) -> bool:
+        return (self.root / "runs").is_dir()
+
+    def job_folders(self) -> list[Path]:
+        """List the folders of all finished jobs."""
+        return [file.parent for file in sorted((self.root / "runs").glob("*/*/*/test-*/job.json"))]
+
+    def adopt_job(self, source: Path, folder: Path) -> None:
+        """Copy the folder of a finished job from another store, whole or not at all."""
+        with self._whole_folder(folder) as new:
+            for file in source.iterdir():
+                shutil.copyfile(file, new / file.name)
+        _failure_file(folder).unlink(missing_ok=True)
+        self.checkpoints(folder).remove()
+
+    def adopt_plan(self, source: Path) -> bool:
+        """Copy the plan of a report folder of another store; False if it is here already."""
+        folder = self.report_folder(source.name)
+        if (folder / "plan.json").exists():
+            return False
+        write_text(folder / "plan.json", (source / "plan.json").read_text(encoding="utf-8"))
+        return True
 
     # reports
 

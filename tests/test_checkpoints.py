@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks import checksums, registry
+from benchmarks import checksums
 from benchmarks.checkpoints import EpochCheckpoints
-from tests.test_model_contract import built, rows_of, timeless
+from benchmarks.contract import SMALL, Case, timeless
 
 EPOCHS = 5
 
@@ -23,23 +23,21 @@ def store(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _every_epoch_and_more_epochs(monkeypatch):
+def _after_every_epoch(monkeypatch):
     monkeypatch.setattr("benchmarks.checkpoints.WORTH", 0)
-    monkeypatch.setitem(__import__("tests.test_model_contract", fromlist=["SMALL"]).SMALL, "epochs", EPOCHS)
 
 
 def training(model, checkpoints=None, killed_after=None):
     """Train from nothing, as a fresh process would, and return history and predictions."""
-    rows, seen = rows_of("human_mpra"), []
+    case, seen = Case(model, "human_mpra", SMALL | {"epochs": EPOCHS}), []
 
     def on_epoch(row):
         seen.append(row["epoch"])
         if row["epoch"] == killed_after:
             raise Killed
 
-    fitted = built(model, registry.get_task("human_mpra").SPEC, seed=3)
-    history = fitted.fit(rows.train, rows.val, seed=3, on_epoch=on_epoch, checkpoints=checkpoints)
-    return history, fitted.predict(rows.test.without_targets()), seen
+    trained = case.train(seed=3, on_epoch=on_epoch, checkpoints=checkpoints)
+    return trained.history, trained.predicted, seen
 
 
 def assert_bit_equal(one, other):
