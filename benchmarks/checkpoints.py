@@ -47,8 +47,14 @@ class EpochCheckpoints:
         write(new)
         checksums.write(new)
         whole = self.folder / f"epoch-{epoch:05d}"
-        shutil.rmtree(whole, ignore_errors=True)  # one that was damaged, or did not fit
-        new.rename(whole)
+        for attempt in range(3):  # the orphan of a killed command may put the same epoch there at this moment
+            shutil.rmtree(whole, ignore_errors=True)
+            try:
+                new.rename(whole)
+                break
+            except OSError:
+                if attempt == 2:
+                    raise
         for old in self._all()[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
         finished = time.monotonic()

@@ -508,8 +508,8 @@ def bench(
 ) -> None:
     """Measure the engine.
 
-    `encoding`: against a per-row dictionary encoder. `step`: the share of a torch step that is not computing. `backends`:
-    how far a Keras model on tensorflow and on torch are apart, in one forward pass and ten steps.
+    `encoding`: against a per-row dictionary encoder. `step`: the share of a torch step that is not computing.
+    `backends`: how far a Keras model on tensorflow and on torch are apart, in one forward pass and ten steps.
     """
     from benchmarks import backends, timing
 

@@ -114,7 +114,7 @@ class Store:
         """Write a finished job; its checkpoints and an earlier failure go, a damaged folder of it is replaced."""
         if folder.exists() and not self.is_done(folder):
             shutil.rmtree(folder)
-        with self._whole_folder(folder) as new:
+        with self._whole_folder(folder, claimed=True) as new:
             write_json(new / "job.json", record)
             (new / "history.jsonl").write_text("".join(to_json(row) + "\n" for row in history))
             np.savez_compressed(
@@ -201,12 +201,17 @@ class Store:
         return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
     @contextlib.contextmanager
-    def _whole_folder(self, folder: Path) -> Iterator[Path]:
-        """Fill a folder under another name and rename it: it is there whole, or not at all."""
+    def _whole_folder(self, folder: Path, *, claimed: bool = False) -> Iterator[Path]:
+        """Fill a folder under another name and rename it: it is there whole, or not at all.
+
+        What a process left behind that was killed while it wrote is swept away: at once where the caller holds the
+        claim, else after an hour.
+        """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob(f".{folder.name}-*"):  # of a process that was killed while it wrote
-            if time.time() - left.stat().st_mtime > 3600:
-                shutil.rmtree(left, ignore_errors=True)
+        for left in folder.parent.glob(f".{folder.name}-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if claimed or time.time() - left.stat().st_mtime > 3600:
+                    shutil.rmtree(left, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             new.chmod(0o755)
