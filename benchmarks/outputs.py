@@ -102,7 +102,8 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
             "Validation Pearson r and losses over epochs",
             figures.learning_curves(history, origin=origin, **looks),
         )
-        drawn["speed"] = ("Training and prediction speed", figures.speed(finished, origin=origin, **looks))
+        timed = finished.assign(device=finished["device"] + ", " + finished["backend"])
+        drawn["speed"] = ("Training and prediction speed", figures.speed(timed, origin=origin, **looks))
     for name, (_, figure) in drawn.items():
         figures.save(figure, study.folder / name)
     page = report.render(

@@ -20,7 +20,7 @@ _NEEDED = {
     "tests": "dataset output subset level metric model baseline n_folds n_members mean_model mean_baseline"
     " mean_difference ci_low ci_high t df p_value cohens_dz better note",
     "jobs": "dataset model status duration_s epochs_run train_seq_per_s predict_seq_per_s peak_memory_mb"
-    " device precision",
+    " device backend precision",
     "ceilings": "dataset output level metric value basis",
     "parameters": "model label n_params framework recipe",
     "failures": "dataset model test_fold val_fold reason",
@@ -290,7 +290,7 @@ def _timing(jobs: pd.DataFrame) -> list[dict]:
         medians = {name: pd.to_numeric(done[name]).median() for name in _MEDIANS}
         rows.append(
             {name: None if pd.isna(value) else value for name, value in medians.items()}
-            | {name: ", ".join(map(str, done[name].dropna().unique())) for name in ("device", "precision")}
+            | {name: ", ".join(map(str, done[name].dropna().unique())) for name in ("device", "backend", "precision")}
             | {"dataset": dataset, "label": part["label"].iloc[0], "n_done": len(done)}
             | {"n_failed": len(part) - len(done), "total_s": float(pd.to_numeric(part["duration_s"]).sum())}
         )

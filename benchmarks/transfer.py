@@ -48,7 +48,8 @@ def opened(path: Path, scratch: Path) -> Iterator[Store]:
             with tarfile.open(path) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, EOFError, OSError) as error:
-            raise BadInput(f"{path} is no tar file that can be unpacked safely: {error}.") from None
+            reason = str(error).partition("\n")[0].rstrip(":.")
+            raise BadInput(f"{path} is no tar file that can be unpacked safely: {reason}.") from None
         yield _store_in(Path(folder), path)
 
 

@@ -38,7 +38,7 @@ def job(model, **other):
         "dataset": "K562", "model": model, "test_fold": 0, "val_fold": 1, "status": "done",
         "duration_s": 41.23, "epochs_run": 12,
         "train_seq_per_s": 3120.4, "predict_seq_per_s": 9000.0, "peak_memory_mb": 812.0,
-        "device": "cpu", "framework": "torch", "precision": "float32",
+        "device": "cpu", "framework": "torch", "backend": "torch 9.9", "precision": "float32",
     }  # fmt: skip
     return row | other
 
@@ -191,7 +191,7 @@ def test_failures_are_prominent():
     text = text_of(jobs=pd.DataFrame([job("rnn"), failed]), failures=pd.DataFrame([reason]))
     assert text.count("1 of 2 trainings failed.") == 2
     assert "K562 DREAM-RNN 0 2 out of memory" in text
-    assert "DREAM-RNN cpu float32 1 1 41.2 s 44.2 s 12 3,120 9,000 812" in text
+    assert "DREAM-RNN cpu torch 9.9 float32 1 1 41.2 s 44.2 s 12 3,120 9,000 812" in text
 
 
 def test_texts_are_escaped():
