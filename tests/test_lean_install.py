@@ -34,6 +34,7 @@ EXTRAS = "seaborn statsmodels h5py matplotlib jinja2 pyarrow tensorflow"
 def run(results, *words, absent=f"{EXTRAS} keras"):
     command = [sys.executable, "-c", BLOCK, "run", "--task", "human_mpra", "--results", str(results), *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "ABSENT": absent}
+    environment.pop("KERAS_BACKEND", None)  # another test of this process may have chosen one
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
