@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +40,16 @@ class EpochCheckpoints:
         return time.monotonic() >= self._next
 
     def save(self, epoch: int, write: Callable[[Path], None]) -> None:
+        """Keep a checkpoint. A full disk costs the checkpoint, not the training: it is said on stderr."""
         started = time.monotonic()
+        try:
+            self._save(epoch, write)
+        except OSError as error:
+            print(f"The checkpoint after epoch {epoch} could not be kept: {error}", file=sys.stderr, flush=True)
+        finished = time.monotonic()
+        self._next = finished + WORTH * (finished - started)
+
+    def _save(self, epoch: int, write: Callable[[Path], None]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob(".new-*"):  # of a process that was killed while it wrote
             shutil.rmtree(left, ignore_errors=True)
@@ -57,8 +67,6 @@ class EpochCheckpoints:
                     raise
         for old in self._all()[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
-        finished = time.monotonic()
-        self._next = finished + WORTH * (finished - started)
 
     def whole(self) -> Iterator[Path]:
         for folder in self._all():

@@ -5,6 +5,7 @@ it every few seconds. It is stale once its owner is known to be dead, or has not
 """
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -142,6 +143,20 @@ def _linked(new: Path, file: Path) -> bool:
         os.link(new, file)
     except FileExistsError:
         return new.stat().st_nlink > 1
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        return _created(new, file)
+    return True
+
+
+def _created(new: Path, file: Path) -> bool:
+    """Do what `_linked` does on a file system without links (memory sticks, some shares)."""
+    try:
+        with open(file, "x") as stream:
+            stream.write(new.read_text())
+    except FileExistsError:
+        return False
     return True
 
 

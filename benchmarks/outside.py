@@ -70,6 +70,8 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
                 n_train=0,
             )
             found.append((job, rows, _matched(file, mine, outputs, dataset, rows), dataset.origin))
+    if not found:
+        raise BadInput("No training of this run is finished yet, so it is not known which rows are test rows.")
     for job, rows, predictions, origin in found:
         folder = runner.folder_of(store, job)
         if not store.is_done(folder):

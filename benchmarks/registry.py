@@ -206,7 +206,7 @@ def _file_of(point: importlib.metadata.EntryPoint) -> Path:
         spec = None
     if spec is None or not spec.origin:
         raise BadInput(
-            f"Package {point.dist.name} announces {point.name!r} in {point.value}, which cannot be found; "
+            f"Package {point.dist.name} announces {point.name!r} in {point.value}, a module that cannot be found; "
             "reinstall or uninstall it."
         )
     return Path(spec.origin)

@@ -126,7 +126,12 @@ def execute(
     to it and waited for; those it does not finish are taken over. `elsewhere` is the event of a job that it finished.
     """
     jobs = {job.id: job for job in plan.jobs}
-    missing = [job.id for job in plan.jobs if not store.is_done(folder_of(store, job))]
+    missing = []
+    for job in plan.jobs:
+        if store.is_done(folder_of(store, job)):
+            store.tidy(folder_of(store, job))
+        else:
+            missing.append(job.id)
     counts = {"done": 0, "failed": 0, "skipped": len(jobs) - len(missing)}
 
     def handle(call_id: str, kind: str, payload: Any) -> None:

@@ -123,8 +123,7 @@ class Store:
             if save_model:
                 save_model(new)
             checksums.write(new)
-        _failure_file(folder).unlink(missing_ok=True)
-        self.checkpoints(folder).remove()
+        self._forget_attempts(folder)
 
     def put_failure(self, folder: Path, record: dict[str, Any]) -> None:
         """Write down why a job failed, beside where its folder would be."""
@@ -177,6 +176,14 @@ class Store:
         with self._whole_folder(folder) as new:
             for file in source.iterdir():
                 shutil.copyfile(file, new / file.name)
+        self._forget_attempts(folder)
+
+    def tidy(self, folder: Path) -> None:
+        """Remove what a process left beside a finished job that was killed right after it had stored it."""
+        self._forget_attempts(folder)
+        self.claim_file(folder).unlink(missing_ok=True)
+
+    def _forget_attempts(self, folder: Path) -> None:
         _failure_file(folder).unlink(missing_ok=True)
         self.checkpoints(folder).remove()
 

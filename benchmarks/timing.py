@@ -164,6 +164,7 @@ def bench_step(task_name: str, model: str, *, preset: str = "paper", n_steps: in
         "preset": preset,
         "device": where["device_name"],
         "framework": where["framework"],
+        "backend": where["backend"],
         "batch_size": recipe.batch_size,
         "step_ms": 1000 * statistics.median(steps),
         "share_outside": statistics.median(shares),

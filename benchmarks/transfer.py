@@ -141,8 +141,13 @@ def _merge_plan(ours: Store, folder: Path) -> Item:
     try:
         plan = Plan.from_dict(read_json(folder / "plan.json")["plan"])
         expected = f"{plan.task}_{plan.preset}_{plan.id}"
+        names = {name for job in plan.jobs for name in (job.task, job.dataset, job.digest, job.model, job.run)}
+        names |= {name for source in plan.sources for name in (source.name, source.digest)}
+        odd = [name for name in names if not _NAME.fullmatch(name)]
     except (BadInput, ValueError, TypeError, KeyError) as error:
         return Item("plan", name, "refused", f"it cannot be read ({error})")
+    if odd:
+        return Item("plan", name, "refused", f"{odd[0]!r} is no name that a run gives")
     if expected != name:
         return Item("plan", name, "refused", f"its content is that of {expected}")
     return Item("plan", name, "imported" if ours.adopt_plan(folder) else "already here")

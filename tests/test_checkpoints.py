@@ -144,3 +144,14 @@ def test_checkpoints_cost_a_twentieth_at_most(store, monkeypatch):
     store.save(1, lambda folder: None)  # from 100 to 102: two seconds
     assert not store.due()  # at 141
     assert store.due()  # at 142.5: forty seconds later
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_training(store, capsys):
+    def full(folder):
+        (folder / "half").write_text("x")
+        raise OSError(28, "No space left on device")
+
+    store.save(1, lambda folder: (folder / "a").write_text("x"))
+    store.save(2, full)
+    assert [folder.name for folder in store.whole()] == ["epoch-00001"]
+    assert "after epoch 2 could not be kept" in capsys.readouterr().err

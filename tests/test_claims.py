@@ -132,3 +132,16 @@ def test_of_many_at_once_one_wins(file, stale):
                 racer.join()
             assert len(wins) == 1
             assert not file.exists()
+
+
+def test_a_file_system_without_links_serves_too(file, monkeypatch):
+    def no_links(*names):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with Claims() as ours, Claims() as theirs:
+        assert ours.take(file)
+        assert not theirs.take(file)
+        put(file, age=1e6)
+        assert theirs.take(file)
+    assert list(file.parent.iterdir()) == []

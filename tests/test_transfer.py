@@ -142,6 +142,14 @@ def test_a_forged_record_stays_out(changes, says, theirs, ours):
     assert says in refused[0][2]
 
 
+def test_a_plan_that_leads_elsewhere_stays_out(theirs, ours):
+    (file,) = theirs.glob("reports/*/plan.json")
+    stored = json.loads(file.read_text())
+    stored["plan"]["jobs"][0]["run"] = "../../../../outside"
+    file.write_text(json.dumps(stored))
+    assert ("plan", "refused", "'../../../../outside' is no name that a run gives") in bring(theirs, ours, code=1)
+
+
 @pytest.mark.parametrize("wrong", ["rows", "nan"])
 def test_predictions_that_do_not_fit_the_data_stay_out(wrong, theirs, ours):
     job = a_job(theirs)
