@@ -101,6 +101,9 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="recipe.key=value for all models, model.key=value for one.")
     ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="What is held out, where a task offers several ways; see `info TASK`.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of simulation, drawn folds, weights and shuffling.")] = 0,
     refold: Annotated[bool, typer.Option(help="Draw folds anew even where the data brings its own.")] = False,
     shuffle_labels: Annotated[bool, typer.Option(help="Negative control: permute the targets first.")] = False,
@@ -133,7 +136,9 @@ def run(
         added = registry.add_plugin(file).key
         if wanted is None or added not in wanted:
             wanted = [*(wanted or plan.default_models(module, preset)), added]
-    found = sources.find(module, preset, data, seed=seed, refold=refold, shuffle=shuffle_labels, may_miss=dry_run)
+    found = sources.find(
+        module, preset, data, seed=seed, split=split, refold=refold, shuffle=shuffle_labels, may_miss=dry_run
+    )
     planned = plan.make_plan(
         module,
         preset,
@@ -292,6 +297,7 @@ def info(
             "version": task.VERSION,
             "spec": dataclasses.asdict(task.SPEC),
             "datasets": list(task.DATASETS),
+            "splits": list(task.SPLITS),
             "models": list(task.MODELS),
             "baseline": task.BASELINE,
             "presets": {key: preset.description for key, preset in task.PRESETS.items()},

@@ -1,10 +1,11 @@
 """Which data a run uses: the user's, the published, or simulated."""
 
+import contextlib
 from pathlib import Path
 from types import ModuleType
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.errors import BadInput
+from benchmarks.api.errors import BadInput, did_you_mean
 from benchmarks.api.tables import is_table
 from benchmarks.plan import Source, get_preset
 
@@ -18,6 +19,7 @@ def find(
     path: Path | None,
     *,
     seed: int,
+    split: str | None = None,
     refold: bool = False,
     shuffle: bool = False,
     may_miss: bool = False,
@@ -27,7 +29,9 @@ def find(
     Parameters
     ----------
     path
-        A table, or a folder of tables, one dataset each; None: what the preset says.
+        A table, or a folder of them, one dataset each (or the task's published files); None: what the preset says.
+    split
+        What is held out: one of the task's SPLITS; None: the first.
     shuffle
         Permute the targets, as a negative control.
     may_miss
@@ -38,8 +42,11 @@ def find(
     BadInput
         For anything wrong with the data, and where it is missing, saying how to get it.
     """
+    if split is not None and split not in task.SPLITS:
+        raise BadInput(f"--split: {did_you_mean('split of this task', split, list(task.SPLITS))}")
+    split = split or task.SPLITS[0]
     if path is None and get_preset(task, preset).data == "simulated":
-        datasets = [task.simulate(seed=seed)]
+        datasets = [task.simulate(split=split, seed=seed)]
     else:
         try:
             files = _files(task, path)
@@ -47,7 +54,7 @@ def find(
             if path is None and may_miss:
                 return [Source(name, task.APPROX_ROWS[name], missing=str(missing)) for name in task.DATASETS]
             raise
-        datasets = [task.load(file, refold=refold, seed=seed) for file in files]
+        datasets = [task.load(file, split=split, refold=refold, seed=seed) for file in files]
     names = [dataset.name for dataset in datasets]
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadInput(f"{path} holds two tables named {twice[0]!r} (folders and endings aside); rename one of them.")
@@ -59,6 +66,8 @@ def _files(task: ModuleType, path: Path | None) -> list[Path]:
         return list(task.published(DATA / task.NAME).values())
     if not path.is_dir():
         return [path]
+    with contextlib.suppress(BadInput):
+        return list(task.published(path).values())
     files = sorted(file for file in path.iterdir() if is_table(file))
     if not files:
         raise BadInput(f"The folder {path} has no table (.tsv, .csv, .txt, plain or .gz, or .parquet).")

@@ -26,4 +26,5 @@ def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):
 def build(spec: TaskSpec, recipe: PrixFixeRecipe, assets):
     from benchmarks.api.torch_backend import OneCycle, OneHot, TorchModel
 
-    return TorchModel(network(spec, recipe), trainer=OneCycle(recipe), processor=OneHot(spec.side_channels))
+    trainer = OneCycle(recipe, select=recipe.select)
+    return TorchModel(network(spec, recipe), trainer=trainer, processor=OneHot(spec.side_channels))

@@ -264,3 +264,45 @@ def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
 def _read_numbered(file: Path) -> list[np.ndarray]:
     with np.load(file, allow_pickle=False) as arrays:
         return [arrays[name] for name in sorted(arrays.files)]
+
+
+def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
+    """Read the weights of a Keras 2 file (weights alone, or a whole model's), in its order: layer name, arrays.
+
+    Only numbers are read: no configuration, no code, no link out of the file. Layers without weights are left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    BadInput
+        If h5py is missing, or the file is no HDF5 file in Keras 2's layout.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise BadInput(f"{path} is an HDF5 file; `pip install h5py` to read it.") from None
+    if not path.is_file():
+        raise FileNotFoundError(f"No weights file at {path}.")
+    found = []
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)
+            for layer in map(_text, root.attrs["layer_names"]):
+                names = [_text(name) for name in root[layer].attrs["weight_names"]]
+                if names:
+                    found.append((layer, [_own_array(file, root[layer], name) for name in names]))
+    except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is no HDF5 file of weights as Keras 2 writes them: {error}.") from None
+    return found
+
+
+def _own_array(file: Any, group: Any, name: str) -> np.ndarray:
+    array = group[name]
+    if array.file.filename != file.filename or array.external:
+        raise KeyError(f"{name} lies in another file")
+    return np.asarray(array[()], dtype=np.float32)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)

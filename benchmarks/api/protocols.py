@@ -78,7 +78,8 @@ class Task(Protocol):
     """A task module.
 
     `VERSION` rises when data, folds or metrics change: scores of two versions do not compare. `MODELS` are what the
-    published protocol compares, `BASELINE` is what the others are tested against, `APPROX_ROWS` (dataset -> rows) sizes
+    published protocol compares, `BASELINE` is what the others are tested against,
+    `SPLITS` names what can be held out, the published way first, `APPROX_ROWS` (dataset -> rows) sizes
     a plan before the data is there.
     """
 
@@ -86,15 +87,16 @@ class Task(Protocol):
     VERSION: int
     SPEC: TaskSpec
     DATASETS: tuple[str, ...]
+    SPLITS: tuple[str, ...]
     MODELS: tuple[str, ...]
     BASELINE: str
     PRESETS: Mapping[str, Preset]
     RECIPES: Mapping[str, Mapping[str, Any]]
     APPROX_ROWS: Mapping[str, int]
 
-    def load(self, path: Path, *, refold: bool = False, seed: int = 0) -> Dataset: ...
+    def load(self, path: Path, *, split: str, refold: bool = False, seed: int = 0) -> Dataset: ...
     def published(self, folder: Path) -> dict[str, Path]: ...
-    def simulate(self, *, seed: int) -> Dataset: ...
+    def simulate(self, *, split: str, seed: int) -> Dataset: ...
     def splits(self, meta: pd.DataFrame) -> Iterator[Split]: ...
     def protocol(self) -> list[tuple[int, int]]: ...
     def score(self, test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame: ...

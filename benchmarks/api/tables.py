@@ -42,18 +42,43 @@ def read_cells(path: Path) -> pd.DataFrame:
     """
     if path.is_dir():
         raise BadInput(f"{path} is a folder; a table file is expected.")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"No file at {path}.") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+    content = _content(path)
     is_parquet = content[:4] == b"PAR1"
     cells = _parquet_cells(path, content) if is_parquet else _text_cells(path, _unzipped(path, content))
     cells = cells[cells.notna().any(axis=1)]
     if cells.empty:
         raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")
     return cells
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text file, plain or gzip, without their ends.
+
+    Raises
+    ------
+    BadInput
+        If the file is missing, binary, or a truncated or damaged gzip.
+    """
+    return _decoded(path, _unzipped(path, _content(path))).splitlines()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(f"No file at {path}.") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise BadInput(f"{path} is a binary file; plain text or its gzip is expected, or parquet for a table.")
+    return text
 
 
 def _unzipped(path: Path, content: bytes) -> bytes:
@@ -68,12 +93,7 @@ def _unzipped(path: Path, content: bytes) -> bytes:
 
 
 def _text_cells(path: Path, content: bytes) -> pd.DataFrame:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise BadInput(f"{path} is a binary file; tab- or comma-separated text, its gzip, or parquet is expected.")
+    text = _decoded(path, content)
     if not text.strip():
         return pd.DataFrame()
     table = text.lstrip("\r\n")  # the parser takes blank first lines for a table without columns

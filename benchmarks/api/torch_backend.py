@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -81,16 +81,16 @@ class OneHot(nn.Module):
 
 
 class OneCycle:
-    """AdamW with the one-cycle schedule, best epoch by validation Pearson r.
+    """AdamW with the one-cycle schedule, best epoch by validation Pearson r, or by validation loss.
 
     Source: Prix Fixe, Autosome trainer. Start rate max/25, end rate max/250,000, 30 % rise, cosine both ways, stepped
     per batch; beta1 cycles 0.95 -> 0.85 -> 0.95 (the framework's default momentum cycling).
     """
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, *, select: Literal["pearson_r", "loss"] = "pearson_r"):
         self.recipe = recipe
         self.schedule = training.Schedule(
-            recipe.epochs, recipe.batch_size, select="pearson_r", drop_last=True, patience=recipe.patience
+            recipe.epochs, recipe.batch_size, select=select, drop_last=True, patience=recipe.patience
         )
 
     def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:

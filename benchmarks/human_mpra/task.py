@@ -24,6 +24,7 @@ NAME = "human_mpra"
 VERSION = 1
 SPEC = TaskSpec(seq_len=prepare.SEQ_LEN, outputs=(prepare.OUTPUT,), side_channels=("is_reverse",))
 DATASETS = ("HepG2", "K562", "WTC11")
+SPLITS = ("element",)
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "mprann")
 BASELINE = "mprann"
 
@@ -38,7 +39,7 @@ HOW_TO_GET = (
 )
 
 
-def load(path: Path, *, refold: bool = False, seed: int = 0) -> Dataset:
+def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
     """Read one cell type's table; `K562_clean.tsv` is named K562, any other file by its stem."""
     return prepare.read(path, _dataset_name(path), refold=refold, seed=seed)
 
@@ -66,7 +67,7 @@ def published(folder: Path) -> dict[str, Path]:
     return found
 
 
-def simulate(*, seed: int) -> Dataset:
+def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     """Return the embedded simulated experiment."""
     return simulation.simulate(n_elements=N_SIMULATED_ELEMENTS, seed=seed)
 

@@ -1,0 +1,1 @@
+"""Drosophila UMI-STARR-seq; see README.md."""

@@ -1,0 +1,374 @@
+"""From tables or FASTA files of UMI-STARR-seq activities to a Dataset: layouts, strands, loci, what is held out.
+
+Source: the data rules of the challenge repository (`benchmarks/drosophila`), DeepSTARR's files and notebook; Rafi et
+al. 2024, Methods, "Drosophila UMI-STARR-seq models".
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import sequences, splits, tables
+from benchmarks.api.data import Dataset, Origin
+from benchmarks.api.errors import BadInput
+
+SEQ_LEN = 249
+OUTPUTS = {"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"}
+"""Output -> column: developmental and housekeeping programme, log2 enrichment of RNA over input."""
+
+CHROMOSOMES = ("chr2L", "chr2R", "chr3L", "chr3R", "chrX")
+"""Held out in turn; test fold 0 is the first."""
+N_VAL_FOLDS, N_BLOCKS = 10, 10
+SPLITS = ("chromosome", "strict", "deepstarr", "position")
+
+DM3_CHR2R_BP = 21_146_708
+"""Length of chr2R in dm3. DeepSTARR validates on its first half and tests on its second."""
+
+_TABLE_COLUMNS = ["seqnames", "start", "end", "ID", "Sequence", *OUTPUTS.values()]
+_ID = re.compile(r"(?P<chrom>[^\s_]+)_(?P<start>\d+)_(?P<end>\d+)_(?P<strand>[+-])_.*")
+_SETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+_PAIR = re.compile(r"Sequences_(activity_)?(\w+)\.(?:fa|txt)(?:\.gz)?")
+
+
+def read(path: Path, name: str, *, split: str = SPLITS[0], seed: int = 0) -> Dataset:
+    """Read a table in the DREAM layout, a FASTA file with its activities, or a folder of either.
+
+    `meta` has `seq_id`, `chrom`, `start`, `end` (1-based, inclusive), `is_reverse` and `group` (what must not be
+    parted), and says what is held out: see `hold_out`.
+
+    Parameters
+    ----------
+    split
+        One of SPLITS.
+    seed
+        Of the drawn validation folds.
+
+    Raises
+    ------
+    BadInput
+        For anything wrong in the files, naming line, column and value; where the split cannot be made of the data.
+    """
+    parts = [_read_pair(*pair) for pair in _pairs(path)] or [_read_table(file) for file in _tables(path)]
+    table = pd.concat(parts, ignore_index=True)
+    notes = [f"Read {len(table):,} rows in the {table['layout'].iloc[0]} layout from {len(parts)} file(s)."]
+    table = _without_copies(path, table, notes)
+    codes = np.concatenate(table.pop("codes").to_list()).reshape(-1, SEQ_LEN)
+    targets = {output: table[output].to_numpy(dtype=np.float32) for output in OUTPUTS}
+    for output, values in targets.items():
+        if np.ptp(values) == 0:
+            raise BadInput(f"{path}: {OUTPUTS[output]} holds one value in every row; there is nothing to learn.")
+    return dataset(name, table, codes, targets, "measured", split=split, seed=seed, notes=notes, path=path)
+
+
+def dataset(
+    name: str,
+    table: pd.DataFrame,
+    codes: np.ndarray,
+    targets: dict[str, np.ndarray],
+    origin: Origin,
+    *,
+    split: str,
+    seed: int,
+    notes: list[str],
+    path: Path | None = None,
+    ceilings: tuple = (),
+) -> Dataset:
+    """Put windows into a Dataset, with what is held out; `table` has seq_id, chrom, start, end, strand, set."""
+    same_sequence, _ = sequences.canonical_groups(codes, sequences.reverse_complement(codes))
+    meta = table[["seq_id", "chrom", "start", "end"]].reset_index(drop=True)
+    meta["is_reverse"] = (table["strand"] == "-").to_numpy(dtype=np.uint8)
+    meta["locus"] = pd.factorize(pd.MultiIndex.from_frame(meta[["chrom", "start", "end"]]))[0].astype(np.int64)
+    held_out = hold_out(meta, same_sequence, table["set"].to_numpy(), split=split, seed=seed, path=path)
+    notes += held_out.pop("notes")
+    return Dataset(name, codes, targets, meta.assign(**held_out), origin, ceilings=ceilings, notes=tuple(notes))
+
+
+# Reading
+
+
+def has_data(folder: Path) -> bool:
+    """Tell whether a folder holds files that `read` may read."""
+    return folder.is_dir() and (bool(_pairs(folder)) or any(map(tables.is_table, folder.iterdir())))
+
+
+def is_pair(path: Path) -> bool:
+    """Tell by its name whether a file is one of a pair of FASTA and activities."""
+    return bool(_PAIR.fullmatch(path.name))
+
+
+def _pairs(path: Path) -> list[tuple[Path, Path, str]]:
+    """Find DeepSTARR's pairs of FASTA and activities, with their set (Train, Val, Test), at a folder or a file."""
+    if path.is_dir():
+        fastas = sorted(path.glob("Sequences_*.fa")) + sorted(path.glob("Sequences_*.fa.gz"))
+    else:
+        found = _PAIR.fullmatch(path.name)
+        fastas = [path] if found and not found[1] else []
+        if found and found[1]:
+            fastas = [f for f in (path.with_name(f"Sequences_{found[2]}.fa{gz}") for gz in ("", ".gz")) if f.is_file()]
+    pairs = []
+    for fasta in fastas:
+        kind = _PAIR.fullmatch(fasta.name)
+        if not kind:
+            raise BadInput(f"{fasta}: expected a name as Sequences_Train.fa, to find its Sequences_activity_Train.txt.")
+        beside = [fasta.with_name(f"Sequences_activity_{kind[2]}.txt{gz}") for gz in ("", ".gz")]
+        activities = next((file for file in beside if file.is_file()), None)
+        if activities is None:
+            raise BadInput(f"{beside[0]} is missing; it holds the activities of {fasta.name}, in the same order.")
+        pairs.append((fasta, activities, kind[2]))
+    return pairs
+
+
+def _tables(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if tables.is_table(file))
+    if not files:
+        raise BadInput(f"The folder {path} has no table (.tsv, .csv, .txt, plain or .gz, or .parquet) and no FASTA.")
+    return files
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    cells = tables.read_cells(path)
+    header = [str(cell).strip() for cell in cells.iloc[0]]
+    if missing := [column for column in _TABLE_COLUMNS if column not in header]:
+        raise BadInput(
+            f"{path}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}. "
+            f"Expected {', '.join(_TABLE_COLUMNS)}[, set]."
+        )
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
+    table = cells.iloc[1:].copy()
+    if table.empty:
+        raise BadInput(f"{path} is empty below its header; one sequence per line is expected.")
+    table.columns = header
+    ids = tables.required_text(path, table, "ID")
+    strand = ids.str.extract(r"_([+-])_", expand=False)
+    if strand.isna().any():
+        line = strand.index[strand.isna()][0]
+        raise BadInput(f"{path}, line {line}, column 'ID': no strand (_+_ or _-_) in {ids[line]!r}.")
+    result = pd.DataFrame(
+        {
+            "file": str(path),
+            "line": table.index,
+            "layout": "DREAM",
+            "seq_id": ids.to_numpy(dtype=object),
+            "chrom": tables.required_text(path, table, "seqnames").to_numpy(dtype=object),
+            "start": tables.numbers(path, table, "start", whole=True),
+            "end": tables.numbers(path, table, "end", whole=True),
+            "strand": strand.to_numpy(dtype=object),
+            "set": _known_sets(table["set"]) if "set" in table else "",
+            "codes": _encoded(path, table["Sequence"], tables.required_text(path, table, "Sequence").tolist()),
+        }
+    )
+    for output, column in OUTPUTS.items():
+        result[output] = tables.numbers(path, table, column)
+    return result
+
+
+def _known_sets(values: pd.Series) -> np.ndarray:
+    return values.str.strip().str.lower().map(_SETS).fillna("").to_numpy(dtype=object)
+
+
+def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
+    """Read a FASTA file and the activities of its records, which stand in the same order."""
+    records = _records(fasta)
+    cells = tables.read_cells(activities)
+    header = [str(cell).strip() for cell in cells.iloc[0]]
+    if missing := [column for column in OUTPUTS.values() if column not in header]:
+        raise BadInput(f"{activities}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.")
+    table = cells.iloc[1:].copy()
+    table.columns = header
+    if len(table) != len(records):
+        raise BadInput(
+            f"{fasta} has {len(records):,} records and {activities} {len(table):,} rows; they must be equal in number "
+            "and order. Download both again."
+        )
+    found = [_ID.fullmatch(name) for _, name, _ in records]
+    if None in found:
+        line, name, _ = records[found.index(None)]
+        raise BadInput(f"{fasta}, line {line}: a header chrom_start_end_strand_class was expected, got {name[:60]!r}.")
+    lines = pd.Series([line for line, _, _ in records])
+    result = pd.DataFrame([match.groupdict() for match in found]).astype({"start": np.int64, "end": np.int64})
+    result["file"], result["line"], result["layout"] = str(fasta), lines, "DeepSTARR (FASTA and activities)"
+    result["seq_id"] = np.array([name for _, name, _ in records], dtype=object)
+    result["set"] = _SETS.get(set_name.lower(), "")
+    result["codes"] = _encoded(fasta, lines.set_axis(lines), [sequence for *_, sequence in records])
+    for output, column in OUTPUTS.items():
+        result[output] = tables.numbers(activities, table, column)
+    return result
+
+
+def _records(fasta: Path) -> list[tuple[int, str, str]]:
+    """Read a FASTA file: line of the header, name, sequence."""
+    records: list[list] = []
+    for number, line in enumerate(tables.read_lines(fasta), start=1):
+        text = line.strip()
+        if text.startswith(">"):
+            records.append([number, text[1:].split()[0] if text[1:].split() else "", []])
+        elif text and not records:
+            raise BadInput(f"{fasta}, line {number}: a FASTA header (>) was expected, got {text[:40]!r}.")
+        elif text:
+            records[-1][2].append(text)
+    if not records:
+        raise BadInput(f"{fasta} has no record.")
+    return [(number, name, "".join(parts)) for number, name, parts in records]
+
+
+def _encoded(path: Path, lines: pd.Series, text: list[str]) -> list[np.ndarray]:
+    try:
+        return list(sequences.encode([sequence.upper() for sequence in text], SEQ_LEN))
+    except sequences.SequenceError as error:
+        raise BadInput(f"{path}, line {lines.index[error.row]}, sequence: {error.reason}.") from None
+
+
+def _without_copies(path: Path, table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Keep the first of rows that agree in place, strand and values; refuse those that contradict each other."""
+    place = ["chrom", "start", "end", "strand"]
+    text = table["codes"].map(bytes)
+    exact = table.assign(text=text).duplicated([*place, "text", *OUTPUTS])
+    kept = table[~exact]
+    again = kept.duplicated(place)
+    if again.any():
+        row = kept[again].iloc[0]
+        raise BadInput(
+            f"{row['file']}, line {row['line']}: {row['seq_id']!r} stands there again with another sequence or other "
+            f"values ({again.sum():,} such rows). One row per window and strand is expected."
+        )
+    if exact.any():
+        notes.append(f"{exact.sum():,} exact duplicate rows were collapsed.")
+    return kept.reset_index(drop=True)
+
+
+# What is held out
+
+
+def hold_out(
+    meta: pd.DataFrame, same_sequence: np.ndarray, sets: np.ndarray, *, split: str, seed: int, path: Path | None = None
+) -> dict:
+    """Say for every row what it is held out for; a pure function of windows and sequences.
+
+    Returns
+    -------
+    `group` (what is never parted), `notes`, and for split
+
+    chromosome, strict
+        `test_fold`: number of the chromosome in CHROMOSOMES, -1 elsewhere (always training); `fold`: one of ten, which
+        validates when its chromosome is not the one held out. strict also keeps overlapping windows in one fold, and
+        its `twin` gives equal sequences on several chromosomes one number, so that they do not train where they test.
+    deepstarr
+        `split`: train, val or test.
+    position
+        `fold`: block of the chromosome with most rows; -1: always training.
+    """
+    groups = splits.joined_groups(meta["locus"].to_numpy(), same_sequence)
+    if split in ("strict", "position"):
+        groups = splits.joined_groups(groups, overlapping(meta))
+    if split == "deepstarr":
+        return _deepstarr(meta, groups, sets, path)
+    if split == "position":
+        return _position(meta, groups, path)
+    return _chromosomes(meta, groups, same_sequence, split, seed, path)
+
+
+def overlapping(meta: pd.DataFrame) -> np.ndarray:
+    """Number the stretches of each chromosome that windows cover without a gap; (n,) int64."""
+    order = np.lexsort((meta["start"].to_numpy(), meta["chrom"].to_numpy(dtype=str)))
+    chrom = meta["chrom"].to_numpy(dtype=str)[order]
+    start, end = meta["start"].to_numpy()[order], meta["end"].to_numpy()[order]
+    new = np.ones(len(meta), dtype=bool)
+    new[1:] = chrom[1:] != chrom[:-1]
+    first = np.flatnonzero(new)
+    for left, right in zip(first, [*first[1:], len(meta)], strict=True):
+        reached = np.maximum.accumulate(end[left:right])
+        new[left + 1 : right] |= start[left + 1 : right] > reached[:-1]
+    result = np.empty(len(meta), dtype=np.int64)
+    result[order] = np.cumsum(new) - 1
+    return result
+
+
+def _chromosomes(
+    meta: pd.DataFrame, groups: np.ndarray, same_sequence: np.ndarray, split: str, seed: int, path: Path | None
+) -> dict:
+    numbers = {name: number for number, name in enumerate(CHROMOSOMES)}
+    test_fold = meta["chrom"].map(numbers).fillna(-1).to_numpy(dtype=np.int8)
+    present = [name for name in CHROMOSOMES if (meta["chrom"] == name).any()]
+    if not present or meta["chrom"].nunique() < 2:
+        there = ", ".join(sorted(meta["chrom"].unique())[:6])
+        raise BadInput(
+            f"{path}: one of {', '.join(CHROMOSOMES)} must be held out, and other chromosomes train; the rows are on "
+            f"{there}. Cut one chromosome into blocks with --split position."
+        )
+    fewest = min(len(np.unique(groups[test_fold != numbers[name]])) for name in present)
+    if fewest < N_VAL_FOLDS:
+        raise BadInput(
+            f"{path}: {fewest} loci are left beside a held-out chromosome; {N_VAL_FOLDS} folds need as many at least."
+        )
+    fold = splits.assign_folds(groups, N_VAL_FOLDS, seed=seed)
+    named = ", ".join(f"{numbers[name]} = {name}" for name in present)
+    notes = [f"Test folds are chromosomes: {named}; the rest is dealt into {N_VAL_FOLDS} folds by locus (seed {seed})."]
+    if absent := [name for name in CHROMOSOMES if name not in present]:
+        notes.append(f"No row is on {', '.join(absent)}.")
+    chromosomes = pd.DataFrame({"group": same_sequence, "chrom": meta["chrom"].to_numpy()}).drop_duplicates()
+    is_twin = pd.Series(same_sequence).isin(chromosomes["group"][chromosomes.duplicated("group")]).to_numpy()
+    held_out = {"group": groups, "test_fold": test_fold, "fold": fold}
+    if split == "strict":
+        held_out["twin"] = np.where(is_twin, same_sequence, -1)
+        notes.append("--split strict: overlapping windows share a fold.")
+        if is_twin.any():
+            notes.append(f"{is_twin.sum():,} rows whose sequence is on several chromosomes never train where it tests.")
+    elif is_twin.any():
+        notes.append(
+            f"{is_twin.sum():,} rows have a sequence that is also on another chromosome, so training saw it; "
+            "--split strict leaves them out."
+        )
+    return held_out | {"notes": notes}
+
+
+def _deepstarr(meta: pd.DataFrame, groups: np.ndarray, sets: np.ndarray, path: Path | None) -> dict:
+    """Follow DeepSTARR's own split: its labels where the file has all three, else the middle of dm3's chr2R."""
+    part = np.array(sets, dtype=object)
+    notes = ["--split deepstarr: train, val and test as the file's own labels say (halves of chr2R)."]
+    if set(part) != {"train", "val", "test"}:
+        middle = DM3_CHR2R_BP // 2
+        on_2r = (meta["chrom"] == "chr2R").to_numpy()
+        part = np.where(on_2r, np.where(meta["end"] <= middle, "val", "test"), "train").astype(object)
+        across = on_2r & (meta["start"] <= middle).to_numpy() & (meta["end"] > middle).to_numpy()
+        part[across] = ""
+        notes = [
+            f"--split deepstarr: chr2R up to {middle:,} validates, beyond it tests, the rest trains. The original cut "
+            f"is not published; this is the middle of dm3's chr2R. {across.sum():,} windows across it are left out."
+        ]
+    missing = [name for name in ("train", "val", "test") if not (part == name).any()]
+    if missing:
+        raise BadInput(
+            f"{path}: --split deepstarr leaves no row for {missing[0]}; it needs chr2R and other chromosomes."
+        )
+    if parted := splits.n_parted(groups[part != ""], part[part != ""].astype(str)):
+        notes.append(f"{parted:,} sequences stand on both sides of the split, as in the original.")
+    return {"group": groups, "split": part, "notes": notes}
+
+
+def _position(meta: pd.DataFrame, groups: np.ndarray, path: Path | None) -> dict:
+    """Cut the chromosome with most rows into blocks of near-equal rows, never through a group."""
+    chrom = meta["chrom"].value_counts().index[0]
+    on_it = (meta["chrom"] == chrom).to_numpy()
+    first = pd.Series(meta["start"].to_numpy()[on_it]).groupby(groups[on_it]).min().sort_values(kind="stable")
+    if len(first) < N_BLOCKS:
+        raise BadInput(
+            f"{path}: {chrom} has {len(first)} stretches that do not overlap; {N_BLOCKS} blocks need as many at least."
+        )
+    rows = pd.Series(groups[on_it]).value_counts().reindex(first.index).to_numpy()
+    middle = np.cumsum(rows) - rows / 2
+    block = pd.Series(np.minimum((middle * N_BLOCKS / rows.sum()).astype(int), N_BLOCKS - 1), index=first.index)
+    fold = pd.Series(groups).map(block).fillna(-1).to_numpy(dtype=np.int8)
+    notes = [
+        f"--split position: {chrom} was cut into {N_BLOCKS} blocks from end to end; overlapping windows and equal "
+        "sequences share a block."
+    ]
+    if (fold < 0).any():
+        notes.append(f"{(fold < 0).sum():,} rows on other chromosomes always train.")
+    if len(np.unique(fold[fold >= 0])) < 3:
+        raise BadInput(f"{path}: overlapping windows leave fewer than three blocks of {chrom}.")
+    return {"group": groups, "fold": fold, "notes": notes}

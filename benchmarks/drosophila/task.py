@@ -1,0 +1,133 @@
+"""Drosophila UMI-STARR-seq: 249 bp in, developmental and housekeeping activity out; whole chromosomes held out.
+
+Source: Rafi et al. 2024, Methods, "Drosophila UMI-STARR-seq models"; data of de Almeida et al. 2022 (DeepSTARR).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.errors import BadInput
+from benchmarks.api.metrics import REGRESSION_METRICS
+from benchmarks.api.splits import nested_splits
+from benchmarks.api.tables import table_name
+from benchmarks.drosophila import prepare
+from benchmarks.drosophila import simulate as simulation
+from benchmarks.drosophila.recipes import PRESETS, RECIPES
+
+__all__ = ["PRESETS", "RECIPES"]
+
+NAME = "drosophila"
+VERSION = 1
+SPEC = TaskSpec(seq_len=prepare.SEQ_LEN, outputs=tuple(prepare.OUTPUTS), side_channels=("is_reverse",))
+DATASETS = ("S2",)
+SPLITS = prepare.SPLITS
+MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "deepstarr")
+BASELINE = "deepstarr"
+
+APPROX_ROWS = {"S2": 484_052}
+"""Rows of the published files, to size a plan before they are there: 242,026 windows in both orientations."""
+
+N_SIMULATED_LOCI = 130
+"""Windows per simulated chromosome."""
+
+HOW_TO_GET = (
+    "Download drosophila_starrseq_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, or Sequences_Train.fa, _Val "
+    "and _Test with their Sequences_activity_*.txt, doi 10.5281/zenodo.5502060, and unpack it there; or name a file or "
+    "folder with --data."
+)
+
+
+def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
+    """Read a table, a FASTA file with its activities, or a folder of them (one dataset).
+
+    Nothing in the files says which fold a row is in, so there is nothing that `refold` could replace.
+    """
+    is_published = path.is_dir() or prepare.is_pair(path)
+    return prepare.read(path, DATASETS[0] if is_published else table_name(path), split=split, seed=seed)
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """Find the published files in a folder: all of them together are the one dataset.
+
+    Raises
+    ------
+    BadInput
+        If there are none, saying where to get them.
+    """
+    if not prepare.has_data(folder):
+        raise BadInput(f"{folder} holds no STARR-seq data. {HOW_TO_GET}")
+    return {DATASETS[0]: folder}
+
+
+def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
+    """Return the embedded simulated experiment."""
+    return simulation.simulate(n_loci=N_SIMULATED_LOCI, split=split, seed=seed)
+
+
+def protocol() -> list[tuple[int, int]]:
+    """List the (test, validation) folds of the published protocol: five chromosomes by ten folds, 50 trainings."""
+    return [(test, val) for test in range(len(prepare.CHROMOSOMES)) for val in range(prepare.N_VAL_FOLDS)]
+
+
+def splits(meta: pd.DataFrame) -> Iterator[Split]:
+    """Give the splits that `meta` describes; see `prepare.hold_out`."""
+    if "split" in meta:
+        part = meta["split"].to_numpy()
+        yield Split(0, 0, **{name: np.flatnonzero(part == name) for name in ("train", "val", "test")})
+    elif "test_fold" in meta:
+        yield from _by_chromosome(meta)
+    else:
+        fold = meta["fold"].to_numpy()
+        always = np.flatnonzero(fold < 0)
+        cut = np.flatnonzero(fold >= 0)
+        for split in nested_splits(fold[cut]):
+            train = np.sort(np.concatenate([cut[split.train], always]))
+            yield Split(split.test_fold, split.val_fold, train=train, val=cut[split.val], test=cut[split.test])
+
+
+def _by_chromosome(meta: pd.DataFrame) -> Iterator[Split]:
+    test_fold, fold = meta["test_fold"].to_numpy(), meta["fold"].to_numpy()
+    twin = meta["twin"].to_numpy() if "twin" in meta else np.full(len(meta), -1)
+    for number in np.unique(test_fold[test_fold >= 0]):
+        is_test = test_fold == number
+        seen_in_test = np.isin(twin, twin[is_test & (twin >= 0)])
+        rest = ~is_test & ~seen_in_test
+        for val in range(prepare.N_VAL_FOLDS):
+            yield Split(
+                int(number),
+                val,
+                train=np.flatnonzero(rest & (fold != val)),
+                val=np.flatnonzero(rest & (fold == val)),
+                test=np.flatnonzero(is_test),
+            )
+
+
+def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Score both programmes by row, and averaged over the two orientations of a locus.
+
+    The paper's figure is at row level: both orientations are rows of the file, with the same measured value. The
+    strand-averaged level holds the loci that are there in both.
+
+    Returns
+    -------
+    Rows of output, subset, level, metric, value, n.
+    """
+    rows = []
+    for output in prepare.OUTPUTS:
+        table = test.meta[["locus", "is_reverse"]].copy()
+        table["y_true"] = test.targets[output].astype(np.float64)
+        table["y_pred"] = predictions[output].astype(np.float64)
+        by_locus = table.groupby(["locus", "is_reverse"]).mean().groupby("locus")
+        both = by_locus.mean()[by_locus.size() == 2]
+        for level, part in (("row", table), ("strand_averaged", both)):
+            y_true, y_pred = part["y_true"].to_numpy(), part["y_pred"].to_numpy()
+            for name, metric in REGRESSION_METRICS.items():
+                value = metric(y_true, y_pred) if len(part) else np.nan
+                rows.append(
+                    {"output": output, "subset": "all", "level": level, "metric": name, "value": value, "n": len(part)}
+                )
+    return pd.DataFrame(rows)
