@@ -300,6 +300,13 @@ def _chromosomes(
             f"{path}: one of {', '.join(CHROMOSOMES)} must be held out, and other chromosomes train; the rows are on "
             f"{there}. Cut one chromosome into blocks with --split position."
         )
+    for name in present:
+        n_test = int((test_fold == numbers[name]).sum())
+        if n_test > len(meta) - n_test:
+            raise BadInput(
+                f"{path}: {n_test:,} of {len(meta):,} rows are on {name}; without it {len(meta) - n_test:,} would be "
+                "left to train on. Cut that chromosome into blocks with --split position."
+            )
     fewest = min(len(np.unique(groups[test_fold != numbers[name]])) for name in present)
     if fewest < N_VAL_FOLDS:
         raise BadInput(
