@@ -29,15 +29,12 @@ class Motif:
 
 
 MOTIFS = (
-    Motif("GATA", "CTTATCGC", 1.6, 0.0, 0.9),
-    Motif("AP-1", "ATGACTCAT", 1.6, 0.2, 0.7),
-    Motif("twist", "ACATATGT", 1.2, 0.0, 0.7),
-    Motif("Trl", "GAGAGAGAG", 0.7, 0.3, 0.8),
-    Motif("Dref", "TATCGATA", 0.0, 1.8, 0.9),
-    Motif("Ohler1", "GGTCACACTG", 0.0, 1.6, 0.7),
-    Motif("Ohler6", "TGGTATTTTTG", -0.3, 1.2, 0.7),
-    Motif("CRE", "TGACGTCA", 0.7, 0.7, 0.6),
-    Motif("ttk", "CAGGATAATC", -1.2, -0.5, 0.5),
+    Motif("GATA", "CTTATCGC", 2.2, 0.0, 1.0),
+    Motif("AP-1", "ATGACTCAT", 2.2, 0.3, 0.8),
+    Motif("Dref", "TATCGATA", 0.0, 2.4, 1.0),
+    Motif("Ohler1", "GGTCACACTG", 0.0, 2.2, 0.8),
+    Motif("CRE", "TGACGTCA", 0.9, 0.9, 0.5),
+    Motif("ttk", "CAGGATAATC", -1.6, -0.4, 0.4),
 )
 """Consensus words of the factors that DeepSTARR names for either programme, of one that serves both and of a repressor;
 strengths are invented."""
