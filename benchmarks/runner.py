@@ -30,6 +30,7 @@ SCORE_COLUMNS = [
     "model",
     "run",
     "test_fold",
+    "held_out",
     "val_fold",
     "role",
     "n_members",
@@ -324,7 +325,8 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
             )
     if not parts:
         return pd.DataFrame(columns=SCORE_COLUMNS)
-    return pd.concat(parts, ignore_index=True)[SCORE_COLUMNS].astype({"val_fold": "Int64"})
+    table = pd.concat(parts, ignore_index=True).reindex(columns=SCORE_COLUMNS)  # not every task names what is held out
+    return table.astype({"val_fold": "Int64"})
 
 
 def job_table(plan: Plan, store: Store) -> pd.DataFrame:

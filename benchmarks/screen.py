@@ -36,8 +36,11 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
         say(f"  {source.name}: {source.n_rows:,} sequences ({origin})")
         for note in source.dataset.notes if source.dataset else ():
             say(f"    {note}")
-        for row in source.dataset.ceilings if source.dataset else ():
-            say(f"    attainable {row['metric']}, {row['level']} level: {row['value']:.3f}")
+        ceilings = source.dataset.ceilings if source.dataset else ()
+        several = len({row["output"] for row in ceilings}) > 1
+        for row in ceilings:
+            of = f" of {row['output']}" if several else ""
+            say(f"    attainable {row['metric']}{of}, {row['level']} level: {row['value']:.3f}")
     for missing in dict.fromkeys(source.missing for source in planned.sources if source.missing):
         say(f"  {missing}")
     for name, reason in planned.skipped.items():

@@ -312,7 +312,9 @@ def test_scores_are_scipy_s_for_both_programmes_and_levels():
     data = simulate.simulate(n_loci=20, seed=1)
     rng = np.random.default_rng(0)
     predictions = {name: values + rng.normal(size=len(values)) for name, values in data.targets.items()}
-    found = TASK.score(data, predictions).set_index(["output", "level", "metric"])["value"]
+    scored = TASK.score(data, predictions)
+    assert set(scored["held_out"]) == {", ".join(prepare.CHROMOSOMES)}
+    found = scored.set_index(["output", "level", "metric"])["value"]
     for name in ("dev", "hk"):
         y_true, y_pred = data.targets[name].astype(float), predictions[name]
         levels = {

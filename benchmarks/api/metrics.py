@@ -1,7 +1,12 @@
 """Scores of predictions against measurements. Arguments run `y_true, y_pred`; both are one-dimensional."""
 
+from collections.abc import Mapping
+
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
+
+from benchmarks.api.data import Dataset
 
 
 def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,3 +43,37 @@ def mse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
 
 
 REGRESSION_METRICS = {"pearson_r": pearson_r, "spearman_rho": spearman_rho, "mse": mse}
+
+
+def scores_by_orientation(
+    test: Dataset, predictions: Mapping[str, np.ndarray], *, element: str, orientation: str
+) -> pd.DataFrame:
+    """Score every output by row, and averaged over the two orientations of an element.
+
+    The strand-averaged level holds the elements measured in both orientations: prediction and measurement are each
+    averaged within an orientation, then over the two. Row-level and strand-averaged values differ by several points and
+    must not be mixed.
+
+    Parameters
+    ----------
+    element, orientation
+        Columns of `test.meta`: which element a row belongs to, and which of its two sides it is.
+
+    Returns
+    -------
+    Rows of output, subset, level, metric, value, n.
+    """
+    rows = []
+    for output, measured in test.targets.items():
+        table = test.meta[[element, orientation]].copy()
+        table["y_true"], table["y_pred"] = measured.astype(np.float64), predictions[output].astype(np.float64)
+        by_element = table.groupby([element, orientation]).mean().groupby(element)
+        both = by_element.mean()[by_element.size() == 2]
+        for level, part in {"row": table, "strand_averaged": both}.items():
+            y_true, y_pred = part["y_true"].to_numpy(), part["y_pred"].to_numpy()
+            about = {"output": output, "subset": "all", "level": level}
+            rows += [
+                about | {"metric": name, "value": metric(y_true, y_pred), "n": len(part)}
+                for name, metric in REGRESSION_METRICS.items()
+            ]
+    return pd.DataFrame(rows)

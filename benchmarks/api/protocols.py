@@ -80,7 +80,8 @@ class Task(Protocol):
     `VERSION` rises when data, folds or metrics change: scores of two versions do not compare. `MODELS` are what the
     published protocol compares, `BASELINE` is what the others are tested against,
     `SPLITS` names what can be held out, the published way first, `APPROX_ROWS` (dataset -> rows) sizes
-    a plan before the data is there.
+    a plan before the data is there. `score` returns rows of output, subset, level, metric, value, n, and may add
+    `held_out`, which says in words what the test fold is.
     """
 
     NAME: str

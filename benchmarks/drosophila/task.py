@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
-from benchmarks.api.metrics import REGRESSION_METRICS
+from benchmarks.api.metrics import scores_by_orientation
 from benchmarks.api.splits import nested_splits
 from benchmarks.api.tables import table_name
 from benchmarks.drosophila import prepare
@@ -107,27 +107,10 @@ def _by_chromosome(meta: pd.DataFrame) -> Iterator[Split]:
 
 
 def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Score both programmes by row, and averaged over the two orientations of a locus.
+    """Score both programmes by row, and averaged over the two orientations of a locus; say where the rows lie.
 
-    The paper's figure is at row level: both orientations are rows of the file, with the same measured value. The
-    strand-averaged level holds the loci that are there in both.
-
-    Returns
-    -------
-    Rows of output, subset, level, metric, value, n.
+    The paper's figure is at row level: both orientations are rows of the file, with the same measured value.
     """
-    rows = []
-    for output in prepare.OUTPUTS:
-        table = test.meta[["locus", "is_reverse"]].copy()
-        table["y_true"] = test.targets[output].astype(np.float64)
-        table["y_pred"] = predictions[output].astype(np.float64)
-        by_locus = table.groupby(["locus", "is_reverse"]).mean().groupby("locus")
-        both = by_locus.mean()[by_locus.size() == 2]
-        for level, part in (("row", table), ("strand_averaged", both)):
-            y_true, y_pred = part["y_true"].to_numpy(), part["y_pred"].to_numpy()
-            for name, metric in REGRESSION_METRICS.items():
-                value = metric(y_true, y_pred) if len(part) else np.nan
-                rows.append(
-                    {"output": output, "subset": "all", "level": level, "metric": name, "value": value, "n": len(part)}
-                )
-    return pd.DataFrame(rows)
+    chroms = ", ".join(dict.fromkeys(test.meta["chrom"].astype(str)))
+    scores = scores_by_orientation(test, predictions, element="locus", orientation="is_reverse")
+    return scores.assign(held_out=chroms)

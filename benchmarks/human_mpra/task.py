@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
-from benchmarks.api.metrics import REGRESSION_METRICS
+from benchmarks.api.metrics import scores_by_orientation
 from benchmarks.api.splits import nested_splits
 from benchmarks.api.tables import table_name
 from benchmarks.human_mpra import prepare
@@ -88,35 +88,5 @@ def splits(meta: pd.DataFrame) -> Iterator[Split]:
 
 
 def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Score predictions of test rows by row, and averaged over the two orientations of an element.
-
-    The strand-averaged level holds the elements measured in both orientations: prediction and measurement are each
-    averaged over them. Row-level and strand-averaged values differ by several points and must not be mixed.
-
-    Returns
-    -------
-    Rows of output, subset, level, metric, value, n.
-    """
-    table = test.meta[["group", "orientation"]].copy()
-    table["y_true"] = test.targets[prepare.OUTPUT].astype(np.float64)
-    table["y_pred"] = predictions[prepare.OUTPUT].astype(np.float64)
-    by_element = table.groupby(["group", "orientation"]).mean().groupby("group")
-    both = by_element.mean()[by_element.size() == 2]
-    levels = {
-        "row": (table["y_true"], table["y_pred"]),
-        "strand_averaged": (both["y_true"], both["y_pred"]),
-    }
-    return pd.DataFrame(
-        [
-            {
-                "output": prepare.OUTPUT,
-                "subset": "all",
-                "level": level,
-                "metric": name,
-                "value": metric(y_true.to_numpy(), y_pred.to_numpy()),
-                "n": len(y_true),
-            }
-            for level, (y_true, y_pred) in levels.items()
-            for name, metric in REGRESSION_METRICS.items()
-        ]
-    )
+    """Score predictions of test rows by row, and averaged over the two orientations of an element."""
+    return scores_by_orientation(test, predictions, element="group", orientation="orientation")
