@@ -10,16 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import __version__
+from benchmarks import __version__, commandline, registry
 from benchmarks.api.errors import BadInput
+from benchmarks.commandline import JsonOption, print_json, records
 
 app = typer.Typer(
     name="dream-bench",
     help="Train, score and compare sequence-to-function models with one command.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **commandline.SETTINGS,
 )
 
 TaskOption = Annotated[str | None, typer.Option("--task", help="Task name; see `list`.")]
@@ -27,7 +27,6 @@ ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="File with a model of your own; its name is the file's.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Report folder; default: that of the latest run.")]
 RESULTS = Path("results")
 
@@ -36,33 +35,7 @@ def main() -> None:
     app()
 
 
-def _examples(*lines: str) -> str:
-    """Format an epilog of examples, one a line."""
-    return "**Examples**\n\n" + "\n\n".join(f"`python -m benchmarks {line}`" for line in lines)
-
-
-def command(*examples: str) -> Callable:
-    """Register a command with examples; bad input becomes one sentence on stderr and exit code 2."""
-
-    def register(function: Callable) -> Callable:
-        @functools.wraps(function)
-        def guarded(*args: Any, **keywords: Any) -> Any:
-            try:
-                return function(*args, **keywords)
-            except BadInput as error:
-                typer.echo(f"Error: {error}", err=True)
-                raise typer.Exit(2) from None
-            except OSError as error:
-                where = f"{error.filename}: " if error.filename else ""
-                typer.echo(f"Error: {where}{error.strerror or error}.", err=True)
-                raise typer.Exit(2) from None
-            except KeyboardInterrupt:
-                typer.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
-                raise typer.Exit(130) from None
-
-        return app.command(name=function.__name__.rstrip("_").replace("_", "-"), epilog=_examples(*examples))(guarded)
-
-    return register
+command = functools.partial(commandline.command, app)
 
 
 def _version(wanted: bool) -> None:
@@ -156,7 +129,7 @@ def run(
     screen.print_plan(console, planned, waiting, machine, speeds)
     if dry_run:
         if json:
-            _print_json(_plan_json(planned, waiting))
+            print_json(_plan_json(planned, waiting))
         return
     store.check_writable()
     for source in planned.sources:
@@ -180,7 +153,7 @@ def run(
     else:
         console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
     if json:
-        _print_json(counts | {"report": str(study.folder), "scores": _records(scores), "tests": _records(tests)})
+        print_json(counts | {"report": str(study.folder), "scores": records(scores), "tests": records(tests)})
     if counts["failed"]:
         console.print(
             f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
@@ -237,16 +210,6 @@ def _plan_json(planned: Any, waiting: list) -> dict[str, Any]:
     }
 
 
-def _records(frame: Any) -> list[dict[str, Any]]:
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
-
-
-def _print_json(value: Any) -> None:
-    from benchmarks.store import to_json
-
-    typer.echo(to_json(value, indent=1))
-
-
 @command("list", "list --json", "list --plugin my_model.py")
 def list_(plugin: PluginOption = None, json: JsonOption = False) -> None:
     """List tasks and models. Imports no framework."""
@@ -256,7 +219,7 @@ def list_(plugin: PluginOption = None, json: JsonOption = False) -> None:
         registry.add_plugin(file)
     if json:
         kinds = {"tasks": registry.tasks(), "models": registry.models()}
-        _print_json(
+        print_json(
             {
                 kind: [
                     {"name": e.key, "title": e.title, "summary": e.summary}
@@ -315,7 +278,7 @@ def info(
     else:
         raise BadInput(did_you_mean("task or model", name, [*registry.tasks(), *registry.models()]))
     if json:
-        _print_json(facts)
+        print_json(facts)
         return
     typer.echo(inspect.getdoc(module))
     for key, value in facts.items():
@@ -352,7 +315,7 @@ def validate(
     counts = {status: sum(row["status"] == status for row in found) for status in ("kept", "broken", "not tested")}
     console.print(", ".join(f"{n} {status}" for status, n in counts.items()), highlight=False)
     if json:
-        _print_json({"model": name, "promises": found} | counts)
+        print_json({"model": name, "promises": found} | counts)
     if counts["broken"]:
         raise typer.Exit(1)
 
@@ -394,7 +357,7 @@ def score(
         raise BadInput(f"No training of {study.folder} is finished yet, so there is nothing to score.")
     page = outputs.write_report(study, store, scores, tests) if predictions else None
     if json:
-        _print_json(_records(scores))
+        print_json(records(scores))
         return
     console = screen.open_console()
     screen.print_scores(console, study.plan, scores, store)
@@ -427,7 +390,7 @@ def import_runs(
         items = list(transfer.merge(other, store))
     counts = Counter((item.kind, item.status) for item in items)
     if json:
-        _print_json({"items": [dataclasses.asdict(item) for item in items]})
+        print_json({"items": [dataclasses.asdict(item) for item in items]})
     else:
         for item in items:
             if item.detail:
@@ -465,7 +428,7 @@ def compare(
     if tests.empty and not json:
         typer.echo(f"Only {baseline} has scores in {study.folder}; there is no other model to compare it with.")
     if json:
-        _print_json(_records(tests))
+        print_json(records(tests))
         return
     screen.print_tests(screen.open_console(), tests)
 
@@ -485,7 +448,7 @@ def report(
     if page is None:
         raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")
     if json:
-        _print_json({"report": str(page)})
+        print_json({"report": str(page)})
     else:
         typer.echo(f"Report: {page}")
 
@@ -528,7 +491,11 @@ def bench(
     else:
         raise BadInput(f"bench measures encoding, step or backends, not {what!r}.")
     if json:
-        _print_json(result)
+        print_json(result)
         return
     for key, value in result.items():
         typer.echo(f"{key}: {value:,.4g}" if isinstance(value, float) else f"{key}: {value}")
+
+
+for _name, _commands in registry.command_groups().items():
+    app.add_typer(_commands, name=_name)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from benchmarks.api.errors import BadInput, did_you_mean
 
@@ -94,6 +95,18 @@ def tasks() -> dict[str, Entry]:
     for point in importlib.metadata.entry_points(group=TASK_GROUP):
         path = _file_of(point)
         found.setdefault(point.name, Entry(point.name, point.value, path, point.name, _summary(_parsed(path))))
+    return found
+
+
+def command_groups() -> dict[str, Any]:
+    """Import the commands that a package brings: name of the group -> its Typer application.
+
+    `benchmarks/<package>/commands.py` defines `NAME` and `app`, and imports what is heavy inside its functions.
+    """
+    found = {}
+    for path in sorted(_folder("benchmarks").glob("*/commands.py")):
+        module = importlib.import_module(f"benchmarks.{path.parent.name}.commands")
+        found[module.NAME] = module.app
     return found
 
 

@@ -1,0 +1,53 @@
+"""What every command shares: examples in its help, one sentence for bad input, JSON on stdout. Nothing heavy."""
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.api.errors import BadInput
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
+SETTINGS = {"rich_markup_mode": "markdown", "context_settings": {"help_option_names": ["-h", "--help"]}}
+
+
+def command(app: typer.Typer, *examples: str) -> Callable:
+    """Register a command with examples; bad input becomes one sentence on stderr and exit code 2."""
+
+    def register(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def guarded(*args: Any, **keywords: Any) -> Any:
+            try:
+                return function(*args, **keywords)
+            except BadInput as error:
+                typer.echo(f"Error: {error}", err=True)
+                raise typer.Exit(2) from None
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                typer.echo(f"Error: {where}{error.strerror or error}.", err=True)
+                raise typer.Exit(2) from None
+            except KeyboardInterrupt:
+                typer.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+                raise typer.Exit(130) from None
+
+        name = function.__name__.rstrip("_").replace("_", "-")
+        return app.command(name=name, epilog=_examples(*examples))(guarded)
+
+    return register
+
+
+def _examples(*lines: str) -> str:
+    """Format an epilog of examples, one a line."""
+    return "**Examples**\n\n" + "\n\n".join(f"`python -m benchmarks {line}`" for line in lines)
+
+
+def print_json(value: Any) -> None:
+    from benchmarks.store import to_json
+
+    typer.echo(to_json(value, indent=1))
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """Turn a table into plain rows, missing values into None."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")

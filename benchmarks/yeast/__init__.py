@@ -1,0 +1,1 @@
+"""Yeast: the Random Promoter DREAM Challenge 2022."""

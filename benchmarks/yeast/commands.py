@@ -1,0 +1,246 @@
+"""`python -m benchmarks challenge …`: score, check, rank and list submissions to the DREAM Challenge."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+
+NAME = "challenge"
+RULES = """The Random Promoter DREAM Challenge 2022: score, check, rank and list submissions.
+
+**The rules of the competition.** Models were trained on the given 6.7 million random promoters alone: no external data
+and no pseudo-labels of the test sequences. No ensembles: one model per submission, though a model may average its own
+predictions over a sequence's two strands. The score: Pearson r² and Spearman rho over the whole test set and eight
+subsets, weighted; SNV pairs weigh most."""
+
+app = typer.Typer(name=NAME, help=RULES, no_args_is_help=True, pretty_exceptions_enable=False, **SETTINGS)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", help="Folder of the test set: the published layout, or the prepared tables.")
+]
+PartOption = Annotated[str, typer.Option("--part", help="public (leaderboard), private (final) or all.")]
+InferredOption = Annotated[
+    bool, typer.Option("--inferred-snvs", help="Use inferred SNV pairs where the official ones are absent.")
+]
+PartialOption = Annotated[
+    bool, typer.Option("--partial", help="Weight the parts at hand instead of refusing; not comparable with others.")
+]
+
+
+@command(
+    app,
+    "challenge score --data data/yeast --submission mine.txt",
+    "challenge score --data data/yeast --submission mine.json --part public --json",
+)
+def score(
+    data: DataOption,
+    submission: Annotated[Path, typer.Option(help="Leaderboard JSON or final text file, plain or gzip.")],
+    part: PartOption = "private",
+    inferred_snvs: InferredOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Score a submission: every subset and both challenge scores."""
+    from benchmarks.yeast import scoring, submissions
+
+    test = _test_set(data, inferred_snvs)
+    part = _part(part)
+    y_pred, public_only = submissions.read(submission, test)
+    if public_only and part != "public":
+        raise BadInput(f"{submission} has the public rows alone; score it with --part public.")
+    table = scoring.score(test, y_pred, part)
+    if json:
+        print_json({"part": part, "origin": test.origin, "notes": test.notes, "scores": records(table)})
+        return
+    _say_notes(test)
+    wide = table.pivot_table(index="subset", columns="metric", values="value", sort=False, dropna=False)
+    n = table.groupby("subset", sort=False)["n"].first()
+    for subset, row in wide.iterrows():
+        if subset != "challenge":
+            weight = scoring.WEIGHTS[subset]
+            r, rho = row["pearson_r"], row["spearman_rho"]
+            typer.echo(f"{subset:<20} n {n[subset]:>7,}  weight {weight:<5} Pearson r {r:.6f}  Spearman rho {rho:.6f}")
+    for metric, value in scoring.challenge_scores(table).items():
+        missing = [name for name in scoring.WEIGHTS if name not in set(table["subset"])]
+        why = f" (not defined: {', '.join(missing)} not at hand)" if missing else ""
+        typer.echo(f"{metric.replace('_', ' ').capitalize():<20} {value:.6f}{why}")
+
+
+@command(app, "challenge validate --data data/yeast --submission mine.txt")
+def validate(
+    data: DataOption,
+    submission: Annotated[Path, typer.Option(help="Leaderboard JSON or final text file, plain or gzip.")],
+    json: JsonOption = False,
+) -> None:
+    """Say precisely what is wrong with a submission; exit code 2 if anything is."""
+    from benchmarks.yeast import submissions
+
+    found = submissions.problems(submission, _test_set(data, False))
+    if json:
+        print_json({"valid": not found, "problems": found})
+    for problem in () if json else found:
+        typer.echo(problem, err=True)
+    if found:
+        raise typer.Exit(2)
+    if not json:
+        typer.echo(f"{submission} is a valid submission.")
+
+
+@command(
+    app,
+    "challenge rank --data data/yeast --submissions finals/ --out ranking/",
+    "challenge rank --data data/yeast --submissions finals/ --draws 1000 --json",
+)
+def rank(
+    data: DataOption,
+    submissions: Annotated[Path, typer.Option(help="Folder of submissions, one file each; its name is the team's.")],
+    part: PartOption = "private",
+    draws: Annotated[int, typer.Option(min=1, help="Samples of the test set.")] = 10_000,
+    share: Annotated[float, typer.Option(min=0.001, max=1.0, help="Share of the test set in a sample.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
+    inferred_snvs: InferredOption = False,
+    partial: PartialOption = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables behind the ranking.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Rank submissions by the bootstrap of the paper: both scores and all ranks in 10,000 samples of 10 %."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from benchmarks.executors import n_cores
+    from benchmarks.yeast import rank as ranking
+    from benchmarks.yeast import scoring
+
+    test, part = _test_set(data, inferred_snvs), _part(part)
+    predictions = _submissions(submissions, test, part)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("samples", total=draws)
+        found = ranking.bootstrap(
+            test, predictions, part=part, share=share, n_draws=draws, seed=seed, partial=partial, n_threads=n_cores(),
+            on_draw=lambda done: progress.update(bar, completed=done),
+        )  # fmt: skip
+    table = found.table()
+    scores = _scored(test, predictions, part)
+    far = ranking.disparities(scores)
+    left_out = [name for name in scoring.WEIGHTS if name not in found.parts]
+    if out:
+        _write_ranking(out, found, table, scores, far)
+    if json:
+        print_json(
+            {"part": part, "draws": draws, "share": share, "seed": seed, "left_out": left_out, "origin": test.origin}
+            | {"notes": test.notes, "ranking": records(table), "disparities": records(far)}
+        )
+        return
+    _say_notes(test)
+    if left_out:
+        typer.echo(f"PARTIAL: {', '.join(left_out)} not at hand and left out; these scores compare with no others.")
+    for row in table.itertuples():
+        typer.echo(
+            f"{row.place:>3}  {row.submission:<28} mean rank {row.mean_rank:6.2f}  "
+            f"Pearson {row.mean_rank_pearson_score:6.2f}  Spearman {row.mean_rank_spearman_score:6.2f}"
+        )
+
+
+@command(app, "challenge leaderboard --data data/yeast --submissions all/ --part public --json")
+def leaderboard(
+    data: DataOption,
+    submissions: Annotated[Path, typer.Option(help="Folder of submissions, one file each.")],
+    part: PartOption = "public",
+    inferred_snvs: InferredOption = False,
+    json: JsonOption = False,
+) -> None:
+    """List a folder of submissions by score, with the date where a file's name ends in one (team_2022-07-31.json)."""
+    from benchmarks.yeast import scoring
+
+    test, part = _test_set(data, inferred_snvs), _part(part)
+    table = _scored(test, _submissions(submissions, test, part), part)
+    totals = table[table["subset"] == "challenge"]
+    wide = totals.pivot_table(index="submission", columns="metric", values="value", sort=False, dropna=False)
+    wide = wide.reset_index().sort_values("pearson_score", ascending=False, kind="stable", na_position="last")
+    parts = wide["submission"].str.extract(r"^(?P<team>.*?)[_-]?(?P<date>\d{4}-\d{2}-\d{2})?$")
+    wide = wide.assign(team=parts["team"], date=parts["date"]).reset_index(drop=True)
+    missing = [name for name in scoring.WEIGHTS if name not in set(table["subset"])]
+    if json:
+        print_json(
+            {
+                "part": part,
+                "missing": missing,
+                "notes": test.notes,
+                "leaderboard": records(wide),
+                "scores": records(table),
+            }
+        )
+        return
+    _say_notes(test)
+    if missing:
+        typer.echo(f"The scores are not defined: {', '.join(missing)} not at hand.")
+    for place, row in enumerate(wide.itertuples(), start=1):
+        date = f"  {row.date}" if isinstance(row.date, str) else ""
+        pearson, spearman = f"{row.pearson_score:.6f}", f"{row.spearman_score:.6f}"
+        typer.echo(f"{place:>3}  {row.team:<28}{date}  Pearson score {pearson}  Spearman score {spearman}")
+
+
+def _test_set(folder: Path, inferred_snvs: bool) -> Any:
+    from benchmarks.yeast import test_set
+
+    return test_set.read(folder, inferred_snvs=inferred_snvs)
+
+
+def _part(name: str) -> Any:
+    if name not in ("public", "private", "all"):
+        raise BadInput(f"--part: {did_you_mean('part', name, ['public', 'private', 'all'])}")
+    return name
+
+
+def _submissions(folder: Path, test: Any, part: str) -> dict[str, Any]:
+    """Read every submission of a folder; those with the public rows alone serve for the public part only."""
+    from benchmarks.yeast import submissions
+
+    if not folder.is_dir():
+        raise BadInput(f"--submissions: no folder at {folder}.")
+    files = sorted(f for f in folder.iterdir() if f.name.removesuffix(".gz").endswith((".json", ".txt", ".tsv")))
+    found = {}
+    for file in files:
+        name = file.name.removesuffix(".gz").rpartition(".")[0]
+        if name in found:
+            raise BadInput(f"{folder} holds two submissions named {name!r}; rename one of them.")
+        y_pred, public_only = submissions.read(file, test)
+        if public_only and part != "public":
+            raise BadInput(f"{file} has the public rows alone; use --part public, or take it out of {folder}.")
+        found[name] = y_pred
+    if not found:
+        raise BadInput(f"{folder} holds no submission (.json, .txt or .tsv, plain or .gz).")
+    return found
+
+
+def _scored(test: Any, predictions: dict[str, Any], part: Any) -> Any:
+    import pandas as pd
+
+    from benchmarks.yeast import scoring
+
+    parts = [scoring.score(test, y_pred, part).assign(submission=name) for name, y_pred in predictions.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _write_ranking(out: Path, found: Any, table: Any, scores: Any, far: Any) -> None:
+    import pandas as pd
+
+    out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(out / "ranking.csv", index=False)
+    scores.to_csv(out / "scores.csv", index=False)
+    far.to_csv(out / "disparities.csv", index=False)
+    ranks = found.ranks
+    counts = [
+        {"submission": name, "metric": metric, "rank": value, "draws": int((ranks[:, i, j] == value).sum())}
+        for i, name in enumerate(found.names)
+        for j, metric in enumerate(("pearson_score", "spearman_score"))
+        for value in sorted(set(ranks[:, i, j]))
+    ]
+    pd.DataFrame(counts).to_csv(out / "rank_distributions.csv", index=False)
+
+
+def _say_notes(test: Any) -> None:
+    for note in test.notes:
+        typer.echo(note)

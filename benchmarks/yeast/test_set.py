@@ -1,0 +1,228 @@
+"""The designed test set of the Random Promoter DREAM Challenge: measurements, subsets, what was public.
+
+Source: `prixfixe/evaluation.py` and `data/` of the challenge repository.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import tables
+from benchmarks.api.data import Origin
+from benchmarks.api.errors import BadInput
+
+TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
+SINGLES = {
+    "high": "high_exp",
+    "low": "low_exp",
+    "native": "yeast",
+    "random": "all_random",
+    "challenging": "challenging",
+}
+"""Subset of single sequences -> stem of its published file; `native` is called `yeast` there."""
+PAIRS = {"SNVs": "all_SNVs", "motif_perturbation": "motif_perturbation", "motif_tiling": "motif_tiling"}
+_PUBLIC = {name: "yeast" if name == "native" else name for name in (*SINGLES, *PAIRS)}
+_PREPARED = ("test_designed_maude.tsv", "test_subsets.tsv", "test_pairs.tsv")
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The designed sequences in official order; positions are row numbers from 0.
+
+    Parameters
+    ----------
+    y_true
+        (n,) float64, MAUDE expression: another scale than that of the training data.
+    is_public
+        (n,) bool, part of the public leaderboard.
+    singles
+        Subset -> its distinct positions, sorted, int64.
+    pairs
+        Subset -> its distinct (alt, ref) pairs, (k, 2) int64. What is scored is the difference between the two.
+    public_pairs
+        Subset -> (k,) bool, that exact pair was public. A private pair may share a member with a public one.
+    """
+
+    __test__ = False  # not a test of ours, whatever its name
+
+    y_true: np.ndarray
+    is_public: np.ndarray
+    singles: Mapping[str, np.ndarray]
+    pairs: Mapping[str, np.ndarray]
+    public_pairs: Mapping[str, np.ndarray]
+    sequences: np.ndarray | None = None
+    origin: Origin = "measured"
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.y_true)
+
+
+def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
+    """Read a test set in the published layout, or from the prepared tables.
+
+    The published layout has the measurements (`filtered_test_data_with_MAUDE_expression.txt`), `test_subset_ids/*.csv`
+    and `public_leaderboard_ids/*.json`. The prepared one is three tables with headers, `test_designed_maude.tsv`,
+    `test_subsets.tsv` and `test_pairs.tsv`, plain or gzip.
+
+    Parameters
+    ----------
+    inferred_snvs
+        Use the pairs that were inferred in place of the official SNV table, which is absent (prepared layout).
+
+    Raises
+    ------
+    BadInput
+        For a missing or malformed file, with line, column and value.
+    """
+    if (folder / TRUTH).is_file() or (folder / f"{TRUTH}.gz").is_file():
+        return _read_published(folder)
+    files = [next((p for p in (folder / n, folder / f"{n}.gz") if p.is_file()), None) for n in _PREPARED]
+    if files[0] is None:
+        raise BadInput(f"{folder} holds neither {TRUTH} (published layout) nor {_PREPARED[0]} (prepared tables).")
+    if missing := [name for name, file in zip(_PREPARED, files, strict=True) if file is None]:
+        raise BadInput(f"{folder / missing[0]} is missing; the prepared layout needs {', '.join(_PREPARED)}.")
+    return _read_prepared(*files, inferred_snvs=inferred_snvs)
+
+
+def _read_published(folder: Path) -> TestSet:
+    truth = next(path for path in (folder / TRUTH, folder / f"{TRUTH}.gz") if path.is_file())
+    cells = tables.read_cells(truth)
+    if cells.shape[1] != 2:
+        raise BadInput(
+            f"{truth}: two columns without a header expected, sequence and expression; got {cells.shape[1]}."
+        )
+    cells.columns = ["sequence", "expression"]
+    y_true = tables.numbers(truth, cells, "expression")
+    n = len(y_true)
+    ids, public_ids = folder / "test_subset_ids", folder / "public_leaderboard_ids"
+    singles, pairs, public_pairs, notes = {}, {}, {}, []
+    is_public = np.zeros(n, dtype=bool)
+    for name, stem in SINGLES.items():
+        file = _one_of(ids, f"{stem}_seqs.csv", f"{stem}.csv")
+        if file is None:
+            notes.append(f"{ids / f'{stem}_seqs.csv'} is missing: subset {name} is not scored.")
+            continue
+        singles[name] = np.unique(_positions(file, "pos", n))
+    for name, stem in PAIRS.items():
+        file = _one_of(ids, f"{stem}_seqs.csv", f"{stem}.csv")
+        public, members = _public_pairs(public_ids, name, n)
+        is_public[members] = True
+        if file is None:
+            notes.append(f"{ids / f'{stem}_seqs.csv'} is missing: subset {name} is not scored.")
+            continue
+        alt, ref = (_positions(file, column, n) for column in ("alt_pos", "ref_pos"))
+        pairs[name] = np.unique(np.stack([alt, ref], axis=1), axis=0)
+        public_pairs[name] = np.array([tuple(pair) in public for pair in pairs[name].tolist()], dtype=bool)
+    for name in SINGLES:
+        is_public[_public_singles(public_ids, name, n)] = True
+    if not is_public.any():
+        notes.append(f"{public_ids} is missing: every row counts as private.")
+    return TestSet(
+        y_true, is_public, singles, pairs, public_pairs, cells["sequence"].to_numpy(dtype=object), notes=tuple(notes)
+    )
+
+
+def _one_of(folder: Path, *names: str) -> Path | None:
+    return next((p for name in names for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+
+
+def _positions(file: Path, column: str, n: int) -> np.ndarray:
+    cells = tables.read_cells(file)
+    header = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
+    if column not in header:
+        raise BadInput(f"{file}: column {column!r} is missing; its columns are {', '.join(header[:12])}.")
+    table = cells.iloc[1:].copy()
+    table.columns = header
+    return _in_range(file, table, column, n)
+
+
+def _in_range(file: Path, table: pd.DataFrame, column: str, n: int) -> np.ndarray:
+    values = tables.numbers(file, table, column, whole=True)
+    wrong = np.flatnonzero((values < 0) | (values >= n))
+    if wrong.size:
+        raise BadInput(
+            f"{file}, line {table.index[wrong[0]]}, column {column!r}: a row number from 0 to {n - 1:,} expected, got "
+            f"{values[wrong[0]]}."
+        )
+    return values
+
+
+def _public_file(folder: Path, name: str) -> Path | None:
+    return _one_of(folder, f"{_PUBLIC[name]}_exp_indices.json")
+
+
+def _public_singles(folder: Path, name: str, n: int) -> np.ndarray:
+    file = _public_file(folder, name)
+    return np.array([_index(file, key, n) for key in read_object(file)], dtype=np.int64) if file else np.array([], int)
+
+
+def _public_pairs(folder: Path, name: str, n: int) -> tuple[set[tuple[int, int]], list[int]]:
+    """Return the public pairs of a subset, and all their members."""
+    file = _public_file(folder, name)
+    found = set()
+    for key in read_object(file) if file else ():
+        parts = key.strip("()[] ").split(",")
+        if len(parts) != 2:
+            raise BadInput(f"{file}: keys 'alt,ref' are expected, got {key!r}.")
+        found.add(tuple(_index(file, part, n) for part in parts))
+    return found, [index for pair in found for index in pair]
+
+
+def _index(file: Path, text: str, n: int) -> int:
+    text = text.strip()
+    if not text.isdecimal() or int(text) >= n:
+        raise BadInput(f"{file}: a row number from 0 to {n - 1:,} expected, got {text!r}.")
+    return int(text)
+
+
+def read_object(file: Path) -> dict:
+    """Read a JSON object, plain or gzip, or say in one sentence why that is impossible."""
+    try:
+        value = json.loads("\n".join(tables.read_lines(file)))
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{file}, line {error.lineno}: this is no JSON ({error.msg}).") from None
+    if not isinstance(value, dict):
+        raise BadInput(f"{file}: a JSON object is expected, got a {type(value).__name__}.")
+    return value
+
+
+def _read_prepared(truth: Path, subsets: Path, pair_file: Path, *, inferred_snvs: bool) -> TestSet:
+    frame = _table(truth, ["sequence", "maude_expression", "public_leaderboard"])
+    y_true = tables.numbers(truth, frame, "maude_expression")
+    n, notes = len(y_true), []
+    single = _table(subsets, ["subset", "pos"])
+    position = _in_range(subsets, single, "pos", n)
+    singles = {name: np.unique(position[(single["subset"] == name).to_numpy()]) for name in SINGLES}
+    pair = _table(pair_file, ["subset", "alt_pos", "ref_pos", "public"])
+    both = np.stack([_in_range(pair_file, pair, column, n) for column in ("alt_pos", "ref_pos")], axis=1)
+    public = tables.numbers(pair_file, pair, "public", whole=True) == 1
+    kinds = {name: [name] for name in PAIRS} | {"SNVs": ["snv", "snv_inferred"] if inferred_snvs else ["snv"]}
+    pairs, public_pairs = {}, {}
+    for name, labels in kinds.items():
+        rows = pair["subset"].isin(labels).to_numpy()
+        if rows.any():
+            pairs[name], first = np.unique(both[rows], axis=0, return_index=True)
+            public_pairs[name] = public[rows][first]
+    if inferred_snvs:
+        notes.append("SNVs: the official private pairs are not at hand; INFERRED ones stand in for them.")
+    elif "SNVs" in pairs and public_pairs["SNVs"].all():
+        notes.append("SNVs: only the public pairs are at hand, so private and full scores are not defined.")
+    is_public = tables.numbers(truth, frame, "public_leaderboard", whole=True) == 1
+    return TestSet(
+        y_true, is_public, singles, pairs, public_pairs, frame["sequence"].to_numpy(dtype=object), notes=tuple(notes)
+    )
+
+
+def _table(file: Path, columns: list[str]) -> pd.DataFrame:
+    cells = tables.read_cells(file)
+    header = [str(cell).strip() for cell in cells.iloc[0]]
+    if missing := [column for column in columns if column not in header]:
+        raise BadInput(f"{file}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.")
+    table = cells.iloc[1:].copy()
+    table.columns = header
+    return table
