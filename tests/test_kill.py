@@ -123,6 +123,30 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
     assert json.loads(out)["failed"] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_jobs_of_a_killed_command_are_taken_over_by_the_one_beside_it(tmp_path):
+    words = ["--models", "dream_rnn", "--folds", "0-3", "--workers", "2", "--set", "recipe.epochs=4"]
+    undisturbed, shared = tmp_path / "undisturbed", tmp_path / "shared"
+    whole = start(undisturbed, *words)
+    out, error = whole.communicate(timeout=300)
+    assert whole.returncode == 0, error
+    first, second = start(shared, *words), start(shared, *words)
+    deadline = time.monotonic() + 60
+    while len({p.parent for p in shared.glob("runs/*/*/*/*.partial/epoch-*")}) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(list(shared.glob("runs/*/*/*/*.claim"))) == 4  # two jobs each
+    first.kill()
+    first.communicate()
+    out, error = second.communicate(timeout=300)
+    assert second.returncode == 0, error
+    assert json.loads(out)["done"] == 4
+    records = [json.loads((folder / "job.json").read_text()) for folder in job_files(shared).values()]
+    assert sum(bool(record["resumed_after_epochs"]) for record in records) == 2
+    assert_same_trainings(shared, undisturbed)
+    assert left_over(shared) == []
+
+
 def _command_line(pid):
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
