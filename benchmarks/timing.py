@@ -21,6 +21,7 @@ TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
     "dream_rnn": {0.1: 540, 1.0: 25},
     "dream_attn": {0.1: 170, 1.0: 15},
     "mprann": {0.2: 1600, 1.0: 220},
+    "deepstarr": {0.4: 950, 1.0: 350},
     "kmer_ridge": {1.0: 60_000},
 }
 """Training sequences per second on one core of a 2026 server, by width scale: good for an order of magnitude."""
