@@ -399,7 +399,8 @@ def import_runs(
             typer.echo(f"{n:,} {kind}{'s' * (n != 1)} {status}")
         for item in items:
             if item.kind == "plan" and item.status == "imported":
-                typer.echo(f"Report: python -m benchmarks report --report {store.report_folder(item.name)}")
+                words = shlex.join(["--results", str(results), "--report", str(store.report_folder(item.name))])
+                typer.echo(f"Report: python -m benchmarks report {words}")
     if any(item.status == "refused" for item in items):
         raise typer.Exit(1)
 
