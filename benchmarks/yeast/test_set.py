@@ -132,13 +132,7 @@ def _one_of(folder: Path, *names: str) -> Path | None:
 
 
 def _positions(file: Path, column: str, n: int) -> np.ndarray:
-    cells = tables.read_cells(file)
-    header = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
-    if column not in header:
-        raise BadInput(f"{file}: column {column!r} is missing; its columns are {', '.join(header[:12])}.")
-    table = cells.iloc[1:].copy()
-    table.columns = header
-    return _in_range(file, table, column, n)
+    return _in_range(file, _table(file, [column]), column, n)
 
 
 def _in_range(file: Path, table: pd.DataFrame, column: str, n: int) -> np.ndarray:
@@ -220,7 +214,7 @@ def _read_prepared(truth: Path, subsets: Path, pair_file: Path, *, inferred_snvs
 
 def _table(file: Path, columns: list[str]) -> pd.DataFrame:
     cells = tables.read_cells(file)
-    header = [str(cell).strip() for cell in cells.iloc[0]]
+    header = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
     if missing := [column for column in columns if column not in header]:
         raise BadInput(f"{file}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.")
     table = cells.iloc[1:].copy()
