@@ -2,8 +2,8 @@
 
 Models come from a scan of our packages, from installed packages that announce them (entry points) and from single files
 (plug-ins); tasks from a scan and from entry points. Files are read as text to find out what they are, so that listing
-imports no framework: a model file defines `NAME` and `build`, and imports (anywhere) the backend it is built on; a task
-is a folder of `benchmarks` with a `task.py`.
+imports no framework: a model file defines `NAME` and `build`, and says `FRAMEWORK` or imports (anywhere) the backend it
+is built on; a task is a folder of `benchmarks` with a `task.py`.
 """
 
 import ast
@@ -240,7 +240,8 @@ def _is_model(tree: ast.Module) -> bool:
 
 
 def _entry(key: str, module: str, path: Path, tree: ast.Module, **more: object) -> Entry:
-    return Entry(key, module, path, _constant(tree, "NAME") or key, _summary(tree), _framework(tree), **more)
+    framework = _constant(tree, "FRAMEWORK") or _framework(tree)
+    return Entry(key, module, path, _constant(tree, "NAME") or key, _summary(tree), framework, **more)
 
 
 def _digest(path: Path) -> str:

@@ -5,28 +5,25 @@ Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from th
 """
 
 from benchmarks.api.data import TaskSpec
-from dream_models.prixfixe.recipe import ATTENTION_WIDTH, PrixFixeRecipe, n_channels, unsupported
+from dream_models.prixfixe.recipe import PrixFixeRecipe, unsupported
+from dream_models.prixfixe.teams import Combination
 
-__all__ = ["NAME", "RECIPE", "build", "network", "unsupported"]
+__all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
 
 NAME = "DREAM-Attn"
+FRAMEWORK = "torch"
+COMBINATION = Combination("autosome", "autosome", "unlockdna", "autosome")
 RECIPE = PrixFixeRecipe(max_lr=0.001)
 
 
 def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):
     """Return the untrained network: (B, C, seq_len) -> what the task's head gives."""
-    from dream_models.prixfixe import assemble
-    from dream_models.prixfixe.autosome import AutosomeFirst
-    from dream_models.prixfixe.unlockdna import UnlockDNACore
+    from dream_models.prixfixe import combine
 
-    width = recipe.width(ATTENTION_WIDTH)
-    first = AutosomeFirst(n_channels(spec), width, spec.seq_len)
-    core = UnlockDNACore(width, width, spec.seq_len, n_heads=recipe.n_heads)
-    return assemble.network(spec, recipe, first, core)
+    return combine.network(COMBINATION, spec, recipe)
 
 
 def build(spec: TaskSpec, recipe: PrixFixeRecipe, assets):
-    from benchmarks.api.torch_backend import OneCycle, OneHot, TorchModel
+    from dream_models.prixfixe import combine
 
-    trainer = OneCycle(recipe, select=recipe.select)
-    return TorchModel(network(spec, recipe), trainer=trainer, processor=OneHot(spec.side_channels))
+    return combine.model(COMBINATION, spec, recipe)

@@ -5,26 +5,25 @@ channels per kernel as in the code and every checkpoint, not 256 (`--set dream_r
 """
 
 from benchmarks.api.data import TaskSpec
-from dream_models.prixfixe.recipe import PrixFixeRecipe, n_channels, unsupported
+from dream_models.prixfixe.recipe import PrixFixeRecipe, unsupported
+from dream_models.prixfixe.teams import Combination
 
-__all__ = ["NAME", "RECIPE", "build", "network", "unsupported"]
+__all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
 
 NAME = "DREAM-RNN"
+FRAMEWORK = "torch"
+COMBINATION = Combination("autosome", "bhi", "bhi", "autosome")
 RECIPE = PrixFixeRecipe()
 
 
 def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):
     """Return the untrained network: (B, C, seq_len) -> what the task's head gives."""
-    from dream_models.prixfixe import assemble
-    from dream_models.prixfixe.bhi import BHICore, BHIFirst
+    from dream_models.prixfixe import combine
 
-    first = BHIFirst(n_channels(spec), 2 * recipe.width(recipe.stem_width), spec.seq_len)
-    core = BHICore(first.out_channels, 2 * recipe.width(160), spec.seq_len)
-    return assemble.network(spec, recipe, first, core)
+    return combine.network(COMBINATION, spec, recipe)
 
 
 def build(spec: TaskSpec, recipe: PrixFixeRecipe, assets):
-    from benchmarks.api.torch_backend import OneCycle, OneHot, TorchModel
+    from dream_models.prixfixe import combine
 
-    trainer = OneCycle(recipe, select=recipe.select)
-    return TorchModel(network(spec, recipe), trainer=trainer, processor=OneHot(spec.side_channels))
+    return combine.model(COMBINATION, spec, recipe)

@@ -91,10 +91,37 @@ def two_branch_conv(x, weights, name):
 # First blocks (dream 1.2)
 
 
+def kmer_patches(x, taps):
+    """Every position with its neighbours, position by position: (B, C, L) -> (B, L, taps * C). (dream 2.4)
+
+    A patch begins taps / 2 - 1 positions left of its own and is zero beyond the ends, so only an even number of taps
+    keeps the length. Within a patch all channels of its first position come first.
+    """
+    padded = np.pad(x, ((0, 0), (0, 0), (taps // 2 - 1, taps // 2)))
+    rows = [padded[:, :, start : start + taps].transpose(0, 2, 1) for start in range(x.shape[2])]
+    return np.stack([patch.reshape(len(x), -1) for patch in rows], axis=1)
+
+
+def unlockdna_first(weights, x):
+    """K-mer patches -> dense, plus a vector for each half of the input: (B, C, L) -> (B, width, L). (dream 2.4)"""
+    weight = weights["first.kmer_dense.weight"]
+    patches = kmer_patches(x, weight.shape[1] // x.shape[1])
+    h = linear(patches, weight, weights["first.kmer_dense.bias"])
+    in_second_half = (np.arange(x.shape[2]) >= x.shape[2] // 2).astype(int)
+    return (h + weights["first.strand_embedding.weight"][in_second_half]).transpose(0, 2, 1)
+
+
+def one_hot_codes(codes, n_channels):
+    """Integer codes (B, L) -> (B, n_channels, L)."""
+    return (codes[:, None, :] == np.arange(n_channels)[None, :, None]).astype(np.float64)
+
+
 def first_block(weights, x):
-    """One-hot input (B, C, L) -> (B, first width, L): Autosome block if its keys are there, else BHI."""
+    """Input (B, C, L) -> (B, first width, L): the team's block whose keys are there."""
     if "first.block.0.weight" in weights:
         return conv_norm_silu(x, weights, "first.block.0", "first.block.1")
+    if "first.kmer_dense.weight" in weights:
+        return unlockdna_first(weights, x)
     return two_branch_conv(x, weights, "first")
 
 
@@ -264,6 +291,39 @@ def dream_forward(weights, x):
     return regression_head(weights, features)
 
 
+def bhi_final(weights, features):
+    """Flatten channels first, two dense layers with ReLU, one without: (B, c, L) -> (B,). (dream 2.4)"""
+    h = features.reshape(len(features), -1)
+    for layer in (0, 2):
+        h = relu(linear(h, weights[f"final.main.{layer}.weight"], weights[f"final.main.{layer}.bias"]))
+    return linear(h, weights["final.main.4.weight"], weights["final.main.4.bias"])[:, 0]
+
+
+def unlockdna_final(weights, features, n_projectors):
+    """Mean over the first positions of a dense layer to one -> (B,); base logits everywhere -> (B, 5, L). (dream 2.4)"""
+    h = features.transpose(0, 2, 1)
+    weight, bias = weights["final.expression_dense.weight"], weights["final.expression_dense.bias"]
+    expression = linear(h[:, :n_projectors], weight, bias)[:, :, 0].mean(axis=1)
+    bases = linear(h, weights["final.nucleotide_dense.weight"], weights["final.nucleotide_dense.bias"])
+    return expression, bases.transpose(0, 2, 1)
+
+
+def prix_fixe_forward(weights, x, n_projectors=8):
+    """Output of any combination of the three teams' blocks; what they are follows from the key names.
+
+    x is (B, C, L), or integer codes (B, L) of six letters.
+    """
+    weights = in_float64(weights)
+    features = dream_features(weights, one_hot_codes(x, 6) if np.ndim(x) == 2 else x)
+    if "final.expression_dense.weight" in weights:
+        return unlockdna_final(weights, features, n_projectors)
+    if "final.main.0.weight" in weights:
+        return bhi_final(weights, features)
+    if "final.bins" in weights:
+        return softmax(bin_logits(weights, features), axis=1) @ weights["final.bins"]
+    return regression_head(weights, features)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # MPRAnn (baselines 2.1)
 
@@ -326,6 +386,19 @@ def mse(prediction, target):
     if np.shape(prediction) != np.shape(target):
         raise ValueError(f"shapes differ: {np.shape(prediction)} and {np.shape(target)}")
     return np.mean((np.asarray(prediction, dtype=np.float64) - target) ** 2)
+
+
+def huber(prediction, target):
+    """Mean of d^2 / 2 where |d| <= 1, and of |d| - 1/2 elsewhere. (dream 2.4: delta 1)"""
+    d = np.abs(np.asarray(prediction, dtype=np.float64) - target)
+    return np.mean(np.where(d <= 1, d**2 / 2, d - 0.5))
+
+
+def masked_cross_entropy(logits, codes, masked):
+    """Cross-entropy summed over masked positions / (their number + 1): (B, K, L), (B, L), (B, L). (dream 2.3)"""
+    log_probs = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    rows, positions = np.nonzero(masked)
+    return -log_probs[rows, codes[rows, positions], positions].sum() / (len(rows) + 1)
 
 
 def soft_bins(expression):

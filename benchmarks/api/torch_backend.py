@@ -193,12 +193,16 @@ class TorchModel:
         codes, side = self._to_device(data)
         with torch.inference_mode():
             parts = [
-                as_columns(self.net(self.processor(c, s)))
+                self.scores(self.processor(c, s))
                 for c, s in zip(codes.split(PREDICT_BATCH), side.split(PREDICT_BATCH), strict=True)
             ]
         columns = torch.cat(parts).float().cpu().numpy()
         names = self.outputs or tuple(map(str, range(columns.shape[1])))
         return {name: columns[:, i].copy() for i, name in enumerate(names)}
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the network predicts of its input, in the units of the targets; (B, n_outputs)."""
+        return as_columns(self.net(x))
 
     def _to_device(self, data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
         side = np.zeros((len(data), len(self.processor.side_channels)), dtype=np.float32)

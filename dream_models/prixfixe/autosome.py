@@ -1,4 +1,4 @@
-"""Blocks of team Autosome.org: EfficientNet-like first and core, and the three heads of the DREAM models.
+"""Team Autosome.org: EfficientNet-like first and core, the three heads of the DREAM models, processor and trainer.
 
 Source: `prixfixe/autosome/` and `benchmarks/{human,drosophila}/prixfixe/autosome/` of the challenge repository.
 """
@@ -10,7 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dream_models.prixfixe.net import Batch, Block, FinalBlock
+from benchmarks.api.data import TaskSpec
+from benchmarks.api.torch_backend import OneCycle
+from dream_models.prixfixe.model import Processor, Trainer
+from dream_models.prixfixe.net import Batch, Block, FinalBlock, FirstBlock
+from dream_models.prixfixe.recipe import PrixFixeRecipe
 
 N_BINS = 18
 
@@ -43,7 +47,7 @@ def conv_bn_silu(in_channels: int, out_channels: int, kernel: int, groups: int =
     ]
 
 
-class AutosomeFirst(Block):
+class AutosomeFirst(FirstBlock):
     """One convolution of width 7: (B, C, L) -> (B, out_channels, L)."""
 
     def __init__(self, in_channels: int, out_channels: int, seqsize: int):
@@ -52,7 +56,7 @@ class AutosomeFirst(Block):
 
     weights_init = initialise
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def features(self, x: torch.Tensor) -> torch.Tensor:
         return self.block(x)
 
 
@@ -108,6 +112,8 @@ class SoftClassificationHead(FinalBlock):
     else the mean squared error of the score against `y`.
     """
 
+    gives_bins = True
+
     def __init__(self, in_channels: int, seqsize: int):
         super().__init__(in_channels, seqsize)
         self.mapper = nn.Sequential(nn.Conv1d(in_channels, N_BINS, 1))
@@ -121,6 +127,17 @@ class SoftClassificationHead(FinalBlock):
 
     def score(self, logits: torch.Tensor) -> torch.Tensor:
         return (F.softmax(logits, dim=1) * self.bins).sum(dim=1)
+
+    @staticmethod
+    def bin_probs(expression: torch.Tensor) -> torch.Tensor:
+        """Spread measured values (B,) over the bins (B, 18): the mass of Normal(e + 0.5, sd 0.5) between whole numbers.
+
+        The first bin has all below 1, the last all from 17 on. Source: Autosome's dataset.
+        """
+        edges = torch.arange(1, N_BINS, device=expression.device, dtype=torch.float64)
+        below = torch.special.ndtr((edges - expression.double()[:, None] - 0.5) / 0.5)
+        ends = torch.zeros(len(below), 1, device=below.device, dtype=below.dtype)
+        return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1).to(expression.dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.score(self.logits(x))
@@ -160,6 +177,8 @@ class TwoOutputHead(FinalBlock):
     its input features instead, which nothing but its unused return value shows.
     """
 
+    n_outputs = 2
+
     def __init__(self, in_channels: int, seqsize: int, hidden: int = RegressionHead.HIDDEN):
         super().__init__(in_channels, seqsize)
         self.mapper1 = nn.Conv1d(in_channels, hidden, 1)
@@ -176,3 +195,37 @@ class TwoOutputHead(FinalBlock):
         prediction = torch.cat(self(batch["x"]), dim=1)
         y = batch["y"].to(prediction.dtype)
         return prediction, F.mse_loss(prediction[:, 0], y[:, 0]) + F.mse_loss(prediction[:, 1], y[:, 1])
+
+
+class AutosomeTrainer(Trainer):
+    """AdamW under the one-cycle schedule, on full batches; see `OneCycle`."""
+
+    drop_last = True
+
+    def optimiser(self, net: nn.Module, n_steps: int):
+        return OneCycle(self.recipe).optimiser(net, n_steps)
+
+
+def first(in_channels: int, seqsize: int, recipe: PrixFixeRecipe) -> AutosomeFirst:
+    return AutosomeFirst(in_channels, recipe.width(256), seqsize)
+
+
+def core(in_channels: int, seqsize: int, recipe: PrixFixeRecipe) -> AutosomeCore:
+    widths = tuple(map(recipe.width, AutosomeCore.WIDTHS))
+    return AutosomeCore(in_channels, recipe.width(64), seqsize, widths)
+
+
+def final(in_channels: int, seqsize: int, spec: TaskSpec, recipe: PrixFixeRecipe) -> FinalBlock:
+    """Return the published head for the task's kind and number of outputs."""
+    if spec.head == "soft_classification":
+        return SoftClassificationHead(in_channels, seqsize)
+    kind = RegressionHead if len(spec.outputs) == 1 else TwoOutputHead
+    return kind(in_channels, seqsize, hidden=recipe.width(RegressionHead.HIDDEN))
+
+
+def processor(spec: TaskSpec, recipe: PrixFixeRecipe) -> Processor:
+    return Processor(spec, spec.side_channels)
+
+
+def trainer(recipe: PrixFixeRecipe, processor: Processor) -> AutosomeTrainer:
+    return AutosomeTrainer(recipe)

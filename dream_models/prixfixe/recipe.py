@@ -1,4 +1,4 @@
-"""What planning needs to know of Prix Fixe networks: their recipe and the tasks they serve. Imports no framework."""
+"""What planning needs to know of Prix Fixe networks: their recipes and the tasks they serve. Imports no framework."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,18 @@ class PrixFixeRecipe(Recipe):
     Parameters
     ----------
     stem_width
-        Channels per branch of the BHI first block. The code, and every checkpoint, has 160; the paper says 256.
+        Channels per branch of the BHI first block. The code, and every checkpoint, has 160; the paper says 256, as does
+        BHI's own submission.
     n_heads
         Attention heads. The published code always has 4, whatever it is told.
     select
         Which epoch is kept: `pearson_r`, the highest mean over outputs of the validation Pearson r (the paper), or
         `loss`, the lowest mean of their MSEs (what the code does on Drosophila data).
+    mask_rate
+        Share of the bases hidden in training, which the network must tell from what its core makes of the rest
+        (UnlockDNA's idea; 0 is off). A hidden base looks like N.
+    conjoined
+        Post-hoc conjoined reverse complement (BHI's idea): both strands in the loss, and their average as prediction.
     """
 
     batch_size: int = 32
@@ -30,6 +36,8 @@ class PrixFixeRecipe(Recipe):
     stem_width: int = 160
     n_heads: int = 4
     select: str = "pearson_r"
+    mask_rate: float = 0.0
+    conjoined: bool = False
 
     def __post_init__(self):
         if self.stem_width < 1:
@@ -38,6 +46,8 @@ class PrixFixeRecipe(Recipe):
             raise ValueError(f"select must be pearson_r or loss, got {self.select!r}")
         if self.n_heads < 1 or self.width(ATTENTION_WIDTH) % self.n_heads:
             raise ValueError(f"n_heads must divide {self.width(ATTENTION_WIDTH)} channels, got {self.n_heads}")
+        if not 0 <= self.mask_rate < 1:
+            raise ValueError(f"mask_rate must be 0 or more and less than 1, got {self.mask_rate}")
 
     def width(self, published: int) -> int:
         """Scale a published channel width, kept a multiple of 8 so that groups and heads divide it."""
@@ -46,13 +56,88 @@ class PrixFixeRecipe(Recipe):
         return max(8, 8 * round(published * self.width_scale / 8))
 
 
+@dataclass(frozen=True)
+class CombinationRecipe(PrixFixeRecipe):
+    """Any combination under Autosome's trainer, at the published numbers on yeast data.
+
+    Parameters
+    ----------
+    kmer
+        Bases per patch of the UnlockDNA first block; even, or the length would change.
+    n_projectors
+        Positions, from the left, that the UnlockDNA head reads the expression from.
+    """
+
+    batch_size: int = 1024
+    kmer: int = 10
+    n_projectors: int = 8
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.kmer < 2 or self.kmer % 2:
+            raise ValueError(f"kmer must be even and at least 2, so that the length is kept, got {self.kmer}")
+        if self.n_projectors < 1:
+            raise ValueError(f"n_projectors must be at least 1, got {self.n_projectors}")
+
+
+@dataclass(frozen=True)
+class BHIRecipe(CombinationRecipe):
+    """Any combination under BHI's trainer. Source: report and code of their submission.
+
+    Parameters
+    ----------
+    cosine_over_rows
+        Let the cosine of the rate end after as many steps as there are rows x epochs, as the framework's port has it,
+        so that the rate hardly falls; the submission itself counts steps.
+    """
+
+    batch_size: int = 512
+    max_lr: float = 0.0015
+    epochs: int = 15
+    cosine_over_rows: bool = False
+
+
+@dataclass(frozen=True)
+class UnlockDNARecipe(CombinationRecipe):
+    """Any combination under UnlockDNA's trainer. Source: report and code of their submission.
+
+    Parameters
+    ----------
+    max_lr
+        The published peak, width^-0.5 x warm-up^-0.5 at width 512 and 12,500 steps of warm-up.
+    warmup_steps
+        Steps until the rate peaks; None: 5 % of the run's, as 12,500 are of the submission's own 20 epochs.
+    mask_rate
+        0.05 in report and submission; 0.2 in the framework's port.
+    trim_left, trim_right
+        Bases cut off a yeast promoter: the two adapters (17 and 13) in the submission, 20 and 20 by default in the
+        framework's port, which loses ten variable bases.
+    """
+
+    batch_size: int = 512
+    max_lr: float = 512**-0.5 * 12_500**-0.5
+    epochs: int = 20
+    weight_decay: float = 0.0
+    mask_rate: float = 0.05
+    warmup_steps: int | None = None
+    trim_left: int = 17
+    trim_right: int = 13
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.conjoined:
+            raise ValueError("conjoined has nothing to turn: this processor's input holds both strands already")
+        if self.warmup_steps == 0:
+            raise ValueError("warmup_steps must be at least 1, or none")
+
+
 def n_channels(spec: TaskSpec) -> int:
     """Count input channels: four bases and the task's side channels."""
     return 4 + len(spec.side_channels)
 
 
 def unsupported(spec: TaskSpec) -> str | None:
-    """Say why the published heads cannot serve a task, or None."""
+    """Say why the published heads of Autosome cannot serve a task, or None."""
     if spec.head == "profile_counts":
         return "predicts numbers per sequence, not profiles"
     if spec.head == "soft_classification" and len(spec.outputs) != 1:

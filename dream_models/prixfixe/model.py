@@ -1,0 +1,190 @@
+"""What a team's processor and trainer must offer, and the model that a network makes with them.
+
+A processor decides what a network sees of a row and in which units it learns; a trainer decides optimiser, schedule and
+loss, and what it reads from the head. Both are a team's, and always go together.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.api import training
+from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.protocols import History
+from benchmarks.api.torch_backend import OneHot, TorchModel, as_columns
+from dream_models.prixfixe.net import Batch, ContractError, PrixFixeNet, Reconstruction
+from dream_models.prixfixe.recipe import PrixFixeRecipe
+
+N_BASES = 4
+
+
+class Processor(OneHot):
+    """One-hot bases and side channels, targets as they are. Teams override what they do otherwise.
+
+    `n_channels` and `seqsize` are the shape of what a first block gets; `shift` and `scale`, one per output, turn
+    targets into what the loss is taken of: (y - shift) / scale. They come from training rows alone.
+    """
+
+    def __init__(self, spec: TaskSpec, side_channels: tuple[str, ...] = (), seqsize: int | None = None):
+        super().__init__(side_channels)
+        self.spec = spec
+        self.seqsize = seqsize or spec.seq_len
+        n_outputs = len(spec.outputs)
+        self.register_buffer("shift", torch.zeros(n_outputs), persistent=False)
+        self.register_buffer("scale", torch.ones(n_outputs), persistent=False)
+
+    def kept(self, train: Dataset) -> Dataset:
+        """Return the training rows that this team trains on."""
+        return train
+
+    def rows(self, data: Dataset, *, drawn: bool = False) -> Dataset:
+        """Return the rows as this team cuts and pads them, on the host, once. Rows already cut stay as they are.
+
+        What is random is drawn (from the global generator) for training only; a prediction depends on its own sequence
+        alone.
+        """
+        return data
+
+    def learn(self, y: torch.Tensor) -> None:
+        """Settle `shift` and `scale` by the training targets (n, n_outputs)."""
+
+    def scaled(self, y: torch.Tensor) -> torch.Tensor:
+        return (y - self.shift) / self.scale
+
+    def unscaled(self, y: torch.Tensor) -> torch.Tensor:
+        return y * self.scale + self.shift
+
+    def flipped(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the other strand of (B, C, L): bases turned on both axes, `is_reverse` inverted."""
+        parts = [x[:, :N_BASES].flip(1, 2)]
+        for i, name in enumerate(self.side_channels, start=N_BASES):
+            side = x[:, i : i + 1].flip(2)
+            parts.append(1 - side if name == "is_reverse" else side)
+        return torch.cat(parts, dim=1)
+
+
+class Trainer:
+    """Best epoch by validation Pearson r. Teams bring `optimiser` and override what they do otherwise."""
+
+    needs_base_logits = False
+    drop_last = False
+    uses_both_strands = False
+    n_rows = 0
+    """Training rows, known once a training set is prepared."""
+
+    def __init__(self, recipe: PrixFixeRecipe):
+        self.recipe = recipe
+        self.schedule = training.Schedule(
+            recipe.epochs, recipe.batch_size, select=recipe.select, drop_last=self.drop_last, patience=recipe.patience
+        )
+
+    def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:
+        """Return optimiser and schedule, to be stepped once per batch."""
+        raise NotImplementedError(f"{type(self).__name__} must define optimiser")
+
+    def loss(self, net: PrixFixeNet, batch: Batch) -> torch.Tensor:
+        """Return the loss of a batch of network input `x` and scaled targets `y`."""
+        return net.train_step(batch)[1]
+
+    def expression(self, output: Any) -> torch.Tensor:
+        """Return the predictions (B, n_outputs) in what a network gives.
+
+        Raises
+        ------
+        ContractError
+            If the network gives base logits beside the expression, or lacks those that this trainer needs.
+        """
+        if isinstance(output, Reconstruction) == self.needs_base_logits:
+            return as_columns(output.expression if self.needs_base_logits else output)
+        if self.needs_base_logits:
+            raise ContractError("The trainer needs base logits for its masked-base loss; the head gives none.")
+        raise ContractError("The trainer expects the expression alone; the head gives base logits beside it.")
+
+
+class PrixFixeModel(TorchModel):
+    """A Prix Fixe network with a team's processor and trainer, and the two ideas that serve any core.
+
+    `recipe.mask_rate` and `recipe.conjoined` are those ideas; see `PrixFixeRecipe`. A trainer that has one of them as
+    its own does not get it twice.
+    """
+
+    def __init__(self, net: PrixFixeNet, *, processor: Processor, trainer: Trainer, recipe: PrixFixeRecipe):
+        super().__init__(net, trainer=trainer, processor=processor)
+        self.conjoined = recipe.conjoined
+        self._objective: Callable[[PrixFixeNet, Batch], torch.Tensor] = trainer.loss
+        if net.reconstruction is not None:
+            self._objective = hiding_bases(self._objective, recipe.mask_rate)
+        if recipe.conjoined and not trainer.uses_both_strands:
+            self._objective = on_both_strands(self._objective, processor)
+
+    def fit(self, train: Dataset, val: Dataset, **keywords: Any) -> History:
+        return super().fit(self.processor.kept(train), self.processor.rows(val), **keywords)
+
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        self.trainer.n_rows = len(train)
+        super().prepare(self.processor.rows(train, drawn=True), n_steps)
+        self.processor.learn(torch.from_numpy(training.target_columns(train)).to(self.device))
+
+    def loss_of(self, batch: Batch) -> torch.Tensor:
+        """Forward pass and loss of a batch of `x` and unscaled `y` (B, n_outputs)."""
+        return self._objective(self.net, self._with_targets(batch))
+
+    def _with_targets(self, batch: Batch) -> Batch:
+        if self.net.final.gives_bins:
+            batch = {"y_probs": self.net.final.bin_probs(batch["y"][:, 0])} | batch
+        return batch | {"y": self.processor.scaled(batch["y"])}
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.trainer.expression(self.net(x))
+        if self.conjoined:
+            y = (y + self.trainer.expression(self.net(self.processor.flipped(x)))) / 2
+        return y if self.net.final.gives_bins else self.processor.unscaled(y)
+
+    def _to_device(self, data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+        return super()._to_device(self.processor.rows(data))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        facts = json.loads((folder / "model.json").read_text())
+        facts["targets"] = {"shift": self.processor.shift.tolist(), "scale": self.processor.scale.tolist()}
+        (folder / "model.json").write_text(json.dumps(facts))
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        for name, values in json.loads((folder / "model.json").read_text())["targets"].items():
+            getattr(self.processor, name).copy_(torch.tensor(values))
+
+
+def on_both_strands(loss: Callable, processor: Processor) -> Callable:
+    """Return the mean of a loss on a batch and on its other strand, with the same targets."""
+
+    def conjoined(net: PrixFixeNet, batch: Batch) -> torch.Tensor:
+        return (loss(net, batch) + loss(net, batch | {"x": processor.flipped(batch["x"])})) / 2
+
+    return conjoined
+
+
+def hiding_bases(loss: Callable, rate: float) -> Callable:
+    """Return a loss that hides a share of the bases of a one-hot batch and hands the network what it must find.
+
+    N is never hidden. A network with a reconstruction layer adds its own masked cross-entropy.
+    """
+
+    def hiding(net: PrixFixeNet, batch: Batch) -> torch.Tensor:
+        bases, side = batch["x"][:, :N_BASES], batch["x"][:, N_BASES:]
+        masked = (torch.rand(bases[:, 0].shape, device=bases.device) < rate) & (bases.sum(dim=1) > 0)
+        x = torch.cat([bases * ~masked[:, None], side], dim=1)
+        return loss(net, batch | {"x": x, "bases": bases.argmax(dim=1), "masked": masked})
+
+    return hiding
+
+
+def set_target_statistics(processor: Processor, shift: torch.Tensor, scale: torch.Tensor) -> None:
+    """Set a processor's shift and scale; an output that never varies is shifted only."""
+    processor.shift.copy_(shift)
+    processor.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
+
