@@ -218,12 +218,12 @@ def list_(plugin: PluginOption = None, json: JsonOption = False) -> None:
     for file in plugin or ():
         registry.add_plugin(file)
     if json:
-        kinds = {"tasks": registry.tasks(), "models": registry.models()}
+        kinds = {"tasks": registry.tasks(), "models": registry.models(), "families": registry.families()}
         print_json(
             {
                 kind: [
                     {"name": e.key, "title": e.title, "summary": e.summary}
-                    | ({"framework": e.framework} if kind == "models" else {})
+                    | ({"framework": e.framework} if kind != "tasks" else {})
                     for e in entries.values()
                 ]
                 for kind, entries in kinds.items()
@@ -236,6 +236,8 @@ def list_(plugin: PluginOption = None, json: JsonOption = False) -> None:
     typer.echo("\nModels")
     for entry in registry.models().values():
         typer.echo(f"  {entry.key:<14}{entry.framework:<7}{entry.summary}")
+    for entry in registry.families().values():
+        typer.echo(f"  {entry.key + '.…':<14}{entry.framework:<7}{entry.summary}")
 
 
 @command("info human_mpra", "info dream_rnn --json", "info my_model --plugin my_model.py")
@@ -266,7 +268,16 @@ def info(
             "presets": {key: preset.description for key, preset in task.PRESETS.items()},
         }
         module = task
-    elif name in registry.models():
+    elif name in registry.families():
+        entry, module = registry.families()[name], registry.get_family(name)
+        facts = {
+            "family": name,
+            "title": entry.title,
+            "framework": entry.framework,
+            "file": f"{entry.module.replace('.', '/')}.py",
+            "models": [f"{name}.{variant}" for variant in module.VARIANTS],
+        }
+    elif name in registry.models() or name.partition(".")[0] in registry.families():
         entry, module = registry.model_entry(name), registry.get_model(name)
         facts = {
             "model": name,

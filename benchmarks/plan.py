@@ -190,27 +190,38 @@ def _recipes(
     """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
     recipes = {}
     user = [_parse_change(change, modules) for change in changes]
-    user.sort(key=lambda parsed: parsed[1] != "recipe")  # what is said of one model goes over what is said of all
+    user.sort(key=lambda parsed: ("recipe", *map(_family, modules), *modules).index(parsed[1]))  # the nearest goes last
     for name, module in modules.items():
         recipe = module.RECIPE
         keys = {f.name for f in dataclasses.fields(recipe)}
-        recipe = recipe_with(recipe, task.RECIPES.get(name, {}), source=f"task {task.NAME}")
-        shared = {key: value for key, value in preset.recipes.get("*", {}).items() if key in keys}
-        recipe = recipe_with(recipe, shared | preset.recipes.get(name, {}), source="preset")
+
+        def merged(said: Mapping[str, Mapping[str, Any]], *targets: str, name: str = name, keys: set = keys) -> dict:
+            shared = {key: value for target in targets for key, value in said.get(target, {}).items() if key in keys}
+            return shared | said.get(name, {})
+
+        recipe = recipe_with(recipe, merged(task.RECIPES, _family(name)), source=f"task {task.NAME}")
+        recipe = recipe_with(recipe, merged(preset.recipes, "*", _family(name)), source="preset")
         for change, target, key, value in user:
-            if target == name or (target == "recipe" and (key in keys or not _anyone_has(key, modules))):
+            is_shared = target in ("recipe", _family(name)) and (key in keys or not _anyone_has(key, modules))
+            if target == name or is_shared:
                 recipe = recipe_with(recipe, {key: value}, source=f"--set {change}")
         recipes[name] = dataclasses.asdict(recipe)
     return recipes
 
 
+def _family(model: str) -> str:
+    """Return the file that a variant comes from (`prix_fixe.…`), or the model itself."""
+    return model.partition(".")[0]
+
+
 def _parse_change(change: str, modules: Mapping[str, ModuleType]) -> tuple[str, str, str, str]:
     left, equals, value = change.partition("=")
-    target, dot, key = left.partition(".")
+    target, dot, key = left.rpartition(".")
     if not (equals and dot and key):
         raise BadInput(f"--set expects recipe.key=value or model.key=value, got {change!r}.")
-    if target != "recipe" and target not in modules:
-        raise BadInput(f"--set {change}: {did_you_mean('model of this run', target, ['recipe', *modules])}")
+    known = ["recipe", *dict.fromkeys(map(_family, modules)), *(name for name in modules if "." in name)]
+    if target not in known:
+        raise BadInput(f"--set {change}: {did_you_mean('model of this run', target, known)}")
     return change, target, key, value
 
 

@@ -3,7 +3,9 @@
 Models come from a scan of our packages, from installed packages that announce them (entry points) and from single files
 (plug-ins); tasks from a scan and from entry points. Files are read as text to find out what they are, so that listing
 imports no framework: a model file defines `NAME` and `build`, and says `FRAMEWORK` or imports (anywhere) the backend it
-is built on; a task is a folder of `benchmarks` with a `task.py`.
+is built on; a task is a folder of `benchmarks` with a `task.py`. A file that defines `NAME` and `VARIANTS` (name ->
+what a model file offers) is a family: its models are called `<file>.<variant>`, and it is imported when one is asked
+for.
 """
 
 import ast
@@ -13,7 +15,8 @@ import importlib.metadata
 import importlib.util
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -81,6 +84,18 @@ def _installed_models() -> dict[str, Entry]:
                 f"{found[point.name].path}; uninstall it or have it renamed."
             )
         found[point.name] = _entry(point.name, point.value, path, _parsed(path), code=_digest(path))
+    return found
+
+
+@cache
+def families() -> dict[str, Entry]:
+    """Find every file of our packages that offers variants: key -> entry."""
+    found = {}
+    for package in MODEL_PACKAGES:
+        for path in sorted(_folder(package).glob("*.py")):
+            tree = _parsed(path)
+            if _constant(tree, "NAME") and any("VARIANTS" in _names_set_by(node) for node in tree.body):
+                found[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
     return found
 
 
@@ -155,6 +170,8 @@ def get_model(key: str) -> ModuleType:
         If there is no such model, with the nearest name; if its framework is not installed.
     """
     entry = model_entry(key)
+    if key not in models():
+        return _variant(key)
     try:
         return _load_file(entry) if entry.is_plugin else importlib.import_module(entry.module)
     except ModuleNotFoundError as error:
@@ -177,9 +194,32 @@ def _load_file(entry: Entry) -> ModuleType:
 
 def model_entry(key: str) -> Entry:
     """Return what is known of a model, or raise BadInput with the nearest name."""
-    if key not in models():
-        raise BadInput(did_you_mean("model", key, list(models())))
-    return models()[key]
+    if key in models():
+        return models()[key]
+    family = families().get(key.partition(".")[0])
+    if not family:
+        raise BadInput(did_you_mean("model", key, [*models(), *(f"{name}.…" for name in families())]))
+    variant = _variant(key)
+    return replace(family, key=key, title=variant.NAME, summary=(variant.__doc__ or "").partition("\n")[0])
+
+
+def get_family(key: str) -> ModuleType:
+    """Import the file of a family of variants."""
+    return importlib.import_module(families()[key].module)
+
+
+def _variant(key: str) -> Any:
+    family, _, name = key.partition(".")
+    variants = get_family(family).VARIANTS
+    if name not in variants:
+        near = get_close_matches(name, list(variants), n=1, cutoff=0.3)
+        hint = (
+            f" Did you mean {family}.{near[0]}?"
+            if name and near
+            else f" One of them is {family}.{next(iter(variants))}."
+        )
+        raise BadInput(f"{key!r} is none of the {len(variants)} models of {family}.{hint} See `info {family}`.")
+    return variants[name]
 
 
 def get_task(key: str) -> ModuleType:
@@ -250,9 +290,13 @@ def _digest(path: Path) -> str:
 
 def _constant(tree: ast.Module, name: str) -> str | None:
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+        if name in _names_set_by(node):
             return node.value.value if isinstance(node.value, ast.Constant) else None
     return None
+
+
+def _names_set_by(node: ast.stmt) -> set[str]:
+    return {t.id for t in node.targets if isinstance(t, ast.Name)} if isinstance(node, ast.Assign) else set()
 
 
 def _summary(tree: ast.Module) -> str:

@@ -300,7 +300,7 @@ def bhi_final(weights, features):
 
 
 def unlockdna_final(weights, features, n_projectors):
-    """Mean over the first positions of a dense layer to one -> (B,); base logits everywhere -> (B, 5, L). (dream 2.4)"""
+    """Mean over the first positions of a dense layer to one -> (B,), and base logits -> (B, 5, L). (dream 2.4)"""
     h = features.transpose(0, 2, 1)
     weight, bias = weights["final.expression_dense.weight"], weights["final.expression_dense.bias"]
     expression = linear(h[:, :n_projectors], weight, bias)[:, :, 0].mean(axis=1)

@@ -41,9 +41,10 @@ def test_the_title_read_from_the_text_is_the_module_s(model):
 def test_a_task_s_own_recipes_name_known_models_and_fields(task):
     module = registry.get_task(task)
     assert {*module.MODELS, module.BASELINE} <= set(registry.models())
+    families = {name: list(registry.get_family(name).VARIANTS.values()) for name in registry.families()}
     named = [module.RECIPES, *(preset.recipes for preset in module.PRESETS.values() if isinstance(preset, Preset))]
     for recipes in named:
         for model, changes in recipes.items():
             if model != "*":
-                fields = {field.name for field in dataclasses.fields(registry.get_model(model).RECIPE)}
-                assert set(changes) <= fields
+                for module in families.get(model) or [registry.get_model(model)]:
+                    assert set(changes) <= {field.name for field in dataclasses.fields(module.RECIPE)}

@@ -202,7 +202,8 @@ class Preset:
     """How much of a task's protocol to run, and with which recipes.
 
     `n_test_folds`, `n_members` cut the protocol down (None: all of it). `extra_models` join the task's own. `recipes`
-    maps a model, or `*` for every model, to recipe changes; a `*` change is skipped where a recipe lacks the field.
+    maps a model, a family of variants (`prix_fixe`), or `*` for every model to recipe changes; what is said of several
+    is skipped where a recipe lacks the field.
     """
 
     description: str

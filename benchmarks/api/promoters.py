@@ -85,6 +85,6 @@ def row_lengths(codes: np.ndarray) -> np.ndarray:
         if not len(todo):
             return lengths
     raise BadInput(
-        f"Sequence {todo[0] + 1} does not begin in the yeast plasmid, so it cannot be told where its variable region is; "
-        "BHI's and UnlockDNA's processors need to know, Autosome's takes any sequence as it is."
+        f"Sequence {todo[0] + 1} does not begin in the yeast plasmid, so it cannot be told where its variable region "
+        "is; BHI's and UnlockDNA's processors need to know, Autosome's takes any sequence as it is."
     )

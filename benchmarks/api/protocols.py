@@ -64,7 +64,7 @@ class Model(Protocol):
     """A model module. Initial weights come from the framework's global generator, which the caller seeds.
 
     `NAME` is what tables print, `RECIPE` the published recipe. `unsupported` gives the reason why a task cannot be
-    learnt, or None.
+    learnt, or None. A file may offer `VARIANTS` instead, name -> object with these four: its models are `file.name`.
     """
 
     NAME: str

@@ -187,4 +187,3 @@ def set_target_statistics(processor: Processor, shift: torch.Tensor, scale: torc
     """Set a processor's shift and scale; an output that never varies is shifted only."""
     processor.shift.copy_(shift)
     processor.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
-

@@ -4,6 +4,7 @@ Source: `prixfixe/prixfixe/` of the challenge repository. Attribute names inside
 keys, so a checkpoint loads as it is and no renaming table is needed.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -181,7 +182,7 @@ class PrixFixeNet(nn.Module):
         blocks = self._blocks()
         for block in blocks:
             block.check()
-        for left, right in zip(blocks, blocks[1:], strict=False):
+        for left, right in pairwise(blocks):
             names = f"{type(left).__name__} -> {type(right).__name__}"
             found, wanted = (left.out_channels, left.infer_outseqsize()), (right.in_channels, right.seqsize)
             _require(found == wanted, f"{names}: (channels, length) {found} are given, {wanted} expected")
