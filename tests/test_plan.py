@@ -82,6 +82,43 @@ def test_a_bad_change_is_one_sentence(plan, change, words):
     assert change in str(error.value)
 
 
+FAMILY = ["prix_fixe.bhi-bhi-bhi-bhi", "prix_fixe.autosome-bhi-bhi-bhi", "kmer_ridge"]
+
+
+def test_a_family_s_recipes_hold_for_all_its_variants_and_the_nearest_word_is_the_last(plan):
+    """Batch size 32 is what this task says of the family, over the 512 and 1,024 of the variants themselves."""
+    changes = ["prix_fixe.bhi-bhi-bhi-bhi.epochs=5", "prix_fixe.epochs=4", "recipe.epochs=3"]
+    recipes = plan("paper", models=FAMILY, changes=changes).recipes
+    assert [recipes[name]["batch_size"] for name in FAMILY[:2]] == [32, 32]
+    assert [recipes[name]["epochs"] for name in FAMILY[:2]] == [5, 4]
+
+
+def test_what_is_said_of_a_family_is_skipped_where_a_variant_lacks_the_field(plan):
+    recipes = plan(models=FAMILY, changes=["prix_fixe.cosine_over_rows=true"]).recipes
+    assert recipes[FAMILY[0]]["cosine_over_rows"] is True
+    assert "cosine_over_rows" not in recipes[FAMILY[1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("prix_fixe.bhi-bhi-bhi-bih.epochs=3", "Did you mean 'prix_fixe.bhi-bhi-bhi-bhi'"),
+        ("prix_fixe.epoch=3", "Did you mean 'epochs'"),
+        ("prix_fixe.bhi-bhi-bhi-bhi.trim_left=3", "Unknown recipe key 'trim_left'"),
+    ],
+)
+def test_a_bad_change_of_a_variant_is_one_sentence(plan, change, words):
+    with pytest.raises(BadInput, match="--set") as error:
+        plan(models=FAMILY, changes=[change])
+    assert words in str(error.value)
+
+
+def test_combinations_that_do_not_fit_are_left_out_with_the_reason(plan):
+    made = plan(models=[*FAMILY, "prix_fixe.bhi-bhi-bhi-unlockdna"])
+    assert "base logits" in made.skipped["prix_fixe.bhi-bhi-bhi-unlockdna"]
+    assert made.title("prix_fixe.bhi-bhi-bhi-bhi") == "Prix Fixe 1_1_1_1"
+
+
 def test_a_bad_fold_model_or_preset_is_one_sentence(plan):
     with pytest.raises(BadInput, match="no test fold 12; its test folds are 0, 1"):
         plan(test_folds=[12])

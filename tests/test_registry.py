@@ -26,6 +26,16 @@ def test_entries_carry_title_and_summary_of_the_file():
     assert entry.title == registry.get_model("dream_cnn").NAME
 
 
+def test_a_family_is_no_model_but_its_variants_are():
+    assert list(registry.families()) == ["prix_fixe"]
+    assert registry.families()["prix_fixe"].framework == "torch"
+    entry = registry.model_entry("prix_fixe.autosome-bhi-autosome-autosome")
+    assert (entry.title, entry.framework) == ("Prix Fixe 0_1_0_0", "torch")
+    assert (
+        entry.summary == "Prix Fixe 0_1_0_0: processor Autosome.org, first BHI, core Autosome.org, final Autosome.org."
+    )
+
+
 @pytest.fixture
 def new_folder(tmp_path, monkeypatch):
     """A package of models in a temporary folder, scanned beside our own."""

@@ -77,7 +77,7 @@ class FirstBlock(Block):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.ndim == 2:
-            x = F.one_hot(x.long(), self.in_channels).transpose(1, 2).float()
+            x = F.one_hot(x.long(), self.in_channels).transpose(1, 2).to(next(self.parameters()).dtype)
         return self.features(x)
 
 
