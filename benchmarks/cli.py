@@ -1,18 +1,16 @@
 """The command line: thin, and free of frameworks. `python -m benchmarks --help`."""
 
 import functools
-import re
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from benchmarks import __version__, commandline, registry
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import JsonOption, print_json, records
+from benchmarks.commandline import JsonOption, fold_numbers, print_json, records
 
 app = typer.Typer(
     name="dream-bench",
@@ -94,84 +92,36 @@ def run(
     Without --data, preset quick simulates its data and preset paper reads data/TASK. Run the same command again after
     an interruption: finished trainings are kept.
     """
-    from benchmarks import executors, outputs, plan, registry, runner, screen, sources, timing
-    from benchmarks.store import Store
+    from benchmarks import plan, registry, screen, session
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
-    if device == "cuda" and not executors.n_gpus():
-        raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
+    how = session.How(
+        device=device, workers=workers, save_models=save_models, results=results, dry_run=dry_run, json=json
+    )
     console = screen.open_console(stderr=json)
-    module, store = registry.get_task(task), Store(results)
+    module = registry.get_task(task)
     plan.get_preset(module, preset)
     wanted = _names(models)
     for file in plugin or ():
         added = registry.add_plugin(file).key
         if wanted is None or added not in wanted:
             wanted = [*(wanted or plan.default_models(module, preset)), added]
-    found = sources.find(
-        module, preset, data, seed=seed, split=split, refold=refold, shuffle=shuffle_labels, may_miss=dry_run
-    )
-    planned = plan.make_plan(
+    planned = session.plan(
         module,
         preset,
-        found,
+        data,
+        how,
         seed=seed,
+        split=split,
+        refold=refold,
+        shuffle=shuffle_labels,
         models=wanted,
-        test_folds=_fold_numbers(folds),
+        test_folds=fold_numbers(folds),
         n_members=members,
         changes=set_ or (),
     )
-    waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
-    # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
-    machine = runner.Machine.choose(device, workers, planned.jobs)
-    speeds = timing.Speeds(list(store.finished_jobs(planned.task)), device)
-    screen.print_plan(console, planned, waiting, machine, speeds)
-    if dry_run:
-        if json:
-            print_json(_plan_json(planned, waiting))
-        return
-    store.check_writable()
-    for source in planned.sources:
-        store.put_dataset(source.dataset)
-    study = outputs.Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
-    counts = _execute(console, planned, waiting, store, machine, speeds, save_models)
-    if device == "auto" and executors.n_gpus():
-        jobs = runner.job_table(planned, store)
-        unused = jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique()
-        if len(unused):
-            console.print(
-                f"A GPU is here, but {', '.join(unused)} ran on the CPU: see README, GPU or CPU.", style="yellow"
-            )
-    scores, tests = outputs.write_scores(study, store)
-    page = outputs.write_report(study, store, scores, tests)
-    screen.print_scores(console, planned, scores, store)
-    screen.print_tests(console, tests)
-    console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
-    if page:
-        console.print(f"Report: {page}", markup=False, highlight=False)
-    else:
-        console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
-    if json:
-        print_json(counts | {"report": str(study.folder), "scores": records(scores), "tests": records(tests)})
-    if counts["failed"]:
-        console.print(
-            f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
-        )
+    done = session.carry_out(planned, how, console)
+    if done and done.n_failed:
         raise typer.Exit(1)
-
-
-def _execute(
-    console: Any, planned: Any, waiting: list, store: Any, machine: Any, speeds: Callable, save_models: bool
-) -> dict[str, int]:
-    from benchmarks import runner
-    from benchmarks.progress import Reporter
-
-    def cost(job: Any) -> float:
-        return job.n_train * job.recipe.get("epochs", 1) / (speeds(job) or 100.0)
-
-    with Reporter(console, waiting, cost, machine.n_workers) as reporter:
-        return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -180,34 +130,6 @@ def _names(text: str | None) -> list[str] | None:
     if text is not None and not names:
         raise BadInput("--models expects names separated by commas, got none; see `python -m benchmarks list`.")
     return names or None
-
-
-def _fold_numbers(text: str | None) -> list[int] | None:
-    """Read `0,3` or `0-4`."""
-    if text is None:
-        return None
-    chosen = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*", part)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if last < first:
-            raise BadInput(f"--folds expects numbers as in 0,3 or 0-4, got {text!r}.")
-        chosen += range(first, last + 1)
-    return chosen
-
-
-def _plan_json(planned: Any, waiting: list) -> dict[str, Any]:
-    plain = planned.to_dict()
-    return {
-        "task": planned.task,
-        "preset": planned.preset,
-        "n_trainings": len(planned.jobs),
-        "n_done": len(planned.jobs) - len(waiting),
-        "sources": plain["sources"],
-        "recipes": plain["recipes"],
-        "skipped": plain["skipped"],
-        "jobs": [job.id for job in planned.jobs],
-    }
 
 
 @command("list", "list --json", "list --plugin my_model.py")

@@ -1,6 +1,7 @@
 """What every command shares: examples in its help, one sentence for bad input, JSON on stdout. Nothing heavy."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -51,3 +52,17 @@ def print_json(value: Any) -> None:
 def records(frame: Any) -> list[dict[str, Any]]:
     """Turn a table into plain rows, missing values into None."""
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def fold_numbers(text: str | None) -> list[int] | None:
+    """Read `0,3` or `0-4`; None where the option was not given."""
+    if text is None:
+        return None
+    chosen = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first:
+            raise BadInput(f"--folds expects numbers as in 0,3 or 0-4, got {text!r}.")
+        chosen += range(first, last + 1)
+    return chosen

@@ -1,0 +1,148 @@
+"""A run from its words to its report: plan, train what is missing, score, test, draw. What `run` and its kin share."""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import executors, outputs, runner, screen, sources, timing
+from benchmarks.api.errors import BadInput
+from benchmarks.commandline import print_json, records
+from benchmarks.plan import Plan, make_plan
+from benchmarks.progress import Reporter
+from benchmarks.store import Store
+
+
+@dataclass(frozen=True)
+class How:
+    """Where and how a plan is carried out; see the options of `run`.
+
+    Raises
+    ------
+    BadInput
+        For an unknown device, or a GPU where there is none.
+    """
+
+    device: str
+    workers: int | None
+    save_models: bool
+    results: Path
+    dry_run: bool
+    json: bool
+
+    def __post_init__(self):
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise BadInput(f"--device expects auto, cpu or cuda, got {self.device!r}.")
+        if self.device == "cuda" and not executors.n_gpus():
+            raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run left behind."""
+
+    study: outputs.Study
+    scores: pd.DataFrame
+    n_failed: int
+
+
+def plan(
+    task: ModuleType,
+    preset: str,
+    data: Path | None,
+    how: How,
+    *,
+    seed: int,
+    split: str | None = None,
+    refold: bool = False,
+    shuffle: bool = False,
+    models: Sequence[str] | None = None,
+    test_folds: Sequence[int] | None = None,
+    n_members: int | None = None,
+    changes: Sequence[str] = (),
+) -> Plan:
+    """Find the data and list the trainings; see `sources.find` and `plan.make_plan`."""
+    found = sources.find(
+        task, preset, data, seed=seed, split=split, refold=refold, shuffle=shuffle, may_miss=how.dry_run
+    )
+    return make_plan(
+        task, preset, found, seed=seed, models=models, test_folds=test_folds, n_members=n_members, changes=changes
+    )
+
+
+def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | None = None) -> Done | None:
+    """Print a plan, train what is missing, write scores, tests and report; None after a dry run.
+
+    `facts` join what --json prints.
+    """
+    store = Store(how.results)
+    waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
+    # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
+    machine = runner.Machine.choose(how.device, how.workers, planned.jobs)
+    speeds = timing.Speeds(list(store.finished_jobs(planned.task)), how.device)
+    screen.print_plan(console, planned, waiting, machine, speeds)
+    if how.dry_run:
+        if how.json:
+            print_json(_plan_json(planned, waiting) | (facts or {}))
+        return None
+    store.check_writable()
+    for source in planned.sources:
+        store.put_dataset(source.dataset)
+    study = outputs.Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
+    counts = _execute(console, planned, waiting, store, machine, speeds, how.save_models)
+    _say_unused_gpu(console, planned, store, how.device)
+    scores, tests = outputs.write_scores(study, store)
+    page = outputs.write_report(study, store, scores, tests)
+    screen.print_scores(console, planned, scores, store)
+    screen.print_tests(console, tests)
+    console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
+    if page:
+        console.print(f"Report: {page}", markup=False, highlight=False)
+    else:
+        console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
+    if how.json:
+        about = {"report": str(study.folder), "scores": records(scores), "tests": records(tests)}
+        print_json(counts | about | (facts or {}))
+    if counts["failed"]:
+        console.print(
+            f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
+        )
+    return Done(study, scores, counts["failed"])
+
+
+def _execute(
+    console: Any, planned: Plan, waiting: list, store: Store, machine: Any, speeds: Callable, save_models: bool
+) -> dict[str, int]:
+    def cost(job: Any) -> float:
+        return job.n_train * job.recipe.get("epochs", 1) / (speeds(job) or 100.0)
+
+    with Reporter(console, waiting, cost, machine.n_workers) as reporter:
+        return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
+
+
+def _say_unused_gpu(console: Any, planned: Plan, store: Store, device: str) -> None:
+    if device != "auto" or not executors.n_gpus():
+        return
+    jobs = runner.job_table(planned, store)
+    unused = jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique()
+    if len(unused):
+        console.print(f"A GPU is here, but {', '.join(unused)} ran on the CPU: see README, GPU or CPU.", style="yellow")
+
+
+def _plan_json(planned: Plan, waiting: list) -> dict[str, Any]:
+    plain = planned.to_dict()
+    return {
+        "task": planned.task,
+        "preset": planned.preset,
+        "n_trainings": len(planned.jobs),
+        "n_done": len(planned.jobs) - len(waiting),
+        "sources": plain["sources"],
+        "recipes": plain["recipes"],
+        "skipped": plain["skipped"],
+        "jobs": [job.id for job in planned.jobs],
+    }
