@@ -431,5 +431,5 @@ def bench(
         typer.echo(f"{key}: {value:,.4g}" if isinstance(value, float) else f"{key}: {value}")
 
 
-for _name, _commands in registry.command_groups().items():
+for _name, _commands in registry.command_groups():
     app.add_typer(_commands, name=_name)

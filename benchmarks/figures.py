@@ -29,17 +29,17 @@ LEVEL_LABELS = {"row": "row level", "strand_averaged": "strand-averaged"}
 SIMULATED = "SIMULATED DATA"
 
 # DejaVu Sans comes with matplotlib, and text is drawn as outlines: every machine shows the same figure.
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False,
     "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "benchmarks",
 }  # fmt: skip
 _PANEL = ["dataset", "output", "subset", "origin"]
-_INK = "#444444"
+INK = "#444444"
 _BRACKET_PT = 19  # height of one bracket with its P value, in points
 _LABEL_CHARS = 12  # longer names are wrapped
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def fold_scores(
     scores: pd.DataFrame,
     tests: pd.DataFrame,
@@ -110,17 +110,17 @@ def fold_scores(
         if ceiling and (key["subset"] == "all" or "subset" not in varying):
             _ceiling(ax, ceiling["value"])
             bases.append(str(ceiling["basis"]))
-    _head(fig, "Ensembles on held-out test folds", set(chosen["origin"]) == {"simulated"})
+    head(fig, "Ensembles on held-out test folds", set(chosen["origin"]) == {"simulated"})
     text = _explain_folds(chosen, [labels.get(name, name) for name in baselines], bases)
     text = textwrap.fill(text, int(fig.get_figwidth() * 16))
-    fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=_INK)
+    fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
     fig.draw_without_rendering()  # brackets are placed in points: the axes must know their height
     for ax, (key, part) in zip(axes, panels, strict=False):
         _brackets(ax, _where(tests, **key), _models(part, order))
     return fig
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def learning_curves(
     history: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *, origin: str | None = None
 ) -> Figure:
@@ -173,11 +173,11 @@ def learning_curves(
     lines = [Line2D([], [], color=by_dataset[name], lw=2, label=name) for name in datasets]
     lines = lines * (len(datasets) > 1) + _curve_legend("is_best" in history)
     fig.legend(handles=lines, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
-    _head(fig, "Learning curves", origin == "simulated")
+    head(fig, "Learning curves", origin == "simulated")
     return fig
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *, origin: str | None = None) -> Figure:
     """Draw sequences per second in training and prediction: bar = median, point = one training.
 
@@ -228,11 +228,11 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
         ax.set_yticks(range(len(bars)), names)
         ax.tick_params(left=False)
     ax.set_ylim(len(bars) - 0.4, -0.6)
-    _head(fig, "Speed (bar: median, point: one training)", origin == "simulated")
+    head(fig, "Speed (bar: median, point: one training)", origin == "simulated")
     return fig
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def save(fig: Figure, path: Path | str) -> list[Path]:
     """Write `path` + ".png" (200 dpi) and `path` + ".svg", and return both paths.
 
@@ -244,7 +244,7 @@ def save(fig: Figure, path: Path | str) -> list[Path]:
     return [png, svg]
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def to_svg(fig: Figure) -> str:
     """Return a figure as an <svg> element to embed in HTML: repeatable, and safe beside others.
 
@@ -312,9 +312,9 @@ def _boxes(ax: Axes, part: pd.DataFrame, order: Sequence[str]) -> None:
 
 def _ceiling(ax: Axes, value: float) -> None:
     """Draw the attainable score as a dashed line, named beside the axes where no data can meet the name."""
-    ax.axhline(value, color=_INK, lw=1, ls=(0, (4, 2)), zorder=1)
+    ax.axhline(value, color=INK, lw=1, ls=(0, (4, 2)), zorder=1)
     beside = blended_transform_factory(ax.transAxes, ax.transData)
-    ax.text(1.01, value, f"ceiling\n{value:.3f}", transform=beside, va="center", fontsize=7.5, color=_INK)
+    ax.text(1.01, value, f"ceiling\n{value:.3f}", transform=beside, va="center", fontsize=7.5, color=INK)
 
 
 def _brackets(ax: Axes, tests: pd.DataFrame, models: list[str]) -> None:
@@ -379,10 +379,10 @@ def _curve_legend(best: bool) -> list[Line2D]:
     }
     if best:
         lines["epoch kept"] = {"marker": "o", "mfc": "white", "ls": "", "ms": 4}
-    return [Line2D([], [], color=_INK, label=label, **look) for label, look in lines.items()]
+    return [Line2D([], [], color=INK, label=label, **look) for label, look in lines.items()]
 
 
-def _head(fig: Figure, title: str, simulated: bool) -> None:
+def head(fig: Figure, title: str, simulated: bool) -> None:
     fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     if simulated:
         box = {"boxstyle": "round,pad=0.35", "facecolor": "#B3261E", "edgecolor": "none"}
@@ -390,7 +390,7 @@ def _head(fig: Figure, title: str, simulated: bool) -> None:
         fig.text(0.99, y, SIMULATED, ha="right", va="center", weight="bold", color="white", bbox=box)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def _nothing(text: str) -> Figure:
     fig = Figure((5.4, 0.8))
     fig.text(0.02, 0.5, text, va="center")

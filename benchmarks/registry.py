@@ -113,15 +113,17 @@ def tasks() -> dict[str, Entry]:
     return found
 
 
-def command_groups() -> dict[str, Any]:
-    """Import the commands that a package brings: name of the group -> its Typer application.
+def command_groups() -> list[tuple[str | None, Any]]:
+    """Import the commands that packages bring: name of the group, None for commands without one, and Typer application.
 
-    `benchmarks/<package>/commands.py` defines `NAME` and `app`, and imports what is heavy inside its functions.
+    A `commands.py` defines `NAME` and `app`, and imports what is heavy inside its functions.
     """
-    found = {}
-    for path in sorted(_folder("benchmarks").glob("*/commands.py")):
-        module = importlib.import_module(f"benchmarks.{path.parent.name}.commands")
-        found[module.NAME] = module.app
+    found = []
+    for package in ("benchmarks", *MODEL_PACKAGES):
+        for path in sorted(_folder(package).glob("**/commands.py")):
+            parts = path.relative_to(_folder(package)).with_suffix("").parts
+            module = importlib.import_module(".".join((package, *parts)))
+            found.append((module.NAME, module.app))
     return found
 
 
