@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import checksums
+from benchmarks.api import checksums
 
 KEPT = 2
 """Checkpoints kept: if the last is damaged, the one before serves."""

@@ -285,17 +285,17 @@ def score(
     if predictions:
         joined = outside.add(study.plan, store, predictions, name, n_averaged=members)
         study = outputs.Study.begin(joined, store, f"{study.command}; python -m benchmarks {shlex.join(sys.argv[1:])}")
-    scores, tests = outputs.write_scores(study, store)
-    if scores.empty:
+    results = outputs.write_scores(study, store)
+    if results.scores.empty:
         raise BadInput(f"No training of {study.folder} is finished yet, so there is nothing to score.")
-    page = outputs.write_report(study, store, scores, tests) if predictions else None
+    page = outputs.write_report(study, store, results) if predictions else None
     if json:
-        print_json(records(scores))
+        print_json(records(results.scores))
         return
     console = screen.open_console()
-    screen.print_scores(console, study.plan, scores, store)
+    screen.print_scores(console, study.plan, results.scores, store)
     if predictions:
-        screen.print_tests(console, tests)
+        screen.print_comparison(console, results.tests, results.comparisons)
     typer.echo(f"Scores: {study.folder / 'scores.csv'}")
     if page:
         typer.echo(f"Report: {page}")
@@ -346,25 +346,32 @@ def compare(
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
-    """Test every model of a run against a baseline: paired two-sided t-tests over test folds."""
+    """Test every model of a run against a baseline: paired two-sided t-tests over test folds.
+
+    A task that has one test set and no folds compares by its own rules: rank bootstrap and paired bootstrap.
+    """
+    import dataclasses
+
     from benchmarks import outputs, registry, runner, screen, stats
     from benchmarks.api.errors import did_you_mean
     from benchmarks.store import Store
 
     store = Store(results)
     study = outputs.Study.open(store, _known_task(task), report)
-    scores = runner.score(study.plan, store, registry.get_task(study.plan.task))
+    module = registry.get_task(study.plan.task)
+    scores = runner.score(study.plan, store, module)
     baseline = baseline or study.plan.baseline
     if baseline not in set(scores["model"]):
         known = sorted(set(scores["model"]))
         raise BadInput(f"In {study.folder}: {did_you_mean('baseline with scores', baseline, known)}")
-    tests = stats.compare(scores, baseline)
+    comparisons = runner.compare(dataclasses.replace(study.plan, baseline=baseline), store, module)
+    tests = comparisons["differences"] if comparisons else stats.compare(scores, baseline)
     if tests.empty and not json:
         typer.echo(f"Only {baseline} has scores in {study.folder}; there is no other model to compare it with.")
     if json:
-        print_json(records(tests))
+        print_json({name: records(table) for name, table in comparisons.items()} if comparisons else records(tests))
         return
-    screen.print_tests(screen.open_console(), tests)
+    screen.print_comparison(screen.open_console(), tests, comparisons)
 
 
 @command("report", "report --task human_mpra", "report --report results/reports/human_mpra_quick_1a2b3c4d")
@@ -377,8 +384,7 @@ def report(
 
     store = Store(results)
     study = outputs.Study.open(store, _known_task(task), report)
-    scores, tests = outputs.write_scores(study, store)
-    page = outputs.write_report(study, store, scores, tests)
+    page = outputs.write_report(study, store, outputs.write_scores(study, store))
     if page is None:
         raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")
     if json:

@@ -272,12 +272,14 @@ def best_epoch(case: Case) -> None:
     val = case.rows.val
     predicted = case.first.fitted.predict(val.without_targets())
     best = next(row for row in case.first.history if row["is_best"])
-    loss = sum(np.mean((predicted[name].astype(np.float64) - val.targets[name]) ** 2) for name in val.targets)
-    close = math.isclose(best["val_loss"], loss, rel_tol=1e-4)
-    _require(close, "fit", f"says val_loss {best['val_loss']:.6g} for the best epoch; what it left has {loss:.6g}")
     r = np.mean([np.corrcoef(predicted[name], val.targets[name])[0, 1] for name in val.targets])
-    close = math.isclose(best["val_pearson_r"], r, abs_tol=1e-3)
-    _require(close, "fit", f"says val_pearson_r {best['val_pearson_r']:.4f}; what it left has {r:.4f}")
+    said = "val_pearson_r_clean" if "val_pearson_r_clean" in best else "val_pearson_r"
+    close = math.isclose(best[said], r, abs_tol=1e-3)
+    _require(close, "fit", f"says {said} {best[said]:.4f} for the best epoch; what it left has {r:.4f}")
+    if said == "val_pearson_r":  # else the loss is of rows as training shows them, which predict does not do
+        loss = sum(np.mean((predicted[name].astype(np.float64) - val.targets[name]) ** 2) for name in val.targets)
+        close = math.isclose(best["val_loss"], loss, rel_tol=1e-4)
+        _require(close, "fit", f"says val_loss {best['val_loss']:.6g}; what it left has {loss:.6g}")
 
 
 @_promise("a prediction depends on its own sequence alone: not on the batch, its size or its neighbours")

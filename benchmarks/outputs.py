@@ -1,6 +1,7 @@
 """From stored jobs to what people look at: scores.csv, tests.csv, plots and report.html of one plan."""
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -52,24 +53,36 @@ class Study:
         return Study(Plan.from_dict(kept["plan"]), folder, kept["command"])
 
 
-def write_scores(study: Study, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score the stored predictions of a study and write scores.csv and tests.csv; return both tables."""
+@dataclass(frozen=True)
+class Results:
+    """Scores of a study, its t-tests over folds, and what a task without folds compares models by instead."""
+
+    scores: pd.DataFrame
+    tests: pd.DataFrame
+    comparisons: Mapping[str, pd.DataFrame]
+
+
+def write_scores(study: Study, store: Store) -> Results:
+    """Score the stored predictions of a study; write scores.csv, and tests.csv or the task's own comparisons."""
     task = registry.get_task(study.plan.task)
     scores = runner.score(study.plan, store, task)
+    comparisons = runner.compare(study.plan, store, task)
     tests = paired_tests(scores, study.plan.baseline)
     write_text(study.folder / "scores.csv", scores.to_csv(index=False))
-    write_text(study.folder / "tests.csv", tests.to_csv(index=False))
-    return scores, tests
+    for name, table in (comparisons or {"tests": tests}).items():
+        write_text(study.folder / f"{name}.csv", table.to_csv(index=False))
+    return Results(scores, tests, comparisons)
 
 
 def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Test every model against the baseline; no rows where the baseline, or everything, is missing."""
-    if baseline not in set(scores["model"]):
+    """Test every model against the baseline; no rows where it, or everything, is missing or has single models alone."""
+    ensembles = scores[scores["role"] == "ensemble"]
+    if baseline not in set(ensembles["model"]):
         return pd.DataFrame(columns=stats.TEST_COLUMNS)
     return stats.compare(scores, baseline)
 
 
-def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.DataFrame) -> Path | None:
+def write_report(study: Study, store: Store, results: Results) -> Path | None:
     """Draw the plots and write report.html; return its path, or None where the plotting packages are missing.
 
     A machine that only trains may lack them: `python -m benchmarks report` makes the page elsewhere.
@@ -78,7 +91,7 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
         return None
     from benchmarks import figures, report
 
-    plan = study.plan
+    plan, scores, tests = study.plan, results.scores, results.tests
     task = registry.get_task(plan.task)
     jobs, history = runner.job_table(plan, store), runner.history_table(plan, store)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
@@ -93,11 +106,13 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
     finished = trained[trained["status"] == "done"]
     drawn = {}
     if not finished.empty:
-        for level in scores["level"].unique():
+        for level in scores["level"].unique() if not results.comparisons else ():
             drawn[f"{_MAIN_METRIC}_{level}"] = (
                 f"Pearson r of every test fold, {level.replace('_', ' ')} level",
                 figures.fold_scores(scores, tests, metric=_MAIN_METRIC, level=level, ceilings=ceilings, **looks),
             )
+        if results.comparisons:
+            drawn |= _challenge_plots(results, labels)
         drawn["learning_curves"] = (
             "Validation Pearson r and losses over epochs",
             figures.learning_curves(history, origin=origin, **looks),
@@ -113,6 +128,7 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
         scores=scores,
         summary=stats.summarise(scores),
         tests=tests,
+        comparisons=results.comparisons,
         jobs=trained[trained["status"] != "waiting"],
         ceilings=ceilings,
         parameters=_parameters(plan, labels, finished),
@@ -125,6 +141,24 @@ def write_report(study: Study, store: Store, scores: pd.DataFrame, tests: pd.Dat
     )
     write_text(study.folder / "report.html", page)
     return study.folder / "report.html"
+
+
+def _challenge_plots(results: Results, labels: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    """Draw ranks and scores by part of the test set, a pair of plots per dataset."""
+    from benchmarks import challenge_figures
+
+    drawn = {}
+    for dataset, ranking in results.comparisons["ranking"].groupby("dataset", sort=False):
+        simulated = set(ranking["origin"]) == {"simulated"}
+        counts = results.comparisons["rank_distributions"]
+        counts = counts[counts["dataset"] == dataset].rename(columns={"model": "submission"})
+        level = ranking["part"].iloc[0]
+        scores = results.scores[(results.scores["dataset"] == dataset) & (results.scores["level"] == level)]
+        look = {"order": ranking["model"].tolist(), "labels": labels, "simulated": simulated}
+        heat = challenge_figures.heat_map(scores.rename(columns={"model": "submission"}), **look)
+        drawn[f"ranks_{dataset}"] = ("Ranks in samples of the test set", challenge_figures.ranks(counts, **look))
+        drawn[f"heat_map_{dataset}"] = (f"Mean scores by part of the test set, {level}", heat)
+    return drawn
 
 
 def _overview(plan: Plan, task: ModuleType, datasets: dict[str, Any], jobs: pd.DataFrame) -> list[tuple[str, str]]:

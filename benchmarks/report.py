@@ -38,6 +38,7 @@ def render(
     scores: pd.DataFrame,
     summary: pd.DataFrame,
     tests: pd.DataFrame,
+    comparisons: Mapping[str, pd.DataFrame],
     jobs: pd.DataFrame,
     ceilings: pd.DataFrame,
     parameters: pd.DataFrame,
@@ -58,6 +59,8 @@ def render(
         Pairs (what, value): what ran, on what data.
     scores, summary, tests
         The long score table; its mean and sd per model and role; the paired tests against the baseline.
+    comparisons
+        `ranking` and `differences` of a task that has no folds, in place of tests; or nothing.
     jobs
         One row per training, status "done" or "failed", NaN where something was not measured.
     ceilings
@@ -92,6 +95,7 @@ def render(
         (row["dataset"], row["output"], row["level"], row["metric"]): (row["value"], row["basis"])
         for row in _checked("ceilings", ceilings).to_dict("records")
     }
+    ranking, differences = (_compared(comparisons, name, labels) for name in ("ranking", "differences"))
     first_scores = scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
@@ -105,10 +109,12 @@ def render(
         title=title,
         simulated=origin == "simulated",
         overview=overview,
-        headlines=_headlines(summary, tests, attainable),
+        headlines=_headlines(summary, tests, attainable, differences),
         uneven=_is_uneven(summary),
         score_tables=_score_tables(summary, attainable),
         tests={level: _rows(part) for level, part in tests.groupby("level", sort=False)},
+        ranking=_rows(ranking),
+        differences=_rows(differences),
         varying=_varying(tests, "dataset", "output", "subset"),
         baselines=list(dict.fromkeys(tests["against"])),
         figures=[(caption, Markup(svg)) for caption, svg in figures],
@@ -181,6 +187,17 @@ def _in_order(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     return frame.sort_values("model", key=lambda models: models.map(order.index), kind="stable")
 
 
+def _compared(comparisons: Mapping[str, pd.DataFrame], name: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table of comparisons with display names, or one without rows."""
+    if name not in comparisons:
+        return pd.DataFrame()
+    table = comparisons[name]
+    named = {"label": table["model"].map(lambda model: labels.get(model, model))}
+    if "baseline" in table:
+        named["against"] = table["baseline"].map(lambda model: labels.get(model, model))
+    return table.assign(**named)
+
+
 def _rows(frame: pd.DataFrame) -> list[dict]:
     """Return rows as dicts of plain Python values, None for what is missing."""
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
@@ -213,10 +230,18 @@ def _is_uneven(summary: pd.DataFrame) -> bool:
     return bool((counts.max() != counts.min()).any(axis=None))
 
 
-def _headlines(summary: pd.DataFrame, tests: pd.DataFrame, attainable: Mapping) -> list[dict]:
-    """Find for each dataset and output the best ensemble, its test against the baseline, and the ceiling."""
-    chosen = summary[(summary["role"] == "ensemble") & summary["mean"].notna()]
-    for column, preferred in {"subset": "all", "level": "row", "metric": "pearson_r"}.items():
+def _main_role(summary: pd.DataFrame) -> str:
+    return "ensemble" if "ensemble" in set(summary["role"]) else "member"
+
+
+def _headlines(
+    summary: pd.DataFrame, tests: pd.DataFrame, attainable: Mapping, differences: pd.DataFrame
+) -> list[dict]:
+    """Find for each dataset and output the best model, its comparison with the baseline, and the ceiling."""
+    chosen = summary[(summary["role"] == _main_role(summary)) & summary["mean"].notna()]
+    is_challenge = "pearson_score" in set(chosen["metric"])
+    preferences = {"subset": "challenge" if is_challenge else "all", "level": "row"}
+    for column, preferred in (preferences | {"metric": "pearson_score" if is_challenge else "pearson_r"}).items():
         if len(chosen):
             value = _main(chosen[column], preferred)
             chosen, tests = chosen[chosen[column] == value], tests[tests[column] == value]
@@ -233,6 +258,7 @@ def _headlines(summary: pd.DataFrame, tests: pd.DataFrame, attainable: Mapping) 
                 "what": f"{words(best['metric'])}, {words(best['level'])}",
                 "members": _members(best),
                 "n_folds": int(best["n_folds"]),
+                "difference": _difference(differences, dataset, best),
                 "baseline": here[0]["against"] if here else None,
                 "is_baseline": any(row["baseline"] == best["model"] for row in here),
                 "test": next((row for row in here if row["model"] == best["model"]), None),
@@ -244,6 +270,12 @@ def _headlines(summary: pd.DataFrame, tests: pd.DataFrame, attainable: Mapping) 
     return headlines
 
 
+def _difference(differences: pd.DataFrame, dataset: str, best: pd.Series) -> dict | None:
+    """Return the comparison of a headline with the baseline, where the task has a comparison of its own."""
+    here = [row for row in _rows(differences) if row["dataset"] == dataset and row["metric"] == best["metric"]]
+    return next((row for row in here if row["model"] == best["model"]), None)
+
+
 def _share(mean: float, ceiling: float | None, better: str) -> str | None:
     """Return the part of the attainable score that was reached; an error has no such part."""
     return f"{mean / ceiling:.1%}" if ceiling and better == "higher" and pd.notna(mean) else None
@@ -251,7 +283,7 @@ def _share(mean: float, ceiling: float | None, better: str) -> str | None:
 
 def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
     """Lay out mean ± sd: a table per level, dataset and output; a row per model and role."""
-    tables = []
+    tables, main_role = [], _main_role(summary)
     for (level, dataset, output), part in summary.groupby(["level", "dataset", "output"], sort=False):
         metrics = list(dict.fromkeys(part["metric"]))
         ceilings = {name: attainable.get((dataset, output, level, name)) for name in metrics}
@@ -260,13 +292,13 @@ def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
             cells = {}
             for row in group.to_dict("records"):
                 rivals = part[(part["metric"] == row["metric"]) & (part["subset"] == subset)]
-                rivals = rivals.loc[rivals["role"] == "ensemble", "mean"]
+                rivals = rivals.loc[rivals["role"] == main_role, "mean"]
                 best = rivals.min() if row["better"] == "lower" else rivals.max()
                 ceiling = ceilings[row["metric"]] if subset == main else None
                 cells[row["metric"]] = {
                     "text": mean_sd(row["mean"], row["sd"]),
                     "share": _share(row["mean"], ceiling and ceiling[0], row["better"]),
-                    "best": role == "ensemble" and row["mean"] == best,
+                    "best": role == main_role and row["mean"] == best,
                 }
             about = {"label": group["label"].iloc[0], "subset": subset, "members": _members(group.iloc[0])}
             rows.append(about | {"n_folds": int(group["n_folds"].max()), "role": role, "cells": cells})

@@ -248,7 +248,8 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
             "n_test": len(test),
             "duration_s": finished - started + before,
             "resumed_after_epochs": resumed,
-            "train_seq_per_s": len(split.train) * len(history) / train_seconds,
+            "train_seq_per_s": sum(row.get("sequences", len(split.train)) for row in history) / train_seconds,
+            "sequences_per_epoch": history[0].get("sequences", len(split.train)),
             "predict_seq_per_s": len(test) / (finished - fitted_at),
             "peak_memory_mb": _peak_memory_mb(),
             "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
@@ -290,6 +291,8 @@ def _checked(predictions: Mapping[str, np.ndarray], outputs: tuple[str, ...], n:
 def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
     """Score the finished jobs of a plan: every member, and the average over the members of each test fold.
 
+    A task that compares single models (`compare`) has no averages.
+
     Returns the long table described in `results/README.md`; empty if nothing is finished.
     """
     parts = []
@@ -319,6 +322,8 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
                 name: np.mean([predictions[name] for _, predictions in stored], axis=0, dtype=np.float64)
                 for name in stored[0][1]
             }
+            if hasattr(task, "compare") and n_members == len(members):
+                continue
             scored = task.score(test, mean)
             parts.append(
                 scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=n_members, origin=dataset.origin)
@@ -327,6 +332,35 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
         return pd.DataFrame(columns=SCORE_COLUMNS)
     table = pd.concat(parts, ignore_index=True).reindex(columns=SCORE_COLUMNS)  # not every task names what is held out
     return table.astype({"val_fold": "Int64"})
+
+
+def compare(plan: Plan, store: Store, task: Any) -> dict[str, pd.DataFrame]:
+    """Compare the finished models of a plan by the task's own rules, per dataset; empty where it has none.
+
+    Returns
+    -------
+    What the task's `compare` gives, table by table, with `dataset` and `origin` in front.
+    """
+    found: dict[str, list[pd.DataFrame]] = {}
+    for source in plan.sources if hasattr(task, "compare") else ():
+        mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
+        stored = [(job.model, *store.get_predictions(folder_of(store, job))) for job in mine if _is_done(store, job)]
+        if not stored:
+            continue
+        dataset = store.get_dataset(source.name, source.digest)
+        predictions: dict[str, list] = {}
+        for model, _, predicted in stored:
+            predictions.setdefault(model, []).append(predicted)
+        tables = task.compare(dataset.take(stored[0][1]), predictions, plan.baseline, n_threads=executors.n_cores())
+        for name, table in tables.items():
+            table.insert(0, "dataset", source.name)
+            table.insert(1, "origin", dataset.origin)
+            found.setdefault(name, []).append(table)
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
+
+
+def _is_done(store: Store, job: Job) -> bool:
+    return store.is_done(folder_of(store, job))
 
 
 def job_table(plan: Plan, store: Store) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """What the commands print: the plan, the scores, the tests. Works on tables and plans; computes nothing."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import pandas as pd
 from rich.console import Console
@@ -69,11 +70,15 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 
 def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: Store) -> None:
-    """Print mean and spread over folds of the ensembles, and what is attainable where that is known."""
+    """Print mean and spread over folds of the ensembles, and what is attainable where that is known.
+
+    Of tasks without ensembles, the mean and spread over single models.
+    """
     if scores.empty:
         return
     summary = stats.summarise(scores)
-    summary = summary[summary["role"] == "ensemble"].sort_values("level", kind="stable")
+    role = "ensemble" if "ensemble" in set(summary["role"]) else "member"
+    summary = summary[summary["role"] == role].sort_values("level", kind="stable")
     ceilings = {
         (s.name, row["output"], row["level"], row["metric"]): row["value"]
         for s in planned.sources
@@ -83,12 +88,45 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
     for key, part in summary.groupby(["dataset", "output", "subset", "level", "model"], sort=False):
         row = dict(zip(("dataset", "output", "subset", "level", "model"), key, strict=True))
         for one in part.itertuples():
-            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.n_folds > 1 else f"{one.mean:.3f}"
+            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.sd == one.sd else f"{one.mean:.3f}"
         ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
-        attainable = {"attainable r": f"{ceiling:.3f}"} if ceiling else {}
-        rows.append(row | {"folds": str(part["n_folds"].max())} | attainable)
+        attainable = {"attainable r": f"{ceiling:.3f}"} if ceiling and row["subset"] == "all" else {}
+        count = {"folds": part["n_folds"]} if role == "ensemble" else {"models": part["n_members_max"]}
+        rows.append(row | {name: str(n.max()) for name, n in count.items()} | attainable)
     simulated = "simulated" in set(scores["origin"])
-    _print_table(console, "Ensembles, mean ± sd over test folds" + " (SIMULATED DATA)" * simulated, rows)
+    what = "Ensembles, mean ± sd over test folds" if role == "ensemble" else "Single models, mean ± sd over them"
+    _print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
+
+
+def print_comparison(console: Console, tests: pd.DataFrame, comparisons: Mapping[str, pd.DataFrame]) -> None:
+    """Print how models compare: by a task's own rules where it has them, else by t-tests."""
+    if not comparisons:
+        print_tests(console, tests)
+        return
+    ranking, differences = comparisons["ranking"], comparisons["differences"]
+    simulated = " (SIMULATED DATA)" * ("simulated" in set(ranking["origin"]))
+    left_out = next(iter(ranking["left_out"]), "")
+    note = f"; without {left_out}" if left_out else ""
+    rows = [
+        {"dataset": row.dataset, "place": str(row.place), "model": row.model, "mean rank": f"{row.mean_rank:.2f}"}
+        | {"by Pearson score": f"{row.mean_rank_pearson_score:.2f}"}
+        | {"by Spearman score": f"{row.mean_rank_spearman_score:.2f}"}
+        for row in ranking.itertuples()
+    ]
+    what = f"Ranks in {ranking['n_draws'].iloc[0]:,} samples of a tenth of the {ranking['part'].iloc[0]} test data"
+    _print_table(console, what + note + simulated, rows)
+    if differences.empty:
+        return
+    rows = [
+        {"dataset": row.dataset, "model": row.model, "metric": row.metric.replace("_", " ")}
+        | {"difference": f"{row.difference:+.4f}", "95 % interval": f"{row.ci_low:+.4f} to {row.ci_high:+.4f}"}
+        | {"P": f"{row.p_value:.2g}"}
+        for row in differences.itertuples()
+    ]
+    what = (
+        f"Against {differences['baseline'].iloc[0]}: paired bootstrap over test items, mean of each model's trainings"
+    )
+    _print_table(console, what + note + simulated, rows)
 
 
 def print_tests(console: Console, tests: pd.DataFrame) -> None:
@@ -119,7 +157,7 @@ def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> No
     """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [c for c in columns if any(row.get(c) for row in rows)]
-    same = [c for c in ("dataset", "output", "subset") if len({row[c] for row in rows}) == 1]
+    same = [c for c in ("dataset", "output", "subset") if c in shown and len({row[c] for row in rows}) == 1]
     table = Table(title=f"{title}; {', '.join(rows[0][c] for c in same)}" if same else title, title_justify="left")
     for column in shown:
         if column not in same:

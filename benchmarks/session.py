@@ -96,23 +96,24 @@ def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | 
     study = outputs.Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
     counts = _execute(console, planned, waiting, store, machine, speeds, how.save_models)
     _say_unused_gpu(console, planned, store, how.device)
-    scores, tests = outputs.write_scores(study, store)
-    page = outputs.write_report(study, store, scores, tests)
-    screen.print_scores(console, planned, scores, store)
-    screen.print_tests(console, tests)
+    results = outputs.write_scores(study, store)
+    page = outputs.write_report(study, store, results)
+    screen.print_scores(console, planned, results.scores, store)
+    screen.print_comparison(console, results.tests, results.comparisons)
     console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
     else:
         console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
     if how.json:
-        about = {"report": str(study.folder), "scores": records(scores), "tests": records(tests)}
+        tables = {"scores": results.scores, "tests": results.tests, **results.comparisons}
+        about = {"report": str(study.folder)} | {name: records(table) for name, table in tables.items()}
         print_json(counts | about | (facts or {}))
     if counts["failed"]:
         console.print(
             f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
         )
-    return Done(study, scores, counts["failed"])
+    return Done(study, results.scores, counts["failed"])
 
 
 def _execute(

@@ -75,7 +75,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
     Source: none; the sd over folds (ddof 1) is how published tables state the spread. For role "member" the
     value of a fold is first the mean over its members, so `sd` is between folds in both roles, not between
-    members.
+    members; with one test fold and several members, it is between those.
 
     Returns
     -------
@@ -89,6 +89,8 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         If a column is missing, a score is there twice or a model has two runs.
     """
     folds = pd.concat([_fold_values(scores, role) for role in ("ensemble", "member")], ignore_index=True)
+    members = scores[scores["role"] == "member"]
+    spread = members.groupby([*CELL, "model", "role"], sort=False, dropna=False)["value"].std().to_dict()
     rows = []
     for key, part in folds.groupby([*CELL, "model", "role"], sort=False, dropna=False):
         about = dict(zip([*CELL, "model", "role"], key, strict=True))
@@ -98,7 +100,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
             "n_members_min": int(part["n_members"].min()),
             "n_members_max": int(part["n_members"].max()),
             "mean": values.mean(),
-            "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
+            "sd": values.std(ddof=1) if len(values) > 1 else spread.get(key, np.nan),
             "min": values.min(),
             "max": values.max(),
             "better": _better(about["metric"]),

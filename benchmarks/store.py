@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import checksums
+from benchmarks.api import checksums
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
 from benchmarks.checkpoints import EpochCheckpoints
@@ -58,6 +58,8 @@ class Store:
                 np.savez(new / "targets.npz", **dataset.targets)
                 meta = {name: _plain(values) for name, values in dataset.meta.items()}
                 np.savez(new / "meta.npz", **meta)
+                for name, table in dataset.tables.items():
+                    np.savez(new / f"table-{name}.npz", **{column: _plain(table[column]) for column in table})
                 write_json(new / "dataset.json", _about(dataset))
         return digest
 
@@ -71,16 +73,17 @@ class Store:
         about = read_json(folder / "dataset.json")
         with np.load(folder / "targets.npz", allow_pickle=False) as arrays:
             targets = {output: arrays[output] for output in about["outputs"]}
-        with np.load(folder / "meta.npz", allow_pickle=False) as arrays:
-            meta = pd.DataFrame({column: arrays[column] for column in about["columns"]})
         return Dataset(
             about["name"],
             np.load(folder / "codes.npy", mmap_mode="r", allow_pickle=False),
             targets,
-            meta,
+            _frame(folder / "meta.npz", about["columns"]),
             about["origin"],
             ceilings=tuple(about["ceilings"]),
             notes=tuple(about["notes"]),
+            tables={
+                name: _frame(folder / f"table-{name}.npz", columns) for name, columns in about.get("tables", {}).items()
+            },
         )
 
     def has_dataset(self, name: str, digest: str) -> bool:
@@ -279,7 +282,13 @@ def _about(dataset: Dataset) -> dict[str, Any]:
         "outputs": list(dataset.targets),
         "ceilings": [dict(row) for row in dataset.ceilings],
         "notes": list(dataset.notes),
+        "tables": {name: list(table.columns) for name, table in dataset.tables.items()},
     }
+
+
+def _frame(file: Path, columns: list[str]) -> pd.DataFrame:
+    with np.load(file, allow_pickle=False) as arrays:
+        return pd.DataFrame({column: arrays[column] for column in columns})
 
 
 def _failure_file(folder: Path) -> Path:

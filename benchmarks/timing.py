@@ -28,7 +28,9 @@ TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
 
 
 class Speeds:
-    """Expected training sequences per second of a job on one worker; None where nothing is known.
+    """Expected training rows per second of a job on one worker; None where nothing is known.
+
+    A row that an epoch shows twice (both strands) takes twice the time of a sequence.
 
     Measured speeds of stored jobs on the same kind of device come first, those of the same run before those of the same
     width; on a CPU a table of typical speeds serves where nothing was measured.
@@ -44,7 +46,9 @@ class Speeds:
         same_run = [record for record in same_model if record["run"] == job.run]
         same_width = [record for record in same_model if _width(record["recipe"]) == width]
         if measured := same_run or same_width:
-            return statistics.median(record["train_seq_per_s"] for record in measured)
+            return statistics.median(
+                record["train_seq_per_s"] * record["n_train"] / record["sequences_per_epoch"] for record in measured
+            )
         return typical_cpu_speed(job.model, width) if self.device == "cpu" else None
 
 

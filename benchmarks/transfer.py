@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks import checksums, runner
+from benchmarks import runner
+from benchmarks.api import checksums
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Plan
 from benchmarks.store import Store, read_json

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks import checksums
+from benchmarks.api import checksums
 from benchmarks.checkpoints import EpochCheckpoints
 from benchmarks.contract import SMALL, Case, timeless
 

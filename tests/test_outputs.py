@@ -20,12 +20,12 @@ def test_every_machine_and_version_is_named(tmp_path):
     record["hardware"]["cpu"], record["versions"]["numpy"] = "an older one", "1.0"
     other.write_text(json.dumps(record))
     study = outputs.Study.begin(plan, store, "python -m benchmarks run --task human_mpra")
-    scores, tests = outputs.write_scores(study, store)
-    page = outputs.write_report(study, store, scores, tests).read_text()
+    results = outputs.write_scores(study, store)
+    page = outputs.write_report(study, store, results).read_text()
     assert ", an older one" in page
     assert f"{runner.versions()['numpy']}, 1.0" in page
     assert study.command in page
-    assert tests.empty  # the baseline did not run
+    assert results.tests.empty  # the baseline did not run
     assert "did not run" in page
 
 

@@ -15,6 +15,8 @@ def test_the_models_are_found_with_their_frameworks():
         "mprann": "keras",
         "deepstarr": "keras",
         "kmer_ridge": "numpy",
+        "vaishnav": "torch",
+        "vaishnav_notebook": "torch",
     }
     assert found == expected
 

@@ -56,6 +56,7 @@ def render(**other):
         "scores": pd.DataFrame([score("rnn", 0.66341), score("mprann", 0.5512)]),
         "summary": pd.DataFrame([mean_row("rnn", 0.6634), mean_row("mprann", 0.5512)]),
         "tests": pd.DataFrame([comparison()]),
+        "comparisons": {},
         "jobs": pd.DataFrame([job("rnn"), job("mprann")]),
         "ceilings": pd.DataFrame([ceiling]),
         "parameters": pd.DataFrame(parameters),

@@ -340,7 +340,8 @@ def test_saved_files_are_a_plain_state_dict_and_json(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.pth"]
     state = torch.load(tmp_path / "model.pth", weights_only=True)
     assert all(torch.equal(value, model.net.state_dict()[key]) for key, value in state.items())
-    assert json.loads((tmp_path / "model.json").read_text()) == {"outputs": ["activity"]}
+    facts = {"outputs": ["activity"], "targets": {"shift": [0.0], "scale": [1.0]}}
+    assert json.loads((tmp_path / "model.json").read_text()) == facts
 
 
 def test_a_saved_full_width_network_is_a_published_checkpoint(tmp_path):

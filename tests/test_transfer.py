@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import checksums, registry, runner, sources
+from benchmarks import registry, runner, sources
+from benchmarks.api import checksums
 from benchmarks.cli import app
 from benchmarks.outputs import Study
 from benchmarks.plan import make_plan

@@ -318,16 +318,40 @@ def test_ranks_of_samples_are_scipy_s_with_ties_and_without(n):
 
 def test_the_paired_bootstrap_sees_a_difference_and_no_difference(made):
     test, given = test_set.read(made["folder"]), three(made)
-    far = rank.paired_bootstrap(test, given["a"], given["c"], n_draws=300)
+    near = given["a"] + np.random.default_rng(1).normal(size=N) * 0.01
+    members = {"a": given["a"][None], "near": near[None], "c": given["c"][None]}
+    found = rank.compare(test, members, "a", n_draws=300)
+    far = found["differences"].query("model == 'c'")
     assert (far["p_value"] < 0.05).all()
-    assert (far["ci_low"] > 0).all()
-    scores = [scoring.challenge_scores(scoring.score(test, given[name])) for name in ("a", "c")]
+    assert (far["ci_high"] < 0).all()
+    scores = [scoring.challenge_scores(scoring.score(test, given[name])) for name in ("c", "a")]
     expected = [scores[0][metric] - scores[1][metric] for metric in far["metric"]]
     np.testing.assert_allclose(far["difference"], expected, atol=1e-12)
-    rng = np.random.default_rng(1)
-    near = rank.paired_bootstrap(test, given["a"], given["a"] + rng.normal(size=N) * 0.01, n_draws=300)
-    assert (near["ci_low"] < 0).all()
-    assert (near["ci_high"] > 0).all()
+    close = found["differences"].query("model == 'near'")
+    assert (close["ci_low"] < 0).all()
+    assert (close["ci_high"] > 0).all()
+
+
+def test_members_are_averaged_by_their_scores_in_every_draw(made):
+    """Two members of a model: means and spread by the scorer, a draw of the paired bootstrap by scipy, one by one."""
+    test, given = test_set.read(made["folder"]), three(made)
+    members = {"two": np.stack([given["a"], given["b"]]), "c": given["c"][None]}
+    found = rank.compare(test, members, "c", n_draws=1, seed=5)
+    by_name = {name: scoring.challenge_scores(scoring.score(test, y)) for name, y in given.items()}
+    row = found["differences"].set_index("metric").loc["pearson_score"]
+    both = [by_name[name]["pearson_score"] for name in ("a", "b")]
+    assert row["mean_model"] == pytest.approx(np.mean(both), abs=1e-12)
+    assert row["sd_model"] == pytest.approx(abs(both[0] - both[1]) / np.sqrt(2), abs=1e-12)
+    assert np.isnan(row["sd_baseline"])
+    rng, drawn = np.random.default_rng([5, 0]), dict.fromkeys("abc", 0.0)
+    for name, rows in scoring.members(test, "private").items():
+        chosen = rows[rng.integers(0, len(rows), len(rows))]
+        truth, *predicted = (scoring.values_of(np.asarray(y), chosen) for y in (test.y_true, *given.values()))
+        for which, y in zip("abc", predicted, strict=True):
+            drawn[which] += scoring.WEIGHTS[name] * scipy_stats.pearsonr(truth, y).statistic ** 2 / 4.65
+    expected = (drawn["a"] + drawn["b"]) / 2 - drawn["c"]
+    assert row["ci_low"] == row["ci_high"] == pytest.approx(expected, abs=1e-12)
+    assert found["ranking"]["model"].tolist() == ["two", "c"]
 
 
 def test_disparities_are_shares_of_the_best():
@@ -352,12 +376,17 @@ def test_rank_and_leaderboard_write_what_they_print(made, tmp_path):
     assert done.exit_code == 0, done.stderr
     ranking = json.loads(done.stdout)["ranking"]
     assert [row["submission"][0] for row in ranking] == ["a", "b", "c"]
-    assert {file.name for file in (tmp_path / "o").iterdir()} == {
-        "ranking.csv", "scores.csv", "disparities.csv", "rank_distributions.csv",
-    }  # fmt: skip
+    tables = {"ranking", "scores", "disparities", "rank_distributions", "score_distributions"}
+    plots = {"ranks", "score_distributions", "heat_map", "disparities"}
+    expected = {f"{name}.csv" for name in tables} | {f"{name}.{kind}" for name in plots for kind in ("png", "svg")}
+    assert {file.name for file in (tmp_path / "o").iterdir()} == expected
     spread = pd.read_csv(tmp_path / "o" / "rank_distributions.csv")
     assert (spread.groupby(["submission", "metric"])["draws"].sum() == 40).all()
-    board = CliRunner().invoke(app, ["challenge", "leaderboard", *words, "--part", "private", "--json"])
+    board = CliRunner().invoke(
+        app, ["challenge", "leaderboard", *words, "--part", "private", "--json", "--out", str(tmp_path / "b")]
+    )
+    names = {"leaderboard.csv", "scores.csv", "progression.png", "progression.svg"}
+    assert {file.name for file in (tmp_path / "b").iterdir()} == names
     rows = json.loads(board.stdout)["leaderboard"]
     assert next((row["team"], row["date"]) for row in rows) == ("a", "2022-07-01")
     scores = [row["pearson_score"] for row in rows]

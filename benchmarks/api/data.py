@@ -27,7 +27,7 @@ class Dataset:
     codes
         (n, seq_len) uint8, see `sequences`; may be memory-mapped.
     targets
-        Output name -> (n,) or (n, profile_len) float32; empty where a model must not see them.
+        Output name -> (n,) or (n, profile_len) float; empty where a model must not see them.
     meta
         n rows: what splitting, scoring and side channels need (fold, group, is_reverse, chrom …).
     origin
@@ -36,6 +36,8 @@ class Dataset:
         Attainable scores, rows of output, level, metric, value, basis; empty where nothing is known.
     notes
         Sentences a reader of the report must know: what was assumed, dropped, collapsed.
+    tables
+        What scoring needs beside one row per sequence (pairs of test sequences), by name; holds nothing measured.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Dataset:
     origin: Origin
     ceilings: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.codes.dtype != np.uint8 or self.codes.ndim != 2:
@@ -84,14 +87,15 @@ class Dataset:
         )
 
     def content_hash(self) -> str:
-        """Return a SHA-256 of codes, targets and meta: what training and scoring depend on."""
+        """Return a SHA-256 of codes, targets, meta and tables: what training and scoring depend on."""
         digest = hashlib.sha256(f"{self.origin} {self.codes.shape}".encode())
         digest.update(np.ascontiguousarray(self.codes))
         for name in sorted(self.targets):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(self.targets[name]))
-        digest.update(" ".join(map(str, self.meta.columns)).encode())
-        digest.update(pd.util.hash_pandas_object(self.meta, index=False).to_numpy())
+        for name, table in (("", self.meta), *sorted(self.tables.items())):
+            digest.update(" ".join((*filter(None, [name]), *map(str, table.columns))).encode())
+            digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy())
         return digest.hexdigest()
 
 
@@ -117,7 +121,15 @@ Head = Literal["soft_classification", "regression", "profile_counts"]
 class TaskSpec:
     """What a network must know of a task.
 
-    `side_channels` are 0/1 columns of `meta` that a processor may add to the input (`is_reverse`).
+    Parameters
+    ----------
+    side_channels
+        0/1 columns of `meta` that a processor may add to the input (`is_reverse`).
+    training_channels
+        Those of them that are known of training and validation rows alone; 0 where a model predicts.
+    reverse_copies
+        One measured value stands for both strands of a sequence, so that a processor may train on the reverse
+        complement as another row and average its predictions over both.
     """
 
     seq_len: int
@@ -125,6 +137,8 @@ class TaskSpec:
     head: Head = "regression"
     profile_len: int | None = None
     side_channels: tuple[str, ...] = ()
+    training_channels: tuple[str, ...] = ()
+    reverse_copies: bool = False
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ class KerasModel:
     """
 
     precision = "float32"
+    n_copies, trains_otherwise = 1, False
 
     def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
         self.network = network
@@ -207,6 +208,9 @@ class KerasModel:
 
     def learning_rate(self) -> float:
         return float(ops.convert_to_numpy(self._model.optimizer.learning_rate))
+
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+        return self.predict(data)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict every row; output name -> (n,) float32."""

@@ -47,9 +47,10 @@ def construct(rows: Sequence[str]) -> np.ndarray:
     SequenceError
         For the first row that is shorter than both adapters, longer than 150, or has a letter outside ACGTN.
     """
-    for i, row in enumerate(rows):
-        if not MIN_ROW <= len(row) <= MAX_ROW:
-            raise SequenceError(i, f"length {MIN_ROW} to {MAX_ROW} expected, got {len(row)}")
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    wrong = np.flatnonzero((lengths < MIN_ROW) | (lengths > MAX_ROW))
+    if wrong.size:
+        raise SequenceError(int(wrong[0]), f"length {MIN_ROW} to {MAX_ROW} expected, got {lengths[wrong[0]]}")
     return encode([(PLASMID_LEFT + row[len(LEFT_ADAPTER) :])[-SEQ_LEN:] for row in rows], SEQ_LEN)
 
 

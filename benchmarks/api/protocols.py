@@ -82,6 +82,10 @@ class Task(Protocol):
     `SPLITS` names what can be held out, the published way first, `APPROX_ROWS` (dataset -> rows) sizes
     a plan before the data is there. `score` returns rows of output, subset, level, metric, value, n, and may add
     `held_out`, which says in words what the test fold is.
+
+    A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
+    predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
+    instead of t-tests over folds, and its members stay single models, whose scores are averaged, not their predictions.
     """
 
     NAME: str

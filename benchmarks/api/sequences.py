@@ -116,3 +116,34 @@ def first_appearance_ids(values: np.ndarray) -> np.ndarray:
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse.ravel()]
+
+
+def find_sites(codes: np.ndarray, word: str) -> np.ndarray:
+    """Tell where a word stands on either strand: (n, L) codes -> (n, L - len(word) + 1) bool, by its left end."""
+    site = encode([word], len(word))[0]
+    windows = np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1)
+    return (windows == site).all(axis=2) | (windows == reverse_complement(site)).all(axis=2)
+
+
+def occur_in(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Tell which sequences stand among others, as they are written; (n, L) and (m, L) uint8 -> (n,) bool.
+
+    Sums of eight-byte words find the few that may; those are compared byte by byte.
+    """
+    rng = np.random.default_rng(0)
+    factors = rng.integers(2**63, size=-(-codes.shape[1] // 8), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+
+    def sums(rows: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, len(rows), 1_000_000):
+            part = rows[start : start + 1_000_000]
+            padded = np.zeros((len(part), 8 * len(factors)), dtype=np.uint8)
+            padded[:, : part.shape[1]] = part
+            parts.append((padded.view(np.uint64) * factors).sum(axis=1))
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+    found = np.isin(sums(codes), sums(others))
+    known = {row.tobytes() for row in others} if found.any() else set()
+    for row in np.flatnonzero(found):
+        found[row] = codes[row].tobytes() in known
+    return found

@@ -3,6 +3,7 @@
 Codes stay uint8 on the device for the whole training; one-hot, side channels and the batch are made there.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -62,13 +63,20 @@ def reset_peak_memory() -> None:
 
 
 class OneHot(nn.Module):
-    """Codes to one-hot channels, with 0/1 meta columns as constant extra channels.
+    """What a network sees of rows: codes as one-hot channels, 0/1 meta columns as constant extra channels.
 
-    (B, L) uint8 and (B, n_side) float32 -> (B, 4 + n_side, L) float32. `order` names the base channels.
+    (B, L) uint8 and (B, n_side) float32 -> (B, 4 + n_side, L) float32. `order` names the base channels. The side
+    channels of `training_channels` are 0 where a model predicts. With `standardise`, the loss is taken of targets
+    (y - shift) / scale, mean and standard deviation of the training rows.
     """
 
-    def __init__(self, side_channels: tuple[str, ...] = (), order: str = "AGCT"):
+    training_channels: tuple[str, ...] = ()
+
+    def __init__(self, side_channels: tuple[str, ...] = (), order: str = "AGCT", *, standardise: bool = False):
         super().__init__()
+        self.standardise = standardise
+        self.register_buffer("shift", torch.zeros(1), persistent=False)  # one per output, once they are learnt
+        self.register_buffer("scale", torch.ones(1), persistent=False)
         self.side_channels = side_channels
         self.n_channels = 4 + len(side_channels)
         self.register_buffer("table", torch.from_numpy(one_hot_table(order)), persistent=False)
@@ -78,6 +86,26 @@ class OneHot(nn.Module):
         if not self.side_channels:
             return x
         return torch.cat([x, side[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
+
+    def rows(self, data: Dataset) -> Dataset:
+        """Return the rows as they are cut and padded for this network, on the host, once."""
+        return data
+
+    def learn(self, y: torch.Tensor) -> None:
+        """Settle `shift` and `scale` by the training targets (n, n_outputs)."""
+        if self.standardise:
+            self.set_targets(y.mean(dim=0), y.std(dim=0, correction=0))
+
+    def set_targets(self, shift: torch.Tensor, scale: torch.Tensor) -> None:
+        """Set shift and scale, (n_outputs,) each; an output that never varies is shifted only."""
+        self.shift = shift.to(self.table)
+        self.scale = torch.where(scale > 0, scale, torch.ones_like(scale)).to(self.table)
+
+    def scaled(self, y: torch.Tensor) -> torch.Tensor:
+        return (y - self.shift) / self.scale
+
+    def unscaled(self, y: torch.Tensor) -> torch.Tensor:
+        return y * self.scale + self.shift
 
 
 class OneCycle:
@@ -127,6 +155,7 @@ class TorchModel:
     """
 
     precision = "float32"
+    n_copies = 1
 
     def __init__(
         self, net: nn.Module, *, trainer: OneCycle, loss: Callable | None = None, processor: OneHot | None = None
@@ -158,13 +187,13 @@ class TorchModel:
         self.outputs = tuple(train.targets)
         self._codes, self._side = self._to_device(train)
         self._targets = torch.from_numpy(training.target_columns(train)).to(self.device)
+        self.processor.learn(self._targets)
         self.optimiser, self.lr_schedule = self.trainer.optimiser(self.net, n_steps)
         self.net.train()
 
     def train_batch(self, rows: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Take one optimiser step on the given training rows and return the loss, still on the device."""
-        rows = torch.as_tensor(rows, device=self.device)
-        batch = {"x": self.processor(self._codes[rows], self._side[rows]), "y": self._targets[rows]}
+        batch = self.batch(torch.as_tensor(rows, device=self.device))
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.loss_of(batch)
         loss.backward()
@@ -172,11 +201,15 @@ class TorchModel:
         self.lr_schedule.step()
         return loss.detach()
 
+    def batch(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Make `x` (B, C, L) and `y` (B, n_outputs) of the given training rows."""
+        return {"x": self.processor(self._codes[rows], self._side[rows]), "y": self._targets[rows]}
+
     def loss_of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Forward pass and loss of a batch of `x` (B, C, L) and `y` (B, n_outputs)."""
         if self.loss is None:
             return self.net.train_step(batch)[1]
-        return self.loss(as_columns(self.net(batch["x"])), batch["y"])
+        return self.loss(as_columns(self.net(batch["x"])), self.processor.scaled(batch["y"]))
 
     def train_epoch(self, batches: list[np.ndarray]) -> float:
         self.net.train()
@@ -187,13 +220,25 @@ class TorchModel:
     def learning_rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
 
+    @property
+    def trains_otherwise(self) -> bool:
+        return self.n_copies > 1 or bool(self.processor.training_channels)
+
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
-        """Predict every row; output name -> (n,) float32."""
+        """Predict every row; output name -> (n,) float32. Channels known in training alone are 0."""
+        unknown = dict.fromkeys(self.processor.training_channels, 0)
+        return self._predicted(dataclasses.replace(data, meta=data.meta.assign(**unknown)), self.scores)
+
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict rows as training shows them; output name -> (n_copies * n,) float32."""
+        return self._predicted(data, self.scores)
+
+    def _predicted(self, data: Dataset, scores: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, np.ndarray]:
         self.net.eval()
         codes, side = self._to_device(data)
         with torch.inference_mode():
             parts = [
-                self.scores(self.processor(c, s))
+                scores(self.processor(c, s))
                 for c, s in zip(codes.split(PREDICT_BATCH), side.split(PREDICT_BATCH), strict=True)
             ]
         columns = torch.cat(parts).float().cpu().numpy()
@@ -202,13 +247,14 @@ class TorchModel:
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the network predicts of its input, in the units of the targets; (B, n_outputs)."""
-        return as_columns(self.net(x))
+        return self.processor.unscaled(as_columns(self.net(x)))
 
     def _to_device(self, data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+        data = self.processor.rows(data)
         side = np.zeros((len(data), len(self.processor.side_channels)), dtype=np.float32)
         for i, name in enumerate(self.processor.side_channels):
             side[:, i] = data.meta[name]
-        codes = torch.from_numpy(np.array(data.codes))  # a copy: torch wants writable memory
+        codes = torch.from_numpy(np.require(data.codes, requirements=["C", "W"]))  # copied only where it has to be
         return codes.to(self.device), torch.from_numpy(side).to(self.device)
 
     def snapshot(self) -> dict[str, torch.Tensor]:
@@ -245,13 +291,32 @@ class TorchModel:
         return state["best"]
 
     def save(self, folder: Path) -> None:
-        """Write `model.pth`, a plain state dict under the published key names, and `model.json`."""
+        """Write `model.pth`, a plain state dict under the published key names, and `model.json`: outputs and units."""
         torch.save({k: v.cpu() for k, v in self.snapshot().items()}, folder / "model.pth")
-        (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
+        targets = {"shift": self.processor.shift.tolist(), "scale": self.processor.scale.tolist()}
+        (folder / "model.json").write_text(json.dumps({"outputs": self.outputs, "targets": targets}))
 
     def load(self, folder: Path) -> None:
         self.net.load_state_dict(read_state_dict(folder / "model.pth"))
-        self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])
+        facts = json.loads((folder / "model.json").read_text())
+        self.outputs = tuple(facts["outputs"])
+        self.processor.set_targets(*(torch.tensor(facts["targets"][name]) for name in ("shift", "scale")))
+
+
+N_BINS = 18
+"""Expression bins of the yeast challenge's sorting, 0 to 17."""
+
+
+def bin_probs(expression: torch.Tensor) -> torch.Tensor:
+    """Spread measured values (B,) over the bins (B, 18): the mass of Normal(e + 0.5, sd 0.5) between whole numbers.
+
+    The first bin has all below 1, the last all from 17 on; every row sums to 1. Source: Autosome's dataset, in the
+    challenge repository.
+    """
+    edges = torch.arange(1, N_BINS, device=expression.device, dtype=torch.float64)
+    below = torch.special.ndtr((edges - expression.double()[:, None] - 0.5) / 0.5)
+    ends = torch.zeros(len(below), 1, device=below.device, dtype=below.dtype)
+    return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1).float()
 
 
 def as_columns(prediction: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -26,15 +26,22 @@ class TrainingDiverged(RuntimeError):
 class Learner(Protocol):
     """What the loop asks of a backend.
 
+    `n_copies` is how many rows a network is shown for every training row (2: both strands); rows n to 2 n - 1 are the
+    second copies. `predict_as_trained` predicts rows as training shows them, copy after copy, which is what an epoch is
+    selected by; where `trains_otherwise`, that is not what `predict` does.
     `save_state` writes everything a step changes (weights, optimiser, schedule, generators) and a snapshot, or None,
     into a folder; `load_state` takes it all back after `prepare` and returns the snapshot. `stamp` names what the
     numbers depend on beside recipe and data: framework, backend, device.
     """
 
+    n_copies: int
+    trains_otherwise: bool
+
     def prepare(self, train: Dataset, n_steps: int) -> None: ...
     def train_epoch(self, batches: list[np.ndarray]) -> float: ...
     def learning_rate(self) -> float: ...
     def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]: ...
     def snapshot(self) -> Any: ...
     def restore(self, snapshot: Any) -> None: ...
     def stamp(self) -> dict[str, Any]: ...
@@ -54,6 +61,8 @@ class Schedule:
     drop_last
         True takes floor(rows / batch_size) full batches an epoch, as the DREAM notebooks count them; False adds the
         short last batch, as Keras does.
+    batches_per_epoch
+        None: all of them. A number: an epoch is as many, and the next one goes on in the same pass over the rows.
     """
 
     epochs: int
@@ -61,15 +70,37 @@ class Schedule:
     select: Literal["pearson_r", "loss"]
     drop_last: bool
     patience: int | None = None
+    batches_per_epoch: int | None = None
 
     def n_batches(self, n_rows: int) -> int:
+        """Count the batches of an epoch."""
+        return self.batches_per_epoch or self._batches_of_a_pass(n_rows)
+
+    def _batches_of_a_pass(self, n_rows: int) -> int:
         full, rest = divmod(n_rows, self.batch_size)
         return max(1, full if self.drop_last else full + (rest > 0))
 
     def batches(self, n_rows: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Shuffle the rows and cut them into the batches of one pass."""
         order = rng.permutation(n_rows)
-        stop = self.n_batches(n_rows)
+        stop = self._batches_of_a_pass(n_rows)
         return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(stop)]
+
+    def batches_of_epoch(self, epoch: int, n_rows: int, rng: np.random.Generator, seed: int) -> list[np.ndarray]:
+        """Return the batches of an epoch, counted from 0.
+
+        Epochs of `batches_per_epoch` may begin in the middle of a pass: each pass has an order of its own, drawn from
+        `seed` and its number, so that a resumed training finds its place.
+        """
+        if self.batches_per_epoch is None:
+            return self.batches(n_rows, rng)
+        per_pass, chosen = self._batches_of_a_pass(n_rows), []
+        first = epoch * self.batches_per_epoch
+        last = first + self.batches_per_epoch
+        for number in range(first // per_pass, (last - 1) // per_pass + 1):
+            one_pass = self.batches(n_rows, np.random.default_rng([seed, number]))
+            chosen += one_pass[max(first - number * per_pass, 0) : last - number * per_pass]
+        return chosen
 
 
 @dataclass
@@ -100,8 +131,10 @@ def fit(
 ) -> History:
     """Train `learner`, leave the selected weights in it and return one row per epoch, counted from 1.
 
-    The validation loss is the sum over outputs of the mean squared error. A loss that is no longer finite ends the
-    training: weights do not come back from there, so the best epoch so far is kept, as the published selection does.
+    The validation loss is the sum over outputs of the mean squared error, of validation rows shown as in training.
+    Where that is not how the model predicts, `val_pearson_r_clean` says how well it does; it selects nothing. A loss
+    that is no longer finite ends the training: weights do not come back from there, so the best epoch so far is kept,
+    as the published selection does.
 
     With `checkpoints`, the state after an epoch is kept there, and a training that finds one goes on from it: on a CPU
     the rest is bit-equal to that of a training nobody interrupted.
@@ -112,7 +145,8 @@ def fit(
         If the training ends without any epoch whose selection value is defined.
     """
     rng = np.random.default_rng(seed)
-    learner.prepare(train, schedule.epochs * schedule.n_batches(len(train)))
+    n_rows = learner.n_copies * len(train)
+    learner.prepare(train, schedule.epochs * schedule.n_batches(n_rows))
     done, best_weights = _Progress(), None
     if checkpoints:
         stamp = {"seed": seed, "n_train": len(train), "schedule": asdict(schedule)} | learner.stamp()
@@ -120,13 +154,15 @@ def fit(
         checkpoints.starts_after(len(done.history))
     while not done.is_over(schedule):
         start = time.perf_counter()
-        train_loss = learner.train_epoch(schedule.batches(len(train), rng))
+        batches = schedule.batches_of_epoch(len(done.history), n_rows, rng, seed)
+        train_loss = learner.train_epoch(batches)
         train_seconds = time.perf_counter() - start
         row = {"epoch": len(done.history) + 1, "train_loss": train_loss, "lr": learner.learning_rate()}
-        row |= _validate(val, learner.predict(val))
+        row |= _validate(val, learner)
         value = row["val_pearson_r"] if schedule.select == "pearson_r" else -row["val_loss"]
         if value > done.best_value:
             done.best_value, done.best_epoch, best_weights = value, row["epoch"], learner.snapshot()
+        row["sequences"] = sum(map(len, batches))
         row |= {"train_seconds": train_seconds, "seconds": time.perf_counter() - start}
         done.history.append(row)
         if checkpoints and checkpoints.due():
@@ -195,11 +231,19 @@ def _set_numpy_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(state["words"], dtype=np.uint32), *rest))  # noqa: NPY002
 
 
-def _validate(val: Dataset, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-    def over_outputs(metric: Callable, combine: Callable) -> float:
-        return float(combine([metric(val.targets[name], predictions[name]) for name in val.targets]))
+def _validate(val: Dataset, learner: Learner) -> dict[str, float]:
+    def over_outputs(metric: Callable, combine: Callable, predictions: dict, copies: int = 1) -> float:
+        values = [metric(np.tile(val.targets[name], copies), predictions[name]) for name in val.targets]
+        return float(combine(values))
 
-    return {"val_loss": over_outputs(mse, np.sum), "val_pearson_r": over_outputs(pearson_r, np.mean)}
+    shown = learner.predict_as_trained(val)
+    found = {
+        "val_loss": over_outputs(mse, np.sum, shown, learner.n_copies),
+        "val_pearson_r": over_outputs(pearson_r, np.mean, shown, learner.n_copies),
+    }
+    if learner.trains_otherwise:
+        found["val_pearson_r_clean"] = over_outputs(pearson_r, np.mean, learner.predict(val))
+    return found
 
 
 def target_columns(data: Dataset) -> np.ndarray:

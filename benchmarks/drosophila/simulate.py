@@ -125,7 +125,7 @@ def activity(codes: np.ndarray) -> dict[str, np.ndarray]:
     total = {name: np.zeros(len(codes)) for name in OUTPUTS}
     sites = {}
     for motif in MOTIFS:
-        found = _sites(codes, motif.consensus)
+        found = sequences.find_sites(codes, motif.consensus)
         middle = np.arange(found.shape[1]) + len(motif.consensus) / 2 - SEQ_LEN / 2
         near = found @ np.exp(-np.abs(middle) / REACH_BP)
         sites[motif.name] = (found, len(motif.consensus))
@@ -134,13 +134,6 @@ def activity(codes: np.ndarray) -> dict[str, np.ndarray]:
     for left, right, output, bonus in PAIRS:
         total[output] += bonus * _together(sites[left], sites[right])
     return {name: BASELINE[name] + SATURATION * np.tanh(values / SATURATION) for name, values in total.items()}
-
-
-def _sites(codes: np.ndarray, consensus: str) -> np.ndarray:
-    """Tell where a site stands on either strand: (n, 249 - len + 1) bool."""
-    site = _codes(consensus)
-    windows = np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1)
-    return (windows == site).all(axis=2) | (windows == sequences.reverse_complement(site)).all(axis=2)
 
 
 def _together(one: tuple[np.ndarray, int], other: tuple[np.ndarray, int]) -> np.ndarray:

@@ -102,7 +102,7 @@ def rank(
     seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
     inferred_snvs: InferredOption = False,
     partial: PartialOption = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the tables behind the ranking.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the plots and the tables behind them.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Rank submissions by the bootstrap of the paper: both scores and all ranks in 10,000 samples of 10 %."""
@@ -126,7 +126,7 @@ def rank(
     far = ranking.disparities(scores)
     left_out = [name for name in scoring.WEIGHTS if name not in found.parts]
     if out:
-        _write_ranking(out, found, table, scores, far)
+        _write_ranking(out, found, scores, far, simulated=test.origin == "simulated")
     if json:
         print_json(
             {"part": part, "draws": draws, "share": share, "seed": seed, "left_out": left_out, "origin": test.origin}
@@ -143,12 +143,17 @@ def rank(
         )
 
 
-@command(app, "challenge leaderboard --data data/yeast --submissions all/ --part public --json")
+@command(
+    app,
+    "challenge leaderboard --data data/yeast --submissions all/ --part public --json",
+    "challenge leaderboard --data data/yeast --submissions all/ --out progress/",
+)
 def leaderboard(
     data: DataOption,
     submissions: Annotated[Path, typer.Option(help="Folder of submissions, one file each.")],
     part: PartOption = "public",
     inferred_snvs: InferredOption = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables, and the progress over time.")] = None,
     json: JsonOption = False,
 ) -> None:
     """List a folder of submissions by score, with the date where a file's name ends in one (team_2022-07-31.json)."""
@@ -162,6 +167,13 @@ def leaderboard(
     parts = wide["submission"].str.extract(r"^(?P<team>.*?)[_-]?(?P<date>\d{4}-\d{2}-\d{2})?$")
     wide = wide.assign(team=parts["team"], date=parts["date"]).reset_index(drop=True)
     missing = [name for name in scoring.WEIGHTS if name not in set(table["subset"])]
+    if out:
+        _write_tables(out, {"leaderboard": wide, "scores": table})
+        if wide["date"].notna().any() and not missing and _can_draw(out):
+            from benchmarks import challenge_figures, figures
+
+            drawn = challenge_figures.progression(wide, simulated=test.origin == "simulated")
+            figures.save(drawn, out / "progression")
     if json:
         print_json(
             {
@@ -224,21 +236,41 @@ def _scored(test: Any, predictions: dict[str, Any], part: Any) -> Any:
     return pd.concat(parts, ignore_index=True)
 
 
-def _write_ranking(out: Path, found: Any, table: Any, scores: Any, far: Any) -> None:
-    import pandas as pd
+def _write_ranking(out: Path, found: Any, scores: Any, far: Any, *, simulated: bool) -> None:
+    """Write the tables of a ranking and the plots of Fig. 1b-g and Extended Data Fig. 2."""
+    table, counts, quantiles = found.table(), found.rank_counts(), found.score_quantiles()
+    tables = {"ranking": table, "scores": scores, "disparities": far, "rank_distributions": counts}
+    _write_tables(out, tables | {"score_distributions": quantiles})
+    if not _can_draw(out):
+        return
+    from benchmarks import challenge_figures, figures
+
+    best_first = {"order": table["submission"].tolist(), "labels": {}, "simulated": simulated}
+    drawn = {
+        "ranks": challenge_figures.ranks(counts, **best_first),
+        "score_distributions": challenge_figures.score_distributions(quantiles, **best_first),
+        "heat_map": challenge_figures.heat_map(scores, **best_first),
+        "disparities": challenge_figures.disparities(far, simulated=simulated),
+    }
+    for name, figure in drawn.items():
+        figures.save(figure, out / name)
+
+
+def _write_tables(out: Path, tables: dict[str, Any]) -> None:
+    from benchmarks.store import write_text
 
     out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(out / "ranking.csv", index=False)
-    scores.to_csv(out / "scores.csv", index=False)
-    far.to_csv(out / "disparities.csv", index=False)
-    ranks = found.ranks
-    counts = [
-        {"submission": name, "metric": metric, "rank": value, "draws": int((ranks[:, i, j] == value).sum())}
-        for i, name in enumerate(found.names)
-        for j, metric in enumerate(("pearson_score", "spearman_score"))
-        for value in sorted(set(ranks[:, i, j]))
-    ]
-    pd.DataFrame(counts).to_csv(out / "rank_distributions.csv", index=False)
+    for name, table in tables.items():
+        write_text(out / f"{name}.csv", table.to_csv(index=False))
+
+
+def _can_draw(out: Path) -> bool:
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib"):
+        return True
+    typer.echo(f"Tables are in {out}; for plots beside them: `pip install -e '.[figures]'`.", err=True)
+    return False
 
 
 def _say_notes(test: Any) -> None:

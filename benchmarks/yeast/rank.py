@@ -10,7 +10,7 @@ over the whole part: the order of a sample's dense ranks is the order of its val
 sample is one sort of small integers that carry their own place, for all submissions at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ from benchmarks.yeast.scoring import WEIGHTS, Part, members, values_of
 from benchmarks.yeast.test_set import TestSet
 
 METRICS = ("pearson_score", "spearman_score")
+QUANTILES = (2.5, 25, 50, 75, 97.5)
 
 
 class Samples:
@@ -85,6 +86,30 @@ class Draws:
         """Ranks of every draw, 1 the best; (n_draws, n_submissions, 2)."""
         worst = np.where(np.isnan(self.scores), -np.inf, self.scores)
         return rankdata(-worst, axis=1)
+
+    def rank_counts(self) -> pd.DataFrame:
+        """Count how often every submission took every rank: rows of submission, metric, rank, draws.
+
+        Metric `both` is the mean of the two ranks of a draw.
+        """
+        ranks = np.concatenate([self.ranks, self.ranks.mean(axis=2, keepdims=True)], axis=2)
+        rows = [
+            {"submission": name, "metric": metric, "rank": float(value), "draws": int(n)}
+            for i, name in enumerate(self.names)
+            for j, metric in enumerate((*METRICS, "both"))
+            for value, n in zip(*np.unique(ranks[:, i, j], return_counts=True), strict=True)
+        ]
+        return pd.DataFrame(rows)
+
+    def score_quantiles(self) -> pd.DataFrame:
+        """Return the spread of every submission's scores over draws: rows of submission, metric, q2.5 … q97.5."""
+        rows = []
+        for i, name in enumerate(self.names):
+            for j, metric in enumerate(METRICS):
+                found = np.percentile(self.scores[:, i, j], QUANTILES)
+                spread = {f"q{q:g}": value for q, value in zip(QUANTILES, found, strict=True)}
+                rows.append({"submission": name, "metric": metric} | spread)
+        return pd.DataFrame(rows)
 
     def table(self) -> pd.DataFrame:
         """Return a row per submission, best first: mean rank and its spread by metric, and both together."""
@@ -149,69 +174,139 @@ def bootstrap(
         Leave out of the score what the test set does not have, instead of refusing.
     """
     parts = prepared(test, predictions, part, partial=partial)
-    weights = np.array([WEIGHTS[name] for name in parts])
-    scores = np.empty((n_draws, len(predictions), len(METRICS)))
 
-    def draw_one(draw: int) -> None:
-        rng = np.random.default_rng([seed, draw])  # of its own, so that neither order nor number of threads matters
-        found = [
-            one.correlations(rng.choice(one.n, max(2, round(share * one.n)), replace=False, shuffle=False))
-            for one in parts.values()
-        ]
-        scores[draw] = _weighted(found, weights)
+    def some(rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.choice(n, max(2, round(share * n)), replace=False, shuffle=False)
 
-    with ThreadPoolExecutor(n_threads) as pool:  # numpy computes outside the interpreter's lock
-        for done, _ in enumerate(pool.map(draw_one, range(n_draws)), start=1):
-            on_draw(done)
+    scores = _resampled(parts, some, n_draws=n_draws, seed=seed, n_threads=n_threads, on_draw=on_draw)
     return Draws(tuple(predictions), scores, tuple(parts))
 
 
-def _weighted(found: list[tuple[np.ndarray, np.ndarray]], weights: np.ndarray) -> np.ndarray:
+def _resampled(
+    parts: Mapping[str, Samples],
+    sample: Callable[[np.random.Generator, int], np.ndarray],
+    *,
+    n_draws: int,
+    seed: int,
+    n_threads: int,
+    on_draw: Callable[[int], None] = lambda done: None,
+) -> np.ndarray:
+    """Score every submission on samples of every part: (n_draws, n_submissions, 2).
+
+    `sample` picks items of a part of n. Every draw has a generator of its own, so that neither the order nor the number
+    of threads matters.
+    """
+
+    def draw_one(draw: int) -> np.ndarray:
+        rng = np.random.default_rng([seed, draw])
+        return _scores([one.correlations(sample(rng, one.n)) for one in parts.values()], list(parts))
+
+    scores = []
+    with ThreadPoolExecutor(n_threads) as pool:  # numpy computes outside the interpreter's lock
+        for done, found in enumerate(pool.map(draw_one, range(n_draws)), start=1):
+            scores.append(found)
+            on_draw(done)
+    return np.stack(scores)
+
+
+def _scores(found: list[tuple[np.ndarray, np.ndarray]], names: list[str]) -> np.ndarray:
     """Weight the correlations of all parts: (n_submissions, 2)."""
+    weights = np.array([WEIGHTS[name] for name in names])
     r, rho = (np.stack(values) for values in zip(*found, strict=True))
     return np.stack([weights @ r**2, weights @ rho], axis=1) / weights.sum()
 
 
-def paired_bootstrap(
+def compare(
     test: TestSet,
-    y_one: np.ndarray,
-    y_other: np.ndarray,
+    members: Mapping[str, np.ndarray],
+    baseline: str,
     *,
     part: Part = "private",
-    n_draws: int = 2_000,
+    n_draws: int = 1_000,
     seed: int = 0,
-    partial: bool = False,
-) -> pd.DataFrame:
-    """Compare two submissions on resampled test sets (with replacement, full size, a pair being one item).
+    n_threads: int = 1,
+) -> dict[str, pd.DataFrame]:
+    """Compare models that were trained several times: whose mean score is higher, and could the test items explain it?
+
+    Parameters
+    ----------
+    members
+        Model -> (n_members, n) predictions of every test sequence, a row per training.
 
     Returns
     -------
-    A row per metric: difference (one minus other) on the test set, its 95 % percentile interval, the two-sided
-    bootstrap P value (twice the smaller share of draws on one side of zero, at least 1 / n_draws).
+    `ranking`
+        The rank bootstrap (samples of a tenth) of the models, by the mean score over members.
+    `differences`
+        Per model and metric, the mean score minus the baseline's, its 95 % percentile interval and two-sided P value
+        (twice the smaller share of draws on one side of zero, at least 1 / n_draws) over test sets drawn anew with
+        replacement, full size, a pair being one item; and the standard deviations over members, which the draws do not
+        cover. No rows where the baseline is missing.
+
+    `rank_distributions`
+        How often every model took every rank.
+
+    Parts of the score that are not at hand are left out of it and named in `left_out`.
     """
-    parts = prepared(test, {"one": y_one, "other": y_other}, part, partial=partial)
-    weights = np.array([WEIGHTS[name] for name in parts])
-    whole = _weighted([one.correlations(np.arange(one.n)) for one in parts.values()], weights)
-    draws = np.empty((n_draws, len(METRICS)))
-    for draw in range(n_draws):
-        rng = np.random.default_rng([seed, draw])
-        sampled = _weighted([one.correlations(rng.integers(0, one.n, one.n)) for one in parts.values()], weights)
-        draws[draw] = sampled[0] - sampled[1]
-    rows = []
-    for i, metric in enumerate(METRICS):
-        low, high = np.percentile(draws[:, i], [2.5, 97.5])
-        side = min((draws[:, i] <= 0).mean(), (draws[:, i] >= 0).mean())
-        p_value = min(1.0, max(2 * side, 1 / n_draws))
-        rows.append(
-            {
+    flat = {f"{model} {i}": y for model, several in members.items() for i, y in enumerate(several)}
+    owner = np.repeat(np.arange(len(members)), [len(several) for several in members.values()])
+    sampled = bootstrap(test, flat, part=part, n_draws=n_draws, seed=seed, partial=True, n_threads=n_threads)
+    left_out = ", ".join(name for name in WEIGHTS if name not in sampled.parts)
+    of_models = Draws(tuple(members), _by_owner(sampled.scores, owner), sampled.parts)
+    ranking, counts = (
+        table.rename(columns={"submission": "model"}) for table in (of_models.table(), of_models.rank_counts())
+    )
+    ranking = ranking.assign(part=part, n_draws=n_draws, left_out=left_out)
+    differences = pd.DataFrame(columns=DIFFERENCE_COLUMNS)
+    if baseline in members and len(members) > 1:
+        parts = prepared(test, flat, part, partial=True)
+        whole = _scores([one.correlations(np.arange(one.n)) for one in parts.values()], list(parts))
+        draws = _resampled(parts, lambda rng, n: rng.integers(0, n, n), n_draws=n_draws, seed=seed, n_threads=n_threads)
+        rows = _differences(tuple(members), baseline, whole, _by_owner(draws, owner), owner)
+        differences = pd.DataFrame(rows).assign(part=part, left_out=left_out).reindex(columns=DIFFERENCE_COLUMNS)
+    return {"ranking": ranking, "differences": differences, "rank_distributions": counts}
+
+
+DIFFERENCE_COLUMNS = [
+    "model", "baseline", "metric", "n_members", "mean_model", "mean_baseline", "difference", "ci_low", "ci_high",
+    "p_value", "sd_model", "sd_baseline", "part", "left_out",
+]  # fmt: skip
+
+
+def _by_owner(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Average scores (..., n_members, 2) over the members of each model."""
+    return np.stack([scores[..., owner == i, :].mean(axis=-2) for i in range(owner.max() + 1)], axis=-2)
+
+
+def _differences(
+    models: tuple[str, ...], baseline: str, whole: np.ndarray, draws: np.ndarray, owner: np.ndarray
+) -> Iterator[dict]:
+    base = models.index(baseline)
+    mean = _by_owner(whole, owner)
+    for i, model in enumerate(models):
+        for j, metric in enumerate(METRICS) if model != baseline else ():
+            drawn = draws[:, i, j] - draws[:, base, j]
+            low, high = np.percentile(drawn, [2.5, 97.5])
+            side = min((drawn <= 0).mean(), (drawn >= 0).mean())
+            sd_model, sd_baseline = (_sd(whole[owner == k, j]) for k in (i, base))
+            yield {
+                "model": model,
+                "baseline": baseline,
                 "metric": metric,
-                "difference": whole[0, i] - whole[1, i],
+                "n_members": int((owner == i).sum()),
+                "mean_model": mean[i, j],
+                "mean_baseline": mean[base, j],
+                "difference": mean[i, j] - mean[base, j],
                 "ci_low": low,
                 "ci_high": high,
-                "p_value": p_value,
+                "p_value": min(1.0, max(2 * side, 1 / len(drawn))),
+                "sd_model": sd_model,
+                "sd_baseline": sd_baseline,
             }
-        )
-    return pd.DataFrame(rows)
+
+
+def _sd(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def disparities(scores: pd.DataFrame) -> pd.DataFrame:

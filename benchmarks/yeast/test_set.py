@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api import tables
-from benchmarks.api.data import Origin
+from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput
 
 TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
@@ -87,6 +87,38 @@ def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
     if missing := [name for name, file in zip(_PREPARED, files, strict=True) if file is None]:
         raise BadInput(f"{folder / missing[0]} is missing; the prepared layout needs {', '.join(_PREPARED)}.")
     return _read_prepared(*files, inferred_snvs=inferred_snvs)
+
+
+def to_tables(test: TestSet) -> dict[str, pd.DataFrame]:
+    """Return subsets and pairs as the two tables a Dataset carries; nothing measured is in them."""
+    singles = [pd.DataFrame({"subset": name, "pos": positions}) for name, positions in test.singles.items()]
+    pairs = [
+        pd.DataFrame(
+            {"subset": name, "alt_pos": both[:, 0], "ref_pos": both[:, 1], "is_public": test.public_pairs[name]}
+        )
+        for name, both in test.pairs.items()
+    ]
+    no_singles = pd.DataFrame({"subset": np.array([], dtype=str), "pos": np.array([], dtype=np.int64)})
+    no_pairs = pd.DataFrame({"subset": np.array([], dtype=str), "alt_pos": [], "ref_pos": [], "is_public": []})
+    return {
+        "subsets": pd.concat(singles, ignore_index=True) if singles else no_singles,
+        "pairs": pd.concat(pairs, ignore_index=True) if pairs else no_pairs,
+    }
+
+
+def of_dataset(test: Dataset) -> TestSet:
+    """Return the test set that the test rows of a dataset, all of them in their order, are."""
+    subsets, pairs = test.tables["subsets"], test.tables["pairs"]
+    by_name = {str(name): part for name, part in pairs.groupby("subset", sort=False)}
+    (y_true,) = test.targets.values()
+    return TestSet(
+        np.asarray(y_true, dtype=np.float64),
+        test.meta["is_public"].to_numpy(dtype=bool),
+        {str(name): part["pos"].to_numpy() for name, part in subsets.groupby("subset", sort=False)},
+        {name: part[["alt_pos", "ref_pos"]].to_numpy() for name, part in by_name.items()},
+        {name: part["is_public"].to_numpy(dtype=bool) for name, part in by_name.items()},
+        origin=test.origin,
+    )
 
 
 def _read_published(folder: Path) -> TestSet:

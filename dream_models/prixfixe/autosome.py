@@ -11,12 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.torch_backend import OneCycle
+from benchmarks.api.torch_backend import N_BINS, OneCycle
 from dream_models.prixfixe.model import Processor, Trainer
 from dream_models.prixfixe.net import Batch, Block, FinalBlock, FirstBlock
 from dream_models.prixfixe.recipe import PrixFixeRecipe
-
-N_BINS = 18
 
 
 def initialise(module: nn.Module, generator: torch.Generator | None) -> None:
@@ -126,18 +124,8 @@ class SoftClassificationHead(FinalBlock):
         return self.mapper(x).mean(dim=2)
 
     def score(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the expected bin: the inverse of `bin_probs`, but for the ends, where 0 would come back as 0.16."""
         return (F.softmax(logits, dim=1) * self.bins).sum(dim=1)
-
-    @staticmethod
-    def bin_probs(expression: torch.Tensor) -> torch.Tensor:
-        """Spread measured values (B,) over the bins (B, 18): the mass of Normal(e + 0.5, sd 0.5) between whole numbers.
-
-        The first bin has all below 1, the last all from 17 on. Source: Autosome's dataset.
-        """
-        edges = torch.arange(1, N_BINS, device=expression.device, dtype=torch.float64)
-        below = torch.special.ndtr((edges - expression.double()[:, None] - 0.5) / 0.5)
-        ends = torch.zeros(len(below), 1, device=below.device, dtype=below.dtype)
-        return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1).to(expression.dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.score(self.logits(x))
@@ -223,8 +211,14 @@ def final(in_channels: int, seqsize: int, spec: TaskSpec, recipe: PrixFixeRecipe
     return kind(in_channels, seqsize, hidden=recipe.width(RegressionHead.HIDDEN))
 
 
-def processor(spec: TaskSpec, recipe: PrixFixeRecipe) -> Processor:
-    return Processor(spec, spec.side_channels)
+class AutosomeProcessor(Processor):
+    """Bases and side channels; where measurements are of both strands, every row and its reverse complement."""
+
+    makes_reverse_copies = True
+
+
+def processor(spec: TaskSpec, recipe: PrixFixeRecipe) -> AutosomeProcessor:
+    return AutosomeProcessor(spec, spec.side_channels)
 
 
 def trainer(recipe: PrixFixeRecipe, processor: Processor) -> AutosomeTrainer:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from benchmarks.api import promoters
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.sequences import encode
-from dream_models.prixfixe.model import Processor, Trainer, on_both_strands, set_target_statistics
+from dream_models.prixfixe.model import Processor, Trainer, on_both_strands
 from dream_models.prixfixe.net import Batch, Block, FinalBlock, FirstBlock, PrixFixeNet
 from dream_models.prixfixe.recipe import BHIRecipe, PrixFixeRecipe
 
@@ -121,8 +121,8 @@ class BHIProcessor(Processor):
 
     def learn(self, y: torch.Tensor) -> None:
         is_bins = self.spec.head == "soft_classification"
-        shift = torch.full_like(self.shift, self.CENTRE) if is_bins else y.mean(dim=0)
-        set_target_statistics(self, shift, y.std(dim=0, correction=0))
+        shift = torch.full_like(y[0], self.CENTRE) if is_bins else y.mean(dim=0)
+        self.set_targets(shift, y.std(dim=0, correction=0))
 
 
 def drawn_left_padding(missing: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

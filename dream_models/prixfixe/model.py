@@ -4,18 +4,17 @@ A processor decides what a network sees of a row and in which units it learns; a
 loss, and what it reads from the head. Both are a team's, and always go together.
 """
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from benchmarks.api import training
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.protocols import History
-from benchmarks.api.torch_backend import OneHot, TorchModel, as_columns
+from benchmarks.api.torch_backend import OneHot, TorchModel, as_columns, bin_probs
 from dream_models.prixfixe.net import Batch, ContractError, PrixFixeNet, Reconstruction
 from dream_models.prixfixe.recipe import PrixFixeRecipe
 
@@ -25,17 +24,24 @@ N_BASES = 4
 class Processor(OneHot):
     """One-hot bases and side channels, targets as they are. Teams override what they do otherwise.
 
-    `n_channels` and `seqsize` are the shape of what a first block gets; `shift` and `scale`, one per output, turn
-    targets into what the loss is taken of: (y - shift) / scale. They come from training rows alone.
+    `n_channels` and `seqsize` are the shape of what a first block gets. A processor that `makes_reverse_copies` adds
+    the other strand of every training row, where the task's measurements are of both.
     """
 
-    def __init__(self, spec: TaskSpec, side_channels: tuple[str, ...] = (), seqsize: int | None = None):
-        super().__init__(side_channels)
+    makes_reverse_copies = False
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        side_channels: tuple[str, ...] = (),
+        seqsize: int | None = None,
+        *,
+        standardise: bool = False,
+    ):
+        super().__init__(side_channels, standardise=standardise)
         self.spec = spec
+        self.training_channels = tuple(name for name in spec.training_channels if name in side_channels)
         self.seqsize = seqsize or spec.seq_len
-        n_outputs = len(spec.outputs)
-        self.register_buffer("shift", torch.zeros(n_outputs), persistent=False)
-        self.register_buffer("scale", torch.ones(n_outputs), persistent=False)
 
     def kept(self, train: Dataset) -> Dataset:
         """Return the training rows that this team trains on."""
@@ -48,15 +54,6 @@ class Processor(OneHot):
         alone.
         """
         return data
-
-    def learn(self, y: torch.Tensor) -> None:
-        """Settle `shift` and `scale` by the training targets (n, n_outputs)."""
-
-    def scaled(self, y: torch.Tensor) -> torch.Tensor:
-        return (y - self.shift) / self.scale
-
-    def unscaled(self, y: torch.Tensor) -> torch.Tensor:
-        return y * self.scale + self.shift
 
     def flipped(self, x: torch.Tensor) -> torch.Tensor:
         """Return the other strand of (B, C, L): bases turned on both axes, `is_reverse` inverted."""
@@ -79,7 +76,12 @@ class Trainer:
     def __init__(self, recipe: PrixFixeRecipe):
         self.recipe = recipe
         self.schedule = training.Schedule(
-            recipe.epochs, recipe.batch_size, select=recipe.select, drop_last=self.drop_last, patience=recipe.patience
+            recipe.epochs,
+            recipe.batch_size,
+            select=recipe.select,
+            drop_last=self.drop_last,
+            patience=recipe.patience,
+            batches_per_epoch=recipe.batches_per_epoch,
         )
 
     def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:
@@ -109,12 +111,15 @@ class PrixFixeModel(TorchModel):
     """A Prix Fixe network with a team's processor and trainer, and the two ideas that serve any core.
 
     `recipe.mask_rate` and `recipe.conjoined` are those ideas; see `PrixFixeRecipe`. A trainer that has one of them as
-    its own does not get it twice.
+    its own does not get it twice; nor does a conjoined model get reverse copies, which its loss holds already.
     """
 
     def __init__(self, net: PrixFixeNet, *, processor: Processor, trainer: Trainer, recipe: PrixFixeRecipe):
         super().__init__(net, trainer=trainer, processor=processor)
         self.conjoined = recipe.conjoined
+        copies = processor.makes_reverse_copies and processor.spec.reverse_copies and not recipe.conjoined
+        self.n_copies = 2 if copies else 1
+        self.averages_strands = recipe.conjoined or (copies and recipe.average_strands)
         self._objective: Callable[[PrixFixeNet, Batch], torch.Tensor] = trainer.loss
         if net.reconstruction is not None:
             self._objective = hiding_bases(self._objective, recipe.mask_rate)
@@ -127,7 +132,15 @@ class PrixFixeModel(TorchModel):
     def prepare(self, train: Dataset, n_steps: int) -> None:
         self.trainer.n_rows = len(train)
         super().prepare(self.processor.rows(train, drawn=True), n_steps)
-        self.processor.learn(torch.from_numpy(training.target_columns(train)).to(self.device))
+
+    def batch(self, rows: torch.Tensor) -> Batch:
+        """Make a batch of training rows; the second half of the rows is the other strand of the first."""
+        n = len(self._codes)
+        batch = super().batch(rows % n)
+        if self.n_copies > 1:
+            turned = (rows >= n)[:, None, None]
+            batch["x"] = torch.where(turned, self.processor.flipped(batch["x"]), batch["x"])
+        return batch
 
     def loss_of(self, batch: Batch) -> torch.Tensor:
         """Forward pass and loss of a batch of `x` and unscaled `y` (B, n_outputs)."""
@@ -135,28 +148,23 @@ class PrixFixeModel(TorchModel):
 
     def _with_targets(self, batch: Batch) -> Batch:
         if self.net.final.gives_bins:
-            batch = {"y_probs": self.net.final.bin_probs(batch["y"][:, 0])} | batch
+            batch = {"y_probs": bin_probs(batch["y"][:, 0])} | batch
         return batch | {"y": self.processor.scaled(batch["y"])}
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._of_one_strand(x)
+        return (y + self._of_one_strand(self.processor.flipped(x))) / 2 if self.averages_strands else y
+
+    def _of_one_strand(self, x: torch.Tensor) -> torch.Tensor:
         y = self.trainer.expression(self.net(x))
-        if self.conjoined:
-            y = (y + self.trainer.expression(self.net(self.processor.flipped(x)))) / 2
         return y if self.net.final.gives_bins else self.processor.unscaled(y)
 
-    def _to_device(self, data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-        return super()._to_device(self.processor.rows(data))
-
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        facts = json.loads((folder / "model.json").read_text())
-        facts["targets"] = {"shift": self.processor.shift.tolist(), "scale": self.processor.scale.tolist()}
-        (folder / "model.json").write_text(json.dumps(facts))
-
-    def load(self, folder: Path) -> None:
-        super().load(folder)
-        for name, values in json.loads((folder / "model.json").read_text())["targets"].items():
-            getattr(self.processor, name).copy_(torch.tensor(values))
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+        if self.n_copies == 1:
+            return super().predict_as_trained(data)
+        strands = (self._of_one_strand, lambda x: self._of_one_strand(self.processor.flipped(x)))
+        copies = [self._predicted(data, scores) for scores in strands]
+        return {name: np.concatenate([copy[name] for copy in copies]) for name in copies[0]}
 
 
 def on_both_strands(loss: Callable, processor: Processor) -> Callable:
@@ -181,9 +189,3 @@ def hiding_bases(loss: Callable, rate: float) -> Callable:
         return loss(net, batch | {"x": x, "bases": bases.argmax(dim=1), "masked": masked})
 
     return hiding
-
-
-def set_target_statistics(processor: Processor, shift: torch.Tensor, scale: torch.Tensor) -> None:
-    """Set a processor's shift and scale; an output that never varies is shifted only."""
-    processor.shift.copy_(shift)
-    processor.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))

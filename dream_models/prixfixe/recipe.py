@@ -27,6 +27,10 @@ class PrixFixeRecipe(Recipe):
         (UnlockDNA's idea; 0 is off). A hidden base looks like N.
     conjoined
         Post-hoc conjoined reverse complement (BHI's idea): both strands in the loss, and their average as prediction.
+    average_strands
+        Where a model trains on both strands of a row, average its predictions over both (Autosome's step at test time).
+    batches_per_epoch
+        None: all batches. A number (1,000 in Autosome's submission): an epoch is as many, in an ongoing pass.
     """
 
     batch_size: int = 32
@@ -38,6 +42,8 @@ class PrixFixeRecipe(Recipe):
     select: str = "pearson_r"
     mask_rate: float = 0.0
     conjoined: bool = False
+    average_strands: bool = True
+    batches_per_epoch: int | None = None
 
     def __post_init__(self):
         if self.stem_width < 1:
@@ -48,6 +54,8 @@ class PrixFixeRecipe(Recipe):
             raise ValueError(f"n_heads must divide {self.width(ATTENTION_WIDTH)} channels, got {self.n_heads}")
         if not 0 <= self.mask_rate < 1:
             raise ValueError(f"mask_rate must be 0 or more and less than 1, got {self.mask_rate}")
+        if self.batches_per_epoch == 0:
+            raise ValueError("batches_per_epoch must be at least 1, or none")
 
     def width(self, published: int) -> int:
         """Scale a published channel width, kept a multiple of 8 so that groups and heads divide it."""
@@ -66,9 +74,12 @@ class CombinationRecipe(PrixFixeRecipe):
         Bases per patch of the UnlockDNA first block; even, or the length would change.
     n_projectors
         Positions, from the left, that the UnlockDNA head reads the expression from.
+    average_strands
+        Off: the paper compares combinations without the teams' own steps at test time.
     """
 
     batch_size: int = 1024
+    average_strands: bool = False
     kmer: int = 10
     n_projectors: int = 8
 

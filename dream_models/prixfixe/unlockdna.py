@@ -13,7 +13,7 @@ from torch import nn
 from benchmarks.api import promoters
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.sequences import N_CODE
-from dream_models.prixfixe.model import Processor, Trainer, set_target_statistics
+from dream_models.prixfixe.model import Processor, Trainer
 from dream_models.prixfixe.net import (
     Batch,
     Block,
@@ -163,7 +163,7 @@ class UnlockDNAProcessor(Processor):
     def __init__(self, spec: TaskSpec, recipe: UnlockDNARecipe):
         self.in_plasmid = promoters.in_plasmid(spec)
         self.seq_len = self.SEQ_LEN if self.in_plasmid else spec.seq_len
-        super().__init__(spec, seqsize=2 * self.seq_len)
+        super().__init__(spec, seqsize=2 * self.seq_len, standardise=True)
         self.n_channels = len(LETTERS)
         self.trim_left, self.trim_right = recipe.trim_left, recipe.trim_right
         self.register_buffer("letter_of_code", torch.tensor([0, 2, 1, 3, N]), persistent=False)
@@ -188,9 +188,6 @@ class UnlockDNAProcessor(Processor):
     def forward(self, codes: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
         letters = self.letter_of_code[codes.long()]
         return torch.cat([letters, self.complement[letters].flip(1)], dim=1)
-
-    def learn(self, y: torch.Tensor) -> None:
-        set_target_statistics(self, y.mean(dim=0), y.std(dim=0, correction=0))
 
 
 def centred(codes: np.ndarray, widths: np.ndarray, n_after: int, length: int) -> np.ndarray:

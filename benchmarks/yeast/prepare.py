@@ -1,0 +1,259 @@
+"""From the challenge's files to a Dataset: training rows streamed into a store of codes, the test set beside them.
+
+Source: `prixfixe/autosome/` and `data/` of the challenge repository. The training table has two columns, sequence and
+expression, no header, plain or gzip, 6.7 million lines. It is read once, in pieces, into `<file>.prepared/`: codes of
+150 bp and the values as they stand there; later loads map that store into memory and verify its checksums.
+"""
+
+import contextlib
+import gzip
+import itertools
+import json
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import checksums, promoters
+from benchmarks.api.data import Dataset, Origin
+from benchmarks.api.errors import BadInput
+from benchmarks.api.sequences import SequenceError, occur_in
+from benchmarks.yeast import test_set
+from benchmarks.yeast.test_set import TestSet
+
+OUTPUT = "expression"
+TRAINING_FILES = ("train_sequences.txt", "train.txt", "random_promoters_dream_demo.tsv")
+"""Names of training tables looked for in a folder, each plain or .gz; the first that is there is used."""
+
+N_LINES = 500_000
+"""Lines that are read and encoded at a time: about 200 MB while they are text."""
+
+STORE_VERSION = 1
+N_FOLDS, N_BINS = 10, 18
+TRAIN, TEST, DROPPED = 0, 1, 2
+"""Values of `meta["part"]`. Dropped rows occur in the test set as well; nothing trains on them."""
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Codes (n, 150) uint8, maybe memory-mapped, and measured bins (n,) float64."""
+
+    codes: np.ndarray
+    expression: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.expression)
+
+
+def training_file(folder: Path) -> Path:
+    """Find the training table of a folder.
+
+    Raises
+    ------
+    BadInput
+        If there is none by a known name.
+    """
+    for name in TRAINING_FILES:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise BadInput(f"{folder} holds no training table: {', '.join(TRAINING_FILES)}, plain or .gz, are looked for.")
+
+
+def read_training(file: Path) -> TrainingTable:
+    """Read a training table, from its store if that is there and belongs to the file as it is now.
+
+    Raises
+    ------
+    BadInput
+        For anything wrong in the file, naming line and value.
+    """
+    if not file.is_file():
+        raise BadInput(f"No training table at {file}.")
+    store = file.with_name(f"{file.name}.prepared")
+    if _is_of(store, file):
+        return _opened(store)
+    with contextlib.suppress(PermissionError):
+        with _whole_folder(store) as new:
+            _write_store(file, new)
+        return _opened(store)
+    with tempfile.TemporaryDirectory() as elsewhere:  # the folder of the data cannot be written to: nothing is kept
+        _write_store(file, Path(elsewhere))
+        mapped = _opened(Path(elsewhere))
+        return TrainingTable(np.array(mapped.codes), np.array(mapped.expression))
+
+
+@contextlib.contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a new folder to fill, which takes its name only once it is full."""
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield new
+        new.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _about(file: Path) -> dict:
+    stat = file.stat()
+    return {"version": STORE_VERSION, "source": file.name, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+
+
+def _is_of(store: Path, file: Path) -> bool:
+    """Tell whether a store was made from a file as it is now, and is whole."""
+    try:
+        kept = json.loads((store / "prepared.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
+
+
+def _opened(store: Path) -> TrainingTable:
+    n = json.loads((store / "prepared.json").read_text())["rows"]
+    codes = np.memmap(store / "codes.u8", dtype=np.uint8, mode="r", shape=(n, promoters.SEQ_LEN))
+    return TrainingTable(codes, np.memmap(store / "expression.f8", dtype="<f8", mode="r", shape=(n,)))
+
+
+def _write_store(file: Path, folder: Path) -> None:
+    about, n = _about(file), 0
+    with (folder / "codes.u8").open("wb") as codes, (folder / "expression.f8").open("wb") as expression:
+        for piece in read_pieces(file):
+            codes.write(piece.codes)
+            expression.write(piece.expression.astype("<f8"))
+            n += len(piece)
+    if n == 0:
+        raise BadInput(f"{file} is empty; a sequence and its expression per line are expected.")
+    (folder / "prepared.json").write_text(json.dumps(about | {"rows": n}))
+    checksums.write(folder)
+
+
+def read_pieces(file: Path, n_lines: int = N_LINES) -> Iterator[TrainingTable]:
+    """Read a training table in pieces: two columns without a header, or with one that names `sequence, expression`.
+
+    Raises
+    ------
+    BadInput
+        For the first line that is no row of the challenge; for a damaged gzip or a binary file.
+    """
+    try:
+        with _text(file) as lines:
+            columns, line_number = (0, 1), 1
+            first = next(lines, "").rstrip("\r\n")
+            header = [cell.strip().lower() for cell in first.split("\t")]
+            if {"sequence", "expression"} <= set(header):
+                columns, line_number = (header.index("sequence"), header.index("expression")), 2
+            else:
+                lines = itertools.chain([first], lines)
+            while piece := list(itertools.islice(lines, n_lines)):
+                yield _encoded(file, piece, columns, line_number)
+                line_number += len(piece)
+    except EOFError:
+        raise BadInput(f"{file} is a truncated gzip file; copy or download it again.") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise BadInput(f"{file} is a damaged gzip file ({error}); copy or download it again.") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is a binary file; plain text or its gzip is expected.") from None
+
+
+def _text(file: Path) -> IO[str]:
+    with file.open("rb") as start:
+        zipped = start.read(2) == b"\x1f\x8b"
+    return gzip.open(file, "rt", encoding="utf-8-sig") if zipped else file.open(encoding="utf-8-sig")
+
+
+def _encoded(file: Path, lines: list[str], columns: tuple[int, int], first_line: int) -> TrainingTable:
+    """Turn lines into codes and values; blank lines are passed over. Only what fails is looked into."""
+    at_sequence, at_expression = columns
+    cells = [line.rstrip("\r\n").split("\t") for line in lines if line.strip()]
+    try:
+        rows = [row[at_sequence] for row in cells]
+        expression = np.array([row[at_expression] for row in cells], dtype=np.float64)
+        if not np.isfinite(expression).all():
+            raise ValueError
+        return TrainingTable(promoters.construct(rows), expression)
+    except (ValueError, IndexError):
+        raise BadInput(_first_problem(file, lines, columns, first_line)) from None
+
+
+def _first_problem(file: Path, lines: list[str], columns: tuple[int, int], first_line: int) -> str:
+    for number, line in enumerate(lines, start=first_line):
+        row, where = line.rstrip("\r\n").split("\t"), f"{file}, line {number}"
+        if not line.strip():
+            continue
+        if len(row) <= max(columns):
+            return f"{where}: sequence and expression, separated by a tab, are expected; got {len(row)} column(s)."
+        try:
+            finite = np.isfinite(float(row[columns[1]]))
+        except ValueError:
+            finite = False
+        if not finite:
+            return f"{where}: a finite expression expected, got {row[columns[1]]!r}. Correct or remove the row."
+        try:
+            promoters.construct([row[columns[0]]])
+        except SequenceError as error:
+            return f"{where}: {error.reason}."
+    raise AssertionError("a piece that could not be read has a first line that cannot")
+
+
+def dataset(
+    name: str,
+    train: TrainingTable,
+    test: TestSet,
+    *,
+    origin: Origin,
+    seed: int,
+    notes: tuple[str, ...] = (),
+    ceilings: tuple[dict, ...] = (),
+) -> Dataset:
+    """Put training rows and the designed test set into one dataset.
+
+    `meta` has `seq_id` (row number in the file a row is from), `part` (TRAIN, TEST, DROPPED), `fold` (0 to 9, -1 in the
+    test set; a 90/10 split takes one of them for validation), `is_singleton` (a training value that is a whole number,
+    as of a promoter seen once; 0 in the test set) and `is_reverse` (0: reverse copies are made in training). The
+    subsets of the test set are in `tables`. Values are bins (0 to 17) in training rows and, on another scale, MAUDE
+    expression in the test set.
+
+    Parameters
+    ----------
+    seed
+        Of the folds.
+    """
+    test_codes = promoters.construct(test.sequences.tolist())
+    n, n_test = len(train), len(test)
+    leaked = occur_in(train.codes, test_codes)
+    singleton = train.expression == np.floor(train.expression)
+    fold = np.random.default_rng(seed).permutation(n) % N_FOLDS
+    meta = pd.DataFrame(
+        {
+            "seq_id": np.r_[np.arange(n), np.arange(n_test)],
+            "part": np.r_[np.where(leaked, DROPPED, TRAIN), np.full(n_test, TEST)].astype(np.int8),
+            "fold": np.r_[fold, np.full(n_test, -1)].astype(np.int8),
+            "is_singleton": np.r_[singleton, np.zeros(n_test, dtype=bool)].astype(np.int8),
+            "is_reverse": np.zeros(n + n_test, dtype=np.int8),
+            "is_public": np.r_[np.zeros(n, dtype=bool), test.is_public],
+        }
+    )
+    outside = int(((train.expression < 0) | (train.expression > N_BINS - 1)).sum())
+    facts = [f"{n:,} training rows, {singleton.mean():.0%} of them singletons; {n_test:,} designed test sequences."]
+    if leaked.any():
+        facts.append(f"{leaked.sum():,} training rows occur in the test set and were dropped.")
+    if outside:
+        facts.append(f"{outside:,} training values lie outside the bins 0 to {N_BINS - 1}.")
+    return Dataset(
+        name,
+        np.concatenate([train.codes, test_codes]),
+        {OUTPUT: np.concatenate([train.expression, test.y_true])},
+        meta,
+        origin,
+        ceilings=ceilings,
+        notes=(*notes, *facts, *test.notes),
+        tables=test_set.to_tables(test),
+    )

@@ -1,0 +1,137 @@
+"""Yeast: the Random Promoter DREAM Challenge; 6.7 million random promoters to train on, one designed test set.
+
+Source: Rafi et al. 2024, Results and Methods; data rules of the challenge repository.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import promoters
+from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.errors import BadInput
+from benchmarks.api.tables import table_name
+from benchmarks.yeast import prepare, rank, scoring, test_set
+from benchmarks.yeast import simulate as simulation
+from benchmarks.yeast.recipes import PRESETS, RECIPES
+
+__all__ = ["PRESETS", "RECIPES"]
+
+NAME = "yeast"
+VERSION = 1
+SPEC = TaskSpec(
+    seq_len=promoters.SEQ_LEN,
+    outputs=(prepare.OUTPUT,),
+    head="soft_classification",
+    side_channels=("is_reverse", "is_singleton"),
+    training_channels=("is_singleton",),
+    reverse_copies=True,
+)
+DATASETS = ("DREAM2022",)
+SPLITS = ("designed",)
+MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "vaishnav")
+BASELINE = "vaishnav"
+
+APPROX_ROWS = {"DREAM2022": 6_739_258}
+"""Rows of the published training file, to size a plan before it is there."""
+
+N_SIMULATED = 1_800
+"""Simulated training rows."""
+
+PARTS: dict[str, scoring.Part] = {"private": "private", "whole": "all"}
+"""Level of a score -> part of the test set it is computed on."""
+
+N_DRAWS = 1_000
+"""Samples of the test set in the comparisons of a run; `challenge rank` takes the paper's 10,000."""
+
+HOW_TO_GET = (
+    "Download train_sequences.txt, filtered_test_data_with_MAUDE_expression.txt, test_subset_ids.tar.gz and "
+    "public_leaderboard_ids.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack them there; or name a folder "
+    "with --data."
+)
+
+
+def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
+    """Read a folder of training table and test set, or a training table whose folder has the test set.
+
+    The folds of the 90/10 splits are drawn by `seed`; no file has folds that `refold` could replace. Where the official
+    table of SNV pairs is missing, the inferred pairs of the prepared layout stand in, and a note says so.
+    """
+    file = prepare.training_file(path) if path.is_dir() else path
+    test = test_set.read(file.parent, inferred_snvs=True)
+    name = DATASETS[0] if file.name.startswith("train_sequences") else table_name(file)
+    return prepare.dataset(name, prepare.read_training(file), test, origin="measured", seed=seed)
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """Find the published files in a folder: all of them together are the one dataset.
+
+    Raises
+    ------
+    BadInput
+        If there is no training table, saying where to get it.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"No folder at {folder}. {HOW_TO_GET}")
+    try:
+        prepare.training_file(folder)
+    except BadInput as error:
+        raise BadInput(f"{error} {HOW_TO_GET}") from None
+    return {DATASETS[0]: folder}
+
+
+def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
+    """Return the embedded simulated challenge."""
+    return simulation.simulate(n_train=N_SIMULATED, seed=seed)
+
+
+def protocol() -> list[tuple[int, int]]:
+    """List the (test, validation) folds: one test set, and ten ways to take a tenth of the training rows aside."""
+    return [(0, val) for val in range(prepare.N_FOLDS)]
+
+
+def splits(meta: pd.DataFrame) -> Iterator[Split]:
+    """Give the 90/10 splits: each tenth of the training rows validates once; the designed sequences always test."""
+    part, fold = meta["part"].to_numpy(), meta["fold"].to_numpy()
+    may_train, test = part == prepare.TRAIN, np.flatnonzero(part == prepare.TEST)
+    for val in range(prepare.N_FOLDS):
+        yield Split(
+            0, val, train=np.flatnonzero(may_train & (fold != val)), val=np.flatnonzero(may_train & (fold == val)),
+            test=test,
+        )  # fmt: skip
+
+
+def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Score the nine parts of the challenge and both challenge scores, on the private part and on the whole test set.
+
+    Correlations only: measurements of the test set are on another scale than those that models learn.
+    """
+    truth, y_pred = test_set.of_dataset(test), predictions[prepare.OUTPUT]
+    tables = [scoring.score(truth, y_pred, part).assign(level=level) for level, part in PARTS.items()]
+    return pd.concat(tables, ignore_index=True).assign(output=prepare.OUTPUT, held_out="designed sequences")
+
+
+def compare(
+    test: Dataset, predictions: Mapping[str, Sequence[Mapping[str, np.ndarray]]], baseline: str, *, n_threads: int = 1
+) -> dict[str, pd.DataFrame]:
+    """Compare models by the rules of this task, which has one test set and no folds.
+
+    Parameters
+    ----------
+    predictions
+        Model -> predictions of each of its members (one per seed and split).
+
+    Returns
+    -------
+    `ranking`: the paper's rank bootstrap, by the mean score over a model's members; `differences`: a paired bootstrap
+    over test items (a pair is one item) of every model against the baseline, where that is among them. Both are of the
+    private part.
+    """
+    truth = test_set.of_dataset(test)
+    members = {
+        model: np.stack([one[prepare.OUTPUT] for one in several]).astype(np.float64)
+        for model, several in predictions.items()
+    }
+    return rank.compare(truth, members, baseline, n_draws=N_DRAWS, n_threads=n_threads)
