@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     import torch
 
 SPECS = {
-    "yeast": TaskSpec(150, ("expression",), "soft_classification", side_channels=("is_reverse", "is_singleton")),
+    "yeast": TaskSpec(
+        150,
+        ("expression",),
+        "soft_classification",
+        side_channels=("is_reverse", "is_singleton"),
+        training_channels=("is_singleton",),
+        reverse_copies=True,
+    ),
     "human": TaskSpec(230, ("expression",), side_channels=("is_reverse",)),
     "drosophila": TaskSpec(249, ("dev", "hk"), side_channels=("is_reverse",)),
 }
