@@ -78,10 +78,10 @@ class Task(Protocol):
     """A task module.
 
     `VERSION` rises when data, folds or metrics change: scores of two versions do not compare. `MODELS` are what the
-    published protocol compares, `BASELINE` is what the others are tested against,
-    `SPLITS` names what can be held out, the published way first, `APPROX_ROWS` (dataset -> rows) sizes
-    a plan before the data is there. `score` returns rows of output, subset, level, metric, value, n, and may add
-    `held_out`, which says in words what the test fold is.
+    published protocol compares, `BASELINE` is what the others are tested against, `SPLITS` names what can be held
+    out, the published way first, `APPROX_ROWS` (dataset -> rows) sizes a plan before the data is there. `encode` turns
+    sequences as users write them into codes. `score` returns rows of output, subset, level, metric, value, n, and may
+    add `held_out`, which says in words what the test fold is.
 
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
@@ -103,5 +103,6 @@ class Task(Protocol):
     def published(self, folder: Path) -> dict[str, Path]: ...
     def simulate(self, *, split: str, seed: int) -> Dataset: ...
     def splits(self, meta: pd.DataFrame) -> Iterator[Split]: ...
+    def encode(self, sequences: list[str]) -> np.ndarray: ...
     def protocol(self) -> list[tuple[int, int]]: ...
     def score(self, test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame: ...

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import scores_by_orientation
+from benchmarks.api.sequences import encode as encode_sequences
 from benchmarks.api.splits import nested_splits
 from benchmarks.api.tables import table_name
 from benchmarks.drosophila import prepare
@@ -66,6 +67,17 @@ def published(folder: Path) -> dict[str, Path]:
 def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     """Return the embedded simulated experiment."""
     return simulation.simulate(n_loci=N_SIMULATED_LOCI, split=split, seed=seed)
+
+
+def encode(sequences: list[str]) -> np.ndarray:
+    """Turn windows of 249 bp into codes (n, 249), as predicting them needs.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is none.
+    """
+    return encode_sequences(sequences, prepare.SEQ_LEN)
 
 
 def protocol() -> list[tuple[int, int]]:

@@ -30,6 +30,34 @@ def reverse_insert(codes: np.ndarray) -> np.ndarray:
     return sequences.reverse_insert(codes, INSERT)
 
 
+def _frame() -> np.ndarray:
+    """Return the adapters around an element of N; (1, 230) uint8."""
+    return sequences.encode([LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER], SEQ_LEN)
+
+
+def encode(text: list[str]) -> np.ndarray:
+    """Turn sequences of 230 bp, or bare elements of 200 bp, which get their adapters, into (n, 230) codes.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence of another length or with a letter outside ACGTN.
+    """
+    lengths = np.fromiter(map(len, text), dtype=np.int64, count=len(text))
+    bare = lengths == ELEMENT_LEN
+    wrong = np.flatnonzero(~bare & (lengths != SEQ_LEN))
+    if wrong.size:
+        reason = f"{SEQ_LEN} bp with adapters or a bare {ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp"
+        raise sequences.SequenceError(int(wrong[0]), reason)
+    codes = np.repeat(_frame(), len(text), axis=0)
+    for rows, columns in ((np.flatnonzero(~bare), slice(0, SEQ_LEN)), (np.flatnonzero(bare), INSERT)):
+        try:
+            codes[rows, columns] = sequences.encode([text[row] for row in rows], columns.stop - columns.start)
+        except sequences.SequenceError as error:
+            raise sequences.SequenceError(int(rows[error.row]), error.reason) from None
+    return codes
+
+
 def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Dataset:
     """Read one cell type's table.
 
@@ -200,18 +228,13 @@ def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
             f"{path}, line {table.index[wrong[0]]}, column 'seq': {SEQ_LEN} bp with adapters or a bare "
             f"{ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp ({len(wrong):,} such rows)."
         )
-    adapters = sequences.encode([LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER], SEQ_LEN)
-    codes = np.repeat(adapters, len(table), axis=0)
-    for rows, columns in ((np.flatnonzero(~bare), slice(0, SEQ_LEN)), (np.flatnonzero(bare), INSERT)):
-        try:
-            text = table["seq"].iloc[rows].tolist()
-            codes[rows, columns] = sequences.encode(text, columns.stop - columns.start)
-        except sequences.SequenceError as error:
-            line = table.index[rows[error.row]]
-            raise BadInput(f"{path}, line {line}, column 'seq': {error.reason}.") from None
+    try:
+        codes = encode(table["seq"].tolist())
+    except sequences.SequenceError as error:
+        raise BadInput(f"{path}, line {table.index[error.row]}, column 'seq': {error.reason}.") from None
     if bare.any():
         notes.append(f"{bare.sum():,} bare {ELEMENT_LEN}-bp elements got the adapters added.")
-    outside = np.r_[0 : INSERT.start, INSERT.stop : SEQ_LEN]
+    outside, adapters = np.r_[0 : INSERT.start, INSERT.stop : SEQ_LEN], _frame()
     other = (codes[:, outside] != adapters[:, outside]).any(axis=1).sum()
     if other:
         notes.append(f"{other:,} sequences of {SEQ_LEN} bp have other ends than the lentiMPRA adapters.")

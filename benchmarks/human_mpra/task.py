@@ -72,6 +72,17 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     return simulation.simulate(n_elements=N_SIMULATED_ELEMENTS, seed=seed)
 
 
+def encode(sequences: list[str]) -> np.ndarray:
+    """Turn elements of 200 or 230 bp into codes (n, 230), as predicting them needs.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is none.
+    """
+    return prepare.encode(sequences)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds of the published protocol: every ordered pair, 90 trainings."""
     folds = range(prepare.N_FOLDS)

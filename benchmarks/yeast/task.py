@@ -87,6 +87,17 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     return simulation.simulate(n_train=N_SIMULATED, seed=seed)
 
 
+def encode(sequences: list[str]) -> np.ndarray:
+    """Turn rows of the challenge, with both adapters, into codes (n, 150), as predicting them needs.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is none.
+    """
+    return promoters.construct(sequences)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds: one test set, and ten ways to take a tenth of the training rows aside."""
     return [(0, val) for val in range(prepare.N_FOLDS)]

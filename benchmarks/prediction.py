@@ -1,0 +1,169 @@
+"""Predicting files of sequences of any size: read in pieces, predicted in full batches, written as they come."""
+
+import csv
+import gzip
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.errors import BadInput
+from benchmarks.api.sequences import SequenceError
+
+N_SEQUENCES = 65_536
+"""Sequences that are held as text at a time."""
+_ID_COLUMNS = ("seq_id", "id", "ID", "name")
+_SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Sequences of a file with their ids, lines, and strand (0 where the file does not say)."""
+
+    ids: list[str]
+    sequences: list[str]
+    lines: list[int]
+    is_reverse: list[float]
+
+
+def read_pieces(file: Path, n: int = N_SEQUENCES) -> Iterator[Piece]:
+    """Read FASTA, a table with a header (`seq` or `sequence`, `seq_id`, `is_reverse`), or a sequence per line.
+
+    Of lines with several columns and no header, the first is the sequence. Plain or gzip.
+
+    Raises
+    ------
+    BadInput
+        If there is no such file, it is binary, empty, or a line has no sequence.
+    """
+    if not file.is_file():
+        raise BadInput(f"No file at {file}.")
+    rows = _rows(file)
+    found = False
+    while piece := list(itertools.islice(rows, n)):
+        found = True
+        yield Piece(*(list(column) for column in zip(*piece, strict=True)))
+    if not found:
+        raise BadInput(f"{file} has no sequence.")
+
+
+def _rows(file: Path) -> Iterator[tuple[str, str, int, float]]:
+    """Give id, sequence, line and strand of every sequence."""
+    try:
+        with _opened(file) as lines:
+            first = next((line for line in lines if line.strip()), "")
+            numbered = enumerate(itertools.chain([first], lines), start=1)
+            if first.startswith(">"):
+                yield from _fasta(numbered)
+            else:
+                yield from _table(file, numbered, first)
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is a binary file; FASTA, a table or a sequence per line is expected.") from None
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise BadInput(f"{file} is a damaged gzip file ({error}); copy it again.") from None
+
+
+def _opened(file: Path) -> IO[str]:
+    with file.open("rb") as start:
+        zipped = start.read(2) == b"\x1f\x8b"
+    return gzip.open(file, "rt", encoding="utf-8-sig") if zipped else file.open(encoding="utf-8-sig")
+
+
+def _fasta(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[str, str, int, float]]:
+    name, at, parts = "", 0, []
+    for number, line in numbered:
+        text = line.strip()
+        if text.startswith(">"):
+            if at:
+                yield name, "".join(parts), at, 0.0
+            name, at, parts = (text[1:].split() or [""])[0], number, []
+        else:
+            parts.append(text)
+    yield name, "".join(parts), at, 0.0
+
+
+def _table(file: Path, numbered: Iterator[tuple[int, str]], first: str) -> Iterator[tuple[str, str, int, float]]:
+    separator = "\t" if "\t" in first else ","
+    header = [cell.strip() for cell in first.rstrip("\r\n").split(separator)]
+    at_sequence = next((header.index(name) for name in _SEQUENCE_COLUMNS if name in header), None)
+    at_id = at_strand = None
+    if at_sequence is None:
+        at_sequence = 0
+    else:
+        next(numbered)
+        at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)
+        at_strand = header.index("is_reverse") if "is_reverse" in header else None
+    n_rows = 0
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.rstrip("\r\n").split(separator)]
+        try:
+            strand = float(cells[at_strand]) if at_strand is not None else 0.0
+            yield cells[at_id] if at_id is not None else str(n_rows), cells[at_sequence], number, strand
+        except (IndexError, ValueError):
+            raise BadInput(
+                f"{file}, line {number}: a row like its header ({', '.join(header[:8])}) is expected."
+            ) from None
+        n_rows += 1
+
+
+def predict_file(
+    model: Any,
+    spec: TaskSpec,
+    encode: Callable[[list[str]], np.ndarray],
+    source: Path,
+    out: Path,
+    *,
+    on_piece: Callable[[int], None] = lambda n: None,
+) -> int:
+    """Predict every sequence of a file into a table of `seq_id` and one column per output; return their number.
+
+    `out` appears when it is complete; with an ending .gz it is compressed. `encode` turns sequences into codes.
+
+    Raises
+    ------
+    BadInput
+        For the first sequence that cannot be encoded, naming its line.
+    """
+    if not out.parent.is_dir():
+        raise BadInput(f"--out: there is no folder {out.parent}.")
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
+    n = 0
+    try:
+        with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
+            writer = csv.writer(target, delimiter="\t", lineterminator="\n")
+            for piece in read_pieces(source):
+                predicted = model.predict(_dataset(source, piece, spec, encode))
+                if n == 0:
+                    writer.writerow(["seq_id", *(_columns(predicted))])
+                columns = [[f"{value:.7g}" for value in values.tolist()] for values in predicted.values()]
+                writer.writerows(zip(piece.ids, *columns, strict=True))
+                n += len(piece.ids)
+                on_piece(n)
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return n
+
+
+def _columns(predicted: dict[str, np.ndarray]) -> list[str]:
+    return ["prediction"] if len(predicted) == 1 else list(predicted)
+
+
+def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
+    try:
+        codes = encode(piece.sequences)
+    except SequenceError as error:
+        name = piece.ids[error.row][:60]
+        raise BadInput(f"{source}, line {piece.lines[error.row]} ({name!r}): {error.reason}.") from None
+    meta = pd.DataFrame({name: np.zeros(len(codes), dtype=np.float32) for name in spec.side_channels})
+    if "is_reverse" in spec.side_channels:
+        meta["is_reverse"] = np.array(piece.is_reverse, dtype=np.float32)
+    return Dataset("input", codes, {}, meta, "measured")

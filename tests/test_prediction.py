@@ -1,0 +1,173 @@
+"""`predict`: files of sequences in any shape, from published weights and from trainings, in pieces that join up."""
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from benchmarks import plan, prediction, registry, runner, sources
+from benchmarks.api import promoters
+from benchmarks.api.errors import BadInput
+from benchmarks.api.sequences import decode
+from benchmarks.cli import app
+from benchmarks.store import Store
+from dream_models import published
+from dream_models.prixfixe import combine
+from dream_models.prixfixe.teams import read_combination
+
+RNG = np.random.default_rng(0)
+PROMOTERS = [
+    promoters.LEFT_ADAPTER + "".join(RNG.choice(list("ACGT"), width)) + promoters.RIGHT_ADAPTER
+    for width in (80, 79, 80, 81, 80)
+]
+
+
+def call(*words):
+    result = CliRunner().invoke(app, ["predict", *map(str, words)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random weights as the archive has them: <code>/model_best.pth."""
+    folder = tmp_path_factory.mktemp("weights")
+    for code in ("0_1_1_0", "0_0_0_1", "1_1_0_1", "2_2_2_2", "0_2_0_0"):
+        torch.manual_seed(0)
+        combination = read_combination(code)
+        recipe = combination.recipe()
+        net = combine.network(combination, published.SPECS["yeast"], recipe)
+        (folder / code).mkdir()
+        torch.save(net.state_dict(), folder / code / "model_best.pth")
+    return folder
+
+
+def expected(net, sequences):
+    """Both orientations one-hot in A, G, C, T by hand, through the network one by one; their means."""
+    found = []
+    for sequence in sequences:
+        text = (promoters.PLASMID_LEFT + sequence[17:])[-150:]
+        strands = [text, text[::-1].translate(str.maketrans("ACGT", "TGCA"))]
+        x = np.zeros((2, 6, 150), dtype=np.float32)
+        for i, strand in enumerate(strands):
+            x[i, ["AGCT".index(base) for base in strand], range(150)] = 1
+            x[i, 4] = i
+        with torch.no_grad():
+            found.append(float(np.mean([net(torch.from_numpy(x[i : i + 1])).item() for i in range(2)])))
+    return found
+
+
+def test_published_weights_predict_the_mean_of_both_strands(weights, tmp_path):
+    (tmp_path / "s.txt").write_text("\n".join(PROMOTERS) + "\n")
+    code, out, _ = call("--weights", weights / "0_1_1_0", "--input", tmp_path / "s.txt", "--out", tmp_path / "p.tsv")
+    assert code == 0
+    assert "DREAM-RNN (yeast): 5 sequences" in out
+    table = pd.read_csv(tmp_path / "p.tsv", sep="\t")
+    assert table["seq_id"].tolist() == [0, 1, 2, 3, 4]
+    net = published.load_published(weights / "0_1_1_0" / "model_best.pth")
+    np.testing.assert_allclose(table["prediction"], expected(net, PROMOTERS), atol=1e-4)
+
+
+@pytest.mark.parametrize("code", ["0_0_0_1", "1_1_0_1", "2_2_2_2", "0_2_0_0"])
+def test_any_combination_of_the_archive_is_told_and_predicts(weights, code):
+    found = published.read(weights / code)
+    assert (found.combination.code, found.variant) == (code, "yeast")
+    fitted = published.load_model(weights / code)
+    spec = published.SPECS["yeast"]
+    data = prediction._dataset(None, prediction.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
+                               promoters.construct)  # fmt: skip
+    assert np.isfinite(fitted.predict(data)["expression"]).all()
+
+
+def test_weights_in_the_folder_of_another_combination_are_refused(weights, tmp_path):
+    (tmp_path / "0_1_0_0").mkdir()
+    target = tmp_path / "0_1_0_0" / "model_best.pth"
+    target.write_bytes((weights / "0_1_1_0" / "model_best.pth").read_bytes())
+    with pytest.raises(ValueError, match=r"folder named 0_1_0_0, but its state dict is that of 0_1_1_0"):
+        published.load_published(target)
+
+
+def test_the_archive_itself_names_a_folder_to_choose(weights):
+    with pytest.raises(FileNotFoundError, match=r"5 folders that may, e\.g\. .*0_0_0_1"):
+        published.load_published(weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "ids"),
+    [
+        ("s.fa", "".join(f">p{i} about\n{s[:60]}\n{s[60:]}\n" for i, s in enumerate(PROMOTERS)), "p0 p1 p2 p3 p4"),
+        ("s.tsv", "seq_id\tseq\n" + "".join(f"p{i}\t{s}\n" for i, s in enumerate(PROMOTERS)), "p0 p1 p2 p3 p4"),
+        ("s.csv", "sequence,x\n" + "".join(f"{s},1\n" for s in PROMOTERS), "0 1 2 3 4"),
+        ("s.txt", "".join(f"{s}\t11.0\r\n" for s in PROMOTERS) + "\n", "0 1 2 3 4"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_every_shape_of_file_gives_the_same_sequences(tmp_path, name, text, ids, zipped):
+    file = tmp_path / (f"{name}.gz" if zipped else name)
+    file.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    pieces = list(prediction.read_pieces(file, n=2))
+    assert [len(piece.ids) for piece in pieces] == [2, 2, 1]
+    assert [name for piece in pieces for name in piece.ids] == ids.split()
+    assert [sequence for piece in pieces for sequence in piece.sequences] == PROMOTERS
+
+
+def test_the_strand_of_a_row_is_read_from_its_column(tmp_path):
+    (tmp_path / "s.tsv").write_text(f"seq\tis_reverse\n{PROMOTERS[0]}\t1\n{PROMOTERS[1]}\t0\n")
+    (piece,) = prediction.read_pieces(tmp_path / "s.tsv")
+    assert piece.is_reverse == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "has no sequence"),
+        (b"seq\tis_reverse\nACGT\n", "line 2: a row like its header"),
+        (b"\xff\xfe\x00\x01", "binary file"),
+        (gzip.compress(PROMOTERS[0].encode() * 9)[:-12], "damaged gzip"),
+    ],
+)
+def test_files_without_sequences_are_refused(tmp_path, content, says):
+    (tmp_path / "s.tsv").write_bytes(content)
+    with pytest.raises(BadInput, match=says):
+        list(prediction.read_pieces(tmp_path / "s.tsv"))
+
+
+def test_a_bad_sequence_is_named_by_line_and_nothing_is_left(weights, tmp_path):
+    (tmp_path / "s.fa").write_text(f">a\n{PROMOTERS[0]}\n>b\nACGU\n")
+    words = ["--weights", weights / "0_1_1_0", "--input", tmp_path / "s.fa", "--out", tmp_path / "p.tsv"]
+    code, _, err = call(*words)
+    assert code == 2
+    assert "line 3 ('b'): length 30 to 150 expected, got 4" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["s.fa"]
+    code, _, err = call(*words[:-1], tmp_path / "absent" / "p.tsv")
+    assert code == 2
+    assert "there is no folder" in err
+
+
+def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
+    task = registry.get_task("yeast")
+    found = sources.find(task, "quick", None, seed=0)
+    small = found[0]
+    planned = plan.make_plan(
+        task, "quick", [small], seed=0, models=["dream_cnn"], n_members=1,
+        changes=["recipe.epochs=1", "recipe.width_scale=0.03", "recipe.batch_size=128"],
+    )  # fmt: skip
+    store = Store(tmp_path)
+    store.put_dataset(small.dataset)
+    runner.execute(planned, store, runner.Machine("cpu", 0, 1))
+    folder = runner.folder_of(store, planned.jobs[0])
+    rows, stored = store.get_predictions(folder)
+    text = [sequence[40:] for sequence in decode(small.dataset.codes[rows])]
+    (tmp_path / "s.txt").write_text("\n".join(text))
+    code, out, err = call("--weights", folder, "--input", tmp_path / "s.txt", "--out", tmp_path / "p.tsv.gz", "--json")
+    assert code == 0, err
+    assert json.loads(out)["n"] == len(rows)
+    predicted = pd.read_csv(tmp_path / "p.tsv.gz", sep="\t")["prediction"]
+    np.testing.assert_allclose(predicted, stored["expression"], atol=1e-5)
+    (folder / "model.pth").write_bytes(b"changed")
+    code, _, err = call("--weights", folder, "--input", tmp_path / "s.txt", "--out", tmp_path / "p.tsv")
+    assert code == 2
+    assert "cannot be trusted" in err
