@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from benchmarks import executors, registry
-from benchmarks.api import sequences
+from benchmarks.api import promoters, sequences
 from benchmarks.api.data import recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Source, make_plan
@@ -78,6 +79,45 @@ def encode_by_dictionary(sequence: str, is_reverse: float = 0.0) -> np.ndarray:
     codes = np.array([_CODE_OF[base] for base in sequence.upper()])
     one_hot = np.eye(5, dtype=np.float32)[codes][:, :4].T
     return np.concatenate([one_hot, np.full((1, len(codes)), is_reverse, dtype=np.float32)])
+
+
+def prepare_promoter_by_row(row: str, expression: float) -> tuple[np.ndarray, np.ndarray]:
+    """Make input (6, 150) and bin probabilities (18,) of one promoter of the challenge, as `prixfixe/autosome` does.
+
+    Kept as the yardstick of `bench encoding --task yeast`: a dictionary look-up per base, a frozen normal per row.
+    """
+    one_hot = encode_by_dictionary((promoters.PLASMID_LEFT + row[len(promoters.LEFT_ADAPTER) :])[-promoters.SEQ_LEN :])
+    singleton = np.full((1, one_hot.shape[1]), float(expression).is_integer(), dtype=np.float32)
+    below = norm(loc=expression + 0.5, scale=0.5).cdf(np.array([-np.inf, *range(1, 18), np.inf]))
+    return np.concatenate([one_hot, singleton]), (below[1:] - below[:-1]).astype(np.float32)
+
+
+def bench_promoters(n_rows: int = 100_000, repeats: int = 7) -> dict[str, float]:
+    """Compare preparing the yeast training table (text to codes and 18 bin probabilities) with doing it row by row.
+
+    Medians of interleaved trials, one thread; `ratio_preparing` is that of rows per second within a trial.
+    """
+    backend = registry.get_backend("torch")
+    backend.configure("cpu", threads=1)
+    rng = np.random.default_rng(0)
+    regions = sequences.decode(rng.integers(0, 4, (n_rows, 80)))
+    rows = [promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER for region in regions]
+    expression = np.where(rng.random(n_rows) < 0.58, rng.integers(0, 18, n_rows), rng.uniform(0, 17, n_rows))
+    few = list(zip(rows[: n_rows // 100], expression.tolist(), strict=False))
+
+    def prepare() -> None:
+        promoters.construct(rows)
+        backend.bin_probs(backend.torch.from_numpy(expression))
+
+    def prepare_by_row() -> None:
+        _consume(itertools.starmap(prepare_promoter_by_row, few))
+
+    trials = [(len(few) / _seconds(prepare_by_row), n_rows / _seconds(prepare)) for _ in range(repeats)]
+    return {
+        "by_row_rows_per_s": statistics.median(slow for slow, _ in trials),
+        "preparing_rows_per_s": statistics.median(fast for _, fast in trials),
+        "ratio_preparing": statistics.median(fast / slow for slow, fast in trials),
+    }
 
 
 def bench_encoding(n_rows: int = 20_000, seq_len: int = 230, repeats: int = 7) -> dict[str, float]:

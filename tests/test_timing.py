@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import timing
-from benchmarks.api import sequences
+from benchmarks import registry, timing
+from benchmarks.api import promoters, sequences
 from benchmarks.cli import app
 
 
@@ -64,3 +64,23 @@ def test_the_step_benchmark_takes_torch_models_only():
 def test_the_bench_command_prints_json():
     done = CliRunner().invoke(app, ["bench", "step", "--model", "dream_rnn", "--preset", "quick", "--json"])
     assert json.loads(done.stdout)["model"] == "dream_rnn"
+
+
+def test_preparing_promoters_gives_what_the_yardstick_gives_row_by_row():
+    backend = registry.get_backend("torch")
+    rows = [promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER for region in ("ACGTN" * 16, "GATTACA" * 11)]
+    expression = np.array([11.0, 3.7])
+    codes = backend.torch.from_numpy(np.array(promoters.construct(rows)))
+    side = backend.torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    inputs = backend.OneHot(("is_reverse", "is_singleton"))(codes, side)
+    probs = backend.bin_probs(backend.torch.from_numpy(expression))
+    for i, (row, value) in enumerate(zip(rows, expression, strict=True)):
+        x, bins = timing.prepare_promoter_by_row(row, value)
+        np.testing.assert_array_equal(inputs[i].numpy(), x)
+        np.testing.assert_allclose(probs[i].numpy(), bins, atol=1e-7)
+
+
+def test_the_speed_of_preparing_promoters_is_a_ratio_within_one_run():
+    found = timing.bench_promoters(n_rows=2_000, repeats=1)
+    assert found["ratio_preparing"] == pytest.approx(found["preparing_rows_per_s"] / found["by_row_rows_per_s"])
+    assert found["ratio_preparing"] > 10
