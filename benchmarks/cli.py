@@ -419,7 +419,8 @@ def bench(
     """Measure the engine.
 
     `encoding`: against a per-row dictionary encoder; on yeast with the 18 bins of every row. `step`: the share of a
-    torch step that is not computing. `backends`: how far a Keras model on tensorflow and on torch are apart, in one forward pass and ten steps.
+    torch step that is not computing. `backends`: how far a Keras model on tensorflow and on torch are apart, in one
+    forward pass and ten steps.
     """
     from benchmarks import backends, timing
 
