@@ -28,7 +28,7 @@ from benchmarks.checkpoints import EpochCheckpoints
 N_TRAIN, N_VAL, N_TEST = 48, 30, 70
 CLOCK = {"seconds", "train_seconds"}
 """Columns of a history that differ between two equal trainings."""
-SMALL = {"width_scale": 0.05, "epochs": 2, "batch_size": 16, "k": 3, "n_alphas": 2}
+SMALL = {"width_scale": 0.05, "epochs": 2, "batch_size": 16, "batches_per_epoch": None, "k": 3, "n_alphas": 2}
 """Recipe fields that make a training small, for the models that have them."""
 HISTORY = {"epoch", "train_loss", "val_loss", "val_pearson_r", "lr", "seconds", "train_seconds", "is_best"}
 

@@ -57,7 +57,7 @@ class Schedule:
     ----------
     select
         `pearson_r`: strictly larger mean over outputs of the validation Pearson r (the DREAM rule); `loss`: strictly
-        smaller validation loss (the Keras rule).
+        smaller validation loss (the Keras rule); `last`: the last epoch.
     drop_last
         True takes floor(rows / batch_size) full batches an epoch, as the DREAM notebooks count them; False adds the
         short last batch, as Keras does.
@@ -67,7 +67,7 @@ class Schedule:
 
     epochs: int
     batch_size: int
-    select: Literal["pearson_r", "loss"]
+    select: Literal["pearson_r", "loss", "last"]
     drop_last: bool
     patience: int | None = None
     batches_per_epoch: int | None = None
@@ -159,7 +159,7 @@ def fit(
         train_seconds = time.perf_counter() - start
         row = {"epoch": len(done.history) + 1, "train_loss": train_loss, "lr": learner.learning_rate()}
         row |= _validate(val, learner)
-        value = row["val_pearson_r"] if schedule.select == "pearson_r" else -row["val_loss"]
+        value = {"pearson_r": row["val_pearson_r"], "loss": -row["val_loss"], "last": row["epoch"]}[schedule.select]
         if value > done.best_value:
             done.best_value, done.best_epoch, best_weights = value, row["epoch"], learner.snapshot()
         row["sequences"] = sum(map(len, batches))

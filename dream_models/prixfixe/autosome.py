@@ -79,7 +79,14 @@ class AutosomeCore(Block):
     EXPANSION = 4
     KERNEL = 7
 
-    def __init__(self, in_channels: int, out_channels: int, seqsize: int, widths: tuple[int, ...] = WIDTHS):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        seqsize: int,
+        widths: tuple[int, ...] = WIDTHS,
+        squeeze_excite: type[nn.Module] = SqueezeExcite,
+    ):
         super().__init__(in_channels, out_channels, seqsize)
         chain = [in_channels, *widths, out_channels]
         stages = OrderedDict()
@@ -88,7 +95,7 @@ class AutosomeCore(Block):
             stages[f"inv_res_blc{i}"] = nn.Sequential(
                 *conv_bn_silu(p, e, 1),
                 *conv_bn_silu(e, e, self.KERNEL, groups=e // 2),
-                SqueezeExcite(e, p // 4),
+                squeeze_excite(e, p // 4),
                 *conv_bn_silu(e, p, 1),
             )
             stages[f"resize_blc{i}"] = nn.Sequential(*conv_bn_silu(2 * p, s, self.KERNEL))
@@ -107,14 +114,15 @@ class SoftClassificationHead(FinalBlock):
     """18 expression bins, and the expected bin as score: (B, C, L) -> (B,). The yeast head.
 
     Loss: KL(target || prediction), summed over bins and averaged over the batch, where the batch has `y_probs` (B, 18);
-    else the mean squared error of the score against `y`.
+    else the mean squared error of the score against `y`. Logits of positions may be `activated` by SiLU before their
+    mean, as in the team's submission.
     """
 
     gives_bins = True
 
-    def __init__(self, in_channels: int, seqsize: int):
+    def __init__(self, in_channels: int, seqsize: int, *, activated: bool = False):
         super().__init__(in_channels, seqsize)
-        self.mapper = nn.Sequential(nn.Conv1d(in_channels, N_BINS, 1))
+        self.mapper = nn.Sequential(nn.Conv1d(in_channels, N_BINS, 1), *([nn.SiLU()] if activated else []))
         self.register_buffer("bins", torch.arange(N_BINS))
 
     weights_init = initialise

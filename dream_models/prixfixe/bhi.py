@@ -106,7 +106,8 @@ class BHIProcessor(Processor):
         self.in_plasmid = promoters.in_plasmid(spec)
         super().__init__(spec, seqsize=self.SEQ_LEN if self.in_plasmid else spec.seq_len)
 
-    def rows(self, data: Dataset, *, drawn: bool = False) -> Dataset:
+    def rows(self, data: Dataset, *, drawn: bool = False, shift: int = 0) -> Dataset:
+        """Return the rows cut or padded to 110 bp; the window may lie `shift` bases further right in the plasmid."""
         if not self.in_plasmid or data.codes.shape[1] == self.SEQ_LEN:
             return data
         missing = self.SEQ_LEN - promoters.row_lengths(data.codes)
@@ -114,7 +115,8 @@ class BHIProcessor(Processor):
         if drawn:
             on_left = drawn_left_padding(missing, *torch.rand(2, len(data)).numpy())
         right = np.broadcast_to(encode([promoters.PLASMID_RIGHT], len(promoters.PLASMID_RIGHT)), (len(data), 76))
-        start = data.codes.shape[1] - (self.SEQ_LEN - missing) - on_left
+        start = data.codes.shape[1] - (self.SEQ_LEN - missing) - on_left + shift
+        start = np.maximum(start, 0)
         return dataclasses.replace(
             data, codes=windows(np.concatenate([data.codes, right], axis=1), start, self.SEQ_LEN)
         )

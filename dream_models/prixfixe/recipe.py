@@ -21,7 +21,7 @@ class PrixFixeRecipe(Recipe):
         Attention heads. The published code always has 4, whatever it is told.
     select
         Which epoch is kept: `pearson_r`, the highest mean over outputs of the validation Pearson r (the paper), or
-        `loss`, the lowest mean of their MSEs (what the code does on Drosophila data).
+        `loss`, the lowest mean of their MSEs (what the code does on Drosophila data); `last` keeps the last epoch.
     mask_rate
         Share of the bases hidden in training, which the network must tell from what its core makes of the rest
         (UnlockDNA's idea; 0 is off). A hidden base looks like N.
@@ -48,8 +48,8 @@ class PrixFixeRecipe(Recipe):
     def __post_init__(self):
         if self.stem_width < 1:
             raise ValueError(f"stem_width must be at least 1, got {self.stem_width}")
-        if self.select not in ("pearson_r", "loss"):
-            raise ValueError(f"select must be pearson_r or loss, got {self.select!r}")
+        if self.select not in ("pearson_r", "loss", "last"):
+            raise ValueError(f"select must be pearson_r, loss or last, got {self.select!r}")
         if self.n_heads < 1 or self.width(ATTENTION_WIDTH) % self.n_heads:
             raise ValueError(f"n_heads must divide {self.width(ATTENTION_WIDTH)} channels, got {self.n_heads}")
         if not 0 <= self.mask_rate < 1:

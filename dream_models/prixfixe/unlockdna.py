@@ -72,6 +72,16 @@ class FeedForward(nn.Module):
         return self.dropout(self.linear2(self.dropout(value * nn.functional.silu(gate))))
 
 
+def convolution(width: int) -> nn.Sequential:
+    """Depthwise and pointwise convolution, ReLU, dropout: (B, width, L) -> the same shape."""
+    return nn.Sequential(
+        nn.Conv1d(width, width, 15, padding="same", groups=width, bias=False),
+        nn.Conv1d(width, width, 1),
+        nn.ReLU(),
+        nn.Dropout(DROPOUT),
+    )
+
+
 class ConformerBlock(nn.Module):
     """Half feed-forward, convolution, attention, half feed-forward on (B, L, width).
 
@@ -83,12 +93,7 @@ class ConformerBlock(nn.Module):
         super().__init__()
         self.ff1 = FeedForward(width)
         self.layernorm1 = nn.LayerNorm(width, eps=EPSILON)
-        self.conv = nn.Sequential(
-            nn.Conv1d(width, width, 15, padding="same", groups=width, bias=False),
-            nn.Conv1d(width, width, 1),
-            nn.ReLU(),
-            nn.Dropout(DROPOUT),
-        )
+        self.conv = convolution(width)
         self.layernorm2 = nn.LayerNorm(width, eps=EPSILON)
         self.attn = nn.MultiheadAttention(width, n_heads, batch_first=True)
         self.ff2 = FeedForward(width)

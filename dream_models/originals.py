@@ -1,0 +1,64 @@
+"""The three winning submissions as their teams sent them in: networks, training and steps at test time; yeast only.
+
+`originals.autosome`, `originals.bhi`, `originals.unlockdna`. Source: reports and code of the submissions in the
+challenge repository; sizes equal those reported (1,852,846, 6,875,137 and 47,425,543). Differ from the submissions: a
+tenth of the rows is set aside, as for every model here, where Autosome and BHI trained on all and UnlockDNA on 95 %;
+BHI's padding is drawn once, as in the framework, and not for every epoch; UnlockDNA's network is torch instead of
+TensorFlow. What the sources leave open stands in `dream_models/prixfixe/originals.py`.
+"""
+
+from dataclasses import dataclass, replace
+
+from benchmarks.api import promoters
+from benchmarks.api.data import TaskSpec
+from dream_models.prixfixe import recipe as recipes
+
+NAME = "Original submission"
+FRAMEWORK = "torch"
+
+
+@dataclass(frozen=True)
+class Original:
+    """A submission, as a model file offers itself."""
+
+    team: str
+    title: str
+    RECIPE: recipes.CombinationRecipe
+
+    @property
+    def NAME(self) -> str:
+        return f"{self.title} (submission)"
+
+    @property
+    def __doc__(self) -> str:
+        return f"The submission of {self.title}, with its own training and steps at test time."
+
+    def unsupported(self, spec: TaskSpec) -> str | None:
+        return None if promoters.in_plasmid(spec) else "was made for the yeast challenge alone"
+
+    def network(self, spec: TaskSpec, recipe: recipes.CombinationRecipe | None = None):
+        """Return the untrained network, for what its processor makes of a promoter."""
+        return self.build(spec, recipe or self.RECIPE, {}).net
+
+    def build(self, spec: TaskSpec, recipe: recipes.CombinationRecipe, assets):
+        from dream_models.prixfixe import originals
+
+        return originals.MODELS[self.team](spec, recipe)
+
+
+VARIANTS = {
+    one.team: one
+    for one in (
+        Original(
+            "autosome",
+            "Autosome.org",
+            recipes.CombinationRecipe(average_strands=True, batches_per_epoch=1000, select="last"),
+        ),
+        Original("bhi", "BHI", replace(recipes.BHIRecipe(), stem_width=256, select="last")),
+        Original(
+            "unlockdna",
+            "UnlockDNA",
+            replace(recipes.UnlockDNARecipe(), n_heads=8, n_projectors=32, warmup_steps=12_500),
+        ),
+    )
+}
