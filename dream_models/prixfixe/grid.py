@@ -42,8 +42,9 @@ def summarise(
     declined
         Model -> why it cannot learn the task.
     metric
-        Which score: mean over test folds, and over outputs, of the ensembles at row level, of the subset `challenge`
-        where the metric is one of it, else of `all`.
+        Which score: mean over test folds, and over outputs, of the ensembles at row level (of single models on the
+        private part, where a task has no ensembles), of the subset `challenge` where the metric is one of it, else of
+        `all`.
 
     Returns
     -------
@@ -57,8 +58,9 @@ def summarise(
     """
     if len(scores) and metric not in set(scores["metric"]):
         raise BadInput(did_you_mean("metric of this run", metric, sorted(set(scores["metric"]))))
-    chosen = scores[(scores["metric"] == metric) & (scores["role"] == "ensemble")]
-    for column, first in (("subset", "challenge"), ("subset", "all"), ("level", "row")):
+    role = "ensemble" if "ensemble" in set(scores["role"]) else "member"
+    chosen = scores[(scores["metric"] == metric) & (scores["role"] == role)]
+    for column, first in (("subset", "challenge"), ("subset", "all"), ("level", "row"), ("level", "private")):
         if first in set(chosen[column]):
             chosen = chosen[chosen[column] == first]
     best = history[history["is_best"]] if len(history) else pd.DataFrame(columns=["model", "val_pearson_r"])

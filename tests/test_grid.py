@@ -1,0 +1,150 @@
+"""The grid of combinations: what came of each, which converged, what Fig. 2b-e show; and a whole grid end to end."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import figures, grid_figures
+from benchmarks.api.errors import BadInput
+from benchmarks.cli import app
+from benchmarks.yeast import simulate, task
+from dream_models.prixfixe import grid
+from dream_models.prixfixe.teams import TEAMS, combinations
+
+FITTING = [c for c in combinations() if not c.refusal()]
+LOOK = {"order": list(TEAMS), "labels": {key: team.title for key, team in TEAMS.items()}, "simulated": True}
+
+
+def tables(r_of, *, failed=(), absent=(), metric="pearson_score", subset="challenge"):
+    """Make scores, jobs and history of one test fold with three members; a score is half the validation r."""
+    scores, jobs, history = [], [], []
+    for c in FITTING:
+        model = grid.model_name(c)
+        if c in absent:
+            continue
+        for val in range(3):
+            status = "failed" if c in failed and val == 1 else "done"
+            jobs.append({"model": model, "status": status, "reason": "no memory", "n_params": 1000 + len(jobs)})
+            if status == "done":
+                r = r_of(c) + 0.01 * (val - 1)
+                history.append({"model": model, "val_pearson_r": r - 0.1, "is_best": False})
+                history.append({"model": model, "val_pearson_r": r, "is_best": True})
+                about = {"model": model, "test_fold": 0, "val_fold": val, "role": "member", "metric": metric}
+                scores.append(about | {"subset": subset, "level": "private", "value": r / 2})
+                scores.append(about | {"subset": subset, "level": "whole", "value": 0.0})
+    return pd.DataFrame(scores), pd.DataFrame(jobs), pd.DataFrame(history)
+
+
+def r_of(c):
+    return 0.4 + 0.1 * TEAMS[c.first].code + 0.02 * TEAMS[c.core].code
+
+
+def test_every_combination_has_a_row_with_what_came_of_it():
+    bad, failed, absent = FITTING[0], FITTING[1], FITTING[2]
+    made = tables(lambda c: 0.05 if c == bad else r_of(c), failed=[failed], absent=[absent])
+    table = grid.summarise(*made, {}, "pearson_score").set_index("code")
+    assert len(table) == 81
+    assert table["status"].value_counts().to_dict() == {
+        "scored": 42, "incompatible": 36, "not converged": 1, "failed": 1, "waiting": 1,
+    }  # fmt: skip
+    assert table.loc[bad.code, "status"] == "not converged"
+    assert "0.050" in table.loc[bad.code, "reason"]
+    assert table.loc[failed.code, "reason"] == "no memory"
+    one = FITTING[10]
+    assert table.loc[one.code, "value"] == pytest.approx(r_of(one) / 2), "the mean over members of the first level"
+
+
+def test_the_rule_of_convergence_is_half_the_median():
+    values = dict.fromkeys(FITTING, 1.0)
+    values[FITTING[0]], values[FITTING[1]] = 0.49, 0.51
+    table = grid.summarise(*tables(values.get), {}, "pearson_score").set_index("code")
+    assert table.loc[FITTING[0].code, "status"] == "not converged"
+    assert table.loc[FITTING[1].code, "status"] == "scored"
+    assert "at least 0.5 of the median" in grid.RULE
+
+
+def test_what_a_task_declines_is_told_apart_from_what_does_not_fit():
+    c = FITTING[3]
+    table = grid.summarise(*tables(r_of, absent=[c]), {grid.model_name(c): "has one head"}, "pearson_score")
+    row = table.set_index("code").loc[c.code]
+    assert (row["status"], row["reason"]) == ("declined", "has one head")
+    refused = table[table["status"] == "incompatible"]
+    assert (refused["reason"].str.len() > 20).all()
+
+
+def test_an_unknown_metric_names_the_known():
+    with pytest.raises(BadInput, match="pearson_score"):
+        grid.summarise(*tables(r_of), {}, "pearson_scores")
+
+
+def test_originals_stand_beside_the_best_with_their_core():
+    table = grid.summarise(*tables(r_of), {}, "pearson_score")
+    pairs = grid.originals_and_best(table).set_index(["core", "kind"])
+    for core in TEAMS:
+        same = [c for c in FITTING if c.core == core]
+        original = next(c for c in same if c.is_original)
+        assert pairs.loc[(core, "original"), "code"] == original.code
+        best = max(r_of(c) for c in same) / 2
+        assert pairs.loc[(core, "best with this core"), "value"] == pytest.approx(best)
+
+
+def test_cells_show_scores_and_greys_where_there_is_none():
+    table = grid.summarise(*tables(r_of, absent=[FITTING[0]]), {}, "pearson_score")
+    figure = grid_figures.heat_map(
+        table, rows=("core", "final"), columns=("processor", "first"), title="t", what="w", **LOOK
+    )
+    values = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    order = list(TEAMS)
+    for row in table.to_dict("records"):
+        y = 3 * order.index(row["core"]) + order.index(row["final"])
+        x = 3 * order.index(row["processor"]) + order.index(row["first"])
+        if row["status"] == "scored":
+            assert values[y, x] == pytest.approx(row["value"])
+        else:
+            assert np.isnan(values[y, x])
+    texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+    assert figures.SIMULATED in texts
+    assert {"incompatible", "waiting"} <= set(texts)
+
+
+def test_originals_are_white_points():
+    table = grid.summarise(*tables(r_of), {}, "pearson_score")
+    figure = grid_figures.by_part(table, part="processor", marked="is_original", title="t", what="w", **LOOK)
+    white = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
+    found = sorted(float(y) for line in white for y in line.get_ydata())
+    assert found == pytest.approx(sorted(r_of(c) / 2 for c in FITTING if c.is_original))
+
+
+def test_the_grid_is_planned_with_its_refusals(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["prixfixe", "grid", "--task", "yeast", "--dry-run", "--json"])
+    assert done.exit_code == 0, done.stderr
+    planned = json.loads(done.stdout)
+    assert planned["n_trainings"] == 45 * 3
+    assert len(planned["refused"]) == 36
+    assert all("head" in reason for reason in planned["refused"].values())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_whole_grid_trains_scores_draws_and_goes_on(tmp_path, monkeypatch):
+    """All 45 on a small simulated challenge: two steps each, scores, plots; the second call trains nothing."""
+    monkeypatch.setattr(task, "N_SIMULATED", 60)
+    monkeypatch.setattr(simulate, "SIZES", dict.fromkeys(simulate.SIZES, 12))
+    for name in ("N_SNVS", "N_PERTURBED", "N_TILED"):
+        monkeypatch.setattr(simulate, name, 30)
+    words = ["prixfixe", "grid", "--task", "yeast", "--members", "1", "--workers", "0", "--results", str(tmp_path)]
+    words += ["--set", "recipe.width_scale=0.03", "--set", "recipe.epochs=1", "--set", "recipe.batch_size=24", "--json"]
+    first = CliRunner().invoke(app, words)
+    assert first.exit_code == 0, first.stderr
+    done = json.loads(first.stdout)
+    assert done["done"] == 45
+    (folder,) = (tmp_path / "reports").iterdir()
+    table = pd.read_csv(folder / "grid.csv")
+    assert table["status"].isin(["scored", "not converged"]).sum() == 45
+    assert {f"grid_2{panel}.png" for panel in "bcde"} <= {file.name for file in folder.iterdir()}
+    again = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (again["done"], again["skipped"]) == (0, 45)
