@@ -27,7 +27,8 @@ _NEEDED = {
 }
 _CELL = ["dataset", "output", "subset", "level", "metric"]
 _MEDIANS = ["duration_s", "epochs_run", "train_seq_per_s", "predict_seq_per_s", "peak_memory_mb"]
-_WORDS = {"row": "row level", "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE"}
+_WORDS = {"row": "row level", "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE",
+          "pearson_score": "Pearson score", "spearman_score": "Spearman score"}  # fmt: skip
 
 
 def render(
@@ -285,6 +286,8 @@ def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
     """Lay out mean ± sd: a table per level, dataset and output; a row per model and role."""
     tables, main_role = [], _main_role(summary)
     for (level, dataset, output), part in summary.groupby(["level", "dataset", "output"], sort=False):
+        subsets = sorted(dict.fromkeys(part["subset"]), key=lambda name: name != "challenge")  # the total comes first
+        part = part.sort_values("subset", key=lambda names: names.map(subsets.index), kind="stable")
         metrics = list(dict.fromkeys(part["metric"]))
         ceilings = {name: attainable.get((dataset, output, level, name)) for name in metrics}
         main, rows = _main(part["subset"], "all"), []
