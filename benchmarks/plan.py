@@ -243,8 +243,10 @@ def _chosen_splits(
     """
     if source.dataset is None:
         protocol = task.protocol()
-        n_folds = len({test for test, _ in protocol})
-        pairs = dict.fromkeys(protocol, source.n_rows * (n_folds - 2) // n_folds)
+        # Where the test set is apart, the folds are those of the rest.
+        n_tests, n_vals = (len({pair[i] for pair in protocol}) for i in range(2))
+        kept = (n_tests - 2) / n_tests if n_tests > 1 else (n_vals - 1) / n_vals
+        pairs = dict.fromkeys(protocol, int(source.n_rows * kept))
     else:
         pairs = {(s.test_fold, s.val_fold): len(s.train) for s in task.splits(source.dataset.meta)}
     tests = sorted({test for test, _ in pairs})

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import stats
+from benchmarks import registry, stats
 from benchmarks.contract import Outcome
 from benchmarks.plan import Job, Plan, estimate_seconds
 from benchmarks.progress import duration
@@ -32,6 +32,7 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     say(f"{planned.task}, preset {planned.preset}: {planned.matrix()}, {len(planned.jobs) - len(waiting):,} done")
+    say(f"  {registry.get_task(planned.task).PRESETS[planned.preset].description}")
     for source in planned.sources:
         origin = source.dataset.origin if source.dataset else "not here yet, size approximate"
         say(f"  {source.name}: {source.n_rows:,} sequences ({origin})")
