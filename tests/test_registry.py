@@ -29,7 +29,7 @@ def test_entries_carry_title_and_summary_of_the_file():
 
 
 def test_a_family_is_no_model_but_its_variants_are():
-    assert list(registry.families()) == ["prix_fixe"]
+    assert list(registry.families()) == ["originals", "prix_fixe"]
     assert registry.families()["prix_fixe"].framework == "torch"
     entry = registry.model_entry("prix_fixe.autosome-bhi-autosome-autosome")
     assert (entry.title, entry.framework) == ("Prix Fixe 0_1_0_0", "torch")
