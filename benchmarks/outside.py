@@ -40,6 +40,10 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
     BadInput
         For anything wrong with table or name, and for test rows without a prediction.
     """
+    if n_averaged > 1 and hasattr(registry.get_task(plan.task), "compare"):
+        raise BadInput(
+            f"--members {n_averaged}: task {plan.task!r} compares single models; averages have no place in it."
+        )
     key = _key(name)
     table, outputs = _read(file, registry.get_task(plan.task).SPEC.outputs)
     run = hashlib.sha256(file.read_bytes()).hexdigest()[:8]

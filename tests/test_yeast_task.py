@@ -12,11 +12,12 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import registry
+from benchmarks import outside, registry
 from benchmarks.api import promoters, torch_backend
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import decode, occur_in
 from benchmarks.cli import app
+from benchmarks.plan import Source, make_plan
 from benchmarks.store import Store
 from benchmarks.yeast import prepare, scoring, simulate, task, test_set
 from dream_models import published
@@ -285,6 +286,21 @@ def test_models_are_compared_without_folds(simulated):
     assert (found["rank_distributions"].groupby(["model", "metric"])["draws"].sum() == task.N_DRAWS).all()
 
 
+def test_shuffled_labels_stay_on_their_own_scale(simulated):
+    shuffled = simulated.with_shuffled_targets(0)
+    for part in (prepare.TRAIN, prepare.TEST):
+        rows = simulated.meta["part"] == part
+        before, after = (np.sort(data.targets["expression"][rows]) for data in (simulated, shuffled))
+        np.testing.assert_array_equal(before, after)
+        assert not np.array_equal(simulated.targets["expression"][rows], shuffled.targets["expression"][rows])
+
+
+def test_averaged_predictions_from_outside_are_refused(simulated, tmp_path):
+    planned = make_plan(task, "quick", [Source("s", 10, simulated, "x")], seed=0, models=["kmer_ridge"])
+    with pytest.raises(BadInput, match="compares single models"):
+        outside.add(planned, Store(tmp_path), tmp_path / "p.tsv", "mine", n_averaged=3)
+
+
 # Both strands
 
 
@@ -440,6 +456,22 @@ def test_a_folder_without_a_training_table_says_how_to_get_one(tmp_path):
     result = CliRunner().invoke(app, ["run", "--task", "yeast", "--data", str(tmp_path), "--results", str(tmp_path)])
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(BadInput, match=r"No training table at .*absent\.txt"):
+        task.load(tmp_path / "absent.txt")
+
+
+def test_two_commands_may_make_the_same_store(tmp_path, monkeypatch):
+    """The other command finishes while this one fills its folder: its store stays, this one's goes."""
+    file = write(tmp_path, ROWS)
+    with prepare._whole_folder(tmp_path / "train_sequences.txt.prepared") as new:
+        prepare._write_store(file, new)
+        monkeypatch.setattr(prepare.shutil, "rmtree", lambda *a, **k: None)
+        (tmp_path / "train_sequences.txt.prepared" / "x").mkdir(parents=True)
+    monkeypatch.undo()
+    assert len(prepare.read_training(file)) == 4
 
 
 def test_the_plan_of_the_published_protocol_needs_no_data(tmp_path, monkeypatch):

@@ -75,8 +75,15 @@ class Dataset:
         return dataclasses.replace(self, targets={})
 
     def with_shuffled_targets(self, seed: int) -> "Dataset":
-        """Return a negative control: one permutation applied to all targets, sequences left in place."""
-        order = np.random.default_rng(seed).permutation(len(self))
+        """Return a negative control: one permutation applied to all targets, sequences left in place.
+
+        Rows that differ in `meta["part"]`, where that exists, are measured on different scales and are not mixed.
+        """
+        rng, order = np.random.default_rng(seed), np.arange(len(self))
+        part = self.meta["part"].to_numpy() if "part" in self.meta else np.zeros(len(self))
+        for value in np.unique(part):
+            rows = np.flatnonzero(part == value)
+            order[rows] = rows[rng.permutation(len(rows))]
         note = f"NEGATIVE CONTROL: the targets were shuffled (seed {seed}); no model can score above chance."
         return dataclasses.replace(
             self,

@@ -6,6 +6,7 @@ expression, no header, plain or gzip, 6.7 million lines. It is read once, in pie
 """
 
 import contextlib
+import errno
 import gzip
 import itertools
 import json
@@ -79,10 +80,13 @@ def read_training(file: Path) -> TrainingTable:
     store = file.with_name(f"{file.name}.prepared")
     if _is_of(store, file):
         return _opened(store)
-    with contextlib.suppress(PermissionError):
+    try:
         with _whole_folder(store) as new:
             _write_store(file, new)
         return _opened(store)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
     with tempfile.TemporaryDirectory() as elsewhere:  # the folder of the data cannot be written to: nothing is kept
         _write_store(file, Path(elsewhere))
         mapped = _opened(Path(elsewhere))
@@ -97,7 +101,11 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
         yield new
         new.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another command made the same store in the meantime
+                raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

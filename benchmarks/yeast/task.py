@@ -60,6 +60,8 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
     table of SNV pairs is missing, the inferred pairs of the prepared layout stand in, and a note says so.
     """
     file = prepare.training_file(path) if path.is_dir() else path
+    if not file.is_file():
+        raise BadInput(f"No training table at {file}.")
     test = test_set.read(file.parent, inferred_snvs=True)
     name = DATASETS[0] if file.name.startswith("train_sequences") else table_name(file)
     return prepare.dataset(name, prepare.read_training(file), test, origin="measured", seed=seed)
