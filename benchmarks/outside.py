@@ -18,8 +18,6 @@ from benchmarks.plan import Job, Plan
 from benchmarks.store import Store
 
 FRAMEWORK = "outside"
-_ID_COLUMNS = ("seq_id", "id", "ID")
-_SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
 
 
 def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1) -> Plan:
@@ -105,7 +103,7 @@ def _read(file: Path, outputs: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str,
     if len(outputs) == 1 and "prediction" in table and outputs[0] not in table:
         table = table.rename(columns={"prediction": outputs[0]})
     missing = [name for name in outputs if name not in table]
-    if missing or not set(header) & {*_ID_COLUMNS, *_SEQUENCE_COLUMNS}:
+    if missing or not set(header) & {*tables.ID_COLUMNS, *tables.SEQUENCE_COLUMNS}:
         wanted = " and ".join(["seq_id (or seq)", *(outputs if len(outputs) > 1 else ["prediction"])])
         raise BadInput(f"{file}: its columns are {', '.join(header[:12])}; expected {wanted}.")
     values = {name: tables.numbers(file, table, name).astype(np.float32) for name in outputs}
@@ -118,17 +116,17 @@ def _matched(
     file: Path, table: pd.DataFrame, outputs: dict[str, np.ndarray], dataset: Dataset, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Pick the predictions of the given rows of a dataset, by id or, where either has none, by sequence."""
-    their_id = next((name for name in _ID_COLUMNS if name in table), None)
-    our_id = next((name for name in _ID_COLUMNS if name in dataset.meta), None)
+    their_id = next((name for name in tables.ID_COLUMNS if name in table), None)
+    our_id = next((name for name in tables.ID_COLUMNS if name in dataset.meta), None)
     if their_id and our_id:
         column, wanted = their_id, dataset.meta[our_id].astype(str).to_numpy()[rows]
     else:
-        column = next((name for name in _SEQUENCE_COLUMNS if name in table), None)
+        column = next((name for name in tables.SEQUENCE_COLUMNS if name in table), None)
         if column is None:
             raise BadInput(f"{file}: {dataset.name} has no ids, so a column 'seq' must key the predictions.")
         wanted = np.array(decode(np.asarray(dataset.codes[rows])))
     keys = tables.required_text(file, table, column)
-    keys = keys.str.upper() if column in _SEQUENCE_COLUMNS else keys
+    keys = keys.str.upper() if column in tables.SEQUENCE_COLUMNS else keys
     named = table.assign(key=keys)[["key", *outputs]].drop_duplicates()
     again = named[named.duplicated("key")]
     if len(again):

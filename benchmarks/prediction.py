@@ -7,19 +7,18 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.api import tables
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import SequenceError
 
 N_SEQUENCES = 65_536
 """Sequences that are held as text at a time."""
-_ID_COLUMNS = ("seq_id", "id", "ID", "name")
-_SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
 
 
 @dataclass(frozen=True)
@@ -56,48 +55,34 @@ def read_pieces(file: Path, n: int = N_SEQUENCES) -> Iterator[Piece]:
 def _rows(file: Path) -> Iterator[tuple[str, str, int, float]]:
     """Give id, sequence, line and strand of every sequence."""
     try:
-        with _opened(file) as lines:
-            first = next((line for line in lines if line.strip()), "")
-            numbered = enumerate(itertools.chain([first], lines), start=1)
-            if first.startswith(">"):
-                yield from _fasta(numbered)
+        with tables.open_text(file) as lines:
+            head = []  # blank lines, and the first that is not
+            for line in lines:
+                head.append(line)
+                if line.strip():
+                    break
+            lines = itertools.chain(head, lines)
+            if head and head[-1].startswith(">"):
+                yield from ((name, sequence, at, 0.0) for at, name, sequence in tables.fasta_records(lines))
             else:
-                yield from _table(file, numbered, first)
+                yield from _table(file, enumerate(lines, start=1), head)
     except UnicodeDecodeError:
         raise BadInput(f"{file} is a binary file; FASTA, a table or a sequence per line is expected.") from None
     except (EOFError, gzip.BadGzipFile) as error:
         raise BadInput(f"{file} is a damaged gzip file ({error}); copy it again.") from None
 
 
-def _opened(file: Path) -> IO[str]:
-    with file.open("rb") as start:
-        zipped = start.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rt", encoding="utf-8-sig") if zipped else file.open(encoding="utf-8-sig")
-
-
-def _fasta(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[str, str, int, float]]:
-    name, at, parts = "", 0, []
-    for number, line in numbered:
-        text = line.strip()
-        if text.startswith(">"):
-            if at:
-                yield name, "".join(parts), at, 0.0
-            name, at, parts = (text[1:].split() or [""])[0], number, []
-        else:
-            parts.append(text)
-    yield name, "".join(parts), at, 0.0
-
-
-def _table(file: Path, numbered: Iterator[tuple[int, str]], first: str) -> Iterator[tuple[str, str, int, float]]:
+def _table(file: Path, numbered: Iterator[tuple[int, str]], head: list[str]) -> Iterator[tuple[str, str, int, float]]:
+    first = head[-1] if head else ""
     separator = "\t" if "\t" in first else ","
     header = [cell.strip() for cell in first.rstrip("\r\n").split(separator)]
-    at_sequence = next((header.index(name) for name in _SEQUENCE_COLUMNS if name in header), None)
+    at_sequence = next((header.index(name) for name in tables.SEQUENCE_COLUMNS if name in header), None)
     at_id = at_strand = None
     if at_sequence is None:
         at_sequence = 0
     else:
-        next(numbered)
-        at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)
+        numbered = itertools.islice(numbered, len(head), None)
+        at_id = next((header.index(name) for name in tables.ID_COLUMNS if name in header), None)
         at_strand = header.index("is_reverse") if "is_reverse" in header else None
     n_rows = 0
     for number, line in numbered:

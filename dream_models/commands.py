@@ -72,7 +72,7 @@ def _published(weights: Path, device: str) -> tuple[Any, Any, str]:
     registry.get_backend("torch").configure(device)
     try:
         found = published.read(weights)
-        model = published.load_model(weights)
+        model = published.load_model(found)
     except (ValueError, FileNotFoundError) as error:
         raise BadInput(str(error)) from None
     task = registry.get_task(_TASK_OF_VARIANT[found.variant])

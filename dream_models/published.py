@@ -88,14 +88,13 @@ def load_published(source: "str | os.PathLike | Mapping[str, torch.Tensor]") -> 
     return loaded(net, found).eval()
 
 
-def load_model(source: "str | os.PathLike | Mapping[str, torch.Tensor]") -> Any:
-    """Build the model (processor, network, trainer) that a published state dict belongs to; it predicts Datasets.
+def load_model(found: Checkpoint) -> Any:
+    """Build the model (processor, network, trainer) that a checkpoint belongs to; it predicts Datasets.
 
     Predictions of yeast networks under Autosome's processor are averages over both strands.
     """
     from dream_models.prixfixe import combine
 
-    found = read(source)
     model = combine.model(found.combination, found.spec, replace(found.recipe, average_strands=True))
     loaded(model.net, found)
     model.outputs = found.spec.outputs

@@ -75,7 +75,7 @@ def test_published_weights_predict_the_mean_of_both_strands(weights, tmp_path):
 def test_any_combination_of_the_archive_is_told_and_predicts(weights, code):
     found = published.read(weights / code)
     assert (found.combination.code, found.variant) == (code, "yeast")
-    fitted = published.load_model(weights / code)
+    fitted = published.load_model(found)
     spec = published.SPECS["yeast"]
     data = prediction._dataset(None, prediction.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
                                promoters.construct)  # fmt: skip
@@ -102,6 +102,7 @@ def test_the_archive_itself_names_a_folder_to_choose(weights):
         ("s.tsv", "seq_id\tseq\n" + "".join(f"p{i}\t{s}\n" for i, s in enumerate(PROMOTERS)), "p0 p1 p2 p3 p4"),
         ("s.csv", "sequence,x\n" + "".join(f"{s},1\n" for s in PROMOTERS), "0 1 2 3 4"),
         ("s.txt", "".join(f"{s}\t11.0\r\n" for s in PROMOTERS) + "\n", "0 1 2 3 4"),
+        ("s.txt", "\n\nseq\n" + "\n".join(PROMOTERS), "0 1 2 3 4"),
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
@@ -125,6 +126,7 @@ def test_the_strand_of_a_row_is_read_from_its_column(tmp_path):
     [
         (b"", "has no sequence"),
         (b"seq\tis_reverse\nACGT\n", "line 2: a row like its header"),
+        (b"\n\nseq\tis_reverse\nACGT\n", "line 4: a row like its header"),
         (b"\xff\xfe\x00\x01", "binary file"),
         (gzip.compress(PROMOTERS[0].encode() * 9)[:-12], "damaged gzip"),
     ],

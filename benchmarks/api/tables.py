@@ -5,12 +5,18 @@ import gzip
 import io
 import re
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.api.errors import BadInput
+
+ID_COLUMNS = ("seq_id", "id", "ID", "name")
+SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
+"""What a column of ids, and of sequences, is called in users' tables."""
 
 _SUFFIXES = (".tsv", ".csv", ".txt", ".parquet")
 
@@ -60,6 +66,31 @@ def read_lines(path: Path) -> list[str]:
         If the file is missing, binary, or a truncated or damaged gzip.
     """
     return _decoded(path, _unzipped(path, _content(path))).splitlines()
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open a text file, plain or gzip, to be read line by line however long it is."""
+    with path.open("rb") as start:
+        zipped = start.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rt", encoding="utf-8-sig") if zipped else path.open(encoding="utf-8-sig")
+
+
+def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+    """Give line number of the header, name (up to the first blank) and sequence of every record of FASTA lines.
+
+    Lines before the first header are given as a record of line 0.
+    """
+    at, name, parts = 0, "", []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if text.startswith(">"):
+            if at or parts:
+                yield at, name, "".join(parts)
+            at, name, parts = number, (text[1:].split() or [""])[0], []
+        elif text:
+            parts.append(text)
+    if at or parts:
+        yield at, name, "".join(parts)
 
 
 def _content(path: Path) -> bytes:

@@ -202,18 +202,14 @@ def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
 
 def _records(fasta: Path) -> list[tuple[int, str, str]]:
     """Read a FASTA file: line of the header, name, sequence."""
-    records: list[list] = []
-    for number, line in enumerate(tables.read_lines(fasta), start=1):
-        text = line.strip()
-        if text.startswith(">"):
-            records.append([number, text[1:].split()[0] if text[1:].split() else "", []])
-        elif text and not records:
-            raise BadInput(f"{fasta}, line {number}: a FASTA header (>) was expected, got {text[:40]!r}.")
-        elif text:
-            records[-1][2].append(text)
+    lines = tables.read_lines(fasta)
+    records = list(tables.fasta_records(lines))
     if not records:
         raise BadInput(f"{fasta} has no record.")
-    return [(number, name, "".join(parts)) for number, name, parts in records]
+    if records[0][0] == 0:
+        number, text = next((i, line.strip()) for i, line in enumerate(lines, start=1) if line.strip())
+        raise BadInput(f"{fasta}, line {number}: a FASTA header (>) was expected, got {text[:40]!r}.")
+    return records
 
 
 def _encoded(path: Path, lines: pd.Series, text: list[str]) -> list[np.ndarray]:

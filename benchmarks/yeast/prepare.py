@@ -16,12 +16,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import checksums, promoters
+from benchmarks.api import checksums, promoters, tables
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import SequenceError, occur_in
@@ -152,7 +151,7 @@ def read_pieces(file: Path, n_lines: int = N_LINES) -> Iterator[TrainingTable]:
         For the first line that is no row of the challenge; for a damaged gzip or a binary file.
     """
     try:
-        with _text(file) as lines:
+        with tables.open_text(file) as lines:
             columns, line_number = (0, 1), 1
             first = next(lines, "").rstrip("\r\n")
             header = [cell.strip().lower() for cell in first.split("\t")]
@@ -169,12 +168,6 @@ def read_pieces(file: Path, n_lines: int = N_LINES) -> Iterator[TrainingTable]:
         raise BadInput(f"{file} is a damaged gzip file ({error}); copy or download it again.") from None
     except UnicodeDecodeError:
         raise BadInput(f"{file} is a binary file; plain text or its gzip is expected.") from None
-
-
-def _text(file: Path) -> IO[str]:
-    with file.open("rb") as start:
-        zipped = start.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rt", encoding="utf-8-sig") if zipped else file.open(encoding="utf-8-sig")
 
 
 def _encoded(file: Path, lines: list[str], columns: tuple[int, int], first_line: int) -> TrainingTable:
