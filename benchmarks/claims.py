@@ -54,10 +54,10 @@ class Claims:
         return taken
 
     def release(self, file: Path) -> None:
-        """Give a claim back, unless it was taken over meanwhile."""
+        """Give a claim back, unless it was never held, or taken over meanwhile."""
         with self._lock:
-            mine = self._held.pop(file)
-        if _owner(file).get("id") == mine:
+            mine = self._held.pop(file, None)
+        if mine is not None and _owner(file).get("id") == mine:
             file.unlink(missing_ok=True)
 
     def _taken_over(self, new: Path, file: Path) -> bool:

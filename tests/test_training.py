@@ -45,6 +45,12 @@ class Script:
 
     n_copies, trains_otherwise = 1, False
 
+    def rows_per_epoch(self, train):
+        return len(train)
+
+    def validate(self, val):
+        return training.validate_numbers(self, val)
+
     def predict_as_trained(self, data):
         return self.predict(data)
 

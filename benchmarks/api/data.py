@@ -25,9 +25,10 @@ class Dataset:
     name
         As published (`K562`), or the stem of the user's file.
     codes
-        (n, seq_len) uint8, see `sequences`; may be memory-mapped.
+        (n, seq_len) uint8, see `sequences`; may be memory-mapped. Of profile tasks, `TaskSpec.max_jitter` wider on
+        either side, and their profiles too.
     targets
-        Output name -> (n,) or (n, profile_len) float; empty where a model must not see them.
+        Name -> (n,) float, or (n, profile_len) counts; empty where a model must not see them.
     meta
         n rows: what splitting, scoring and side channels need (fold, group, is_reverse, chrom …).
     origin
@@ -62,11 +63,16 @@ class Dataset:
         return len(self.codes)
 
     def take(self, rows: np.ndarray) -> "Dataset":
-        """Return the given rows, in the given order."""
+        """Return the given rows, in the given order.
+
+        Windows of profile tasks that are memory-mapped stay on disk (`RowsOnDisk`): there may be more than fit.
+        """
+        on_disk = any(values.ndim == 2 for values in self.targets.values()) or isinstance(self.codes, RowsOnDisk)
+        taken = _taken_on_disk if on_disk else lambda array, rows: array[rows]
         return dataclasses.replace(
             self,
-            codes=self.codes[rows],
-            targets={name: values[rows] for name, values in self.targets.items()},
+            codes=taken(self.codes, rows),
+            targets={name: taken(values, rows) for name, values in self.targets.items()},
             meta=self.meta.iloc[rows].reset_index(drop=True),
         )
 
@@ -77,10 +83,12 @@ class Dataset:
     def with_shuffled_targets(self, seed: int) -> "Dataset":
         """Return a negative control: one permutation applied to all targets, sequences left in place.
 
-        Rows that differ in `meta["part"]`, where that exists, are measured on different scales and are not mixed.
+        Rows that differ in `meta["part"]` or `meta["is_peak"]`, where that exists, are on different scales and are not
+        mixed.
         """
         rng, order = np.random.default_rng(seed), np.arange(len(self))
-        part = self.meta["part"].to_numpy() if "part" in self.meta else np.zeros(len(self))
+        kind = next((name for name in ("part", "is_peak") if name in self.meta), None)
+        part = self.meta[kind].to_numpy() if kind else np.zeros(len(self))
         for value in np.unique(part):
             rows = np.flatnonzero(part == value)
             order[rows] = rows[rng.permutation(len(rows))]
@@ -106,6 +114,48 @@ class Dataset:
         return digest.hexdigest()
 
 
+class RowsOnDisk:
+    """Some rows of a memory-mapped array, read when they are indexed.
+
+    Parameters
+    ----------
+    base
+        The whole array.
+    rows
+        (n,) int, rows of `base` in the order that this array has them.
+    """
+
+    def __init__(self, base: np.ndarray, rows: np.ndarray):
+        self.base, self.rows = base, np.asarray(rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.base.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.base.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.base.ndim
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return np.asarray(self.base[self.rows[index]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.base[self.rows], dtype=dtype)
+
+
+def _taken_on_disk(array: Any, rows: np.ndarray) -> Any:
+    if isinstance(array, RowsOnDisk):
+        return RowsOnDisk(array.base, array.rows[rows])
+    return RowsOnDisk(array, rows) if isinstance(array, np.memmap) else array[rows]
+
+
 @dataclass(frozen=True)
 class Split:
     """One training: which rows train, select and test. Fold numbers name it; indices are int64 row numbers."""
@@ -128,12 +178,17 @@ Head = Literal["soft_classification", "regression", "profile_counts"]
 class TaskSpec:
     """What a network must know of a task.
 
+    The head `profile_counts` has the outputs `profile_logits` (n, profile_len), before the softmax, and `log_counts`
+    (n,), the natural logarithm of 1 + reads; its one target is `profile`, counts per base.
+
     Parameters
     ----------
     side_channels
         0/1 columns of `meta` that a processor may add to the input (`is_reverse`).
     training_channels
         Those of them that are known of training and validation rows alone; 0 where a model predicts.
+    max_jitter
+        bp by which the windows of a dataset reach beyond a network's on either side, so that training may shift them.
     reverse_copies
         One measured value stands for both strands of a sequence, so that a processor may train on the reverse
         complement as another row and average its predictions over both.
@@ -143,6 +198,7 @@ class TaskSpec:
     outputs: tuple[str, ...]
     head: Head = "regression"
     profile_len: int | None = None
+    max_jitter: int = 0
     side_channels: tuple[str, ...] = ()
     training_channels: tuple[str, ...] = ()
     reverse_copies: bool = False

@@ -101,6 +101,11 @@ def peak_memory_mb() -> float | None:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
 
 
+def needs_xla() -> str | bool:
+    """Say what to give keras as `jit_compile`: XLA takes longer to compile on a CPU than most trainings there last."""
+    return "auto" if keras.backend.backend() == "tensorflow" and peak_memory_mb() is not None else False
+
+
 def reset_peak_memory() -> None:
     if peak_memory_mb() is not None:
         import tensorflow as tf
@@ -190,12 +195,7 @@ class KerasModel:
         """Keep a training set and make a fresh optimiser; `n_steps` matters to schedules only."""
         self.outputs = tuple(train.targets)
         self._codes, self._targets = train.codes, training.target_columns(train)
-        # XLA takes longer to compile these networks on a CPU than most trainings there last.
-        self._model.compile(
-            optimizer=self.trainer.optimiser(),
-            loss=summed_squared_error,
-            jit_compile="auto" if keras.backend.backend() == "tensorflow" and peak_memory_mb() is not None else False,
-        )
+        self._model.compile(optimizer=self.trainer.optimiser(), loss=summed_squared_error, jit_compile=needs_xla())
 
     def train_batch(self, rows: np.ndarray) -> float:
         """Take one optimiser step on the given training rows and return their loss."""
@@ -205,6 +205,12 @@ class KerasModel:
     def train_epoch(self, batches: list[np.ndarray]) -> float:
         losses = [self.train_batch(rows) for rows in batches]
         return float(np.average(losses, weights=list(map(len, batches))))
+
+    def rows_per_epoch(self, train: Dataset) -> int:
+        return self.n_copies * len(train)
+
+    def validate(self, val: Dataset) -> dict[str, float]:
+        return training.validate_numbers(self, val)
 
     def learning_rate(self) -> float:
         return float(ops.convert_to_numpy(self._model.optimizer.learning_rate))
@@ -257,8 +263,13 @@ class KerasModel:
         (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
 
     def load(self, folder: Path) -> None:
-        self.restore(_read_numbered(folder / "model.npz"))
+        self.restore(read_weights(folder))
         self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])
+
+
+def read_weights(folder: Path) -> list[np.ndarray]:
+    """Read the weights that `KerasModel.save` wrote, in layer order."""
+    return _read_numbered(folder / "model.npz")
 
 
 def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
@@ -273,7 +284,8 @@ def _read_numbered(file: Path) -> list[np.ndarray]:
 def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     """Read the weights of a Keras 2 file (weights alone, or a whole model's), in its order: layer name, arrays.
 
-    Only numbers are read: no configuration, no code, no link out of the file. Layers without weights are left out.
+    Only numbers are read: no configuration, no code, no link out of the file. Layers without weights are left out;
+    those of a model within the model stand under their own names.
 
     Raises
     ------
@@ -293,12 +305,20 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
             for layer in map(_text, root.attrs["layer_names"]):
-                names = [_text(name) for name in root[layer].attrs["weight_names"]]
-                if names:
-                    found.append((layer, [_own_array(file, root[layer], name) for name in names]))
+                owned: dict[str, list[np.ndarray]] = {}
+                for name in map(_text, root[layer].attrs["weight_names"]):
+                    owner = name.split("/")[-2] if _is_nested(root, layer) else layer
+                    owned.setdefault(owner, []).append(_own_array(file, root[layer], name))
+                found += owned.items()
     except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is no HDF5 file of weights as Keras 2 writes them: {error}.") from None
     return found
+
+
+def _is_nested(root: Any, layer: str) -> bool:
+    """Tell by the names of its weights whether a layer is a model of several layers."""
+    names = [_text(name).split("/") for name in root[layer].attrs["weight_names"]]
+    return all(len(name) > 1 and name[0] != layer for name in names) and len({name[-2] for name in names}) > 1
 
 
 def _own_array(file: Any, group: Any, name: str) -> np.ndarray:

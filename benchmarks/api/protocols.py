@@ -83,6 +83,10 @@ class Task(Protocol):
     sequences as users write them into codes. `score` returns rows of output, subset, level, metric, value, n, and may
     add `held_out`, which says in words what the test fold is.
 
+    `HEADLINES`, where a task has them, are the (output, subset, metric) that plots and tables show first; without, it
+    is Pearson r. `checks(scores)`, likewise, judges the run itself, in a table of dataset, test_fold, check, value and
+    verdict.
+
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
     instead of t-tests over folds, and its members stay single models, whose scores are averaged, not their predictions.

@@ -53,6 +53,13 @@ def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
     return codes
 
 
+def encode_chromosome(sequence: str) -> np.ndarray:
+    """Turn a stretch of a reference genome into codes; ambiguous letters (R, Y, M …) become N. (n,) uint8."""
+    codes = np.frombuffer(sequence.encode("latin-1", "replace").translate(_TO_CODE), dtype=np.uint8).copy()
+    codes[codes > N_CODE] = N_CODE
+    return codes
+
+
 def decode(codes: np.ndarray) -> list[str]:
     """Turn (n, seq_len) codes back into upper-case sequences."""
     letters = np.frombuffer(BASES.encode(), dtype=np.uint8)[codes]

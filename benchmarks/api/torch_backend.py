@@ -217,6 +217,12 @@ class TorchModel:
         losses = [self.train_batch(part) for part in rows.split(len(batches[0]))]
         return torch.stack(losses).double().mean().item()
 
+    def rows_per_epoch(self, train: Dataset) -> int:
+        return self.n_copies * len(train)
+
+    def validate(self, val: Dataset) -> dict[str, float]:
+        return training.validate_numbers(self, val)
+
     def learning_rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
 

@@ -26,22 +26,18 @@ class TrainingDiverged(RuntimeError):
 class Learner(Protocol):
     """What the loop asks of a backend.
 
-    `n_copies` is how many rows a network is shown for every training row (2: both strands); rows n to 2 n - 1 are the
-    second copies. `predict_as_trained` predicts rows as training shows them, copy after copy, which is what an epoch is
-    selected by; where `trains_otherwise`, that is not what `predict` does.
+    `rows_per_epoch` is how many rows an epoch shows of a training set: batches are numbers from 0 to that, whatever
+    they stand for. `validate` gives what an epoch is selected by, `val_loss` and `val_pearson_r`, and may give more.
     `save_state` writes everything a step changes (weights, optimiser, schedule, generators) and a snapshot, or None,
     into a folder; `load_state` takes it all back after `prepare` and returns the snapshot. `stamp` names what the
     numbers depend on beside recipe and data: framework, backend, device.
     """
 
-    n_copies: int
-    trains_otherwise: bool
-
+    def rows_per_epoch(self, train: Dataset) -> int: ...
     def prepare(self, train: Dataset, n_steps: int) -> None: ...
     def train_epoch(self, batches: list[np.ndarray]) -> float: ...
+    def validate(self, val: Dataset) -> dict[str, float]: ...
     def learning_rate(self) -> float: ...
-    def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
-    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]: ...
     def snapshot(self) -> Any: ...
     def restore(self, snapshot: Any) -> None: ...
     def stamp(self) -> dict[str, Any]: ...
@@ -131,10 +127,8 @@ def fit(
 ) -> History:
     """Train `learner`, leave the selected weights in it and return one row per epoch, counted from 1.
 
-    The validation loss is the sum over outputs of the mean squared error, of validation rows shown as in training.
-    Where that is not how the model predicts, `val_pearson_r_clean` says how well it does; it selects nothing. A loss
-    that is no longer finite ends the training: weights do not come back from there, so the best epoch so far is kept,
-    as the published selection does.
+    A loss that is no longer finite ends the training: weights do not come back from there, so the best epoch so far is
+    kept, as the published selection does.
 
     With `checkpoints`, the state after an epoch is kept there, and a training that finds one goes on from it: on a CPU
     the rest is bit-equal to that of a training nobody interrupted.
@@ -145,7 +139,7 @@ def fit(
         If the training ends without any epoch whose selection value is defined.
     """
     rng = np.random.default_rng(seed)
-    n_rows = learner.n_copies * len(train)
+    n_rows = learner.rows_per_epoch(train)
     learner.prepare(train, schedule.epochs * schedule.n_batches(n_rows))
     done, best_weights = _Progress(), None
     if checkpoints:
@@ -158,7 +152,7 @@ def fit(
         train_loss = learner.train_epoch(batches)
         train_seconds = time.perf_counter() - start
         row = {"epoch": len(done.history) + 1, "train_loss": train_loss, "lr": learner.learning_rate()}
-        row |= _validate(val, learner)
+        row |= learner.validate(val)
         value = {"pearson_r": row["val_pearson_r"], "loss": -row["val_loss"], "last": row["epoch"]}[schedule.select]
         if value > done.best_value:
             done.best_value, done.best_epoch, best_weights = value, row["epoch"], learner.snapshot()
@@ -231,7 +225,25 @@ def _set_numpy_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(state["words"], dtype=np.uint32), *rest))  # noqa: NPY002
 
 
-def _validate(val: Dataset, learner: Learner) -> dict[str, float]:
+class Shown(Protocol):
+    """A learner of numbers: `n_copies` is how many rows a network is shown for every training row (2: both strands);
+    rows n to 2 n - 1 are the second copies. `predict_as_trained` predicts rows as training shows them, copy after copy;
+    where `trains_otherwise`, that is not what `predict` does.
+    """
+
+    n_copies: int
+    trains_otherwise: bool
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]: ...
+
+
+def validate_numbers(learner: Shown, val: Dataset) -> dict[str, float]:
+    """Score the validation rows as training shows them: the sum over outputs of the MSE, the mean Pearson r.
+
+    Where that is not how the model predicts, `val_pearson_r_clean` says how well it does; it selects nothing.
+    """
+
     def over_outputs(metric: Callable, combine: Callable, predictions: dict, copies: int = 1) -> float:
         values = [metric(np.tile(val.targets[name], copies), predictions[name]) for name in val.targets]
         return float(combine(values))
