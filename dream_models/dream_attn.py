@@ -5,7 +5,8 @@ Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from th
 """
 
 from benchmarks.api.data import TaskSpec
-from dream_models.prixfixe.recipe import PrixFixeRecipe, unsupported
+from dream_models.prixfixe import recipe as prixfixe
+from dream_models.prixfixe.recipe import PrixFixeRecipe
 from dream_models.prixfixe.teams import Combination
 
 __all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
@@ -14,6 +15,15 @@ NAME = "DREAM-Attn"
 FRAMEWORK = "torch"
 COMBINATION = Combination("autosome", "autosome", "unlockdna", "autosome")
 RECIPE = PrixFixeRecipe(max_lr=0.001)
+
+
+def unsupported(spec: TaskSpec) -> str | None:
+    if spec.head == "profile_counts":
+        return (
+            f"attends from every position to every other, whose memory is out of reach at {spec.seq_len:,} bp: the "
+            "paper leaves it out of this task for that reason"
+        )
+    return prixfixe.unsupported(spec)
 
 
 def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):

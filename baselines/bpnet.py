@@ -1,0 +1,33 @@
+"""BPNet: ChromBPNet's network alone, which has to learn the enzyme's taste together with what opens chromatin.
+
+Source: `kundajelab/chrombpnet`, training/models/bpnet_model.py, with the windows and the recipe of ChromBPNet. What its
+distance to ChromBPNet says is what the bias model is worth.
+"""
+
+from benchmarks.api.data import TaskSpec
+from benchmarks.api.profiles import ProfileRecipe, unfit_for_bpnet
+
+NAME = "BPNet, no bias model"
+FRAMEWORK = "keras"
+RECIPE = ProfileRecipe()
+FILTERS, N_DILATED = 512, 8
+
+
+def unsupported(spec: TaskSpec) -> str | None:
+    return unfit_for_bpnet(spec, N_DILATED)
+
+
+def network(seq_len: int = 2114, profile_len: int = 1000, width_scale: float = 1.0):
+    """Return the untrained network, a plain `keras.Model`.
+
+    (B, seq_len, 4) one-hot in A,C,G,T -> profile logits (B, profile_len), log counts (B, 1), natural logarithm.
+    """
+    from benchmarks.api.keras_profiles import bpnet
+
+    return bpnet(max(1, round(FILTERS * width_scale)), N_DILATED, seq_len, profile_len)
+
+
+def build(spec: TaskSpec, recipe: ProfileRecipe, assets):
+    from benchmarks.api.keras_profiles import on_accessible
+
+    return on_accessible(network(spec.seq_len, spec.profile_len, recipe.width_scale), spec, recipe)

@@ -1,0 +1,57 @@
+"""ChromBPNet: a BPNet of 512 filters and 8 dilated convolutions beside the frozen bias model of its split.
+
+Source: `kundajelab/chrombpnet`, training/models/chrombpnet_with_bias_model.py; batch 64, Adam 0.001, at most 50 epochs,
+patience 5. Profile logits of both add, and so do their counts.
+"""
+
+from pathlib import Path
+
+from benchmarks.api.data import TaskSpec
+from benchmarks.api.profiles import ProfileRecipe, unfit_for_bpnet
+
+NAME = "ChromBPNet"
+FRAMEWORK = "keras"
+PREREQUISITES = ("bpnet_bias",)
+RECIPE = ProfileRecipe()
+FILTERS, N_DILATED = 512, 8
+
+
+def unsupported(spec: TaskSpec) -> str | None:
+    return unfit_for_bpnet(spec, N_DILATED)
+
+
+def network(seq_len: int = 2114, profile_len: int = 1000, width_scale: float = 1.0):
+    """Return the untrained network without the bias model, a plain `keras.Model`.
+
+    (B, seq_len, 4) one-hot in A,C,G,T -> profile logits (B, profile_len), log counts (B, 1), natural logarithm.
+    """
+    from benchmarks.api.keras_profiles import bpnet
+
+    filters = max(1, round(FILTERS * width_scale))
+    return bpnet(filters, N_DILATED, seq_len, profile_len, prefix="wo_bias_", name="chrombpnet")
+
+
+def build(spec: TaskSpec, recipe: ProfileRecipe, assets):
+    from benchmarks.api.keras_profiles import on_accessible
+
+    return on_accessible(
+        network(spec.seq_len, spec.profile_len, recipe.width_scale), spec, recipe, needs_bias=True, assets=assets
+    )
+
+
+def load_published(path: str | Path):
+    """Build the network without bias and load official weights (HDF5): of a "nobias" file, or the whole model's.
+
+    A whole model's file holds a Lambda layer: weights are read by layer name, and nothing in the file is executed.
+    `baselines.bpnet_bias.load_published` reads the bias model in the same file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    BadInput
+        If h5py is missing, or the file lacks a layer's weights.
+    """
+    from benchmarks.api.keras_profiles import load_by_layer
+
+    return load_by_layer(network(), Path(path))
