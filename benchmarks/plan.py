@@ -29,6 +29,7 @@ class Job:
     """One training, as plain values. Everything that decides its outcome is in `run`, `seed` and the split.
 
     `plugin` is the file of a model that is a plug-in, `code` the SHA-256 of the file of any model that is not ours.
+    `prerequisites` are the models that must be fitted on this split before, with their runs.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Job:
     n_train: int
     plugin: str | None = None
     code: str | None = None
+    prerequisites: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def split_name(self) -> str:
@@ -145,19 +147,27 @@ def make_plan(
     """
     preset = get_preset(task, preset_name)
     wanted = list(dict.fromkeys(models or default_models(task, preset_name)))
-    modules = {name: registry.get_model(name) for name in wanted}
+    modules = _with_prerequisites({name: registry.get_model(name) for name in wanted})
     skipped = {name: reason for name, m in modules.items() if (reason := m.unsupported(task.SPEC))}
+    for name, module in modules.items():
+        if lost := next((needed for needed in _prerequisites(module) if needed in skipped), None):
+            skipped.setdefault(name, f"needs {lost}, which {skipped[lost]}")
     if len(skipped) == len(modules):
         reasons = "; ".join(f"{name} {reason}" for name, reason in skipped.items())
         raise BadInput(f"None of the models can learn task {task.NAME!r}: {reasons}.")
     usable = {name: module for name, module in modules.items() if name not in skipped}
     recipes = _recipes(task, preset, usable, changes)
-    jobs = [
-        _job(task, source, split, n_train, name, recipes[name], seed)
-        for source in sources
-        for split, n_train in _chosen_splits(task, preset, source, test_folds, n_members)
-        for name in usable
-    ]
+    jobs = []
+    for source in sources:
+        runs: dict[str, str] = {}
+        for name, module in usable.items():  # prerequisites stand before what needs them
+            before = {needed: runs[needed] for needed in _prerequisites(module)}
+            runs[name] = _run(task, source, name, recipes[name], seed, before)
+        jobs += [
+            _job(task, source, split, n_train, name, recipes[name], seed, runs)
+            for split, n_train in _chosen_splits(task, preset, source, test_folds, n_members)
+            for name in usable
+        ]
     return Plan(
         task=task.NAME,
         task_version=task.VERSION,
@@ -171,6 +181,19 @@ def make_plan(
         titles={name: registry.model_entry(name).title for name in (*usable, task.BASELINE)},
         skipped=skipped,
     )
+
+
+def _prerequisites(module: ModuleType) -> tuple[str, ...]:
+    return getattr(module, "PREREQUISITES", ())
+
+
+def _with_prerequisites(modules: Mapping[str, ModuleType]) -> dict[str, ModuleType]:
+    """Put the models that others need fitted first before them, whether they were asked for or not."""
+    ordered: dict[str, ModuleType] = {}
+    for name, module in modules.items():
+        needed = {before: registry.get_model(before) for before in _prerequisites(module)}
+        ordered |= {**_with_prerequisites(needed), **({name: module} if name not in ordered else {})}
+    return ordered
 
 
 def default_models(task: ModuleType, preset_name: str) -> tuple[str, ...]:
@@ -266,12 +289,27 @@ def _chosen_splits(
     return result
 
 
+def _run(
+    task: ModuleType, source: Source, model: str, recipe: dict, seed: int, prerequisites: Mapping[str, str]
+) -> str:
+    """Name a run by all that its outcome depends on but the split."""
+    code = registry.model_entry(model).code
+    foreign = [code] if code else []
+    before = [dict(prerequisites)] if prerequisites else []
+    return _digest(model, recipe, task.NAME, task.VERSION, source.digest, seed, *foreign, *before)[:8]
+
+
 def _job(
-    task: ModuleType, source: Source, split: tuple[int, int], n_train: int, model: str, recipe: dict, seed: int
+    task: ModuleType,
+    source: Source,
+    split: tuple[int, int],
+    n_train: int,
+    model: str,
+    recipe: dict,
+    seed: int,
+    runs: Mapping[str, str],
 ) -> Job:
     entry = registry.model_entry(model)
-    foreign = [entry.code] if entry.code else []
-    run = _digest(model, recipe, task.NAME, task.VERSION, source.digest, seed, *foreign)[:8]
     return Job(
         task=task.NAME,
         dataset=source.name,
@@ -279,13 +317,14 @@ def _job(
         model=model,
         framework=entry.framework,
         recipe=recipe,
-        run=run,
+        run=runs[model],
         test_fold=split[0],
         val_fold=split[1],
         seed=int(_digest(seed, *split)[:8], 16),
         n_train=n_train,
         plugin=str(entry.path) if entry.is_plugin else None,
         code=entry.code,
+        prerequisites={name: runs[name] for name in _prerequisites(registry.get_model(model))},
     )
 
 

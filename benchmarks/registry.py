@@ -31,6 +31,7 @@ _FRAMEWORK_OF_IMPORT = {
     "benchmarks.api.torch_backend": "torch",
     "torch": "torch",
     "benchmarks.api.keras_backend": "keras",
+    "benchmarks.api.keras_profiles": "keras",
     "keras": "keras",
     "tensorflow": "keras",
 }

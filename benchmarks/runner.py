@@ -123,8 +123,9 @@ def execute(
 ) -> dict[str, int]:
     """Train every job that is not stored yet; return counts of `done`, `failed` and `skipped` (stored before).
 
-    A job that fails is written down with its reason and the others go on. Jobs that another command works on are left
-    to it and waited for; those it does not finish are taken over. `elsewhere` is the event of a job that it finished.
+    A job that fails is written down with its reason and the others go on, but for those that need its model: they fail
+    too, for that reason. Jobs whose prerequisites are not done wait for them. Those that another command works on are
+    left to it and waited for; what it does not finish is taken over. `elsewhere` is the event of one that it finished.
     """
     jobs = {job.id: job for job in plan.jobs}
     missing = []
@@ -138,6 +139,7 @@ def execute(
     def handle(call_id: str, kind: str, payload: Any) -> None:
         job = jobs[call_id]
         if kind == "failed":
+            failed.add(folder_of(store, job))
             store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | payload)
         if kind in counts:
             counts[kind] += 1
@@ -158,11 +160,20 @@ def execute(
             others.append(call_id)
         return False
 
+    needed = {folder for job in plan.jobs for folder in _prerequisite_folders(store, job).values()}
+    failed: set[Path] = set()
+
     with Claims() as claims:
         pause = 1.0
         while missing:
             others: list[str] = []
-            calls = [_call(jobs[job_id], store, machine, save_models) for job_id in missing]
+            missing = _without_blocked(missing, jobs, store, failed, handle)
+            ready = [job_id for job_id in missing if _is_ready(store, jobs[job_id])]
+            held = [job_id for job_id in missing if job_id not in set(ready)]
+            calls = [
+                _call(jobs[job_id], store, machine, save_models or folder_of(store, jobs[job_id]) in needed)
+                for job_id in ready
+            ]
             if machine.n_workers == 0:
                 executors.run_inline("benchmarks.runner:run_job", calls, handle, admit)
             else:
@@ -180,8 +191,37 @@ def execute(
                     on_event(jobs[others[0]], "waiting", len(others))
                 time.sleep(pause)
                 pause = min(2 * pause, 15.0)
-            missing = others
+            missing = others + held
     return counts
+
+
+def _prerequisite_folders(store: Store, job: Job) -> dict[str, Path]:
+    """Find where the models lie that a job needs: model -> folder of its training on the same split."""
+    return {
+        model: store.job_folder(job.task, job.dataset, model, run, job.split_name)
+        for model, run in job.prerequisites.items()
+    }
+
+
+def _is_ready(store: Store, job: Job) -> bool:
+    return all(map(store.is_done, _prerequisite_folders(store, job).values()))
+
+
+def _without_blocked(
+    missing: list[str], jobs: Mapping[str, Job], store: Store, failed: set[Path], handle: Callable
+) -> list[str]:
+    """Fail the jobs whose prerequisite failed in this call, and return the others."""
+    kept = []
+    for job_id in missing:
+        needed = _prerequisite_folders(store, jobs[job_id])
+        lost = next((model for model, folder in needed.items() if folder in failed), None)
+        if lost is None:
+            kept.append(job_id)
+            continue
+        reason = store.get_failure(needed[lost])["reason"]
+        failed.add(folder_of(store, jobs[job_id]))
+        handle(job_id, "failed", {"reason": f"Not trained: it needs {lost}, which failed on this split: {reason}"})
+    return kept
 
 
 def _call(job: Job, store: Store, machine: Machine, save_models: bool) -> executors.Call:
@@ -223,7 +263,7 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     checkpoints.begin(threads)
     started = time.perf_counter()
     recipe = recipe_with(model.RECIPE, job.recipe, source=f"job {job.id}")
-    fitted = model.build(task.SPEC, recipe, {})
+    fitted = model.build(task.SPEC, recipe, _prerequisite_folders(store, job))
     history = fitted.fit(
         dataset.take(split.train), dataset.take(split.val), seed=job.seed, on_epoch=progress, checkpoints=checkpoints
     )

@@ -55,7 +55,10 @@ class Store:
         else:
             with self._whole_folder(folder) as new:
                 np.save(new / "codes.npy", dataset.codes)
-                np.savez(new / "targets.npz", **dataset.targets)
+                numbers = {name: values for name, values in dataset.targets.items() if values.ndim == 1}
+                np.savez(new / "targets.npz", **numbers)
+                for name in dataset.targets.keys() - numbers:  # profiles are too large to be read whole
+                    np.save(new / f"target-{name}.npy", dataset.targets[name])
                 meta = {name: _plain(values) for name, values in dataset.meta.items()}
                 np.savez(new / "meta.npz", **meta)
                 for name, table in dataset.tables.items():
@@ -64,7 +67,7 @@ class Store:
         return digest
 
     def get_dataset(self, name: str, digest: str) -> Dataset:
-        """Open a kept dataset; its codes are memory-mapped."""
+        """Open a kept dataset; its codes and profiles are memory-mapped."""
         folder = self._dataset_folder(name, digest)
         if not folder.is_dir():
             raise BadInput(
@@ -72,10 +75,14 @@ class Store:
             )
         about = read_json(folder / "dataset.json")
         with np.load(folder / "targets.npz", allow_pickle=False) as arrays:
-            targets = {output: arrays[output] for output in about["outputs"]}
+            numbers = {name: arrays[name] for name in arrays.files}
+        targets = {
+            name: numbers[name] if name in numbers else _mapped(folder / f"target-{name}.npy")
+            for name in about["outputs"]
+        }
         return Dataset(
             about["name"],
-            np.load(folder / "codes.npy", mmap_mode="r", allow_pickle=False),
+            _mapped(folder / "codes.npy"),
             targets,
             _frame(folder / "meta.npz", about["columns"]),
             about["origin"],
@@ -284,6 +291,10 @@ def _about(dataset: Dataset) -> dict[str, Any]:
         "notes": list(dataset.notes),
         "tables": {name: list(table.columns) for name, table in dataset.tables.items()},
     }
+
+
+def _mapped(file: Path) -> np.ndarray:
+    return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
 def _frame(file: Path, columns: list[str]) -> pd.DataFrame:

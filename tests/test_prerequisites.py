@@ -1,0 +1,164 @@
+"""A model that others need is fitted first on every split, once; what needs a lost one is not trained, and says why."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import registry, runner, sources
+from benchmarks.api.errors import BadInput
+from benchmarks.plan import Plan, make_plan
+from benchmarks.store import Store
+
+TASK = registry.get_task("human_mpra")
+INLINE = runner.Machine("cpu", 0, 1)
+
+BASE = '''"""Predicts the mean of its training rows; fails where the file `fail` lies."""
+import json
+from pathlib import Path
+import numpy as np
+from benchmarks.api.data import Recipe
+NAME = "base"
+RECIPE = Recipe(epochs=1)
+FAIL = Path({fail!r})
+LOG = Path({log!r})
+
+def unsupported(spec):
+    return None
+
+class Fitted:
+    n_params, precision, outputs = 1, "float64", ()
+    def __init__(self, spec):
+        self.spec = spec
+    def fit(self, train, val, *, seed, on_epoch=None, checkpoints=None):
+        if FAIL.exists():
+            raise ValueError("the file says so")
+        LOG.open("a").write("base\\n")
+        self.mean = float(np.mean(next(iter(train.targets.values()))))
+        return [{{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_pearson_r": 0.0, "lr": None, "seconds": 0.1,
+                 "train_seconds": 0.1, "is_best": True}}]
+    def predict(self, data):
+        return {{name: np.full(len(data), self.mean, np.float32) for name in self.spec.outputs}}
+    def save(self, folder):
+        (folder / "mean.json").write_text(json.dumps(self.mean))
+    def load(self, folder):
+        self.mean = json.loads((folder / "mean.json").read_text())
+
+def build(spec, recipe, assets):
+    return Fitted(spec)
+'''
+
+USER = '''"""Predicts what `base` does, plus one."""
+import json
+import numpy as np
+from benchmarks.api.data import Recipe
+NAME = "user"
+RECIPE = Recipe(epochs=1)
+PREREQUISITES = ("base",)
+
+def unsupported(spec):
+    return None
+
+class Fitted:
+    n_params, precision = 1, "float64"
+    def __init__(self, spec, folder):
+        self.spec, self.mean = spec, json.loads((folder / "mean.json").read_text())
+    def fit(self, train, val, *, seed, on_epoch=None, checkpoints=None):
+        return [{{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_pearson_r": 0.0, "lr": None, "seconds": 0.1,
+                 "train_seconds": 0.1, "is_best": True}}]
+    def predict(self, data):
+        return {{name: np.full(len(data), self.mean + 1, np.float32) for name in self.spec.outputs}}
+    def save(self, folder):
+        pass
+
+def build(spec, recipe, assets):
+    return Fitted(spec, assets["base"])
+'''
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_plugins", {})
+    texts = {"base": BASE.format(fail=str(tmp_path / "fail"), log=str(tmp_path / "log")), "user": USER.format()}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        registry.add_plugin(tmp_path / f"{name}.py")
+    found = sources.find(TASK, "quick", None, seed=0)
+    store = Store(tmp_path / "results")
+    for source in found:
+        store.put_dataset(source.dataset)
+    return tmp_path, store, found
+
+
+def plan_of(found, models=("user",), **options):
+    return make_plan(TASK, "quick", found, seed=0, models=list(models), test_folds=[0, 1], n_members=1, **options)
+
+
+def test_a_prerequisite_joins_the_plan_before_what_needs_it(world):
+    _, _, found = world
+    plan = plan_of(found)
+    assert plan.models == ("base", "user")
+    assert [job.model for job in plan.jobs] == ["base", "user", "base", "user"]
+    base, user = plan.jobs[:2]
+    assert user.prerequisites == {"base": base.run}
+    assert base.prerequisites == {}
+    assert plan_of(found, ("user", "base")).models == ("base", "user")
+    again = Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
+    assert again.jobs == plan.jobs
+
+
+def test_another_prerequisite_is_another_run(world):
+    _, _, found = world
+    usual, other = plan_of(found), plan_of(found, changes=["base.max_lr=0.5"])
+    assert usual.jobs[0].run != other.jobs[0].run
+    assert usual.jobs[1].run != other.jobs[1].run, "the user's own recipe did not change, its base did"
+
+
+def test_the_fitted_model_arrives_and_is_shared(world):
+    tmp_path, store, found = world
+    plan = plan_of(found)
+    events = []
+    counts = runner.execute(
+        plan, store, INLINE, save_models=False, on_event=lambda j, k, p: events.append((j.model, k))
+    )
+    assert counts == {"done": 4, "failed": 0, "skipped": 0}
+    assert (tmp_path / "log").read_text() == "base\n" * 2, "once per split"
+    finished = [model for model, kind in events if kind == "done"]
+    assert finished == ["base", "base", "user", "user"]
+    for base, user in (plan.jobs[:2], plan.jobs[2:]):
+        (_, ours), (_, theirs) = (store.get_predictions(runner.folder_of(store, job)) for job in (user, base))
+        name = next(iter(ours))
+        np.testing.assert_allclose(ours[name], theirs[name] + 1, rtol=1e-6)
+    assert runner.execute(plan, store, INLINE) == {"done": 0, "failed": 0, "skipped": 4}
+
+
+def test_a_failed_prerequisite_blocks_what_needs_it_and_a_second_run_heals(world):
+    tmp_path, store, found = world
+    (tmp_path / "fail").touch()
+    plan = plan_of(found, ("user", "kmer_ridge"))
+    counts = runner.execute(plan, store, INLINE)
+    assert counts == {"done": 2, "failed": 4, "skipped": 0}
+    table = runner.job_table(plan, store).set_index("model")
+    assert set(table.loc["kmer_ridge", "status"]) == {"done"}
+    assert set(table.loc["user", "status"]) == {"failed"}
+    reason = table.loc["user", "reason"].iloc[0]
+    assert reason == "Not trained: it needs base, which failed on this split: the file says so"
+
+    (tmp_path / "fail").unlink()
+    assert runner.execute(plan, store, INLINE) == {"done": 4, "failed": 0, "skipped": 2}
+    assert runner.job_table(plan, store)["status"].eq("done").all()
+
+
+def test_a_resumed_run_finds_the_prerequisite_that_is_there(world):
+    tmp_path, store, found = world
+    runner.execute(plan_of(found, ("base",)), store, INLINE)
+    plan = plan_of(found)
+    assert runner.execute(plan, store, INLINE) == {"done": 2, "failed": 0, "skipped": 2}
+    assert (tmp_path / "log").read_text() == "base\n" * 2
+
+
+def test_a_model_whose_prerequisite_declines_is_left_out_with_the_reason(world, monkeypatch):
+    _, _, found = world
+    monkeypatch.setattr(registry.get_model("base"), "unsupported", lambda spec: "cannot count")
+    with pytest.raises(BadInput, match="user needs base, which cannot count"):
+        plan_of(found)
