@@ -1,0 +1,1 @@
+"""ATAC-seq at base resolution, with the enzyme's taste set apart; see README.md."""

@@ -1,0 +1,104 @@
+"""A reference genome: chromosome names, lengths and codes, from FASTA, plain, gzip or bgzip."""
+
+import gzip
+import shutil
+import zlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.api.errors import BadInput
+from benchmarks.api.sequences import encode_chromosome
+
+
+class Genome:
+    """An indexed FASTA file.
+
+    Parameters
+    ----------
+    path
+        FASTA, plain or bgzip; a plain gzip file, which has no index, is unpacked into `work`.
+    work
+        Folder for the index (and the unpacked file), so that the FASTA's own folder need not be writable.
+
+    Raises
+    ------
+    BadInput
+        If the file is missing, damaged or no FASTA, or pysam is not installed.
+    """
+
+    def __init__(self, path: Path, work: Path):
+        pysam = needed("pysam")
+        if not path.is_file():
+            raise BadInput(f"--genome: no FASTA file at {path}.")
+        self.path = path
+        readable = _unpacked(path, work / "genome.fa") if _is_plain_gzip(path) else path
+        index, blocks = work / "genome.fai", work / "genome.gzi"  # the second is written of a bgzip file alone
+        blocks.unlink(missing_ok=True)
+        try:
+            pysam.faidx(str(readable), "--fai-idx", str(index), "--gzi-idx", str(blocks))
+            self._fasta = pysam.FastaFile(
+                str(readable),
+                filepath_index=str(index),
+                filepath_index_compressed=str(blocks) if blocks.exists() else None,
+            )
+        except (pysam.SamtoolsError, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadInput(f"--genome: {path} is no FASTA file that can be indexed: {reason}.") from None
+        self.sizes: dict[str, int] = dict(zip(self._fasta.references, self._fasta.lengths, strict=True))
+        if not self.sizes:
+            raise BadInput(f"--genome: {path} has no sequence.")
+
+    @lru_cache(maxsize=1)  # noqa: B019 - one genome lives as long as the program
+    def codes(self, chrom: str) -> np.ndarray:
+        """Return a chromosome as codes, (length,) uint8."""
+        return encode_chromosome(self._fasta.fetch(chrom))
+
+    def known(self, names: Iterable[str], what: str) -> list[str]:
+        """Return the names that the genome has, in its order.
+
+        Raises
+        ------
+        BadInput
+            If it has none of them.
+        """
+        names = set(names)
+        found = [name for name in self.sizes if name in names]
+        if not found and names:
+            theirs, ours = sorted(names)[0], next(iter(self.sizes))
+            raise BadInput(
+                f"{what} and {self.path} name no chromosome alike: {theirs!r} there, {ours!r} in the genome. "
+                "Take files of one naming (chr1 or 1)."
+            )
+        return found
+
+
+def needed(name: str):
+    """Import one of the packages that preparing needs, or say how to install them."""
+    try:
+        return __import__(name)
+    except ModuleNotFoundError:
+        raise BadInput(f"Preparing ATAC data needs {name!r}: `pip install -e '.[atac]'`.") from None
+
+
+def _is_plain_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(16)
+    return start[:2] == b"\x1f\x8b" and start[12:14] != b"BC"  # bgzip says so in an extra field
+
+
+def _unpacked(path: Path, target: Path) -> Path:
+    """Unpack a gzip file once; it appears when it is complete."""
+    if target.exists() and target.stat().st_mtime > path.stat().st_mtime:
+        return target
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        with gzip.open(path) as source, unfinished.open("wb") as file:
+            shutil.copyfileobj(source, file, 2**22)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        unfinished.unlink(missing_ok=True)
+        raise BadInput(f"--genome: {path} is a damaged gzip file ({error}); copy it again.") from None
+    unfinished.replace(target)
+    return target

@@ -1,0 +1,206 @@
+"""A small simulated genome with accessible sites, an enzyme with a taste, and its cuts, written as real files.
+
+SIMULATED: no base and no read of it was measured.
+"""
+
+import gzip
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.data import Dataset
+from benchmarks.api.metrics import jsd, pearson_r
+from benchmarks.api.sequences import COMPLEMENT, decode, encode_chromosome
+from benchmarks.atac import prepare
+
+CHROM_BP = 330_000
+N_CHROMOSOMES, SITES_PER_CHROMOSOME = 8, 45
+N_FOLDS = 4
+
+MOTIFS = {"TGAGTCATC": 0.35, "CCACGTGACC": 0.25}
+"""Motif -> what one instance adds to the logarithm of a site's accessibility."""
+N_SLOTS, SLOT_BP = 8, 30
+"""Places for motifs side by side around the centre of a site; one to all of them are taken."""
+
+BACKGROUND = 0.03
+"""Cuts per base where nothing is accessible, if the enzyme had no taste."""
+SITE_CUTS = 130.0
+"""Cuts in a site that has no motif."""
+
+_TASTE_REACH, _TASTE_SD = 6, 0.42
+_SHOULDER_BP, _SHOULDER_SD = 35, 16
+
+
+def taste(strength: float = 1.0) -> np.ndarray:
+    """Return the enzyme's log preference for bases around a cut; (13, 4), its own reverse complement."""
+    drawn = np.random.default_rng(9).normal(0, _TASTE_SD, (2 * _TASTE_REACH + 1, 4))
+    turned = drawn[::-1][:, COMPLEMENT[:4]]
+    return strength * (drawn + turned) / np.sqrt(2)
+
+
+def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict[str, np.ndarray]:
+    """Write genome.fa, fragments.tsv.gz, peaks.narrowPeak, blacklist.bed and folds.json; return expected cuts per base.
+
+    Parameters
+    ----------
+    taste_strength
+        0 makes an enzyme that cuts every sequence alike.
+    """
+    rng = np.random.default_rng(seed)
+    chroms = [f"chr{i + 1}" for i in range(N_CHROMOSOMES)]
+    codes, rates, sites = {}, {}, []
+    for chrom in chroms:
+        codes[chrom] = _sequence(rng)
+        centres = _places(rng)
+        access = np.full(CHROM_BP, BACKGROUND)
+        for centre in centres:
+            access += _plant(codes[chrom], centre, rng)
+        sites += [(chrom, centre) for centre in centres]
+        rates[chrom] = access * _preference(codes[chrom], taste_strength)
+    artefact = int(_gap(rng, [centre for chrom, centre in sites if chrom == chroms[1]]))
+    rates[chroms[1]][artefact : artefact + 400] += 12.0
+    with (folder / "genome.fa").open("w") as file:
+        for chrom in chroms:
+            text = decode(codes[chrom][None])[0]
+            file.write(f">{chrom}\n" + "\n".join(text[i : i + 60] for i in range(0, len(text), 60)) + "\n")
+    with gzip.GzipFile(folder / "fragments.tsv.gz", "wb", compresslevel=1, mtime=0) as file:
+        for chrom in chroms:
+            file.write(_fragments(chrom, rates[chrom], rng).encode())
+    peaks = [(chrom, centre - 200, centre + 200, 200) for chrom, centre in sites]
+    peaks.append((chroms[1], artefact, artefact + 400, 200))
+    lines = [
+        f"{chrom}\t{start}\t{end}\tpeak_{i}\t0\t.\t0\t-1\t-1\t{summit}\n"
+        for i, (chrom, start, end, summit) in enumerate(
+            sorted(peaks, key=lambda peak: (chroms.index(peak[0]), peak[1]))
+        )
+    ]
+    (folder / "peaks.narrowPeak").write_text("".join(lines))
+    (folder / "blacklist.bed").write_text(f"{chroms[1]}\t{artefact}\t{artefact + 400}\tHigh Signal Region\n")
+    (folder / "folds.json").write_text(json.dumps(_folds(chroms)))
+    return rates
+
+
+def inputs(folder: Path, *, taste_strength: float = 1.0) -> prepare.Inputs:
+    """Return what `write_files` wrote, as `prepare` takes it. Without taste no shift can be seen, so it is told."""
+    return prepare.Inputs(
+        genome=folder / "genome.fa",
+        reads=folder / "fragments.tsv.gz",
+        peaks=folder / "peaks.narrowPeak",
+        blacklist=folder / "blacklist.bed",
+        folds=(folder / "folds.json",),
+        shift=None if taste_strength else (0, 0),
+        origin="simulated",
+    )
+
+
+def simulate(*, seed: int, taste_strength: float = 1.0) -> Dataset:
+    """Simulate files, prepare them as a user's would be, and return the dataset, with its ceilings."""
+    with tempfile.TemporaryDirectory() as name:
+        raw, out = Path(name) / "raw", Path(name) / "simulated"
+        raw.mkdir()
+        rates = write_files(raw, seed=seed, taste_strength=taste_strength)
+        about = prepare.prepare(inputs(raw, taste_strength=taste_strength), out)
+        table = prepare.read_regions(out / prepare.REGIONS)
+        codes, profile = (np.load(out / "windows" / f"{what}.npy") for what in ("codes", "profile"))
+    notes = (
+        f"SIMULATED: {N_CHROMOSOMES} chromosomes of {CHROM_BP:,} bp, {table['is_peak'].sum()} accessible sites "
+        f"with one to {N_SLOTS} motifs; the enzyme {'has a taste' if taste_strength else 'cuts every sequence alike'}.",
+        *about["notes_signal"],
+        *about["notes_regions"],
+    )
+    return Dataset(
+        "simulated",
+        codes,
+        {"profile": profile},
+        table.drop(columns="gc"),
+        "simulated",
+        ceilings=_ceilings(table, profile, rates),
+        notes=notes,
+    )
+
+
+def _ceilings(table: pd.DataFrame, profile: np.ndarray, rates: dict[str, np.ndarray]) -> tuple[dict, ...]:
+    """Score the expected cuts themselves, in peaks: what a perfect model reaches."""
+    half = prepare.PROFILE_LEN // 2
+    peaks = table[table["is_peak"] == 1]
+    expected = np.stack(
+        [rates[c][at - half : at + half] for c, at in zip(peaks["chrom"], peaks["centre"], strict=True)]
+    )
+    jitter = prepare.MAX_JITTER
+    observed = profile[peaks.index.to_numpy(), jitter : jitter + prepare.PROFILE_LEN]
+    r = pearson_r(np.log1p(observed.sum(axis=1, dtype=float)), np.log1p(expected.sum(axis=1)))
+    distance = float(np.nanmedian(jsd(observed, expected)))
+    about = {"level": "region", "basis": "expected cuts of the simulation, in peaks"}
+    return (
+        about | {"output": "log_counts", "metric": "pearson_r", "value": r},
+        about | {"output": "profile", "metric": "one_minus_median_jsd", "value": 1 - distance},
+    )
+
+
+def _sequence(rng: np.random.Generator) -> np.ndarray:
+    """Draw a chromosome whose GC content changes every 10 kb."""
+    gc = np.repeat(rng.uniform(0.36, 0.54, CHROM_BP // 10_000), 10_000)
+    strong = rng.random(CHROM_BP) < gc
+    first = rng.random(CHROM_BP) < 0.5
+    return np.where(strong, np.where(first, 1, 2), np.where(first, 0, 3)).astype(np.uint8)  # codes G, C and A, T
+
+
+def _places(rng: np.random.Generator) -> list[int]:
+    """Spread sites over a chromosome with room for background between them."""
+    room = (CHROM_BP - 8000) / SITES_PER_CHROMOSOME
+    return [int(4000 + (i + 0.5) * room + rng.uniform(-0.2, 0.2) * room) for i in range(SITES_PER_CHROMOSOME)]
+
+
+def _gap(rng: np.random.Generator, centres: list[int]) -> float:
+    at = int(rng.integers(1, len(centres) - 1))
+    return (centres[at] + centres[at + 1]) / 2
+
+
+def _plant(codes: np.ndarray, centre: int, rng: np.random.Generator) -> np.ndarray:
+    """Write motifs, on either strand, around a centre; return the cuts that the site adds, per base."""
+    names = list(MOTIFS)
+    strength, added, at = 0.0, np.zeros(CHROM_BP), np.arange(CHROM_BP)
+    for slot in rng.permutation(N_SLOTS)[: rng.integers(1, N_SLOTS + 1)]:
+        motif = names[rng.integers(len(names))]
+        letters = encode_chromosome(motif)
+        letters = letters if rng.random() < 0.5 else COMPLEMENT[letters][::-1]
+        start = centre + SLOT_BP * (int(slot) - N_SLOTS // 2) + int(rng.integers(SLOT_BP - len(letters)))
+        codes[start : start + len(letters)] = letters
+        strength += MOTIFS[motif]
+        middle = start + len(letters) // 2
+        near = slice(middle - 200, middle + 200)
+        distance = np.abs(at[near] - middle) - _SHOULDER_BP
+        added[near] += MOTIFS[motif] * np.exp(-0.5 * (distance / _SHOULDER_SD) ** 2)
+    level = SITE_CUTS * np.exp(strength + rng.normal(0, 0.1))
+    return added / added.sum() * level
+
+
+def _preference(codes: np.ndarray, strength: float) -> np.ndarray:
+    """Return how gladly the enzyme cuts at every base, 1 on average."""
+    weights = taste(strength)
+    score = np.zeros(len(codes))
+    for offset, row in zip(range(-_TASTE_REACH, _TASTE_REACH + 1), weights, strict=True):
+        score += np.roll(row[codes], -offset)
+    liking = np.exp(score)
+    return liking / liking.mean()
+
+
+def _fragments(chrom: str, rate: np.ndarray, rng: np.random.Generator) -> str:
+    """Draw cuts and join neighbours to fragments as an aligner reports them: Tn5 cuts the two strands 9 bp apart."""
+    cuts = np.repeat(np.arange(len(rate)), rng.poisson(rate))
+    pairs = cuts[: len(cuts) // 2 * 2].reshape(-1, 2) + np.array([-4, 5])
+    pairs = pairs[(pairs[:, 0] >= 0) & (pairs[:, 1] <= len(rate))]
+    return "".join(f"{chrom}\t{start}\t{end}\tcell\t1\n" for start, end in pairs.tolist())
+
+
+def _folds(chroms: list[str]) -> list[dict[str, list[str]]]:
+    """Test two chromosomes after the other; the one before them validates."""
+    folds = []
+    for k in range(N_FOLDS):
+        test, valid = chroms[2 * k : 2 * k + 2], chroms[(2 * k - 1) % N_CHROMOSOMES]
+        train = [chrom for chrom in chroms if chrom not in (*test, valid)]
+        folds.append({"train": train, "valid": [valid], "test": test})
+    return folds

@@ -1,0 +1,192 @@
+"""ATAC-seq: 2,114 bp in, cuts per base and in all of the middle 1,000 bp out; whole chromosomes held out.
+
+Source: Rafi et al. 2024, Methods, "Human chromatin accessibility models"; protocol of `kundajelab/chrombpnet`.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import profiles
+from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.errors import BadInput
+from benchmarks.api.metrics import REGRESSION_METRICS, jsd, normalised_jsd
+from benchmarks.api.sequences import encode as encode_sequences
+from benchmarks.api.tables import table_name
+from benchmarks.atac import prepare
+from benchmarks.atac import simulate as simulation
+from benchmarks.atac.recipes import PRESETS, RECIPES
+
+__all__ = ["PRESETS", "RECIPES"]
+
+NAME = "atac"
+VERSION = 1
+SPEC = TaskSpec(
+    seq_len=prepare.SEQ_LEN,
+    outputs=profiles.OUTPUTS,
+    head="profile_counts",
+    profile_len=prepare.PROFILE_LEN,
+    max_jitter=prepare.MAX_JITTER,
+)
+DATASETS = ("K562",)
+SPLITS = ("chromosome",)
+MODELS = ("dream_cnn_keras", "dream_rnn_keras", "dream_attn", "bpnet", "chrombpnet")
+BASELINE = "chrombpnet"
+HEADLINES = (("log_counts", "peaks", "pearson_r"), ("profile", "peaks", "one_minus_median_jsd"))
+"""What figures show: output, subset, metric (Fig. 3c,d of the paper)."""
+
+APPROX_ROWS = {"K562": 1_000_000}
+"""Windows of the five splits together, to size a plan before they are prepared: about 270,000 are peaks."""
+
+N_FOLDS = 5
+SUBSETS = ("peaks", "nonpeaks", "peaks_and_nonpeaks")
+
+HOW_TO_GET = (
+    "Prepare it: python -m benchmarks prepare --task atac --genome FASTA --reads FILE --peaks NARROWPEAK --out FOLDER. "
+    "For K562, of ENCODE: BAM ENCFF077FBI, ENCFF128WZG and ENCFF534DCE (merged), peaks ENCFF333TAT, blacklist "
+    "ENCFF356LFX."
+)
+
+
+def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
+    """Open a prepared folder; its windows stay on disk.
+
+    Raises
+    ------
+    BadInput
+        If the folder is no prepared one, or damaged; if other splits than its own are asked for.
+    """
+    if refold:
+        raise BadInput("--refold: splits of atac are whole chromosomes, chosen when the folder is prepared (--folds).")
+    about = prepare.read_about(path)
+    table = prepare.read_regions(path / prepare.REGIONS)
+    arrays = {}
+    for name, width in (("codes", prepare.WIDE_SEQ), ("profile", prepare.WIDE_PROFILE)):
+        file = path / "windows" / f"{name}.npy"
+        try:
+            arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError):
+            raise BadInput(f"{file} is missing or damaged; prepare the folder again.") from None
+        if arrays[name].shape != (len(table), width):
+            raise BadInput(f"{file} has shape {arrays[name].shape}, expected {(len(table), width)}; prepare it again.")
+    return Dataset(
+        table_name(path),
+        arrays["codes"],
+        {"profile": arrays["profile"]},
+        table.drop(columns="gc"),
+        about["origin"],
+        notes=(*about["notes_signal"], *about["notes_regions"]),
+    )
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """Find prepared folders: the folder itself, or those in it.
+
+    Raises
+    ------
+    BadInput
+        If there is none, saying how to make one.
+    """
+    inside = sorted(file.parent for file in folder.glob(f"*/{prepare.ABOUT}"))
+    found = [folder] if (folder / prepare.ABOUT).is_file() else inside
+    if not found:
+        raise BadInput(f"{folder} holds no prepared ATAC data. {HOW_TO_GET}")
+    return {table_name(path): path for path in found}
+
+
+@lru_cache(maxsize=1)
+def _simulated(seed: int) -> Dataset:
+    return simulation.simulate(seed=seed)
+
+
+def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
+    """Return the embedded simulated experiment, made by way of files."""
+    return _simulated(seed)
+
+
+def encode(sequences: list[str]) -> np.ndarray:
+    """Turn windows of 2,114 bp into codes (n, 2114), as predicting them needs.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is none.
+    """
+    return encode_sequences(sequences, prepare.SEQ_LEN)
+
+
+def protocol() -> list[tuple[int, int]]:
+    """List the folds of the published protocol: five splits, one model each."""
+    return [(fold, 0) for fold in range(N_FOLDS)]
+
+
+def splits(meta: pd.DataFrame) -> Iterator[Split]:
+    """Give the splits of a prepared folder: peaks and the background that was matched to them, by chromosome.
+
+    Test sets are never filtered; what a model trains on is its own rule (`benchmarks.api.profiles`).
+    """
+    for number in range(sum(name.startswith("fold_") for name in meta)):
+        part = meta[f"fold_{number}"].to_numpy()
+        rows = {name: np.flatnonzero(part == code) for name, code in prepare.PART_CODES.items()}
+        yield Split(number, 0, train=rows["train"], val=rows["valid"], test=rows["test"])
+
+
+def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Score log counts and profiles, in peaks, in background and in both; the paper's figures are of peaks.
+
+    Source: `baselines.md` 3.10. Windows without a cut have no profile and count in no median.
+    """
+    profile = profiles.central(test.targets["profile"], SPEC.profile_len)
+    log_counts = np.log1p(profile.sum(axis=1, dtype=np.float64))
+    distance = jsd(profile, np.exp(profiles.log_softmax(predictions["profile_logits"])))
+    normalised = normalised_jsd(profile, distance)
+    is_peak = test.meta["is_peak"].to_numpy(dtype=bool)
+    rows = []
+    for subset, chosen in zip(SUBSETS, (is_peak, ~is_peak, np.ones_like(is_peak)), strict=True):
+        if not chosen.any():
+            continue
+        y_true, y_pred = log_counts[chosen], predictions["log_counts"][chosen]
+        values = {("log_counts", name): metric(y_true, y_pred) for name, metric in REGRESSION_METRICS.items()}
+        median = _nanmedian(distance[chosen])
+        values |= {
+            ("profile", "median_jsd"): median,
+            ("profile", "one_minus_median_jsd"): 1 - median,
+            ("profile", "median_norm_jsd"): _nanmedian(normalised[chosen]),
+        }
+        rows += [
+            {"output": output, "subset": subset, "level": "region", "metric": metric, "value": value}
+            | {"n": int(chosen.sum())}
+            for (output, metric), value in values.items()
+        ]
+    return pd.DataFrame(rows).assign(held_out=", ".join(dict.fromkeys(test.meta["chrom"].astype(str))))
+
+
+def _nanmedian(values: np.ndarray) -> float:
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+
+
+def checks(scores: pd.DataFrame) -> pd.DataFrame:
+    """Judge the bias models by their counts in the test peaks: they should not know, nor invert, accessibility.
+
+    Source: `baselines.md` 3.5, sanity rule: at or below -0.5 nothing is trained with it, from -0.3 on down it is a
+    warning. A training looks at its own peaks for that; here are those held out.
+    """
+    chosen = scores[
+        (scores["model"] == "bpnet_bias")
+        & (scores["role"] == "ensemble")
+        & (scores["subset"] == "peaks")
+        & (scores["metric"] == "pearson_r")
+    ]
+    verdicts = np.select([chosen["value"] <= -0.5, chosen["value"] <= -0.3], ["fails", "warning"], "fine")
+    return pd.DataFrame(
+        {
+            "dataset": chosen["dataset"],
+            "test_fold": chosen["test_fold"],
+            "check": "Pearson r of the bias model's log counts in test peaks; -0.5 or less fails",
+            "value": chosen["value"],
+            "verdict": verdicts,
+        }
+    )
