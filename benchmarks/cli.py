@@ -295,7 +295,7 @@ def score(
     console = screen.open_console()
     screen.print_scores(console, study.plan, results.scores, store)
     if predictions:
-        screen.print_comparison(console, results.tests, results.comparisons)
+        screen.print_comparison(console, study.plan, results.tests, results.comparisons)
     typer.echo(f"Scores: {study.folder / 'scores.csv'}")
     if page:
         typer.echo(f"Report: {page}")
@@ -371,7 +371,7 @@ def compare(
     if json:
         print_json({name: records(table) for name, table in comparisons.items()} if comparisons else records(tests))
         return
-    screen.print_comparison(screen.open_console(), tests, comparisons)
+    screen.print_comparison(screen.open_console(), study.plan, tests, comparisons)
 
 
 @command("report", "report --task human_mpra", "report --report results/reports/human_mpra_quick_1a2b3c4d")
@@ -405,6 +405,7 @@ def _known_task(name: str | None) -> str | None:
 @command(
     "bench encoding",
     "bench encoding --task yeast",
+    "bench encoding --task atac --n-peaks 200000",
     "bench step --model dream_rnn",
     "bench step --model dream_cnn --preset quick --json",
     "bench backends --model mprann --preset paper",
@@ -414,18 +415,21 @@ def bench(
     task: Annotated[str, typer.Option(help="Task whose shapes are used.")] = "human_mpra",
     model: Annotated[str | None, typer.Option(help="Model to measure; default: dream_cnn, or mprann.")] = None,
     preset: Annotated[str, typer.Option(help="Preset whose recipe is used.")] = "paper",
+    n_peaks: Annotated[int, typer.Option(min=100, help="Peaks of the store that `encoding --task atac` reads.")] = 2000,
     json: JsonOption = False,
 ) -> None:
     """Measure the engine.
 
-    `encoding`: against a per-row dictionary encoder; on yeast with the 18 bins of every row. `step`: the share of a
+    `encoding`: against a per-row dictionary encoder; on yeast with the 18 bins of every row; on atac, an epoch of
+    windows against reading each from genome and signal. `step`: the share of a
     torch step that is not computing. `backends`: how far a Keras model on tensorflow and on torch are apart, in one
     forward pass and ten steps.
     """
     from benchmarks import backends, timing
 
     if what == "encoding":
-        result = timing.bench_promoters() if task == "yeast" else timing.bench_encoding()
+        of_task = {"yeast": timing.bench_promoters, "atac": lambda: timing.bench_windows(n_peaks)}
+        result = of_task.get(task, timing.bench_encoding)()
     elif what == "step":
         result = timing.bench_step(task, model or "dream_cnn", preset=preset)
     elif what == "backends":

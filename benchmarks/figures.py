@@ -24,8 +24,9 @@ from matplotlib.transforms import blended_transform_factory
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 GREY = "#8C8C8C"  # models that `order` does not name
-METRIC_LABELS = {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "mean squared error"}
-LEVEL_LABELS = {"row": "row level", "strand_averaged": "strand-averaged"}
+METRIC_LABELS = {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "mean squared error",
+                 "one_minus_median_jsd": "1 − median JS distance"}  # fmt: skip
+LEVEL_LABELS = {"row": "row level", "strand_averaged": "strand-averaged", "region": "region level"}
 SIMULATED = "SIMULATED DATA"
 
 # DejaVu Sans comes with matplotlib, and text is drawn as outlines: every machine shows the same figure.
@@ -152,7 +153,7 @@ def learning_curves(
     for i, (top, bottom, model) in enumerate(zip(tops, bottoms, models, strict=False)):
         for dataset in datasets:
             ours = _where(history, model=model, dataset=dataset)
-            colour = by_dataset[dataset] if len(datasets) > 1 else _colour(model, order)
+            colour = by_dataset[dataset] if len(datasets) > 1 else model_colour(model, order)
             _curves(top, ours, "val_pearson_r", colour, "-", many)
             _curves(bottom, ours, "train_loss", colour, (0, (3, 1.5)), many)
             _curves(bottom, ours, "val_loss", colour, "-", many)
@@ -209,7 +210,7 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
             if len(values) == 0:
                 ax.annotate("not measured", (0, y), (6, 0), xycoords=ax.get_yaxis_transform(), **beside)
                 continue
-            middle, colour = np.median(values), _colour(model, order)
+            middle, colour = np.median(values), model_colour(model, order)
             ax.barh(y, middle, height=0.6, color=colour, alpha=0.45)
             edge = 0.4 if len(values) < 30 else 0.0
             ax.plot(values, y + _spread(len(values)), "o", ms=3.5, mfc=colour, mec="black", mew=edge)
@@ -268,7 +269,8 @@ def _models(frame: pd.DataFrame, order: Sequence[str]) -> list[str]:
     return [model for model in order if model in present] + sorted(present - set(order))
 
 
-def _colour(model: str, order: Sequence[str]) -> str:
+def model_colour(model: str, order: Sequence[str]) -> str:
+    """Return the colour that a model has in every plot of a run."""
     return PALETTE[list(order).index(model) % len(PALETTE)] if model in order else GREY
 
 
@@ -299,7 +301,7 @@ def _boxes(ax: Axes, part: pd.DataFrame, order: Sequence[str]) -> None:
     models = _models(part, order)
     for x, model in enumerate(models):
         values = _where(part, model=model).sort_values("test_fold")["value"].dropna().to_numpy(float)
-        colour, enough = _colour(model, order), len(values) > 2  # quartiles of two folds say nothing
+        colour, enough = model_colour(model, order), len(values) > 2  # quartiles of two folds say nothing
         line = {"color": colour, "lw": 1.0 if enough else 0.0}
         ax.boxplot(
             values, positions=[x], widths=0.55, whis=(0, 100), showfliers=False, showbox=enough,

@@ -82,6 +82,11 @@ def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
     return stats.compare(scores, baseline)
 
 
+def headlines_of(task: ModuleType) -> tuple[stats.Headline, ...]:
+    """Return what a task shows first: its HEADLINES, or nothing in particular."""
+    return getattr(task, "HEADLINES", ())
+
+
 def write_report(study: Study, store: Store, results: Results) -> Path | None:
     """Draw the plots and write report.html; return its path, or None where the plotting packages are missing.
 
@@ -106,11 +111,10 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
     finished = trained[trained["status"] == "done"]
     drawn = {}
     if not finished.empty:
-        for level in scores["level"].unique() if not results.comparisons else ():
-            drawn[f"{_MAIN_METRIC}_{level}"] = (
-                f"Pearson r of every test fold, {level.replace('_', ' ')} level",
-                figures.fold_scores(scores, tests, metric=_MAIN_METRIC, level=level, ceilings=ceilings, **looks),
-            )
+        if not results.comparisons:
+            drawn |= _fold_plots(task, scores, tests, ceilings, looks)
+        if task.SPEC.head == "profile_counts":
+            drawn |= _profile_plots(plan, store, task, datasets, looks)
         if results.comparisons:
             drawn |= _challenge_plots(results, labels)
         drawn["learning_curves"] = (
@@ -129,6 +133,8 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         summary=stats.summarise(scores),
         tests=tests,
         comparisons=results.comparisons,
+        checks=task.checks(scores) if hasattr(task, "checks") else pd.DataFrame(),
+        featured=headlines_of(task),
         jobs=trained[trained["status"] != "waiting"],
         ceilings=ceilings,
         parameters=_parameters(plan, labels, finished),
@@ -141,6 +147,54 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
     )
     write_text(study.folder / "report.html", page)
     return study.folder / "report.html"
+
+
+def _fold_plots(
+    task: ModuleType, scores: pd.DataFrame, tests: pd.DataFrame, ceilings: pd.DataFrame, looks: dict[str, Any]
+) -> dict[str, tuple[str, Any]]:
+    """Draw the scores of every test fold: what the task names as its headlines, else Pearson r at every level."""
+    from benchmarks import figures
+
+    drawn = {}
+    headlines = headlines_of(task)
+    chosen = stats.headlined(scores, headlines)
+    for metric in [metric for _, _, metric in headlines] or [_MAIN_METRIC]:
+        for level in chosen.loc[chosen["metric"] == metric, "level"].unique():
+            what = figures.METRIC_LABELS.get(metric, metric)
+            drawn[f"{metric}_{level}"] = (
+                f"{what} of every test fold, {level.replace('_', ' ')} level",
+                figures.fold_scores(chosen, tests, metric=metric, level=level, ceilings=ceilings, **looks),
+            )
+    return drawn
+
+
+def _profile_plots(
+    plan: Plan, store: Store, task: ModuleType, datasets: Mapping[str, Any], looks: dict[str, Any]
+) -> dict[str, tuple[str, Any]]:
+    """Draw observed and predicted profiles of a few test peaks of every dataset's first finished test fold."""
+    from benchmarks import profile_figures
+
+    drawn = {}
+    for name, dataset in datasets.items():
+        mine = [job for job in plan.jobs if job.dataset == name and store.is_done(runner.folder_of(store, job))]
+        if not mine:
+            continue
+        fold = min(job.test_fold for job in mine)
+        stored = {
+            job.model: store.get_predictions(runner.folder_of(store, job)) for job in mine if job.test_fold == fold
+        }
+        rows = next(iter(stored.values()))[0]
+        predictions = {model: predicted for model, (_, predicted) in stored.items()}
+        test, profile_len = dataset.take(rows), task.SPEC.profile_len
+        drawn[f"counts_{name}"] = (
+            f"Observed and predicted cuts per peak of test fold {fold}, {name}",
+            profile_figures.counts(test, predictions, profile_len, **looks),
+        )
+        drawn[f"profiles_{name}"] = (
+            f"Observed and predicted profiles of four peaks of test fold {fold}, {name}",
+            profile_figures.examples(test, predictions, profile_len, **looks),
+        )
+    return drawn
 
 
 def _challenge_plots(results: Results, labels: Mapping[str, str]) -> dict[str, tuple[str, Any]]:

@@ -4,7 +4,7 @@ Source: none. What the page says of the numbers is found here; its words and its
 templates/report.html.j2. Texts are escaped; only the figures, which are SVG, enter the page as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import jinja2
@@ -27,8 +27,18 @@ _NEEDED = {
 }
 _CELL = ["dataset", "output", "subset", "level", "metric"]
 _MEDIANS = ["duration_s", "epochs_run", "train_seq_per_s", "predict_seq_per_s", "peak_memory_mb"]
-_WORDS = {"row": "row level", "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE",
-          "pearson_score": "Pearson score", "spearman_score": "Spearman score"}  # fmt: skip
+_WORDS = {
+    "row": "row level",
+    "region": "region level",
+    "pearson_r": "Pearson r",
+    "spearman_rho": "Spearman rho",
+    "mse": "MSE",
+    "pearson_score": "Pearson score",
+    "spearman_score": "Spearman score",
+    "median_jsd": "median JS distance",
+    "one_minus_median_jsd": "1 − median JS distance",
+    "median_norm_jsd": "median normalised JS distance",
+}
 
 
 def render(
@@ -40,6 +50,8 @@ def render(
     summary: pd.DataFrame,
     tests: pd.DataFrame,
     comparisons: Mapping[str, pd.DataFrame],
+    checks: pd.DataFrame,
+    featured: Collection[tuple[str, str, str]],
     jobs: pd.DataFrame,
     ceilings: pd.DataFrame,
     parameters: pd.DataFrame,
@@ -62,6 +74,10 @@ def render(
         The long score table; its mean and sd per model and role; the paired tests against the baseline.
     comparisons
         `ranking` and `differences` of a task that has no folds, in place of tests; or nothing.
+    checks
+        What the task says of its own soundness: columns dataset, test_fold, check, value, verdict; or nothing.
+    featured
+        Output, subset and metric of each headline; nothing: Pearson r of every output, in the main subset.
     jobs
         One row per training, status "done" or "failed", NaN where something was not measured.
     ceilings
@@ -110,12 +126,14 @@ def render(
         title=title,
         simulated=origin == "simulated",
         overview=overview,
-        headlines=_headlines(summary, tests, attainable, differences),
+        headlines=_headlines(summary, tests, attainable, differences, featured),
         uneven=_is_uneven(summary),
         score_tables=_score_tables(summary, attainable),
+        levels=set(summary["level"]),
         tests={level: _rows(part) for level, part in tests.groupby("level", sort=False)},
         ranking=_rows(ranking),
         differences=_rows(differences),
+        checks=_rows(checks),
         varying=_varying(tests, "dataset", "output", "subset"),
         baselines=list(dict.fromkeys(tests["against"])),
         figures=[(caption, Markup(svg)) for caption, svg in figures],
@@ -236,13 +254,24 @@ def _main_role(summary: pd.DataFrame) -> str:
 
 
 def _headlines(
-    summary: pd.DataFrame, tests: pd.DataFrame, attainable: Mapping, differences: pd.DataFrame
+    summary: pd.DataFrame,
+    tests: pd.DataFrame,
+    attainable: Mapping,
+    differences: pd.DataFrame,
+    featured: Collection[tuple[str, str, str]],
 ) -> list[dict]:
     """Find for each dataset and output the best model, its comparison with the baseline, and the ceiling."""
     chosen = summary[(summary["role"] == _main_role(summary)) & summary["mean"].notna()]
     is_challenge = "pearson_score" in set(chosen["metric"])
     preferences = {"subset": "challenge" if is_challenge else "all", "level": "row"}
-    for column, preferred in (preferences | {"metric": "pearson_score" if is_challenge else "pearson_r"}).items():
+    preferences |= {"metric": "pearson_score" if is_challenge else "pearson_r"}
+    if featured:
+        chosen, tests = (
+            table[[cell in featured for cell in zip(table["output"], table["subset"], table["metric"], strict=True)]]
+            for table in (chosen, tests)
+        )
+        preferences = {"level": "row"}
+    for column, preferred in preferences.items():
         if len(chosen):
             value = _main(chosen[column], preferred)
             chosen, tests = chosen[chosen[column] == value], tests[tests[column] == value]

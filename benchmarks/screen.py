@@ -1,7 +1,7 @@
 """What the commands print: the plan, the scores, the tests. Works on tables and plans; computes nothing."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 from rich.console import Console
@@ -10,11 +10,21 @@ from rich.text import Text
 
 from benchmarks import registry, stats
 from benchmarks.contract import Outcome
+from benchmarks.outputs import headlines_of
 from benchmarks.plan import Job, Plan, estimate_seconds
 from benchmarks.progress import duration
 from benchmarks.runner import Machine
 from benchmarks.store import Store
 from benchmarks.timing import Speeds
+
+_WORDS = {
+    "pearson_r": "Pearson r",
+    "spearman_rho": "Spearman rho",
+    "mse": "MSE",
+    "one_minus_median_jsd": "1 − median JSD",
+    "strand_averaged": "strand averaged",
+    "log_counts": "log counts",
+}
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -80,6 +90,7 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
     summary = stats.summarise(scores)
     role = "ensemble" if "ensemble" in set(summary["role"]) else "member"
     summary = summary[summary["role"] == role].sort_values("level", kind="stable")
+    summary = stats.headlined(summary, headlines_of(registry.get_task(planned.task)))
     parts = set(summary["subset"])
     if "challenge" in parts:  # ten parts of a test set fill a screen; the totals are what one looks for
         summary = summary[summary["subset"].isin(("all", "challenge"))]
@@ -102,10 +113,12 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
     _print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
 
 
-def print_comparison(console: Console, tests: pd.DataFrame, comparisons: Mapping[str, pd.DataFrame]) -> None:
+def print_comparison(
+    console: Console, planned: Plan, tests: pd.DataFrame, comparisons: Mapping[str, pd.DataFrame]
+) -> None:
     """Print how models compare: by a task's own rules where it has them, else by t-tests."""
     if not comparisons:
-        print_tests(console, tests)
+        print_tests(console, tests, headlines_of(registry.get_task(planned.task)))
         return
     ranking, differences = comparisons["ranking"], comparisons["differences"]
     simulated = " (SIMULATED DATA)" * ("simulated" in set(ranking["origin"]))
@@ -133,16 +146,16 @@ def print_comparison(console: Console, tests: pd.DataFrame, comparisons: Mapping
     _print_table(console, what + note + simulated, rows)
 
 
-def print_tests(console: Console, tests: pd.DataFrame) -> None:
-    """Print the tests of Pearson r; the other metrics are in tests.csv."""
-    chosen = tests[tests["metric"] == "pearson_r"]
+def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[stats.Headline] = ()) -> None:
+    """Print the tests of the headlines, or of Pearson r; the others are in tests.csv."""
+    chosen = stats.headlined(tests, headlines) if headlines else tests[tests["metric"] == "pearson_r"]
     if chosen.empty:
         return
     rows = []
     for row in chosen.itertuples():
         tested = row.p_value == row.p_value
         rows.append(
-            {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "model")}
+            {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "metric", "model")}
             | {
                 "difference": f"{row.mean_difference:+.3f}",
                 "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if tested else "",
@@ -153,7 +166,7 @@ def print_tests(console: Console, tests: pd.DataFrame) -> None:
             }
         )
     simulated = "simulated" in set(chosen["origin"])
-    title = f"Pearson r against {chosen['baseline'].iloc[0]}, paired two-sided t-test over test folds"
+    title = f"Against {chosen['baseline'].iloc[0]}, paired two-sided t-test over test folds"
     _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
 
 
@@ -161,15 +174,12 @@ def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> No
     """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [c for c in columns if any(row.get(c) for row in rows)]
-    same = [c for c in ("dataset", "output", "subset") if c in shown and len({row[c] for row in rows}) == 1]
-    table = Table(title=f"{title}; {', '.join(rows[0][c] for c in same)}" if same else title, title_justify="left")
+    same = [c for c in ("dataset", "output", "subset", "metric") if c in shown and len({row[c] for row in rows}) == 1]
+    about = ", ".join(_WORDS.get(rows[0][c], rows[0][c]) for c in same)
+    table = Table(title=f"{title}; {about}" if same else title, title_justify="left")
     for column in shown:
         if column not in same:
-            table.add_column(
-                {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "MSE"}.get(column, column)
-            )
+            table.add_column(_WORDS.get(column, column))
     for row in rows:
-        table.add_row(
-            *(row.get(column, "").replace("_averaged", " averaged") for column in shown if column not in same)
-        )
+        table.add_row(*(_WORDS.get(cell := row.get(column, ""), cell) for column in shown if column not in same))
     console.print(table)

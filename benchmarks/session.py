@@ -99,7 +99,7 @@ def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | 
     results = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, results)
     screen.print_scores(console, planned, results.scores, store)
-    screen.print_comparison(console, results.tests, results.comparisons)
+    screen.print_comparison(console, planned, results.tests, results.comparisons)
     console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)

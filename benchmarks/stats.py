@@ -8,13 +8,15 @@ A score table is long, one row per score: task, task_version, dataset, model, ru
 ("member", "ensemble"), n_members, output, subset, level, metric, value, n, origin ("measured", "simulated").
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
 # What one number is about. Measured and simulated data, levels and subsets never meet in one mean or test.
 CELL = ["task", "task_version", "dataset", "origin", "output", "subset", "level", "metric"]
-LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "jsd"})  # every other metric: higher is better
+LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "median_jsd"})  # every other metric: higher is better
 
 TEST_COLUMNS = [
     *CELL, "model", "baseline", "n_folds", "n_members", "mean_model", "mean_baseline", "mean_difference",
@@ -24,8 +26,19 @@ SUMMARY_COLUMNS = [
     *CELL, "model", "role", "n_folds", "n_members_min", "n_members_max", "mean", "sd", "min", "max", "better",
 ]  # fmt: skip
 
+Headline = tuple[str, str, str]
+"""Output, subset and metric of what a task shows first."""
+
 _NEEDED = [*CELL, "model", "run", "test_fold", "val_fold", "role", "n_members", "value", "n"]
 _NO_TEST = dict.fromkeys(["ci_low", "ci_high", "t", "df", "p_value", "cohens_dz"], np.nan)
+
+
+def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFrame:
+    """Return the rows of scores, means or tests that are headlines; all of them where none are named."""
+    if not headlines:
+        return table
+    cells = zip(table["output"], table["subset"], table["metric"], strict=True)
+    return table[[cell in set(headlines) for cell in cells]]
 
 
 def compare(scores: pd.DataFrame, baseline: str, *, role: str = "ensemble") -> pd.DataFrame:

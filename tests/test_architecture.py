@@ -65,7 +65,7 @@ def test_imports_point_down(path):
         allowed = ("benchmarks.api", name.split(".")[0])
         if name.endswith(".commands"):
             allowed += COMMANDS_MAY
-    elif name in ("benchmarks.grid_figures", "benchmarks.challenge_figures"):
+    elif name in ("benchmarks.grid_figures", "benchmarks.challenge_figures", "benchmarks.profile_figures"):
         allowed = ("benchmarks.figures",)
     elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "executors", "claims"):
         allowed = ()

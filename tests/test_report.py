@@ -57,6 +57,8 @@ def render(**other):
         "summary": pd.DataFrame([mean_row("rnn", 0.6634), mean_row("mprann", 0.5512)]),
         "tests": pd.DataFrame([comparison()]),
         "comparisons": {},
+        "checks": pd.DataFrame(),
+        "featured": (),
         "jobs": pd.DataFrame([job("rnn"), job("mprann")]),
         "ceilings": pd.DataFrame([ceiling]),
         "parameters": pd.DataFrame(parameters),
@@ -123,6 +125,18 @@ def test_the_headline_states_best_model_difference_interval_p_and_ceiling():
     assert "89.6% of the attainable 0.740 (replicate noise)." in text  # 0.6634 / 0.74 = 0.8965
 
 
+def test_headlines_are_those_that_a_task_features():
+    profile = {"output": "profile", "subset": "peaks", "metric": "one_minus_median_jsd"}
+    summary = [mean_row("rnn", 0.6634), mean_row("mprann", 0.55), mean_row("rnn", 0.61, **profile)]
+    text = text_of(
+        scores=pd.DataFrame([score("rnn", 0.6634), score("rnn", 0.61, **profile)]),
+        summary=pd.DataFrame([*summary, mean_row("mprann", 0.62, **profile)]),
+        featured=(("profile", "peaks", "one_minus_median_jsd"),),
+    )
+    assert "MPRAnn 0.620 ± 0.012 1 − median JS distance" in text
+    assert "Pearson r, row level: mean ± sd" not in text
+
+
 def test_the_headline_does_not_oversell():
     weak = text_of(tests=pd.DataFrame([comparison(p_value=0.21)]))
     assert "P = 0.21, n = 10. This run does not tell the two apart." in weak
@@ -183,6 +197,13 @@ def test_uneven_folds_are_pointed_out():
     assert "Not all models have the same folds" not in text_of()
     summary = pd.DataFrame([mean_row("rnn", 0.66, n_folds=3), mean_row("mprann", 0.55)])
     assert "Not all models have the same folds" in text_of(summary=summary)
+
+
+def test_checks_have_a_section_where_a_task_makes_them():
+    check = {"dataset": "K562", "test_fold": 2, "check": "r of the <bias>", "value": -0.42, "verdict": "warning"}
+    text = text_of(checks=pd.DataFrame([check]))
+    assert "Checks dataset test fold check value verdict K562 2 r of the <bias> −0.420 warning" in text
+    assert "verdict" not in text_of()
 
 
 def test_failures_are_prominent():

@@ -84,3 +84,28 @@ def test_the_speed_of_preparing_promoters_is_a_ratio_within_one_run():
     found = timing.bench_promoters(n_rows=2_000, repeats=1)
     assert found["ratio_preparing"] == pytest.approx(found["preparing_rows_per_s"] / found["by_row_rows_per_s"])
     assert found["ratio_preparing"] > 10
+
+
+def test_windows_from_the_store_beat_reading_each():
+    pytest.importorskip("pysam")
+    pytest.importorskip("pybigtools")
+    result = timing.bench_windows(n_peaks=300, repeats=3)
+    assert result["ratio_epoch"] > 3  # about 20 on an idle machine; the command prints the figure
+    assert result["epoch_windows"] == pytest.approx(150 + 15, abs=3)
+
+
+def test_the_window_yardstick_reads_what_was_written(tmp_path):
+    pytest.importorskip("pysam")
+    pytest.importorskip("pybigtools")
+    fasta, bigwig, size = timing._genome_on_disk(tmp_path, 20_000)
+    rng = np.random.default_rng(0)
+    codes, cuts = rng.integers(0, 4, (1, size)), np.random.default_rng(0)
+    cuts.integers(0, 4, (1, size))
+    cuts = cuts.poisson(0.3, size)
+    spec = registry.get_task("atac").SPEC
+    for is_reversed in (False, True):
+        one_hot, profile = timing.cut_window_by_row(fasta, bigwig, "chr1", 7000, is_reversed, spec)
+        expected = sequences.one_hot(codes[0, 7000 - 1057 : 7000 + 1057], "ACGT")
+        turned = slice(None, None, -1 if is_reversed else 1)
+        np.testing.assert_array_equal(one_hot, expected[turned, turned])
+        np.testing.assert_array_equal(profile, cuts[6500:7500][turned])
