@@ -4,6 +4,7 @@ import csv
 import gzip
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,8 @@ def predict_file(
 ) -> int:
     """Predict every sequence of a file into a table of `seq_id` and one column per output; return their number.
 
-    `out` appears when it is complete; with an ending .gz it is compressed. `encode` turns sequences into codes.
+    `out` appears when it is complete; with an ending .gz it is compressed. `encode` turns sequences into codes. An
+    output of many numbers per sequence goes into an array beside the table, `array_beside`, row by row as there.
 
     Raises
     ------
@@ -120,26 +122,62 @@ def predict_file(
     if not out.parent.is_dir():
         raise BadInput(f"--out: there is no folder {out.parent}.")
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
+    wide: dict[str, _Rows] = {}
     n = 0
     try:
         with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
             writer = csv.writer(target, delimiter="\t", lineterminator="\n")
             for piece in read_pieces(source):
                 predicted = model.predict(_dataset(source, piece, spec, encode))
+                single = {name: values for name, values in predicted.items() if values.ndim == 1}
                 if n == 0:
-                    writer.writerow(["seq_id", *(_columns(predicted))])
-                columns = [[f"{value:.7g}" for value in values.tolist()] for values in predicted.values()]
+                    writer.writerow(["seq_id", *(["prediction"] if len(predicted) == 1 else single)])
+                    wide = {name: _Rows(array_beside(out, name)) for name in predicted.keys() - single}
+                columns = [[f"{value:.7g}" for value in values.tolist()] for values in single.values()]
                 writer.writerows(zip(piece.ids, *columns, strict=True))
+                for name, rows in wide.items():
+                    rows.add(predicted[name])
                 n += len(piece.ids)
                 on_piece(n)
+        for rows in wide.values():
+            rows.finish()
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)
+        for rows in wide.values():
+            rows.discard()
     return n
 
 
-def _columns(predicted: dict[str, np.ndarray]) -> list[str]:
-    return ["prediction"] if len(predicted) == 1 else list(predicted)
+def array_beside(out: Path, output: str) -> Path:
+    """Name the file that an output of many numbers per sequence goes into: p.tsv.gz -> p.profile_logits.npy."""
+    return out.with_name(f"{out.name.removesuffix('.gz').rpartition('.')[0] or out.name}.{output}.npy")
+
+
+class _Rows:
+    """Collects rows of an array on disk, of which nobody knows yet how many there will be."""
+
+    def __init__(self, path: Path):
+        self._path, self._unfinished = path, path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        self._rows = self._unfinished.open("w+b")
+        self._shape, self._type = (0,), np.dtype(np.float32)
+
+    def add(self, rows: np.ndarray) -> None:
+        rows.tofile(self._rows)
+        self._shape, self._type = (self._shape[0] + len(rows), *rows.shape[1:]), rows.dtype
+
+    def finish(self) -> None:
+        whole = self._path.with_name(f".{self._path.name}.{os.getpid()}.whole")
+        self._rows.seek(0)
+        with whole.open("wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(self._type), "fortran_order": False, "shape": self._shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            shutil.copyfileobj(self._rows, file, 2**22)
+        whole.replace(self._path)
+
+    def discard(self) -> None:
+        self._rows.close()
+        self._unfinished.unlink(missing_ok=True)
 
 
 def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
@@ -148,7 +186,8 @@ def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[
     except SequenceError as error:
         name = piece.ids[error.row][:60]
         raise BadInput(f"{source}, line {piece.lines[error.row]} ({name!r}): {error.reason}.") from None
-    meta = pd.DataFrame({name: np.zeros(len(codes), dtype=np.float32) for name in spec.side_channels})
+    zeros = np.zeros(len(codes), dtype=np.float32)
+    meta = pd.DataFrame(dict.fromkeys(spec.side_channels, zeros), index=range(len(codes)))
     if "is_reverse" in spec.side_channels:
         meta["is_reverse"] = np.array(piece.is_reverse, dtype=np.float32)
     return Dataset("input", codes, {}, meta, "measured")

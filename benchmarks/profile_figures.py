@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks.figures import GREY, INK, STYLE, head, model_colour
 
 _SMOOTH_BP = 3
-"""Half width of the running mean that observed cuts are drawn with; nothing that is scored is smoothed."""
+"""Half width of the running mean that profiles are drawn with; nothing that is scored is smoothed."""
 
 
 @mpl.rc_context(STYLE)
@@ -46,6 +46,10 @@ def counts(
     return fig
 
 
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    return np.convolve(values, np.ones(2 * _SMOOTH_BP + 1) / (2 * _SMOOTH_BP + 1), mode="same")
+
+
 def _middle(test: Any, rows: np.ndarray, profile_len: int) -> np.ndarray:
     """Cut the observed profiles of some rows out of their wider windows; (n, profile_len) float64."""
     jitter = (test.targets["profile"].shape[1] - profile_len) // 2
@@ -62,7 +66,7 @@ def examples(
     order: Sequence[str],
     n_examples: int = 4,
 ) -> Figure:
-    """Draw observed cuts of some peaks, and under them the cuts that each model expects.
+    """Draw observed cuts of some peaks, and under them the profile that each model expects, as of as many cuts.
 
     Source: none. The peaks are those at even steps from the most cuts down to the median, so none is hand-picked.
 
@@ -87,22 +91,22 @@ def examples(
     for column, i in enumerate(chosen):
         row = peaks[i]
         place = f"{test.meta['chrom'].iloc[row]}:{test.meta['centre'].iloc[row]:,}"
-        smooth = np.convolve(observed[i], np.ones(2 * _SMOOTH_BP + 1) / (2 * _SMOOTH_BP + 1), mode="same")
-        axes[0, column].fill_between(x, smooth, color=INK, lw=0)
+        axes[0, column].fill_between(x, _smoothed(observed[i]), color=INK, lw=0)
         axes[0, column].set_title(f"{place}\n{observed[i].sum():,.0f} cuts", loc="left")
         for ax, model in zip(axes[1:, column], models, strict=True):
             logits = predictions[model]["profile_logits"][row].astype(float)
             share = np.exp(logits - logits.max())
             cuts = np.expm1(float(predictions[model]["log_counts"][row]))
-            ax.fill_between(x, share / share.sum() * cuts, color=model_colour(model, order), lw=0)
-            ax.set_title(f"{cuts:,.0f} cuts", loc="right", fontsize=7.5)
+            expected = _smoothed(share / share.sum() * observed[i].sum())
+            ax.fill_between(x, expected, color=model_colour(model, order), lw=0)
+            ax.set_title(f"{cuts:,.0f} cuts expected", loc="right", fontsize=7.5)
         axes[-1, column].set_xlabel("bp from the summit")
     for ax, name in zip(axes[:, 0], ["observed", *(labels.get(model, model) for model in models)], strict=True):
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     head(fig, "Cuts per base", test.origin == "simulated")
     text = (
-        "Peaks at even steps from the most cuts to the median. Observed cuts as a running mean of "
-        f"{2 * _SMOOTH_BP + 1} bp; models: their profile times their count."
+        "Peaks at even steps from the most cuts to the median. Running means of "
+        f"{2 * _SMOOTH_BP + 1} bp; models' profiles are scaled to the observed number of cuts."
     )
     fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
     return fig

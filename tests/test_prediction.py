@@ -174,3 +174,37 @@ def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
     code, _, err = call("--weights", folder, "--input", tmp_path / "s.txt", "--out", tmp_path / "p.tsv")
     assert code == 2
     assert "cannot be trusted" in err
+
+
+class Profiler:
+    """Predicts from the bases themselves: ten numbers per sequence, and one."""
+
+    def predict(self, data):
+        return {
+            "profile_logits": data.codes[:, :10].astype(np.float32),
+            "log_counts": data.codes.sum(axis=1).astype(np.float32),
+        }
+
+
+@pytest.mark.parametrize("name", ["p.tsv", "p.tsv.gz", "p"])
+def test_profiles_go_into_an_array_beside_the_table(tmp_path, monkeypatch, name):
+    codes = RNG.integers(0, 4, (7, 2114), dtype=np.uint8)
+    (tmp_path / "s.txt").write_text("\n".join(decode(codes)) + "\n")
+    task = registry.get_task("atac")
+    out = tmp_path / name
+    pieces = list(prediction.read_pieces(tmp_path / "s.txt", 3))
+    monkeypatch.setattr(prediction, "read_pieces", lambda source: iter(pieces))
+    assert prediction.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", out) == 7
+    table = pd.read_csv(out, sep="\t", compression="gzip" if name.endswith(".gz") else None)
+    assert table.columns.tolist() == ["seq_id", "log_counts"]
+    assert table["log_counts"].tolist() == codes.sum(axis=1).tolist()
+    np.testing.assert_array_equal(np.load(tmp_path / "p.profile_logits.npy"), codes[:, :10])
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([name, "p.profile_logits.npy", "s.txt"])
+
+
+def test_a_sequence_of_another_length_leaves_nothing_behind(tmp_path):
+    (tmp_path / "s.txt").write_text("A" * 2114 + "\n" + "ACGT\n")
+    task = registry.get_task("atac")
+    with pytest.raises(BadInput, match="line 2"):
+        prediction.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", tmp_path / "p.tsv")
+    assert [file.name for file in tmp_path.iterdir()] == ["s.txt"]

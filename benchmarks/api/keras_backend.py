@@ -101,9 +101,14 @@ def peak_memory_mb() -> float | None:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
 
 
-def needs_xla() -> str | bool:
-    """Say what to give keras as `jit_compile`: XLA takes longer to compile on a CPU than most trainings there last."""
-    return "auto" if keras.backend.backend() == "tensorflow" and peak_memory_mb() is not None else False
+def needs_xla(*, on_cpu: bool = False) -> str | bool:
+    """Say what to give keras as `jit_compile`: XLA takes longer to compile on a CPU than most trainings there last.
+
+    `on_cpu`: this network gains so much by it that it pays even there.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    return "auto" if peak_memory_mb() is not None else on_cpu  # on a CPU, keras takes "auto" for no
 
 
 def reset_peak_memory() -> None:

@@ -20,8 +20,8 @@ PRESETS = {
         recipes={
             "*": {"batch_size": 2, "epochs": 8, "max_lr": 0.004, "jitter": 100},
             "bpnet_bias": {"width_scale": 0.125, "epochs": 2, "batch_size": 8, "jitter": 0},
-            "bpnet": {"width_scale": 0.03125},
-            "chrombpnet": {"width_scale": 0.03125},
+            "bpnet": {"width_scale": 0.0625, "max_lr": 0.002},
+            "chrombpnet": {"width_scale": 0.0625, "max_lr": 0.002},
             "dream_cnn_keras": {"width_scale": 0.05, "epochs": 4, "max_lr": 0.01},
             "dream_rnn_keras": {"width_scale": 0.05, "epochs": 3, "batch_size": 16, "max_lr": 0.02},
         },

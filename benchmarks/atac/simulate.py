@@ -7,6 +7,7 @@ import gzip
 import json
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,18 @@ def taste(strength: float = 1.0) -> np.ndarray:
     return strength * (drawn + turned) / np.sqrt(2)
 
 
-def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict[str, np.ndarray]:
-    """Write genome.fa, fragments.tsv.gz, peaks.narrowPeak, blacklist.bed and folds.json; return expected cuts per base.
+class Expected(NamedTuple):
+    """What a simulated chromosome was drawn from, per base: its accessibility, and the cuts that an enzyme makes of it.
+
+    Both (CHROM_BP,) float64, in cuts; without a taste they are proportional, the artefact on the blacklist aside.
+    """
+
+    access: np.ndarray
+    cuts: np.ndarray
+
+
+def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict[str, Expected]:
+    """Write genome.fa, fragments.tsv.gz, peaks.narrowPeak, blacklist.bed and folds.json; return what is expected.
 
     Parameters
     ----------
@@ -51,7 +62,7 @@ def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict
     """
     rng = np.random.default_rng(seed)
     chroms = [f"chr{i + 1}" for i in range(N_CHROMOSOMES)]
-    codes, rates, sites = {}, {}, []
+    codes, expected, sites = {}, {}, []
     for chrom in chroms:
         codes[chrom] = _sequence(rng)
         centres = _places(rng)
@@ -59,16 +70,16 @@ def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict
         for centre in centres:
             access += _plant(codes[chrom], centre, rng)
         sites += [(chrom, centre) for centre in centres]
-        rates[chrom] = access * _preference(codes[chrom], taste_strength)
+        expected[chrom] = Expected(access, access * _preference(codes[chrom], taste_strength))
     artefact = int(_gap(rng, [centre for chrom, centre in sites if chrom == chroms[1]]))
-    rates[chroms[1]][artefact : artefact + 400] += 12.0
+    expected[chroms[1]].cuts[artefact : artefact + 400] += 12.0
     with (folder / "genome.fa").open("w") as file:
         for chrom in chroms:
             text = decode(codes[chrom][None])[0]
             file.write(f">{chrom}\n" + "\n".join(text[i : i + 60] for i in range(0, len(text), 60)) + "\n")
     with gzip.GzipFile(folder / "fragments.tsv.gz", "wb", compresslevel=1, mtime=0) as file:
         for chrom in chroms:
-            file.write(_fragments(chrom, rates[chrom], rng).encode())
+            file.write(_fragments(chrom, expected[chrom].cuts, rng).encode())
     peaks = [(chrom, centre - 200, centre + 200, 200) for chrom, centre in sites]
     peaks.append((chroms[1], artefact, artefact + 400, 200))
     lines = [
@@ -80,7 +91,7 @@ def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict
     (folder / "peaks.narrowPeak").write_text("".join(lines))
     (folder / "blacklist.bed").write_text(f"{chroms[1]}\t{artefact}\t{artefact + 400}\tHigh Signal Region\n")
     (folder / "folds.json").write_text(json.dumps(_folds(chroms)))
-    return rates
+    return expected
 
 
 def inputs(folder: Path, *, taste_strength: float = 1.0) -> prepare.Inputs:
@@ -101,7 +112,7 @@ def simulate(*, seed: int, taste_strength: float = 1.0) -> Dataset:
     with tempfile.TemporaryDirectory() as name:
         raw, out = Path(name) / "raw", Path(name) / "simulated"
         raw.mkdir()
-        rates = write_files(raw, seed=seed, taste_strength=taste_strength)
+        expected = write_files(raw, seed=seed, taste_strength=taste_strength)
         about = prepare.prepare(inputs(raw, taste_strength=taste_strength), out)
         table = prepare.read_regions(out / prepare.REGIONS)
         codes, profile = (np.load(out / "windows" / f"{what}.npy") for what in ("codes", "profile"))
@@ -117,22 +128,22 @@ def simulate(*, seed: int, taste_strength: float = 1.0) -> Dataset:
         {"profile": profile},
         table.drop(columns="gc"),
         "simulated",
-        ceilings=_ceilings(table, profile, rates),
+        ceilings=_ceilings(table, profile, expected),
         notes=notes,
     )
 
 
-def _ceilings(table: pd.DataFrame, profile: np.ndarray, rates: dict[str, np.ndarray]) -> tuple[dict, ...]:
+def _ceilings(table: pd.DataFrame, profile: np.ndarray, expected: dict[str, Expected]) -> tuple[dict, ...]:
     """Score the expected cuts themselves, in peaks: what a perfect model reaches."""
     half = prepare.PROFILE_LEN // 2
     peaks = table[table["is_peak"] == 1]
-    expected = np.stack(
-        [rates[c][at - half : at + half] for c, at in zip(peaks["chrom"], peaks["centre"], strict=True)]
+    cuts = np.stack(
+        [expected[c].cuts[at - half : at + half] for c, at in zip(peaks["chrom"], peaks["centre"], strict=True)]
     )
     jitter = prepare.MAX_JITTER
     observed = profile[peaks.index.to_numpy(), jitter : jitter + prepare.PROFILE_LEN]
-    r = pearson_r(np.log1p(observed.sum(axis=1, dtype=float)), np.log1p(expected.sum(axis=1)))
-    distance = float(np.nanmedian(jsd(observed, expected)))
+    r = pearson_r(np.log1p(observed.sum(axis=1, dtype=float)), np.log1p(cuts.sum(axis=1)))
+    distance = float(np.nanmedian(jsd(observed, cuts)))
     about = {"level": "region", "basis": "expected cuts of the simulation, in peaks"}
     return (
         about | {"output": "log_counts", "metric": "pearson_r", "value": r},
