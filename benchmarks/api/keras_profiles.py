@@ -240,8 +240,18 @@ class ProfileModel(KerasModel):
     def _put_together(self, bias: keras.Model | None) -> None:
         self.bias = bias
         self._combined = with_bias(self.network, bias) if bias else self.network
-        self._model = _on_codes(self._combined, self.spec)
-        self._bias_model = _on_codes(bias, self.spec) if bias else None
+        self._model = self._on_codes(self._combined)
+        self._bias_model = self._on_codes(bias) if bias else None
+
+    def _on_codes(self, network: keras.Model) -> keras.Model:
+        codes = keras.Input((self.spec.seq_len,), dtype="uint8")
+        model = keras.Model(codes, network(OneHot("ACGT")(codes)))
+        # Dilated convolutions of tensorflow on a CPU are two to three times as fast with XLA. Whether trained here or
+        # loaded, a model computes in the same way.
+        how = needs_xla(on_cpu=_dimensions(self.network) is not None)
+        if how != "auto":  # what keras does where it is told nothing; unlike `compile`, the attribute takes no word
+            model.jit_compile = how
+        return model
 
     def fit(
         self,
@@ -341,8 +351,7 @@ class ProfileModel(KerasModel):
             optimizer=keras.optimizers.Adam(self.rate(n_steps), weight_decay=self.recipe.weight_decay or None),
             loss=[counts_of_logits, "mean_squared_error"],
             loss_weights=[1.0, self.counts_weight],
-            # Dilated convolutions of tensorflow on a CPU are two to three times as fast with XLA.
-            jit_compile=needs_xla(on_cpu=_dimensions(self.network) is not None),
+            jit_compile=self._model.jit_compile,
         )
 
     def train_batch(self, rows: np.ndarray) -> float:
@@ -377,7 +386,7 @@ class ProfileModel(KerasModel):
 
     def predict_without_bias(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict as `predict` does, but by the network alone: what accessibility contributes, the enzyme set aside."""
-        return _predict(_on_codes(self.network, self.spec), data, self.spec)
+        return _predict(self._on_codes(self.network), data, self.spec)
 
     def snapshot(self) -> list[np.ndarray]:
         return self._combined.get_weights()
@@ -396,11 +405,6 @@ class ProfileModel(KerasModel):
         if bias:
             self._put_together(bpnet(**bias, name="bias"))
         super().load(folder)
-
-
-def _on_codes(network: keras.Model, spec: TaskSpec) -> keras.Model:
-    codes = keras.Input((spec.seq_len,), dtype="uint8")
-    return keras.Model(codes, network(OneHot("ACGT")(codes)))
 
 
 def _predict(model: keras.Model, data: Dataset, spec: TaskSpec) -> dict[str, np.ndarray]:
