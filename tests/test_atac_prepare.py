@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -78,6 +79,34 @@ def test_what_is_no_genome_is_refused(tmp_path):
     (tmp_path / "cut.fa.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadInput, match="damaged gzip"):
         opened(tmp_path / "cut.fa.gz", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ACGT\nACGT\n", "at line 1"),
+        (">chr1\nACGT\n\nACGT\n", "at line 4"),
+        (">chr1\nACGT\nACGTACGT\nACGT\n", "line length"),
+        ("", "line 1"),
+        (">chr1\nACGT\n>chr2\nACGT\n>chr1\nGGGG\n", '"chr1".*a name of its own'),
+    ],
+)
+def test_a_damaged_genome_is_refused_in_one_sentence(tmp_path, capfd, text, says):
+    (tmp_path / "g.fa").write_text(text)
+    with pytest.raises(BadInput, match=says) as error:
+        opened(tmp_path / "g.fa", tmp_path)
+    assert "samtools" not in str(error.value)
+    assert capfd.readouterr() == ("", "")  # htslib's own words stay off the terminal
+
+
+def test_another_genome_under_an_old_date_is_unpacked_anew(tmp_path):
+    found = []
+    for number, sequence in enumerate(("ACGT", "GGCC")):
+        path = tmp_path / f"g{number}.fa.gz"
+        path.write_bytes(gzip.compress(f">chr1\n{sequence}\n".encode(), mtime=0))
+        os.utime(path, (1.6e9, 1.6e9))
+        found.append(opened(path, tmp_path).codes("chr1").tolist())
+    assert found == [[0, 2, 1, 3], [1, 1, 2, 2]]
 
 
 # reads

@@ -1,9 +1,14 @@
 """A reference genome: chromosome names, lengths and codes, from FASTA, plain, gzip or bgzip."""
 
+import contextlib
 import gzip
+import hashlib
+import os
 import shutil
+import sys
+import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,19 +39,25 @@ class Genome:
         if not path.is_file():
             raise BadInput(f"--genome: no FASTA file at {path}.")
         self.path = path
-        readable = _unpacked(path, work / "genome.fa") if _is_plain_gzip(path) else path
+        readable = _unpacked(path, work) if _is_plain_gzip(path) else path
         index, blocks = work / "genome.fai", work / "genome.gzi"  # the second is written of a bgzip file alone
         blocks.unlink(missing_ok=True)
         try:
-            pysam.faidx(str(readable), "--fai-idx", str(index), "--gzi-idx", str(blocks))
+            with _heard() as complaints:
+                pysam.faidx(str(readable), "--fai-idx", str(index), "--gzi-idx", str(blocks))
             self._fasta = pysam.FastaFile(
                 str(readable),
                 filepath_index=str(index),
                 filepath_index_compressed=str(blocks) if blocks.exists() else None,
             )
         except (pysam.SamtoolsError, OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise BadInput(f"--genome: {path} is no FASTA file that can be indexed: {reason}.") from None
+            reason = complaints[0] if complaints else " ".join(str(error).split())[:200]
+            raise BadInput(
+                f"--genome: {path} is no FASTA file that can be indexed ({reason}); every sequence needs a line that "
+                "begins with '>', then lines of one length, none of them empty."
+            ) from None
+        if complaints:  # of a name that stands twice, which faidx passes over
+            raise BadInput(f"--genome: {path}: {complaints[0]}; every sequence needs a name of its own.")
         self.sizes: dict[str, int] = dict(zip(self._fasta.references, self._fasta.lengths, strict=True))
         if not self.sizes:
             raise BadInput(f"--genome: {path} has no sequence.")
@@ -89,9 +100,31 @@ def _is_plain_gzip(path: Path) -> bool:
     return start[:2] == b"\x1f\x8b" and start[12:14] != b"BC"  # bgzip says so in an extra field
 
 
-def _unpacked(path: Path, target: Path) -> Path:
-    """Unpack a gzip file once; it appears when it is complete."""
-    if target.exists() and target.stat().st_mtime > path.stat().st_mtime:
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Keep what htslib writes to the terminal, and give its errors and warnings, when it is over, as a list."""
+    found: list[str] = []
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield found
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            file.seek(0)
+            lines = file.read().decode(errors="replace").splitlines()
+            found += [line.partition("] ")[2] for line in lines if line.startswith(("[E::", "[W::"))]
+
+
+def _unpacked(path: Path, work: Path) -> Path:
+    """Unpack a gzip file once, under a name of its own; it appears when it is complete."""
+    about = path.stat()
+    stamp = hashlib.sha256(f"{path.resolve()} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:12]
+    target = work / f"genome-{stamp}.fa"
+    if target.exists():
         return target
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
