@@ -5,6 +5,7 @@ import gzip
 import itertools
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def _rows(file: Path) -> Iterator[tuple[str, str, int, float]]:
                 yield from _table(file, enumerate(lines, start=1), head)
     except UnicodeDecodeError:
         raise BadInput(f"{file} is a binary file; FASTA, a table or a sequence per line is expected.") from None
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadInput(f"{file} is a damaged gzip file ({error}); copy it again.") from None
 
 

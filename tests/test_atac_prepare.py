@@ -218,13 +218,25 @@ def test_duplicates_go_where_both_ends_are_known(tmp_path):
     [
         ("chr1\t20\tsixty\n", "line 1, column 3: fragments has a whole number there, got 'sixty'"),
         ("chr1\t20\t60\nchr1\t20\n", "line 2"),
+        ("chr1\t20\t60\ntrack name=x\n", "line 2, column 2"),
+        (f"chr1\t20\t{10**20}\n", "line 1, column 3: fragments has a whole number there, got '1000"),
         ("1\t20\t60\n", "'1' there, 'chr1' in the genome"),
         ("chr1\t20\t600\n", "chr1:20-600 is no stretch of chr1, which has 100 bp"),
         ("chr1\t60\t20\n", "no stretch"),
         ("ACGTACGT\n", "tab-separated"),
         ("", "tab-separated"),
     ],
-    ids=["no number", "short line", "other names", "off the end", "backwards", "no table", "empty"],
+    ids=[
+        "no number",
+        "short line",
+        "track line",
+        "huge",
+        "other names",
+        "off the end",
+        "backwards",
+        "no table",
+        "empty",
+    ],
 )
 def test_wrong_fragments_are_refused(tmp_path, text, says):
     genome = opened(small_genome(tmp_path, chr1="A" * 100), tmp_path)
@@ -239,13 +251,22 @@ def test_damaged_reads_are_refused(tmp_path):
     write_reads(tmp_path / "f.bam", "bam")
     whole = (tmp_path / "f.bam").read_bytes()
     (tmp_path / "cut.bam").write_bytes(whole[:-40])
-    with pytest.raises(BadInput, match=r"cut\.bam is no BAM file, or a truncated one"):
+    with pytest.raises(BadInput, match=r"cut\.bam is a truncated bgzip file"):
         reads.read(tmp_path / "cut.bam", genome)
+    pysam.tabix_compress(str(tmp_path / "f.bam"), str(tmp_path / "no.bam"), force=True)  # packed twice: no BAM inside
+    with pytest.raises(BadInput, match=r"no\.bam is no BAM file, or a truncated one"):
+        reads.read(tmp_path / "no.bam", genome)
     rows = "".join(f"chr1\t{i % 50}\t{i % 50 + 30}\n" for i in range(5000))
     packed = gzip.compress(rows.encode())
     (tmp_path / "cut.tsv.gz").write_bytes(packed[: len(packed) - 300])
     with pytest.raises(BadInput, match=r"damaged gzip|can be read"):
         reads.read(tmp_path / "cut.tsv.gz", genome)
+    (tmp_path / "rows.tsv").write_text(rows)
+    pysam.tabix_compress(str(tmp_path / "rows.tsv"), str(tmp_path / "rows.tsv.gz"), force=True)
+    whole = (tmp_path / "rows.tsv.gz").read_bytes()
+    (tmp_path / "rows.tsv.gz").write_bytes(whole[:-28])  # between two blocks: nothing else is amiss
+    with pytest.raises(BadInput, match="truncated bgzip file"):
+        reads.read(tmp_path / "rows.tsv.gz", genome)
 
 
 # regions
@@ -287,10 +308,21 @@ def peak(chrom="chr1", start=10, end=30, summit=5):
         (peak() + peak(summit=-1), "line 2, column 10: a summit"),
         (peak(start="ten"), "line 1, column 2: a whole number is expected, got 'ten'"),
         (peak(end=3000), "line 1: chr1:10-3000 lies off the end of chr1 (100 bp)"),
+        (peak(start=30, end=30), "line 1: a start of 0 or more and an end beyond it are expected, got 30 and 30"),
+        (peak(start=-3), "line 1: a start of 0 or more"),
         (peak("1"), "name no chromosome alike: '1' there, 'chr1' in the genome"),
         ("", "has no region"),
     ],
-    ids=["four columns", "no summit", "no number", "off the end", "other names", "empty"],
+    ids=[
+        "four columns",
+        "no summit",
+        "no number",
+        "off the end",
+        "empty stretch",
+        "below zero",
+        "other names",
+        "empty",
+    ],
 )
 def test_wrong_peaks_are_refused(tmp_path, text, says):
     genome = opened(small_genome(tmp_path, chr1="A" * 100), tmp_path)
@@ -298,6 +330,16 @@ def test_wrong_peaks_are_refused(tmp_path, text, says):
     with pytest.raises(BadInput) as caught:
         regions.read_peaks(tmp_path / "p.narrowPeak", genome, [])
     assert says in str(caught.value)
+
+
+def test_a_damaged_gzip_file_of_regions_is_refused(tmp_path):
+    genome = opened(small_genome(tmp_path, chr1="A" * 100), tmp_path)
+    packed = bytearray(gzip.compress(b"".join(b"chr1\t%d\t%d\n" % (i % 60, i % 60 + 9) for i in range(3000))))
+    packed[100] ^= 0xFF
+    packed[101] ^= 0xFF
+    (tmp_path / "b.bed.gz").write_bytes(packed)
+    with pytest.raises(BadInput, match=r"--blacklist: .* is no text file that can be read"):
+        regions.read_blacklist(tmp_path / "b.bed.gz", genome)
 
 
 def test_unsorted_peaks_keep_their_order_and_are_named(tmp_path):

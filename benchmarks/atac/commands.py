@@ -106,6 +106,10 @@ def prepare(
     typer.echo(f"Train on it: python -m benchmarks run --task atac --data {out}")
 
 
+MAX_SHIFT = 100
+"""Base pairs; tools that correct for Tn5 shift by fewer than ten."""
+
+
 def _shift(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
@@ -113,6 +117,8 @@ def _shift(text: str | None) -> tuple[int, int] | None:
         plus, minus = (int(part) for part in text.split(","))
     except ValueError:
         raise BadInput(f"--shift expects two whole numbers, as 0,0 or 4,-5, got {text!r}.") from None
+    if max(abs(plus), abs(minus)) > MAX_SHIFT:
+        raise BadInput(f"--shift expects numbers of at most {MAX_SHIFT} bp, as 0,0 or 4,-5, got {text!r}.")
     return plus, minus
 
 

@@ -38,6 +38,7 @@ class Genome:
         pysam = needed("pysam")
         if not path.is_file():
             raise BadInput(f"--genome: no FASTA file at {path}.")
+        check_end(path, "--genome")
         self.path = path
         readable = _unpacked(path, work) if _is_plain_gzip(path) else path
         index, blocks = work / "genome.fai", work / "genome.gzi"  # the second is written of a bgzip file alone
@@ -94,10 +95,37 @@ def needed(name: str):
         raise BadInput(f"Preparing ATAC data needs {name!r}: `pip install -e '.[atac]'`.") from None
 
 
+def check_end(path: Path, what: str) -> None:
+    """Refuse a bgzip file (BAM too) without the empty block at its end: cut between blocks, it reads like a whole one.
+
+    Source: SAM specification, 4.1.2, "End-of-file marker".
+
+    Raises
+    ------
+    BadInput
+        If the block is not there.
+    """
+    with path.open("rb") as file:
+        if not _is_bgzip(file.read(16)):
+            return
+        file.seek(0, os.SEEK_END)
+        file.seek(-min(len(_BGZIP_END), file.tell()), os.SEEK_END)
+        end = file.read()
+    if end != _BGZIP_END:
+        raise BadInput(f"{what}: {path} is a truncated bgzip file (its end marker is missing); copy it again.")
+
+
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def _is_bgzip(start: bytes) -> bool:
+    return start[:2] == b"\x1f\x8b" and start[12:14] == b"BC"  # bgzip says so in an extra field
+
+
 def _is_plain_gzip(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(16)
-    return start[:2] == b"\x1f\x8b" and start[12:14] != b"BC"  # bgzip says so in an extra field
+    return start[:2] == b"\x1f\x8b" and not _is_bgzip(start)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ so that its taste is a palindrome around the middle of those 9 bp; every cut is 
 """
 
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import pandas as pd
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import COMPLEMENT, N_CODE
 from benchmarks.api.tables import open_text
-from benchmarks.atac.genome import Genome, needed
+from benchmarks.atac.genome import Genome, check_end, needed
 
 FORMATS = ("fragments", "tagalign", "bedpe", "bam")
 TARGET = (4, -4)
@@ -78,6 +79,7 @@ def read(path: Path, genome: Genome, form: str | None = None, *, on_reads: Calla
     """
     if not path.is_file():
         raise BadInput(f"No file of reads at {path}.")
+    check_end(path, "reads")
     form = form or _form_of(path)
     parts: dict[str, dict[str, list[np.ndarray]]] = {"plus": {}, "minus": {}}
     dropped: dict[str, int] = {}
@@ -167,7 +169,7 @@ def _text(path: Path, form: str) -> Iterator[Chunk]:
         raise BadInput(
             f"{path} is a binary file; a text file of reads, or a name ending in .bam, is expected."
         ) from None
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise BadInput(_where_wrong(path, columns, is_text, form) or f"{path}: {error}.") from None
 
 
@@ -188,13 +190,15 @@ def _n_comments(lines: Iterator[str]) -> int:
 def _where_wrong(path: Path, columns: list[int], is_text: set[int], form: str) -> str | None:
     """Find the first line that is not of the format."""
     with open_text(path) as lines:
+        n_comments = _n_comments(lines)
+    with open_text(path) as lines:
         for number, line in enumerate(lines, start=1):
-            if _is_comment(line) or not line.strip():
+            if number <= n_comments or line.startswith("#") or not line.strip():
                 continue
             cells = line.rstrip("\r\n").split("\t")
             for column in columns:
                 value = cells[column] if column < len(cells) else None
-                if value is None or (column not in is_text and not value.lstrip("-").isdigit()):
+                if value is None or (column not in is_text and not re.fullmatch(r"-?\d{1,18}", value)):
                     got = "nothing" if value is None else repr(value)
                     what = "text" if column in is_text else "a whole number"
                     return f"{path}, line {number}, column {column + 1}: {form} has {what} there, got {got}."

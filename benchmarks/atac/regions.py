@@ -5,8 +5,11 @@ Source: `baselines.md` 3.5, 3.7 and 3.8, after `kundajelab/chrombpnet` (prep non
 
 import json
 import random
+import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -121,20 +124,22 @@ def read_peaks(path: Path, genome: Genome, notes: list[str]) -> pd.DataFrame:
     rows = _bed(path, "--peaks", 10, f"narrowPeak has 10 columns ({', '.join(NARROWPEAK)})")
     table = pd.DataFrame(
         {
-            "line": [number for number, _ in rows],
-            "chrom": [cells[0] for _, cells in rows],
-            "start": [_whole(path, number, cells, 1) for number, cells in rows],
-            "end": [_whole(path, number, cells, 2) for number, cells in rows],
-            "name": [cells[3] for _, cells in rows],
-            "summit": [_whole(path, number, cells, 9) for number, cells in rows],
+            "line": [row.number for row in rows],
+            "chrom": [row.cells[0] for row in rows],
+            "start": [row.start for row in rows],
+            "end": [row.end for row in rows],
+            "name": [row.cells[3] for row in rows],
+            "summit": [_whole(path, row.number, row.cells, 9) for row in rows],
         }
     )
     if (table["summit"] < 0).any():
-        line = table.loc[table["summit"] < 0, "line"].iloc[0]
+        one = table[table["summit"] < 0].iloc[0]
         raise BadInput(
-            f"--peaks: {path}, line {line}, column 10: a summit, 0 or more bp right of the start, is expected, got -1; "
-            "call peaks with summits (macs2 --call-summits)."
+            f"--peaks: {path}, line {one['line']}, column 10: a summit, 0 or more bp right of the start, is expected, "
+            f"got {one['summit']}; call peaks with summits (macs2 --call-summits)."
         )
+    if n := int((table["start"] + table["summit"] >= table["end"]).sum()):
+        notes.append(f"{n:,} peaks of {path.name} have a summit (column 10) beyond their end; it is taken as it is.")
     table["centre"] = table["start"] + table.pop("summit")
     known = genome.known(table["chrom"], f"--peaks: {path}")
     if strange := sorted(set(table["chrom"]) - set(known)):
@@ -142,7 +147,7 @@ def read_peaks(path: Path, genome: Genome, notes: list[str]) -> pd.DataFrame:
         notes.append(f"{n:,} peaks lie on {some(strange)}, which the genome lacks, and are left out.")
         table = table[table["chrom"].isin(known)]
     size = table["chrom"].map(genome.sizes)
-    off = table[(table["end"] > size) | (table["centre"] >= size) | (table["start"] < 0)]
+    off = table[(table["end"] > size) | (table["centre"] >= size)]
     if len(off):
         one = off.iloc[0]
         raise BadInput(
@@ -158,15 +163,19 @@ def read_peaks(path: Path, genome: Genome, notes: list[str]) -> pd.DataFrame:
 def read_blacklist(path: Path, genome: Genome) -> pd.DataFrame:
     """Read a BED file of regions to stay away from: chrom, start, end."""
     rows = _bed(path, "--blacklist", 3, "BED has chromosome, start and end")
-    table = pd.DataFrame(
-        [(cells[0], _whole(path, n, cells, 1), _whole(path, n, cells, 2)) for n, cells in rows],
-        columns=["chrom", "start", "end"],
-    )
+    table = pd.DataFrame([(row.cells[0], row.start, row.end) for row in rows], columns=["chrom", "start", "end"])
     genome.known(table["chrom"], f"--blacklist: {path}")
     return table[table["chrom"].isin(genome.sizes)].reset_index(drop=True)
 
 
-def _bed(path: Path, option: str, n_columns: int, expected: str) -> list[tuple[int, list[str]]]:
+class _Line(NamedTuple):
+    number: int
+    cells: list[str]
+    start: int
+    end: int
+
+
+def _bed(path: Path, option: str, n_columns: int, expected: str) -> list[_Line]:
     if not path.is_file():
         raise BadInput(f"{option}: no file at {path}.")
     rows = []
@@ -178,8 +187,14 @@ def _bed(path: Path, option: str, n_columns: int, expected: str) -> list[tuple[i
                 cells = line.rstrip("\r\n").split("\t")
                 if len(cells) < n_columns:
                     raise BadInput(f"{option}: {path}, line {number}: {expected}, got {len(cells)} column(s).")
-                rows.append((number, cells))
-    except (UnicodeDecodeError, EOFError, OSError) as error:
+                start, end = _whole(path, number, cells, 1), _whole(path, number, cells, 2)
+                if not 0 <= start < end:
+                    raise BadInput(
+                        f"{option}: {path}, line {number}: a start of 0 or more and an end beyond it are expected, got "
+                        f"{start} and {end}."
+                    )
+                rows.append(_Line(number, cells, start, end))
+    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
         raise BadInput(f"{option}: {path} is no text file that can be read: {error}.") from None
     if not rows:
         raise BadInput(f"{option}: {path} has no region.")
@@ -187,12 +202,11 @@ def _bed(path: Path, option: str, n_columns: int, expected: str) -> list[tuple[i
 
 
 def _whole(path: Path, number: int, cells: list[str], column: int) -> int:
-    try:
-        return int(cells[column])
-    except ValueError:
+    if not re.fullmatch(r"-?\d{1,18}", cells[column].strip()):
         raise BadInput(
             f"{path}, line {number}, column {column + 1}: a whole number is expected, got {cells[column]!r}."
-        ) from None
+        )
+    return int(cells[column])
 
 
 def some(names: list[str]) -> str:
