@@ -1,5 +1,6 @@
 """From reads and regions to windows: formats, Tn5's shift, GC-matched background, splits, and clear refusals."""
 
+import dataclasses
 import gzip
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.api.errors import BadInput
-from benchmarks.atac import prepare, reads, regions, simulate, task
+from benchmarks.atac import prepare, reads, regions, signal, simulate, task
 from benchmarks.atac.genome import Genome
 from benchmarks.cli import app
 
@@ -287,6 +288,7 @@ def test_the_public_folds_test_every_chromosome_once():
     [
         ({"train": ["a"], "valid": [], "test": ["b"]}, "'valid'"),
         ({"train": ["a"], "test": ["b"]}, "train, valid and test"),
+        ([], "has no fold"),
         ({"train": ["a"], "valid": ["a"], "test": ["b"]}, "named twice"),
         ("text", "train, valid and test"),
     ],
@@ -501,8 +503,56 @@ def test_a_signal_made_elsewhere_serves_as_well(prepared, raw, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def small_signal(path, values, sizes=None):
+    pybigtools.open(str(path), "w").write(sizes or {"chr1": 4000}, iter(values))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "sizes", "says"),
+    [
+        ([("chr1", 5, 6, 1.0)], {"chr1": 5000}, "has 5,000 bp of chr1, the genome 4,000"),
+        ([("chr1", 5, 6, -2.0)], None, "has -2 on chr1"),
+        ([("chr1", 5, 6, float("inf"))], None, "has inf on chr1"),
+        ([("chr1", 5, 6, 1e30)], None, "below 2**32"),
+        ([("chr1", 5, 6, 0.0)], None, "has no cut"),
+        ([("1", 5, 6, 1.0)], {"1": 4000}, "name no chromosome alike"),
+    ],
+    ids=["another size", "negative", "endless", "huge", "all zero", "other names"],
+)
+def test_a_signal_that_is_no_count_of_cuts_is_refused(tmp_path, values, sizes, says):
+    genome = opened(small_genome(tmp_path, chr1="ACGT" * 1000), tmp_path)
+    path = small_signal(tmp_path / "s.bw", values, sizes)
+    with pytest.raises(BadInput) as caught:
+        signal.Signal(path, genome).count_type(["chr1"])
+    assert says in str(caught.value)
+
+
+def test_a_damaged_signal_is_refused_quietly(tmp_path, capfd):
+    genome = opened(small_genome(tmp_path, chr1="ACGT" * 1000), tmp_path)
+    path = small_signal(tmp_path / "s.bw", [("chr1", i, i + 1, float(i % 7)) for i in range(0, 4000, 2)])
+    whole = path.read_bytes()
+    assert signal.Signal(path, genome).values("chr1")[:7].tolist() == [0, 0, 2, 0, 4, 0, 6]
+    at = whole.index(b"\x78\x9c")  # the first packed block of values
+    path.write_bytes(whole[: at + 20] + bytes(200) + whole[at + 220 :])
+    with pytest.raises(BadInput, match="is damaged: chr1 cannot be read"):
+        signal.Signal(path, genome).values("chr1")
+    path.write_bytes(whole[:100])
+    with pytest.raises(BadInput, match="no bigWig file"):
+        signal.Signal(path, genome)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_peak_left_it_stops(raw, tmp_path):
+    with (tmp_path / "all.bed").open("w") as file:
+        file.writelines(f"chr{i + 1}\t0\t{simulate.CHROM_BP}\n" for i in range(simulate.N_CHROMOSOMES))
+    given = dataclasses.replace(simulate.inputs(raw), blacklist=tmp_path / "all.bed")
+    with pytest.raises(BadInput, match=r"No peak of .* is left"):
+        prepare.prepare(given, tmp_path / "out")
+
+
 def test_a_bigwig_without_a_chromosome_is_refused(raw, tmp_path):
-    pybigtools.open(str(tmp_path / "s.bw"), "w").write({"chr1": 300_000}, iter([("chr1", 5, 6, 1.0)]))
+    pybigtools.open(str(tmp_path / "s.bw"), "w").write({"chr1": simulate.CHROM_BP}, iter([("chr1", 5, 6, 1.0)]))
     given = prepare.Inputs(raw / "genome.fa", raw / "peaks.narrowPeak", signal=tmp_path / "s.bw")
     with pytest.raises(BadInput, match=r"has no chromosome 'chr2'.*--exclude chr2"):
         prepare.prepare(given, tmp_path / "out")

@@ -44,7 +44,7 @@ class Genome:
         index, blocks = work / "genome.fai", work / "genome.gzi"  # the second is written of a bgzip file alone
         blocks.unlink(missing_ok=True)
         try:
-            with _heard() as complaints:
+            with library_messages() as complaints:
                 pysam.faidx(str(readable), "--fai-idx", str(index), "--gzi-idx", str(blocks))
             self._fasta = pysam.FastaFile(
                 str(readable),
@@ -129,8 +129,8 @@ def _is_plain_gzip(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Keep what htslib writes to the terminal, and give its errors and warnings, when it is over, as a list."""
+def library_messages() -> Iterator[list[str]]:
+    """Keep what a library in C or Rust writes to the terminal; give htslib's errors and warnings, when it is over."""
     found: list[str] = []
     sys.stderr.flush()
     terminal = os.dup(2)

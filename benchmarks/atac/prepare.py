@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from benchmarks.api.data import Origin
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import N_CODE
 from benchmarks.atac import reads as cuts
-from benchmarks.atac import regions
-from benchmarks.atac.genome import Genome, needed
+from benchmarks.atac import regions, signal
+from benchmarks.atac.genome import Genome
 from benchmarks.atac.regions import MAX_JITTER, PROFILE_LEN, SEQ_LEN
 
 FORMAT = 1
@@ -197,7 +197,7 @@ def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def _make_signal(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> dict[str, Any]:
     if inputs.signal is not None:
-        _open_signal(inputs.signal)
+        signal.Signal(inputs.signal, genome)
         return {
             "signal": {"file": inputs.signal.name},
             "notes_signal": ["The signal was made elsewhere; its shift is not checked."],
@@ -221,7 +221,7 @@ def _make_signal(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> 
     found = cuts.detect_shift(ends, genome)
     shift, says = cuts.settled_shift(found, inputs.shift)
     notes.append(says)
-    total = _write_signal(out / "signal.bw", genome, ends, shift, on_step)
+    total = signal.write(out / "signal.bw", genome, ends, shift, on_step)
     return {
         "signal": {
             "file": "signal.bw",
@@ -234,32 +234,6 @@ def _make_signal(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> 
         },
         "notes_signal": notes,
     }
-
-
-def _write_signal(path: Path, genome: Genome, ends: cuts.Ends, shift: tuple[int, int], on_step: OnStep) -> int:
-    total = 0
-
-    def values() -> Iterator[tuple[str, int, int, float]]:
-        nonlocal total
-        for number, (chrom, positions, counts) in enumerate(cuts.count(ends, genome, shift)):
-            on_step(f"writing the signal: {chrom}", number / len(genome.sizes))
-            total += int(counts.sum())
-            for position, value in zip(positions.tolist(), counts.tolist(), strict=True):
-                yield chrom, position, position + 1, float(value)
-
-    bigtools = needed("pybigtools")
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    bigtools.open(str(unfinished), "w").write(genome.sizes, values())
-    unfinished.replace(path)
-    return total
-
-
-def _open_signal(path: Path) -> Any:
-    bigtools = needed("pybigtools")
-    try:
-        return bigtools.open(str(path))
-    except Exception as error:  # the library raises what it likes for a file that it cannot read
-        raise BadInput(f"--signal: {path} is no bigWig file that can be read: {error}.") from None
 
 
 # regions
@@ -381,18 +355,18 @@ def _write_negatives(path: Path, negatives: pd.DataFrame) -> None:
 def _make_windows(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> dict[str, Any]:
     """Cut every window once, wide enough for the jitter; what lies off a chromosome is N and without cuts."""
     table = read_regions(out / "work" / "regions.tsv")
-    signal = _open_signal(inputs.signal or out / "signal.bw")
+    track = signal.Signal(inputs.signal or out / "signal.bw", genome)
     if inputs.signal is not None:
-        lacks = sorted(set(table["chrom"]) - set(signal.chroms()))
+        lacks = sorted(set(table["chrom"]) - set(track.sizes))
         if lacks:
             raise BadInput(
                 f"--signal: {inputs.signal} has no chromosome {lacks[0]!r}, where peaks lie; it has "
-                f"{', '.join(list(signal.chroms())[:6])}. Leave it out with --exclude {lacks[0]}, or take the signal "
+                f"{', '.join(list(track.sizes)[:6])}. Leave it out with --exclude {lacks[0]}, or take the signal "
                 "of the same genome."
             )
     folder = out / "windows"
     folder.mkdir(exist_ok=True)
-    kind = _count_type(signal, genome, table)
+    kind = track.count_type(table["chrom"].unique())
     codes = np.lib.format.open_memmap(folder / "codes.npy", "w+", np.uint8, (len(table), WIDE_SEQ))
     profile = np.lib.format.open_memmap(folder / "profile.npy", "w+", kind, (len(table), WIDE_PROFILE))
     total, n_done = 0.0, 0
@@ -401,7 +375,7 @@ def _make_windows(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) ->
         rows = rows.to_numpy()
         centre = table["centre"].to_numpy()[rows]
         _cut(genome.codes(chrom), centre, WIDE_SEQ, N_CODE, codes, rows)
-        values = _values(signal, chrom, genome.sizes[chrom])
+        values = track.values(chrom)
         total += float(values.sum())
         _cut(values.astype(kind), centre, WIDE_PROFILE, 0, profile, rows)
         n_done += len(rows)
@@ -419,28 +393,6 @@ def _cut(track: np.ndarray, centre: np.ndarray, width: int, pad: int, target: np
     for start in range(0, len(rows), 4096):
         part = slice(start, start + 4096)
         target[rows[part]] = views[centre[part]]
-
-
-def _values(signal: Any, chrom: str, size: int) -> np.ndarray:
-    """Return a chromosome's cuts per base; one without any is not in a bigWig."""
-    if chrom not in signal.chroms():
-        return np.zeros(size, dtype=np.float32)
-    known = min(size, signal.chroms()[chrom])
-    values = np.nan_to_num(signal.values(chrom, 0, known, fillna=0.0)).astype(np.float32)
-    return np.pad(values, (0, size - known))
-
-
-def _count_type(signal: Any, genome: Genome, table: pd.DataFrame) -> type:
-    """Find the smallest type that holds the counts as they are: whole numbers, or float32."""
-    most = 0.0
-    for chrom in table["chrom"].unique():
-        values = _values(signal, chrom, genome.sizes[chrom])
-        if (values < 0).any():
-            raise BadInput(f"The signal has {values.min():g} on {chrom}; counts of cuts, 0 or more, are expected.")
-        if (values % 1).any():
-            return np.float32
-        most = max(most, float(values.max(initial=0)))
-    return np.uint16 if most < 2**16 else np.uint32
 
 
 def read_regions(path: Path) -> pd.DataFrame:

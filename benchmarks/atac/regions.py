@@ -63,8 +63,10 @@ def read_folds(paths: list[Path]) -> list[Fold]:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise BadInput(f"--folds: no file at {path}.") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"--folds: {path} is no JSON file: {error}.") from None
+        if content == []:
+            raise BadInput(f"--folds: {path} has no fold.")
         for number, fold in enumerate(content if isinstance(content, list) else [content]):
             where = f"--folds: {path}" + (f", fold {number}" if isinstance(content, list) else "")
             if not isinstance(fold, dict) or set(PARTS) - fold.keys():
@@ -230,7 +232,8 @@ def away_from(regions: pd.DataFrame, others: pd.DataFrame, reach: int) -> np.nda
 def fits(centre: pd.Series, chrom: pd.Series, genome: Genome, width: int) -> np.ndarray:
     """Tell whether a window of `width` around each centre lies on its chromosome; (n,) bool."""
     half = width // 2
-    return ((centre - half >= 0) & (centre + half <= chrom.map(genome.sizes))).to_numpy(dtype=bool)
+    sizes = chrom.map(genome.sizes).astype(np.int64)  # of no window too
+    return ((centre - half >= 0) & (centre + half <= sizes)).to_numpy(dtype=bool)
 
 
 def gc_percent(genome: Genome, chrom: str, start: np.ndarray, width: int = SEQ_LEN) -> np.ndarray:

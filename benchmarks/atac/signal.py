@@ -1,0 +1,100 @@
+"""Cuts per base as a bigWig file: written from reads, or made elsewhere and read here."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.api.errors import BadInput
+from benchmarks.atac import reads as cuts
+from benchmarks.atac.genome import Genome, library_messages, needed
+
+
+def write(
+    path: Path, genome: Genome, ends: cuts.Ends, shift: tuple[int, int], on_step: Callable[[str, float], None]
+) -> int:
+    """Write shifted cuts, both strands together; return their number."""
+    total = 0
+
+    def values() -> Iterator[tuple[str, int, int, float]]:
+        nonlocal total
+        for number, (chrom, positions, counts) in enumerate(cuts.count(ends, genome, shift)):
+            on_step(f"writing the signal: {chrom}", number / len(genome.sizes))
+            total += int(counts.sum())
+            for position, value in zip(positions.tolist(), counts.tolist(), strict=True):
+                yield chrom, position, position + 1, float(value)
+
+    bigtools = needed("pybigtools")
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    bigtools.open(str(unfinished), "w").write(genome.sizes, values())
+    unfinished.replace(path)
+    return total
+
+
+class Signal:
+    """A bigWig file of cuts per base.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be read, or was made for another genome.
+    """
+
+    def __init__(self, path: Path, genome: Genome):
+        bigtools = needed("pybigtools")
+        self.path, self.genome = path, genome
+        try:
+            with library_messages():
+                self._file = bigtools.open(str(path))
+        except Exception as error:  # the library raises what it likes for a file that it cannot read
+            reason = str(error).rstrip(".")
+            raise BadInput(f"--signal: {path} is no bigWig file that can be read ({reason}).") from None
+        self.sizes: dict[str, int] = self._file.chroms() if self._file.is_bigwig else {}
+        if not self._file.is_bigwig:
+            raise BadInput(f"--signal: {path} is a bigBed file; a bigWig of cuts per base is expected.")
+        genome.known(self.sizes, f"--signal: {path}")
+        for chrom in self.sizes.keys() & genome.sizes.keys():
+            if self.sizes[chrom] != genome.sizes[chrom]:
+                raise BadInput(
+                    f"--signal: {path} has {self.sizes[chrom]:,} bp of {chrom}, the genome {genome.sizes[chrom]:,}; "
+                    "take files of one assembly."
+                )
+
+    def values(self, chrom: str) -> np.ndarray:
+        """Return a chromosome's cuts per base, (length,) float32; one without any may be missing in the file."""
+        if chrom not in self.sizes:
+            return np.zeros(self.genome.sizes[chrom], dtype=np.float32)
+        try:
+            with library_messages():
+                found = self._file.values(chrom, 0, self.sizes[chrom], fillna=0.0)
+        except BaseException as error:
+            # A damaged block makes the library panic, which Python sees as an exception that is no Exception.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise BadInput(f"--signal: {self.path} is damaged: {chrom} cannot be read; copy it again.") from None
+        found = np.where(np.isnan(found), 0.0, found)
+        if len(found) and not (found.min() >= 0 and found.max() < 2**32):
+            wrong = found.min() if found.min() < 0 else found.max()
+            raise BadInput(
+                f"--signal: {self.path} has {wrong:g} on {chrom}; counts, 0 or more and below 2**32, are expected."
+            )
+        return found.astype(np.float32)
+
+    def count_type(self, chroms: Iterable[str]) -> type:
+        """Find the smallest type that holds the counts of these chromosomes as they are: whole numbers, or float32.
+
+        Raises
+        ------
+        BadInput
+            If there is not one cut.
+        """
+        most, whole = 0.0, True
+        for chrom in chroms:
+            values = self.values(chrom)
+            whole = whole and not (values % 1).any()
+            most = max(most, float(values.max(initial=0)))
+        if most == 0:
+            raise BadInput(f"{self.path} has no cut on the chromosomes of the peaks.")
+        if not whole:
+            return np.float32
+        return np.uint16 if most < 2**16 else np.uint32
