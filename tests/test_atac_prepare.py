@@ -491,6 +491,26 @@ def test_preparing_again_does_nothing_and_a_stopped_one_goes_on(raw, tmp_path, m
     assert steps == ["everything is prepared already"]
 
 
+def test_a_damaged_folder_is_prepared_anew_and_one_of_other_inputs_left_alone(raw, tmp_path):
+    out = tmp_path / "data"
+    about = prepare.prepare(simulate.inputs(raw), out)
+    whole = {name: (out / name).read_bytes() for name in prepare.WINDOWS}
+    with pytest.raises(BadInput, match=r"--out: .* was prepared from other files or with other options"):
+        prepare.prepare(dataclasses.replace(simulate.inputs(raw), exclude=("chr1",)), out)
+    assert prepare.read_about(out) == about
+    for damage in ('{"format": 1, "or', "", "{}", "[1]"):
+        (out / prepare.ABOUT).write_text(damage)
+        (out / "windows" / "codes.npy").write_bytes(b"abc")
+        assert prepare.prepare(simulate.inputs(raw), out) == about
+        assert {name: (out / name).read_bytes() for name in prepare.WINDOWS} == whole
+    (out / "windows" / "codes.npy").write_bytes(b"abc")
+    prepare.prepare(simulate.inputs(raw), out)
+    assert {name: (out / name).read_bytes() for name in prepare.WINDOWS} == whole
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BadInput, match="is a file; name a folder"):
+        prepare.prepare(simulate.inputs(raw), tmp_path / "file")
+
+
 def test_a_signal_made_elsewhere_serves_as_well(prepared, raw, tmp_path):
     out, _ = prepared
     given = simulate.inputs(raw)
@@ -501,6 +521,24 @@ def test_a_signal_made_elsewhere_serves_as_well(prepared, raw, tmp_path):
     for name in ("codes", "profile"):
         ours, theirs = (np.load(folder / "windows" / f"{name}.npy") for folder in (tmp_path / "again", out))
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.timeout(20)
+def test_gaps_of_the_genome_are_no_background_to_wait_for():
+    """Windows of 0 or 100 % GC cannot be stepped to; a search that counts on them would not end."""
+    fold = {"train": ["a"], "valid": ["b"], "test": ["c"]}
+
+    def chosen(peak_gc, gcs):
+        peaks = pd.DataFrame({"chrom": ["a"], "gc": [peak_gc]})
+        return regions.choose_negatives(peaks, pd.DataFrame({"chrom": ["a"] * len(gcs), "gc": gcs}), fold, [])[
+            "gc"
+        ].tolist()
+
+    assert chosen(40, [40, 0]) == [40]
+    assert chosen(40, [100, 38, 0]) == [38]
+    assert chosen(40, [0]) == []
+    assert chosen(0, [0, 0, 0]) == [0] * regions.PER_TRAINING_PEAK
+    assert chosen(0, []) == []
 
 
 def small_signal(path, values, sizes=None):
@@ -595,6 +633,10 @@ def test_simulated_files_stay_simulated(tmp_path):
     assert invoke("--simulate", "--out", tmp_path / "s").exit_code == 0
     assert task.load(tmp_path / "s").origin == "simulated"
     assert "Origin: **simulated**" in (tmp_path / "s" / "README.md").read_text()
+    assert invoke("--simulate", "--out", tmp_path / "s").exit_code == 0
+    other = invoke("--simulate", "--seed", "7", "--out", tmp_path / "s")
+    assert other.exit_code == 2
+    assert "holds a simulation of" in other.stderr
 
 
 @pytest.mark.parametrize(
@@ -602,6 +644,9 @@ def test_simulated_files_stay_simulated(tmp_path):
     [
         ([], "--genome FASTA and --peaks"),
         (["--task", "yeast"], "atac alone"),
+        (["--simulate", "--blacklist", "b.bed"], "leave those options out"),
+        (["--tasteless", "--genome", "g.fa", "--peaks", "p", "--reads", "r"], "--tasteless is of --simulate"),
+        (["--genome", "g.fa", "--peaks", "p", "--reads", "r", "--shift", "4,500"], "at most 100 bp"),
         (["--genome", "g.fa", "--peaks", "p"], "One of --reads"),
         (["--genome", "g.fa", "--peaks", "p", "--reads", "r", "--shift", "4"], "--shift expects"),
         (["--genome", "g.fa", "--peaks", "p", "--reads", "r", "--format", "sam"], "--format"),

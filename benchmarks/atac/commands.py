@@ -67,17 +67,15 @@ def prepare(
         )
     if format_ is not None and format_ not in cuts.FORMATS:
         raise BadInput(f"--format: {did_you_mean('format', format_, list(cuts.FORMATS))}")
+    if tasteless and not simulate:
+        raise BadInput("--tasteless is of --simulate; measured reads are taken as they are.")
     taste = 0.0 if tasteless else 1.0
     if simulate:
-        if any(given is not None for given in (genome, reads, signal, peaks)):
-            raise BadInput("--simulate writes its own genome, reads and peaks; leave those options out.")
-        raw = out / "raw"
-        if not (raw / "folds.json").exists():
-            if out.exists() and any(out.iterdir()):
-                raise BadInput(f"--out: {out} is a folder of something else; name an empty or a new one.")
-            raw.mkdir(parents=True)
-            (out / "work").mkdir()
-            simulation.write_files(raw, seed=seed, taste_strength=taste)
+        if any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
+            raise BadInput(
+                "--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out."
+            )
+        raw = simulation.write_once(out, seed=seed, taste_strength=taste)
         inputs = simulation.inputs(raw, taste_strength=taste)
     elif genome is None or peaks is None:
         raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")

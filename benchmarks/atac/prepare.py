@@ -39,6 +39,7 @@ PART_CODES = {"train": 1, "valid": 2, "test": 3}
 """What a column fold_k of regions.tsv holds; 0: the window has no part in that fold."""
 
 ABOUT, REGIONS = "prepared.json", "windows/regions.tsv"
+WINDOWS = ("windows/codes.npy", "windows/profile.npy", REGIONS)
 
 OnStep = Callable[[str, float], None]
 """(what is being done, share of it that is done)"""
@@ -87,8 +88,11 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
     Raises
     ------
     BadInput
-        For anything wrong in the files; the folder then has no prepared.json, and `run` refuses it.
+        For anything wrong in the files; the folder then has no prepared.json, and `run` refuses it. For a folder that
+        was prepared from other inputs, which stays as it is.
     """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out: {out} is a file; name a folder.")
     if (inputs.reads is None) == (inputs.signal is None):
         raise BadInput("One of --reads (fragments, BED, BEDPE, tagAlign, BAM) and --signal (bigWig) is expected.")
     for name, path in inputs.files().items():
@@ -98,12 +102,14 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
         raise BadInput(f"--out: {out} is a folder of something else; name an empty or a new one.")
     (out / "work").mkdir(parents=True, exist_ok=True)
     done = _Steps(out, _stamp(inputs))
-    with contextlib.suppress(FileNotFoundError):
-        kept = json.loads((out / ABOUT).read_text())
-        if kept["stamp"] == done.stamp:
-            on_step("everything is prepared already", 1.0)
-            return kept
-        (out / ABOUT).unlink()
+    if kept := _kept(out):
+        if kept["stamp"] != done.stamp:
+            raise BadInput(
+                f"--out: {out} was prepared from other files or with other options; name another folder, or remove it."
+            )
+        on_step("everything is prepared already", 1.0)
+        return kept
+    (out / ABOUT).unlink(missing_ok=True)
     on_step("indexing the genome", 0.0)
     genome = Genome(inputs.genome, out / "work")
     if strange := [name for name in inputs.exclude if name not in genome.sizes]:
@@ -126,6 +132,7 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
             "exclude": list(inputs.exclude),
             "deduplicate": inputs.deduplicate,
         },
+        "sizes": {name: (out / name).stat().st_size for name in WINDOWS},
         **facts,
     }
     (out / "README.md").write_text(_readme(out.name, about))
@@ -133,6 +140,16 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
     shutil.rmtree(out / "work")
     on_step("done", 1.0)
     return about
+
+
+def _kept(out: Path) -> dict[str, Any] | None:
+    """Return what was prepared to the end here; None where nothing was, by another version, or a file is damaged."""
+    try:
+        about = read_about(out)
+        whole = all((out / name).stat().st_size == size for name, size in about["sizes"].items())
+    except (BadInput, OSError, KeyError):
+        return None
+    return about if whole else None
 
 
 def read_about(folder: Path) -> dict[str, Any]:

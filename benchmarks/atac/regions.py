@@ -278,7 +278,8 @@ def choose_negatives(
         part: {int(gc): rows.to_numpy() for gc, rows in one.groupby("gc").groups.items()}
         for part, one in candidates.groupby(candidates["chrom"].map(part_of))
     }
-    left = {part: sum(map(len, pool.values())) for part, pool in pools.items()}
+    # Steps stay within 1 to 99 %: a window without G and C (a gap of N), or of nothing else, is never stepped to.
+    left = {part: sum(len(rows) for gc, rows in pool.items() if 0 < gc < 100) for part, pool in pools.items()}
     used: dict[tuple[str, int], set[int]] = {}
     rng = random.Random(NEGATIVES_SEED)
     chosen, parts, wanted = [], [], 0
@@ -288,16 +289,16 @@ def choose_negatives(
             continue
         for _ in range(PER_TEST_PEAK if part == "test" else PER_TRAINING_PEAK):
             wanted += 1
-            if not left.get(part):
+            pool, at = pools.get(part, {}), gc
+            if not left.get(part) and len(used.get((part, gc), ())) >= len(pool.get(gc, ())):
                 continue
-            pool, at = pools[part], gc
             while True:
                 at = _step_to_free(at, pool, used, part, rng)
                 index = rng.randint(0, len(pool[at]) - 1)
                 if index not in used.setdefault((part, at), set()):
                     break
             used[part, at].add(index)
-            left[part] -= 1
+            left[part] -= 0 < at < 100
             chosen.append(pool[at][index])
             parts.append(part)
     if len(chosen) < wanted:

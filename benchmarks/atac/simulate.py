@@ -5,6 +5,7 @@ SIMULATED: no base and no read of it was measured.
 
 import gzip
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.data import Dataset
+from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import jsd, pearson_r
 from benchmarks.api.sequences import COMPLEMENT, decode, encode_chromosome
 from benchmarks.atac import prepare
+
+ABOUT = "simulated.json"
+"""What was simulated, beside the files."""
 
 CHROM_BP = 330_000
 N_CHROMOSOMES, SITES_PER_CHROMOSOME = 8, 45
@@ -92,6 +97,31 @@ def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict
     (folder / "blacklist.bed").write_text(f"{chroms[1]}\t{artefact}\t{artefact + 400}\tHigh Signal Region\n")
     (folder / "folds.json").write_text(json.dumps(_folds(chroms)))
     return expected
+
+
+def write_once(out: Path, *, seed: int, taste_strength: float) -> Path:
+    """Write the files into `out`/raw, all or none; return that folder. What is there already stays.
+
+    Raises
+    ------
+    BadInput
+        If `out` holds something else, or files of another simulation.
+    """
+    raw, unfinished = out / "raw", out / "raw.unfinished"
+    wanted = {"seed": seed, "taste_strength": taste_strength}
+    if (raw / ABOUT).exists():
+        if (made := json.loads((raw / ABOUT).read_text())) != wanted:
+            raise BadInput(f"--out: {out} holds a simulation of {made}, not of {wanted}; name another folder.")
+        return raw
+    if out.exists() and (not out.is_dir() or any(path != unfinished for path in out.iterdir())):
+        raise BadInput(f"--out: {out} holds something else; name an empty folder or a new one.")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    write_files(unfinished, seed=seed, taste_strength=taste_strength)
+    (unfinished / ABOUT).write_text(json.dumps(wanted))
+    (out / "work").mkdir(exist_ok=True)
+    unfinished.rename(raw)
+    return raw
 
 
 def inputs(folder: Path, *, taste_strength: float = 1.0) -> prepare.Inputs:
