@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from benchmarks.api.errors import BadInput
 from benchmarks.atac import prepare, reads, regions, signal, simulate, task
 from benchmarks.atac.genome import Genome
+from benchmarks.claims import Claims
 from benchmarks.cli import app
 
 pysam = pytest.importorskip("pysam")
@@ -627,6 +628,32 @@ def test_the_command_prepares_and_says_what_it_did(raw, tmp_path):
     assert len(list(task.splits(data.meta))) == 4
     assert data.origin == "measured"
     assert isinstance(data.codes, np.memmap)
+
+
+def test_a_folder_is_prepared_by_one_command_at_a_time(raw, tmp_path):
+    given = ["--genome", raw / "genome.fa", "--reads", raw / "fragments.tsv.gz", "--peaks", raw / "peaks.narrowPeak"]
+    with Claims() as another:
+        assert another.take(tmp_path / ".data.preparing")
+        done = invoke(*given, "--out", tmp_path / "data")
+    assert done.exit_code == 2
+    assert "being prepared by another command" in done.stderr
+    assert not (tmp_path / "data").exists()
+    assert invoke(*given, "--out", tmp_path / "data", "--folds", raw / "folds.json").exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_a_chromosome_may_be_named_like_a_missing_value(raw, tmp_path):
+    for name in ("genome.fa", "peaks.narrowPeak", "folds.json"):
+        (tmp_path / name).write_text((raw / name).read_text().replace("chr3", "NA"))
+    reads_of = gzip.decompress((raw / "fragments.tsv.gz").read_bytes()).decode().replace("chr3", "NA")
+    (tmp_path / "r.tsv").write_text(reads_of)
+    given = prepare.Inputs(
+        tmp_path / "genome.fa", tmp_path / "peaks.narrowPeak", tmp_path / "r.tsv", folds=(tmp_path / "folds.json",)
+    )
+    about = prepare.prepare(given, tmp_path / "data")
+    chroms = prepare.read_regions(tmp_path / "data" / prepare.REGIONS)["chrom"]
+    assert about["regions"]["n_peaks"] == simulate.N_CHROMOSOMES * simulate.SITES_PER_CHROMOSOME + 1
+    assert (chroms == "NA").sum() > simulate.SITES_PER_CHROMOSOME
 
 
 def test_simulated_files_stay_simulated(tmp_path):

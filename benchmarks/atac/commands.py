@@ -60,6 +60,7 @@ def prepare(
     from benchmarks.atac import prepare as steps
     from benchmarks.atac import reads as cuts
     from benchmarks.atac import simulate as simulation
+    from benchmarks.claims import Claims
 
     if task != "atac":
         raise BadInput(
@@ -70,30 +71,34 @@ def prepare(
     if tasteless and not simulate:
         raise BadInput("--tasteless is of --simulate; measured reads are taken as they are.")
     taste = 0.0 if tasteless else 1.0
-    if simulate:
-        if any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
-            raise BadInput(
-                "--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out."
+    claim = out.resolve().with_name(f".{out.resolve().name}.preparing")
+    with Claims() as claims:
+        if not claims.take(claim):
+            raise BadInput(f"--out: {out} is being prepared by another command; wait for it, or name another folder.")
+        if simulate:
+            if any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
+                raise BadInput(
+                    "--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out."
+                )
+            raw = simulation.write_once(out, seed=seed, taste_strength=taste)
+            inputs = simulation.inputs(raw, taste_strength=taste)
+        elif genome is None or peaks is None:
+            raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
+        else:
+            inputs = steps.Inputs(
+                genome=genome,
+                peaks=peaks,
+                reads=reads,
+                signal=signal,
+                form=format_,
+                blacklist=blacklist,
+                folds=tuple(folds or ()),
+                n_folds=n_folds,
+                shift=_shift(shift),
+                exclude=tuple(name.strip() for name in (exclude or "").split(",") if name.strip()),
+                deduplicate=deduplicate,
             )
-        raw = simulation.write_once(out, seed=seed, taste_strength=taste)
-        inputs = simulation.inputs(raw, taste_strength=taste)
-    elif genome is None or peaks is None:
-        raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
-    else:
-        inputs = steps.Inputs(
-            genome=genome,
-            peaks=peaks,
-            reads=reads,
-            signal=signal,
-            form=format_,
-            blacklist=blacklist,
-            folds=tuple(folds or ()),
-            n_folds=n_folds,
-            shift=_shift(shift),
-            exclude=tuple(name.strip() for name in (exclude or "").split(",") if name.strip()),
-            deduplicate=deduplicate,
-        )
-    about = _with_progress(steps.prepare, inputs, out)
+        about = _with_progress(steps.prepare, inputs, out)
     if json:
         print_json(about)
         return

@@ -414,7 +414,7 @@ def _cut(track: np.ndarray, centre: np.ndarray, width: int, pad: int, target: np
 
 def read_regions(path: Path) -> pd.DataFrame:
     """Read the table of windows: chrom, centre, is_peak, fits_jitter, gc and fold_0 …; see PART_CODES."""
-    table = pd.read_csv(path, sep="\t", dtype={"chrom": "str"})
+    table = pd.read_csv(path, sep="\t", dtype={"chrom": "str"}, na_filter=False)  # a chromosome may be named NA
     small = [name for name in table if name.startswith("fold_") or name in ("is_peak", "fits_jitter")]
     return table.astype(dict.fromkeys(small, np.uint8))
 
