@@ -499,6 +499,7 @@ def test_a_damaged_folder_is_prepared_anew_and_one_of_other_inputs_left_alone(ra
     with pytest.raises(BadInput, match=r"--out: .* was prepared from other files or with other options"):
         prepare.prepare(dataclasses.replace(simulate.inputs(raw), exclude=("chr1",)), out)
     assert prepare.read_about(out) == about
+    assert not (out / "work").exists()
     for damage in ('{"format": 1, "or', "", "{}", "[1]"):
         (out / prepare.ABOUT).write_text(damage)
         (out / "windows" / "codes.npy").write_bytes(b"abc")

@@ -70,20 +70,17 @@ def prepare(
         raise BadInput(f"--format: {did_you_mean('format', format_, list(cuts.FORMATS))}")
     if tasteless and not simulate:
         raise BadInput("--tasteless is of --simulate; measured reads are taken as they are.")
-    taste = 0.0 if tasteless else 1.0
-    claim = out.resolve().with_name(f".{out.resolve().name}.preparing")
+    if simulate and any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
+        raise BadInput("--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out.")
+    if not simulate and (genome is None or peaks is None):
+        raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
     with Claims() as claims:
-        if not claims.take(claim):
+        if not claims.take(out.resolve().with_name(f".{out.resolve().name}.preparing")):
             raise BadInput(f"--out: {out} is being prepared by another command; wait for it, or name another folder.")
         if simulate:
-            if any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
-                raise BadInput(
-                    "--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out."
-                )
+            taste = 0.0 if tasteless else 1.0
             raw = simulation.write_once(out, seed=seed, taste_strength=taste)
             inputs = simulation.inputs(raw, taste_strength=taste)
-        elif genome is None or peaks is None:
-            raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
         else:
             inputs = steps.Inputs(
                 genome=genome,

@@ -100,7 +100,6 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
             raise BadInput(f"--{name.split()[0]}: no file at {path}.")
     if out.exists() and not (out / "work").exists() and not (out / ABOUT).exists() and any(out.iterdir()):
         raise BadInput(f"--out: {out} is a folder of something else; name an empty or a new one.")
-    (out / "work").mkdir(parents=True, exist_ok=True)
     done = _Steps(out, _stamp(inputs))
     if kept := _kept(out):
         if kept["stamp"] != done.stamp:
@@ -109,6 +108,7 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
             )
         on_step("everything is prepared already", 1.0)
         return kept
+    (out / "work").mkdir(parents=True, exist_ok=True)
     (out / ABOUT).unlink(missing_ok=True)
     on_step("indexing the genome", 0.0)
     genome = Genome(inputs.genome, out / "work")

@@ -49,9 +49,9 @@ class Signal:
         except Exception as error:  # the library raises what it likes for a file that it cannot read
             reason = str(error).rstrip(".")
             raise BadInput(f"--signal: {path} is no bigWig file that can be read ({reason}).") from None
-        self.sizes: dict[str, int] = self._file.chroms() if self._file.is_bigwig else {}
         if not self._file.is_bigwig:
             raise BadInput(f"--signal: {path} is a bigBed file; a bigWig of cuts per base is expected.")
+        self.sizes: dict[str, int] = self._file.chroms()
         genome.known(self.sizes, f"--signal: {path}")
         for chrom in self.sizes.keys() & genome.sizes.keys():
             if self.sizes[chrom] != genome.sizes[chrom]:

@@ -119,7 +119,7 @@ def write_once(out: Path, *, seed: int, taste_strength: float) -> Path:
     unfinished.mkdir(parents=True)
     write_files(unfinished, seed=seed, taste_strength=taste_strength)
     (unfinished / ABOUT).write_text(json.dumps(wanted))
-    (out / "work").mkdir(exist_ok=True)
+    (out / "work").mkdir(exist_ok=True)  # by which `prepare` knows a folder of its own
     unfinished.rename(raw)
     return raw
 
