@@ -1,7 +1,7 @@
 """From stored jobs to what people look at: scores.csv, tests.csv, plots and report.html of one plan."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +51,30 @@ class Study:
             raise BadInput(f"{folder} is no report folder: it has no plan.json.")
         kept = read_json(folder / "plan.json")
         return Study(Plan.from_dict(kept["plan"]), folder, kept["command"])
+
+    @staticmethod
+    def open_many(store: Store, tasks: Sequence[str] = (), folders: Sequence[Path] = ()) -> list["Study"]:
+        """Open the named report folders; without any, the latest of each named task, or of every task that has one.
+
+        Raises
+        ------
+        BadInput
+            If a named one, or every one, is missing, or two of them are of one task and dataset.
+        """
+        if folders:
+            studies = [Study.open(store, None, folder) for folder in folders]
+        else:
+            known = [task for task in registry.tasks() if store.report_folders(task)]
+            studies = [Study.open(store, task, None) for task in (tasks or known or [None])]
+        seen: dict[tuple[str, str], Path] = {}
+        for study in studies:
+            for source in study.plan.sources:
+                first = seen.setdefault((study.plan.task, source.name), study.folder)
+                if first != study.folder:
+                    raise BadInput(
+                        f"{first} and {study.folder} both hold {study.plan.task} {source.name}; name one of them."
+                    )
+        return studies
 
 
 @dataclass(frozen=True)
