@@ -277,14 +277,15 @@ def score(
     """
     from benchmarks import outputs, outside, screen
     from benchmarks.store import Store
+    from benchmarks.studies import Study
 
     if (predictions is None) != (name is None):
         raise BadInput("--predictions FILE and --name NAME belong together; one of them is missing.")
     store = Store(results)
-    study = outputs.Study.open(store, _known_task(task), report)
+    study = Study.open(store, _known_task(task), report)
     if predictions:
         joined = outside.add(study.plan, store, predictions, name, n_averaged=members)
-        study = outputs.Study.begin(joined, store, f"{study.command}; python -m benchmarks {shlex.join(sys.argv[1:])}")
+        study = Study.begin(joined, store, f"{study.command}; python -m benchmarks {shlex.join(sys.argv[1:])}")
     results = outputs.write_scores(study, store)
     if results.scores.empty:
         raise BadInput(f"No training of {study.folder} is finished yet, so there is nothing to score.")
@@ -295,7 +296,7 @@ def score(
     console = screen.open_console()
     screen.print_scores(console, study.plan, results.scores, store)
     if predictions:
-        screen.print_comparison(console, study.plan, results.tests, results.comparisons)
+        screen.print_comparison(console, study.plan, results.comparisons)
     typer.echo(f"Scores: {study.folder / 'scores.csv'}")
     if page:
         typer.echo(f"Report: {page}")
@@ -338,40 +339,76 @@ def import_runs(
         raise typer.Exit(1)
 
 
-@command("compare", "compare --task human_mpra --baseline kmer_ridge", "compare --json")
+@command(
+    "compare",
+    "compare --task human_mpra --baseline kmer_ridge",
+    "compare --task human_mpra --task drosophila --models dream_rnn,dream_cnn --out tests.csv",
+    "compare --json",
+)
 def compare(
-    task: TaskOption = None,
-    baseline: Annotated[str | None, typer.Option(help="Model to compare with; default: the task's baseline.")] = None,
-    report: ReportOption = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Task whose latest run is compared; several are allowed.")
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="Model to compare with; default: each task's baseline.")] = None,
+    models: Annotated[str | None, typer.Option(help="Models to compare, separated by commas; default: all.")] = None,
+    report: Annotated[
+        list[Path] | None, typer.Option("--report", help="Report folder; several are allowed. Default: the latest.")
+    ] = None,
+    role: Annotated[str, typer.Option(help="ensemble, or member: the mean over single models of a fold.")] = "ensemble",
+    draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap over test items; 0: none.")] = 1_000,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write all tests to, of every metric.")] = None,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
-    """Test every model of a run against a baseline: paired two-sided t-tests over test folds.
+    """Compare the models of stored runs with a baseline: by how much do they differ, and can chance explain it?
 
-    A task that has one test set and no folds compares by its own rules: rank bootstrap and paired bootstrap.
+    Over test folds: the paper's paired t-test, the corrected resampled t-test, both corrected for their number, and a
+    paired bootstrap over test items. A task that has one test set and no folds compares by its own rules: rank
+    bootstrap and paired bootstrap. What each test assumes is printed below the table.
     """
-    import dataclasses
-
-    from benchmarks import outputs, registry, runner, screen, stats
-    from benchmarks.api.errors import did_you_mean
+    from benchmarks import comparison, screen
     from benchmarks.store import Store
+    from benchmarks.studies import Study
 
+    if role not in ("ensemble", "member"):
+        raise BadInput(f"--role expects ensemble or member, got {role!r}.")
     store = Store(results)
-    study = outputs.Study.open(store, _known_task(task), report)
-    module = registry.get_task(study.plan.task)
-    scores = runner.score(study.plan, store, module)
-    baseline = baseline or study.plan.baseline
-    if baseline not in set(scores["model"]):
-        known = sorted(set(scores["model"]))
-        raise BadInput(f"In {study.folder}: {did_you_mean('baseline with scores', baseline, known)}")
-    comparisons = runner.compare(dataclasses.replace(study.plan, baseline=baseline), store, module)
-    tests = comparisons["differences"] if comparisons else stats.compare(scores, baseline)
-    if tests.empty and not json:
-        typer.echo(f"Only {baseline} has scores in {study.folder}; there is no other model to compare it with.")
+    names = [_known_task(name) for name in task or ()]
+    studies = Study.open_many(store, names, report or ()) if names or report else [None]
+    compared = [
+        comparison.of_study(
+            study or Study.open(store, None, None),
+            store,
+            baseline=baseline,
+            models=_names(models),
+            role=role,
+            n_draws=draws,
+        )
+        for study in studies
+    ]
+    if out:
+        comparison.write(compared, out)
     if json:
-        print_json({name: records(table) for name, table in comparisons.items()} if comparisons else records(tests))
+        print_json(
+            {
+                "comparisons": [
+                    {"task": one.plan.task, "report": str(one.folder), "baseline": one.plan.baseline}
+                    | {name: records(table) for name, table in one.tables.items()}
+                    for one in compared
+                ],
+                "assumptions": comparison.assumptions(compared),
+            }
+        )
         return
-    screen.print_comparison(screen.open_console(), study.plan, tests, comparisons)
+    console = screen.open_console()
+    for one in compared:
+        if one.tables[one.main].empty:
+            typer.echo(f"Only {one.plan.baseline} has {role} scores in {one.folder}; there is nothing to compare.")
+        else:
+            screen.print_comparison(console, one.plan, one.tables)
+    screen.print_assumptions(console, comparison.assumptions(compared))
+    if out:
+        typer.echo(f"Tests: {out}")
 
 
 @command("report", "report --task human_mpra", "report --report results/reports/human_mpra_quick_1a2b3c4d")
@@ -381,9 +418,10 @@ def report(
     """Draw the plots and write report.html of a stored run again."""
     from benchmarks import outputs
     from benchmarks.store import Store
+    from benchmarks.studies import Study
 
     store = Store(results)
-    study = outputs.Study.open(store, _known_task(task), report)
+    study = Study.open(store, _known_task(task), report)
     page = outputs.write_report(study, store, outputs.write_scores(study, store))
     if page is None:
         raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")

@@ -1,7 +1,7 @@
 """From stored jobs to what people look at: scores.csv, tests.csv, plots and report.html of one plan."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -9,101 +9,38 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import outside, registry, runner, stats
-from benchmarks.api.errors import BadInput
+from benchmarks import comparison, outside, registry, runner, stats
 from benchmarks.plan import Plan
-from benchmarks.store import Store, read_json, write_json, write_text
+from benchmarks.store import Store, write_text
+from benchmarks.studies import Study
 
 _MAIN_METRIC = "pearson_r"
 
 
 @dataclass(frozen=True)
-class Study:
-    """A plan with the folder its outputs go to, and the command that made it."""
-
-    plan: Plan
-    folder: Path
-    command: str
-
-    @staticmethod
-    def begin(plan: Plan, store: Store, command: str) -> "Study":
-        """Make the report folder of a plan and keep the plan there."""
-        study = Study(plan, store.report_folder(f"{plan.task}_{plan.preset}_{plan.id}"), command)
-        write_json(study.folder / "plan.json", {"command": command, "plan": plan.to_dict()})
-        return study
-
-    @staticmethod
-    def open(store: Store, task: str | None, folder: Path | None) -> "Study":
-        """Open a report folder, by default the latest one (of a task).
-
-        Raises
-        ------
-        BadInput
-            If there is none.
-        """
-        if folder is None:
-            folders = store.report_folders(task)
-            if not folders:
-                of = f" of task {task!r}" if task else ""
-                raise BadInput(f"No run{of} is stored under {store.root}. Make one: python -m benchmarks run --task …")
-            folder = folders[-1]
-        if not (folder / "plan.json").is_file():
-            raise BadInput(f"{folder} is no report folder: it has no plan.json.")
-        kept = read_json(folder / "plan.json")
-        return Study(Plan.from_dict(kept["plan"]), folder, kept["command"])
-
-    @staticmethod
-    def open_many(store: Store, tasks: Sequence[str] = (), folders: Sequence[Path] = ()) -> list["Study"]:
-        """Open the named report folders; without any, the latest of each named task, or of every task that has one.
-
-        Raises
-        ------
-        BadInput
-            If a named one, or every one, is missing, or two of them are of one task and dataset.
-        """
-        if folders:
-            studies = [Study.open(store, None, folder) for folder in folders]
-        else:
-            known = [task for task in registry.tasks() if store.report_folders(task)]
-            studies = [Study.open(store, task, None) for task in (tasks or known or [None])]
-        seen: dict[tuple[str, str], Path] = {}
-        for study in studies:
-            for source in study.plan.sources:
-                first = seen.setdefault((study.plan.task, source.name), study.folder)
-                if first != study.folder:
-                    raise BadInput(
-                        f"{first} and {study.folder} both hold {study.plan.task} {source.name}; name one of them."
-                    )
-        return studies
-
-
-@dataclass(frozen=True)
 class Results:
-    """Scores of a study, its t-tests over folds, and what a task without folds compares models by instead."""
+    """Scores of a study and how its models compare: `tests` over folds, or the tables of a task's own rules."""
 
     scores: pd.DataFrame
-    tests: pd.DataFrame
     comparisons: Mapping[str, pd.DataFrame]
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        return self.comparisons.get("tests", pd.DataFrame(columns=comparison.COLUMNS))
 
 
 def write_scores(study: Study, store: Store) -> Results:
     """Score the stored predictions of a study; write scores.csv, and tests.csv or the task's own comparisons."""
     task = registry.get_task(study.plan.task)
     scores = runner.score(study.plan, store, task)
-    comparisons = runner.compare(study.plan, store, task)
-    tests = paired_tests(scores, study.plan.baseline)
+    baseline = study.plan.baseline
+    comparisons = comparison.by_own_rules(study.plan, store, task, baseline=baseline) or {
+        "tests": comparison.against_baseline(study.plan, store, task, scores, baseline=baseline)
+    }
     write_text(study.folder / "scores.csv", scores.to_csv(index=False))
-    for name, table in (comparisons or {"tests": tests}).items():
+    for name, table in comparisons.items():
         write_text(study.folder / f"{name}.csv", table.to_csv(index=False))
-    return Results(scores, tests, comparisons)
-
-
-def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Test every model against the baseline; no rows where it, or everything, is missing or has single models alone."""
-    ensembles = scores[scores["role"] == "ensemble"]
-    if baseline not in set(ensembles["model"]):
-        return pd.DataFrame(columns=stats.TEST_COLUMNS)
-    return stats.compare(scores, baseline)
+    return Results(scores, comparisons)
 
 
 def headlines_of(task: ModuleType) -> tuple[stats.Headline, ...]:
@@ -135,11 +72,11 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
     finished = trained[trained["status"] == "done"]
     drawn = {}
     if not finished.empty:
-        if not results.comparisons:
+        if "tests" in results.comparisons:
             drawn |= _fold_plots(task, scores, tests, ceilings, looks)
         if task.SPEC.head == "profile_counts":
             drawn |= _profile_plots(plan, store, task, datasets, looks)
-        if results.comparisons:
+        if "ranking" in results.comparisons:
             drawn |= _challenge_plots(results, labels)
         drawn["learning_curves"] = (
             "Validation Pearson r and losses over epochs",
@@ -157,6 +94,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         summary=stats.summarise(scores),
         tests=tests,
         comparisons=results.comparisons,
+        assumptions=stats.ASSUMPTIONS if "tests" in results.comparisons else comparison.OWN_RULES,
         checks=task.checks(scores) if hasattr(task, "checks") else pd.DataFrame(),
         featured=headlines_of(task),
         jobs=trained[trained["status"] != "waiting"],

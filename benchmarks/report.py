@@ -18,7 +18,8 @@ _NEEDED = {
     "scores": "dataset model run test_fold val_fold role n_members output subset level metric value n origin",
     "summary": "dataset output subset level metric model role n_folds n_members_min n_members_max mean sd better",
     "tests": "dataset output subset level metric model baseline n_folds n_members mean_model mean_baseline"
-    " mean_difference ci_low ci_high t df p_value cohens_dz better note",
+    " mean_difference ci_low ci_high t df p_value p_holm cohens_dz ci_low_corrected ci_high_corrected"
+    " p_corrected p_corrected_holm ci_low_bootstrap ci_high_bootstrap p_bootstrap better note",
     "jobs": "dataset model status duration_s epochs_run train_seq_per_s predict_seq_per_s peak_memory_mb"
     " device backend precision",
     "ceilings": "dataset output level metric value basis",
@@ -50,6 +51,7 @@ def render(
     summary: pd.DataFrame,
     tests: pd.DataFrame,
     comparisons: Mapping[str, pd.DataFrame],
+    assumptions: Mapping[str, str],
     checks: pd.DataFrame,
     featured: Collection[tuple[str, str, str]],
     jobs: pd.DataFrame,
@@ -74,6 +76,8 @@ def render(
         The long score table; its mean and sd per model and role; the paired tests against the baseline.
     comparisons
         `ranking` and `differences` of a task that has no folds, in place of tests; or nothing.
+    assumptions
+        Test -> what it takes for granted, in words.
     checks
         What the task says of its own soundness: columns dataset, test_fold, check, value, verdict; or nothing.
     featured
@@ -133,6 +137,7 @@ def render(
         tests={level: _rows(part) for level, part in tests.groupby("level", sort=False)},
         ranking=_rows(ranking),
         differences=_rows(differences),
+        assumptions=assumptions,
         checks=_rows(checks),
         varying=_varying(tests, "dataset", "output", "subset"),
         baselines=list(dict.fromkeys(tests["against"])),

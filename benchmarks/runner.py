@@ -8,7 +8,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,46 @@ def _checked(predictions: Mapping[str, np.ndarray], outputs: tuple[str, ...], n:
     return {output: predictions[output] for output in outputs}
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """What the finished trainings of one model predict for one test fold."""
+
+    dataset: Dataset
+    model: str
+    test_fold: int
+    jobs: tuple[Job, ...]
+    rows: np.ndarray
+    members: tuple[Mapping[str, np.ndarray], ...]
+
+    @property
+    def n_members(self) -> int:
+        """Trainings behind the predictions; those made elsewhere may be averages already."""
+        return sum(job.recipe.get("n_averaged", 1) for job in self.jobs)
+
+    @property
+    def test(self) -> Dataset:
+        return self.dataset.take(self.rows)
+
+    def mean(self) -> dict[str, np.ndarray]:
+        """Average the predictions of the members, output by output."""
+        return {
+            name: np.mean([member[name] for member in self.members], axis=0, dtype=np.float64)
+            for name in self.members[0]
+        }
+
+
+def predicted(plan: Plan, store: Store) -> Iterator[Predicted]:
+    """Give the stored predictions of a plan, one test fold of one model at a time."""
+    for source in plan.sources:
+        dataset = store.get_dataset(source.name, source.digest)
+        mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
+        done = [job for job in mine if _is_done(store, job)]
+        for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
+            jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
+            stored = [store.get_predictions(folder_of(store, job)) for job in jobs]
+            yield Predicted(dataset, model, test_fold, jobs, stored[0][0], tuple(values for _, values in stored))
+
+
 def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
     """Score the finished jobs of a plan: every member, and the average over the members of each test fold.
 
@@ -336,67 +377,28 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
     Returns the long table described in `results/README.md`; empty if nothing is finished.
     """
     parts = []
-    for source in plan.sources:
-        dataset = store.get_dataset(source.name, source.digest)
-        mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
-        done = [job for job in mine if store.is_done(folder_of(store, job))]
-        for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
-            members = [job for job in done if (job.model, job.test_fold) == (model, test_fold)]
-            stored = [store.get_predictions(folder_of(store, job)) for job in members]
-            test = dataset.take(stored[0][0])
-            head = {
-                "task": plan.task,
-                "task_version": plan.task_version,
-                "dataset": source.name,
-                "model": model,
-                "run": members[0].run,
-                "test_fold": test_fold,
-            }
-            n_members = sum(job.recipe.get("n_averaged", 1) for job in members)
-            for job, (_, predictions) in zip(members, stored, strict=True) if n_members == len(members) else ():
-                scored = task.score(test, predictions)
-                parts.append(
-                    scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1, origin=dataset.origin)
-                )
-            mean = {
-                name: np.mean([predictions[name] for _, predictions in stored], axis=0, dtype=np.float64)
-                for name in stored[0][1]
-            }
-            if hasattr(task, "compare") and n_members == len(members):
-                continue
-            scored = task.score(test, mean)
-            parts.append(
-                scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=n_members, origin=dataset.origin)
-            )
+    for one in predicted(plan, store):
+        head = {
+            "task": plan.task,
+            "task_version": plan.task_version,
+            "dataset": one.dataset.name,
+            "model": one.model,
+            "run": one.jobs[0].run,
+            "test_fold": one.test_fold,
+            "origin": one.dataset.origin,
+        }
+        test, single = one.test, one.n_members == len(one.jobs)
+        for job, predictions in zip(one.jobs, one.members, strict=True) if single else ():
+            scored = task.score(test, predictions)
+            parts.append(scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1))
+        if hasattr(task, "compare") and single:
+            continue
+        scored = task.score(test, one.mean())
+        parts.append(scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=one.n_members))
     if not parts:
         return pd.DataFrame(columns=SCORE_COLUMNS)
     table = pd.concat(parts, ignore_index=True).reindex(columns=SCORE_COLUMNS)  # not every task names what is held out
     return table.astype({"val_fold": "Int64"})
-
-
-def compare(plan: Plan, store: Store, task: Any) -> dict[str, pd.DataFrame]:
-    """Compare the finished models of a plan by the task's own rules, per dataset; empty where it has none.
-
-    Returns
-    -------
-    What the task's `compare` gives, table by table, with `dataset` and `origin` in front.
-    """
-    found: dict[str, list[pd.DataFrame]] = {}
-    for source in plan.sources if hasattr(task, "compare") else ():
-        mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
-        stored = [(job.model, *store.get_predictions(folder_of(store, job))) for job in mine if _is_done(store, job)]
-        if not stored:
-            continue
-        dataset = store.get_dataset(source.name, source.digest)
-        predictions: dict[str, list] = {}
-        for model, _, predicted in stored:
-            predictions.setdefault(model, []).append(predicted)
-        tables = task.compare(dataset.take(stored[0][1]), predictions, plan.baseline, n_threads=executors.n_cores())
-        for name, table in tables.items():
-            table.insert(0, "dataset", source.name)
-            table.insert(1, "origin", dataset.origin)
-            found.setdefault(name, []).append(table)
-    return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
 
 
 def _is_done(store: Store, job: Job) -> bool:

@@ -105,7 +105,10 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
         for one in part.itertuples():
             row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.sd == one.sd else f"{one.mean:.3f}"
         ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
-        attainable = {"attainable r": f"{ceiling:.3f}"} if ceiling and row["subset"] == "all" else {}
+        attainable = {}
+        if ceiling and row["subset"] == "all":
+            reached = part.loc[part["metric"] == "pearson_r", "mean"].iloc[0] / ceiling
+            attainable = {"attainable r": f"{ceiling:.3f}", "share": f"{reached:.0%}"}
         count = {"folds": part["n_folds"]} if role == "ensemble" else {"models": part["n_members_max"]}
         rows.append(row | {name: str(n.max()) for name, n in count.items()} | attainable)
     simulated = "simulated" in set(scores["origin"])
@@ -113,14 +116,14 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
     _print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
 
 
-def print_comparison(
-    console: Console, planned: Plan, tests: pd.DataFrame, comparisons: Mapping[str, pd.DataFrame]
-) -> None:
-    """Print how models compare: by a task's own rules where it has them, else by t-tests."""
-    if not comparisons:
-        print_tests(console, tests, headlines_of(registry.get_task(planned.task)))
+def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Print how models compare: by a task's own rules where it has them, else by tests over folds."""
+    if "tests" in tables:
+        print_tests(console, tables["tests"], headlines_of(registry.get_task(planned.task)))
         return
-    ranking, differences = comparisons["ranking"], comparisons["differences"]
+    if not tables:
+        return
+    ranking, differences = tables["ranking"], tables["differences"]
     simulated = " (SIMULATED DATA)" * ("simulated" in set(ranking["origin"]))
     left_out = next(iter(ranking["left_out"]), "")
     note = f"; without {left_out}" if left_out else ""
@@ -137,7 +140,7 @@ def print_comparison(
     rows = [
         {"dataset": row.dataset, "model": row.model, "metric": row.metric.replace("_", " ")}
         | {"difference": f"{row.difference:+.4f}", "95 % interval": f"{row.ci_low:+.4f} to {row.ci_high:+.4f}"}
-        | {"P": f"{row.p_value:.2g}"}
+        | {"P": f"{row.p_value:.2g}", "P Holm": f"{row.p_holm:.2g}"}
         for row in differences.itertuples()
     ]
     what = (
@@ -153,21 +156,34 @@ def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[sta
         return
     rows = []
     for row in chosen.itertuples():
-        tested = row.p_value == row.p_value
+        p_values = {
+            "P": row.p_value,
+            "P Holm": row.p_holm,
+            "P corrected": row.p_corrected,
+            "P corrected, Holm": row.p_corrected_holm,
+            "P bootstrap": row.p_bootstrap,
+        }
         rows.append(
             {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "metric", "model")}
             | {
                 "difference": f"{row.mean_difference:+.3f}",
-                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if tested else "",
-                "d_z": f"{row.cohens_dz:.2f}" if tested else "",
+                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if row.p_value == row.p_value else "",
+                "d_z": f"{row.cohens_dz:.2f}" if row.cohens_dz == row.cohens_dz else "",
                 "folds": str(row.n_folds),
-                "P": f"{row.p_value:.2g}" if tested else "",
-                "note": row.note or "",
             }
+            | {name: f"{value:.2g}" if value == value else "" for name, value in p_values.items()}
+            | {"note": row.note or ""}
         )
     simulated = "simulated" in set(chosen["origin"])
-    title = f"Against {chosen['baseline'].iloc[0]}, paired two-sided t-test over test folds"
+    title = f"{chosen['task'].iloc[0]}, against {chosen['baseline'].iloc[0]}, over test folds"
     _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
+
+
+def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
+    """Print what each test takes for granted."""
+    console.print("What the tests assume", style="bold")
+    for test, words in assumptions.items():
+        console.print(f"  {test}: {words}.", markup=False, highlight=False)
 
 
 def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:

@@ -16,6 +16,7 @@ from benchmarks.commandline import print_json, records
 from benchmarks.plan import Plan, make_plan
 from benchmarks.progress import Reporter
 from benchmarks.store import Store
+from benchmarks.studies import Study
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class How:
 class Done:
     """What a run left behind."""
 
-    study: outputs.Study
+    study: Study
     scores: pd.DataFrame
     n_failed: int
 
@@ -93,20 +94,20 @@ def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | 
     store.check_writable()
     for source in planned.sources:
         store.put_dataset(source.dataset)
-    study = outputs.Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
+    study = Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
     counts = _execute(console, planned, waiting, store, machine, speeds, how.save_models)
     _say_unused_gpu(console, planned, store, how.device)
     results = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, results)
     screen.print_scores(console, planned, results.scores, store)
-    screen.print_comparison(console, planned, results.tests, results.comparisons)
+    screen.print_comparison(console, planned, results.comparisons)
     console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
     else:
         console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
     if how.json:
-        tables = {"scores": results.scores, "tests": results.tests, **results.comparisons}
+        tables = {"scores": results.scores, **results.comparisons}
         about = {"report": str(study.folder)} | {name: records(table) for name, table in tables.items()}
         print_json(counts | about | (facts or {}))
     if counts["failed"]:

@@ -1,14 +1,15 @@
 """Compare models over test folds: paired t-tests against a baseline, and a summary per model.
 
 Source: Rafi et al. 2024, Fig. 3 (one score per test fold; paired two-sided t-test across the folds). The
-folds of a cross-validation share training rows, so the test is optimistic; P values are not corrected for
-their number.
+folds of a cross-validation share training rows, so that test is optimistic. Beside it stands the corrected
+resampled t-test of Nadeau and Bengio 2003 (Machine Learning 52:239), and both are corrected for their number
+by Holm's method, over all models that are compared with the baseline in one cell of the table.
 
 A score table is long, one row per score: task, task_version, dataset, model, run, test_fold, val_fold, role
 ("member", "ensemble"), n_members, output, subset, level, metric, value, n, origin ("measured", "simulated").
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,21 @@ LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "median_jsd"})  # every other
 
 TEST_COLUMNS = [
     *CELL, "model", "baseline", "n_folds", "n_members", "mean_model", "mean_baseline", "mean_difference",
-    "ci_low", "ci_high", "t", "df", "p_value", "cohens_dz", "better", "note",
+    "ci_low", "ci_high", "t", "df", "p_value", "p_holm", "cohens_dz", "test_train_ratio", "ci_low_corrected",
+    "ci_high_corrected", "t_corrected", "p_corrected", "p_corrected_holm", "family_size", "better", "note",
 ]  # fmt: skip
+# What each test takes for granted, in the order in which they are shown.
+ASSUMPTIONS = {
+    "paired t-test (the paper's)": "differences of folds are independent and normal; folds share training data, so "
+    "they are not independent and its P values are too small",
+    "corrected resampled t-test": "as before, but folds correlate as much as their test sets are large beside their "
+    "training sets (test_train_ratio: rows of the test fold over all rows that any model of it was trained on, which "
+    "for an ensemble is what its members saw together)",
+    "paired bootstrap": "test items are a random sample, and units (both orientations of an element, a window) are "
+    "independent; the trained models stay as they are, so chance in training is not covered",
+    "Holm": "none beyond those of the tests; keeps the chance of any false positive among all models against the "
+    "baseline, per task, dataset, output, subset, level and metric",
+}
 SUMMARY_COLUMNS = [
     *CELL, "model", "role", "n_folds", "n_members_min", "n_members_max", "mean", "sd", "min", "max", "better",
 ]  # fmt: skip
@@ -30,7 +44,10 @@ Headline = tuple[str, str, str]
 """Output, subset and metric of what a task shows first."""
 
 _NEEDED = [*CELL, "model", "run", "test_fold", "val_fold", "role", "n_members", "value", "n"]
-_NO_TEST = dict.fromkeys(["ci_low", "ci_high", "t", "df", "p_value", "cohens_dz"], np.nan)
+_NO_TEST = dict.fromkeys(
+    ["ci_low", "ci_high", "t", "df", "p_value", "cohens_dz", "test_train_ratio", "ci_low_corrected",
+     "ci_high_corrected", "t_corrected", "p_corrected"], np.nan
+)  # fmt: skip
 
 
 def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFrame:
@@ -41,10 +58,14 @@ def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFr
     return table[[cell in set(headlines) for cell in cells]]
 
 
-def compare(scores: pd.DataFrame, baseline: str, *, role: str = "ensemble") -> pd.DataFrame:
-    """Test every model against the baseline with a paired two-sided t-test over test folds.
+def compare(
+    scores: pd.DataFrame, baseline: str, *, role: str = "ensemble", sizes: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Test every model against the baseline with paired two-sided t-tests over test folds.
 
-    Source: Rafi et al. 2024, Fig. 3. Differences are model minus baseline; Cohen's d_z is their mean / sd.
+    Source: Rafi et al. 2024, Fig. 3; Nadeau and Bengio 2003 for the corrected test, which takes the variance of
+    the mean over k folds for (1/k + n_test/n_train) times that of the differences. Differences are model minus
+    baseline; Cohen's d_z is their mean / sd.
 
     Parameters
     ----------
@@ -52,13 +73,17 @@ def compare(scores: pd.DataFrame, baseline: str, *, role: str = "ensemble") -> p
         Long score table. With `role="member"` the value of a fold is the mean over its members.
     baseline
         Name of the model the others are compared with.
+    sizes
+        Columns dataset, test_fold, n_test, n_train: rows of each test fold, and rows that were trained on for it.
+        Where they are missing, so is the corrected test.
 
     Returns
     -------
     One row per CELL and other model, columns TEST_COLUMNS. A fold counts only if both models have a finite
     score there, from the same number of members on the same number of rows; `note` names the folds left
-    out. Means are over the folds that count. With fewer than two of them, or with differences that are all
-    equal, statistics are NaN and `note` says why. `n_members` is the smallest over those folds.
+    out. Means are over the folds that count, and so is `test_train_ratio`. `family_size` counts the tests that
+    Holm's method corrects for: those of a CELL that could be made. With fewer than two folds, or with differences
+    that are all equal, statistics are NaN and `note` says why. `n_members` is the smallest over those folds.
 
     Raises
     ------
@@ -78,9 +103,55 @@ def compare(scores: pd.DataFrame, baseline: str, *, role: str = "ensemble") -> p
         base = by_model.pop(baseline, part.iloc[:0].set_index("test_fold"))
         about = dict(zip(CELL, cell, strict=True))
         better = _better(about["metric"])
-        for model, one in by_model.items():
-            rows.append(about | {"model": model, "baseline": baseline, "better": better} | _paired(one, base))
+        ratios = _ratios(sizes, about["dataset"])
+        family = [
+            about | {"model": model, "baseline": baseline, "better": better} | _paired(one, base, ratios)
+            for model, one in by_model.items()
+        ]
+        holm = {name: corrected_for_number([row[name] for row in family]) for name in ("p_value", "p_corrected")}
+        for i, row in enumerate(family):
+            row |= {"p_holm": holm["p_value"][i], "p_corrected_holm": holm["p_corrected"][i]}
+            row["family_size"] = int(np.isfinite([one["p_value"] for one in family]).sum())
+        rows += family
     return pd.DataFrame(rows, columns=TEST_COLUMNS).astype({"n_members": "Int64"})
+
+
+def corrected_for_number(p_values: Collection[float]) -> np.ndarray:
+    """Correct P values for their number by Holm's method; those that are NaN stay so and are not counted."""
+    from statsmodels.stats.multitest import multipletests
+
+    p_values = np.asarray(p_values, float)
+    tested = np.isfinite(p_values)
+    corrected = np.full(len(p_values), np.nan)
+    if tested.any():
+        corrected[tested] = multipletests(p_values[tested], method="holm")[1]
+    return corrected
+
+
+def corrected_t_test(differences: np.ndarray, test_train_ratio: float) -> dict[str, float]:
+    """Test the mean of k differences, one per fold, by the corrected resampled t-test; two-sided, k - 1 degrees.
+
+    Source: Nadeau and Bengio 2003, section 3: the variance of the mean is (1/k + n_test/n_train) times that of the
+    differences (ddof 1).
+    """
+    k = len(differences)
+    mean, error = differences.mean(), np.sqrt((1 / k + test_train_ratio) * differences.var(ddof=1))
+    half = scipy_stats.t.ppf(0.975, k - 1) * error
+    return {
+        "test_train_ratio": test_train_ratio,
+        "ci_low_corrected": mean - half,
+        "ci_high_corrected": mean + half,
+        "t_corrected": mean / error,
+        "p_corrected": 2 * scipy_stats.t.sf(abs(mean / error), k - 1),
+    }
+
+
+def _ratios(sizes: pd.DataFrame | None, dataset: str) -> dict[int, float]:
+    """Return n_test / n_train of every test fold of a dataset, where known."""
+    if sizes is None:
+        return {}
+    mine = sizes[sizes["dataset"] == dataset]
+    return dict(zip(mine["test_fold"], mine["n_test"] / mine["n_train"], strict=True))
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -153,7 +224,7 @@ def _fold_values(scores: pd.DataFrame, role: str) -> pd.DataFrame:
     return folds.assign(n_members=members.to_numpy(int), n=by_fold["n"].first().to_numpy(int))
 
 
-def _paired(model: pd.DataFrame, base: pd.DataFrame) -> dict:
+def _paired(model: pd.DataFrame, base: pd.DataFrame, ratios: Mapping[int, float]) -> dict:
     """Return what a pair of models adds to a row of tests; both frames are indexed by test fold."""
     pair = model.add_suffix("_model").join(base.add_suffix("_base"), how="outer").sort_index()
     left_out: dict[str, list[int]] = {}
@@ -186,6 +257,8 @@ def _paired(model: pd.DataFrame, base: pd.DataFrame) -> dict:
         interval = test.confidence_interval(0.95)
         result |= {"ci_low": interval.low, "ci_high": interval.high, "t": test.statistic, "df": test.df}
         result |= {"p_value": test.pvalue, "cohens_dz": (x - y).mean() / (x - y).std(ddof=1)}
+        if all(fold in ratios for fold in used):
+            result |= corrected_t_test(x - y, float(np.mean([ratios[fold] for fold in used])))
     return result | {"note": "; ".join(notes)}
 
 

@@ -10,8 +10,8 @@ from benchmarks import figures, profile_figures, registry
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
 from benchmarks.atac import prepare, task
-from benchmarks.outputs import paired_tests
 from benchmarks.plan import Source, make_plan
+from benchmarks.stats import compare
 from benchmarks.store import Store
 
 pytest.importorskip("pysam")
@@ -172,7 +172,7 @@ def test_headlines_and_examples_are_drawn(data):
             noisy = {name: values + rng.normal(size=values.shape) for name, values in predictions[model].items()}
             parts.append(task.score(test, noisy).assign(**about))
     scores = pd.concat(parts, ignore_index=True).astype({"val_fold": "Int64"})
-    tests = paired_tests(scores, "chrombpnet")
+    tests = compare(scores, "chrombpnet")
     looks = {"labels": {"chrombpnet": "ChromBPNet", "bpnet": "BPNet"}, "order": ["bpnet", "chrombpnet"]}
     for output, subset, metric in task.HEADLINES:
         chosen = scores[(scores["output"] == output) & (scores["subset"] == subset)]

@@ -269,7 +269,13 @@ def test_compare_needs_its_baseline(ran):
     code, _, err = call("compare", "--results", results)
     assert code == 2
     assert "'mprann'" in err
-    assert call("compare", "--results", results, "--baseline", "kmer_ridge", "--json")[:2] == (0, "[]\n")
+    code, out, _ = call("compare", "--results", results, "--baseline", "kmer_ridge", "--json")
+    (one,) = json.loads(out)["comparisons"]
+    assert (code, one["task"], one["baseline"], one["tests"]) == (0, "human_mpra", "kmer_ridge", [])
+    code, _, err = call("compare", "--results", results, "--role", "members")
+    assert (code, "expects ensemble or member, got 'members'" in err) == (2, True)
+    code, _, err = call("compare", "--results", results, "--baseline", "kmer_ridge", "--models", "dream_rn")
+    assert (code, "'dream_rn'" in err) == (2, True)
 
 
 def test_report_is_one_offline_page_marked_simulated(ran):

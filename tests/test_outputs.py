@@ -2,9 +2,13 @@
 
 import json
 
+import pytest
+
 from benchmarks import outputs, registry, runner, sources
+from benchmarks.api.errors import BadInput
 from benchmarks.plan import make_plan
 from benchmarks.store import Store
+from benchmarks.studies import Study
 
 TASK = registry.get_task("human_mpra")
 
@@ -19,7 +23,7 @@ def test_every_machine_and_version_is_named(tmp_path):
     record = json.loads(other.read_text())
     record["hardware"]["cpu"], record["versions"]["numpy"] = "an older one", "1.0"
     other.write_text(json.dumps(record))
-    study = outputs.Study.begin(plan, store, "python -m benchmarks run --task human_mpra")
+    study = Study.begin(plan, store, "python -m benchmarks run --task human_mpra")
     results = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, results).read_text()
     assert ", an older one" in page
@@ -32,6 +36,35 @@ def test_every_machine_and_version_is_named(tmp_path):
 def test_a_study_is_found_again(tmp_path):
     store = Store(tmp_path)
     plan = make_plan(TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"])
-    study = outputs.Study.begin(plan, store, "command")
-    back = outputs.Study.open(store, "human_mpra", None)
+    study = Study.begin(plan, store, "command")
+    back = Study.open(store, "human_mpra", None)
     assert (back.folder, back.command, back.plan.id) == (study.folder, "command", plan.id)
+
+
+def begun(store, task_name, seed=0):
+    task = registry.get_task(task_name)
+    found = sources.find(task, "quick", None, seed=seed)
+    return Study.begin(make_plan(task, "quick", found, seed=seed, models=["kmer_ridge"]), store, "command")
+
+
+def test_several_studies_are_opened_at_once(tmp_path):
+    store = Store(tmp_path)
+    human, fly = begun(store, "human_mpra"), begun(store, "drosophila")
+    everything = Study.open_many(store)
+    assert {study.folder for study in everything} == {human.folder, fly.folder}
+    assert [study.folder for study in Study.open_many(store, tasks=["drosophila"])] == [fly.folder]
+    assert [study.folder for study in Study.open_many(store, folders=[human.folder])] == [human.folder]
+
+
+def test_two_runs_on_one_dataset_are_not_mixed(tmp_path):
+    store = Store(tmp_path)
+    first, second = begun(store, "human_mpra"), begun(store, "human_mpra", seed=1)
+    with pytest.raises(BadInput, match="both hold human_mpra simulated; name one"):
+        Study.open_many(store, folders=[first.folder, second.folder])
+
+
+def test_nothing_stored_is_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="No run is stored"):
+        Study.open_many(Store(tmp_path))
+    with pytest.raises(BadInput, match="No run of task 'yeast'"):
+        Study.open_many(Store(tmp_path), tasks=["yeast"])

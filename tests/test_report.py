@@ -24,6 +24,9 @@ def comparison(model="rnn", **other):
         "n_folds": 10, "n_members": 9, "mean_model": 0.6634, "mean_baseline": 0.5512,
         "mean_difference": 0.1122,
         "ci_low": 0.0991, "ci_high": 0.1253, "t": 19.4, "df": 9.0, "p_value": 2.13e-5, "cohens_dz": 6.13,
+        "p_holm": 4.26e-5, "test_train_ratio": 0.125, "ci_low_corrected": 0.0912, "ci_high_corrected": 0.1332,
+        "t_corrected": 12.9, "p_corrected": 3.31e-4, "p_corrected_holm": 6.62e-4, "family_size": 2,
+        "ci_low_bootstrap": 0.1011, "ci_high_bootstrap": 0.1241, "p_bootstrap": 0.00099,
     }  # fmt: skip
     return PLACE | {"model": model, "baseline": "mprann", "better": "higher", "note": ""} | numbers | other
 
@@ -57,6 +60,7 @@ def render(**other):
         "summary": pd.DataFrame([mean_row("rnn", 0.6634), mean_row("mprann", 0.5512)]),
         "tests": pd.DataFrame([comparison()]),
         "comparisons": {},
+        "assumptions": {"paired t-test": "folds are independent"},
         "checks": pd.DataFrame(),
         "featured": (),
         "jobs": pd.DataFrame([job("rnn"), job("mprann")]),
@@ -188,9 +192,10 @@ def test_subsets_and_several_outputs_get_their_own_rows_and_tables():
 
 def test_the_test_table_has_every_number_and_the_note():
     text = text_of(tests=pd.DataFrame([comparison(note="fold 3 left out: no score of the model")]))
-    assert "+0.112 +0.0991 to +0.125 +6.13 +19.4 (9) 2.1e-05" in text
+    assert "+0.112 +0.0991 to +0.125 +6.13 +19.4 (9) 2.1e-05 / 4.3e-05" in text
+    assert "+0.0912 to +0.133 0.00033 / 0.00066 +0.101 to +0.124 0.00099" in text
     assert "DREAM-RNN: fold 3 left out: no score of the model." in text
-    assert "they are not independent" in text
+    assert "paired t-test: folds are independent." in text
 
 
 def test_uneven_folds_are_pointed_out():

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmarks import stats
+from tests import null_experiments
 
 BASE = [0.60, 0.62, 0.58, 0.61, 0.63]
 NEW = [0.66, 0.67, 0.65, 0.65, 0.70]
@@ -182,3 +183,72 @@ def test_a_table_that_went_through_csv_gives_the_same_tests(tmp_path):
     scores.to_csv(tmp_path / "scores.csv", index=False)
     again = stats.compare(pd.read_csv(tmp_path / "scores.csv"), "old")
     pd.testing.assert_frame_equal(again, stats.compare(scores, "old"), check_dtype=False)
+
+
+def sizes_of(n_folds, n_test, n_train):
+    return pd.DataFrame(
+        [{"dataset": "K562", "test_fold": i, "n_test": n_test, "n_train": n_train} for i in range(n_folds)]
+    )
+
+
+def test_the_corrected_test_agrees_with_the_formula():
+    scores = table(ensembles("cnn", NEW), ensembles("old", BASE))
+    row = only(stats.compare(scores, "old", sizes=sizes_of(5, 100, 400)))
+    # By hand: mean 5.8 hundredths, variance 6.8 / 4, times (1/5 + 100/400).
+    error = np.sqrt((1 / 5 + 1 / 4) * 6.8 / 4) / 100
+    assert row["test_train_ratio"] == 0.25
+    assert row["t_corrected"] == pytest.approx(0.058 / error)
+    assert row["ci_high_corrected"] == pytest.approx(0.058 + 2.7764451 * error)
+    assert row["p_corrected"] == pytest.approx(2 * scipy_stats.t(4).sf(0.058 / error))
+    assert row["p_corrected"] > row["p_value"]
+
+
+def test_the_ratio_is_averaged_over_the_folds_that_count():
+    sizes = sizes_of(5, 100, 400)
+    sizes.loc[4, "n_test"] = 10_000
+    scores = table(ensembles("cnn", NEW[:4]), ensembles("old", BASE))
+    assert only(stats.compare(scores, "old", sizes=sizes))["test_train_ratio"] == 0.25
+
+
+def test_without_sizes_there_is_no_corrected_test():
+    row = only(stats.compare(table(ensembles("cnn", NEW), ensembles("old", BASE)), "old"))
+    assert np.isnan(row["p_corrected"])
+    assert np.isnan(row["p_corrected_holm"])
+
+
+def test_holm_corrects_over_all_models_of_a_cell():
+    rng = np.random.default_rng(1)
+    others = [ensembles(f"m{i}", np.array(BASE) + 0.02 * i + rng.normal(0, 0.01, 5)) for i in range(4)]
+    tests = stats.compare(table(*others, ensembles("old", BASE)), "old", sizes=sizes_of(5, 100, 400))
+    assert (tests["family_size"] == 4).all()
+    for raw, corrected in (("p_value", "p_holm"), ("p_corrected", "p_corrected_holm")):
+        order = np.argsort(tests[raw].to_numpy())
+        running = 0.0
+        for place, i in enumerate(order):  # the step-down rule, written out
+            running = max(running, min(1.0, (4 - place) * tests[raw].iloc[i]))
+            assert tests[corrected].iloc[i] == pytest.approx(running)
+
+
+def test_models_without_a_test_are_not_in_the_family():
+    same = ensembles("same", np.array(BASE) + 0.01)  # one difference in every fold: no test
+    tests = stats.compare(table(ensembles("cnn", NEW), same, ensembles("old", BASE)), "old").set_index("model")
+    assert (tests["family_size"] == 1).all()
+    assert tests.loc["cnn", "p_holm"] == tests.loc["cnn", "p_value"]
+    assert np.isnan(tests.loc["same", "p_holm"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "experiment"),
+    [
+        ("five disjoint folds, models that overfit", {"n_features": 20, "n_folds": 5, "n_test": 12, "disjoint": True}),
+        ("ten random splits", {"n_features": 3, "n_folds": 10, "n_test": 12, "disjoint": False}),
+    ],
+)
+def test_of_2000_null_experiments_the_corrected_test_rejects_3_to_7_percent(kind, experiment):
+    found = null_experiments.differences(2000, n_rows=60, seed=0, **experiment)
+    ratio = experiment["n_test"] / (60 - experiment["n_test"])
+    corrected = np.mean([stats.corrected_t_test(row, ratio)["p_corrected"] < 0.05 for row in found])
+    papers = np.mean(scipy_stats.ttest_1samp(found, 0, axis=1).pvalue < 0.05)
+    print(f"{kind}: of 2,000 null experiments the corrected test rejects {corrected:.2%}, the paper's {papers:.2%}")
+    assert 0.03 <= corrected <= 0.07
+    assert papers > 0.10  # what the correction is for

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from benchmarks import registry, runner, sources
 from benchmarks.api import checksums
 from benchmarks.cli import app
-from benchmarks.outputs import Study
 from benchmarks.plan import make_plan
 from benchmarks.store import Store
+from benchmarks.studies import Study
 
 TASK = registry.get_task("human_mpra")
 

@@ -1,6 +1,7 @@
 """Scores of predictions against measurements. Arguments run `y_true, y_pred`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -97,35 +98,76 @@ def normalised_jsd(y_true: np.ndarray, distance: np.ndarray) -> np.ndarray:
 REGRESSION_METRICS = {"pearson_r": pearson_r, "spearman_rho": spearman_rho, "mse": mse}
 
 
-def scores_by_orientation(
+def nan_median(values: np.ndarray) -> float:
+    """Median of the values that are numbers; NaN where none is."""
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+
+
+@dataclass(frozen=True)
+class Items:
+    """What one cell of a score table is made of: test items, and the values that its metrics are computed from.
+
+    Parameters
+    ----------
+    unit
+        (n,) int from 0: what an item is resampled together with. Both orientations of an element are one unit.
+    values
+        `y_true` and `y_pred`, (n,) float64, for the REGRESSION_METRICS; or `jsd` and `norm_jsd`, (n,), one distance per
+        profile, NaN for those without counts, whose medians are the scores.
+    """
+
+    output: str
+    subset: str
+    level: str
+    unit: np.ndarray
+    values: Mapping[str, np.ndarray]
+
+    def scores(self) -> dict[str, float]:
+        """Return metric -> value over all items."""
+        if "jsd" in self.values:
+            median = nan_median(self.values["jsd"])
+            return {
+                "median_jsd": median,
+                "one_minus_median_jsd": 1 - median,
+                "median_norm_jsd": nan_median(self.values["norm_jsd"]),
+            }
+        return {name: metric(**self.values) for name, metric in REGRESSION_METRICS.items()}
+
+
+def score_items(several: Iterable[Items]) -> pd.DataFrame:
+    """Score items: rows of output, subset, level, metric, value, n."""
+    return pd.DataFrame(
+        [
+            {"output": items.output, "subset": items.subset, "level": items.level, "metric": metric, "value": value}
+            | {"n": len(items.unit)}
+            for items in several
+            for metric, value in items.scores().items()
+        ]
+    )
+
+
+def items_by_orientation(
     test: Dataset, predictions: Mapping[str, np.ndarray], *, element: str, orientation: str
-) -> pd.DataFrame:
-    """Score every output by row, and averaged over the two orientations of an element.
+) -> list[Items]:
+    """Give the items of every output by row, and averaged over the two orientations of an element.
 
     The strand-averaged level holds the elements measured in both orientations: prediction and measurement are each
     averaged within an orientation, then over the two. Row-level and strand-averaged values differ by several points and
-    must not be mixed.
+    must not be mixed. An element is one unit at both levels.
 
     Parameters
     ----------
     element, orientation
         Columns of `test.meta`: which element a row belongs to, and which of its two sides it is.
-
-    Returns
-    -------
-    Rows of output, subset, level, metric, value, n.
     """
-    rows = []
+    found = []
     for output, measured in test.targets.items():
         table = test.meta[[element, orientation]].copy()
         table["y_true"], table["y_pred"] = measured.astype(np.float64), predictions[output].astype(np.float64)
         by_element = table.groupby([element, orientation]).mean().groupby(element)
         both = by_element.mean()[by_element.size() == 2]
-        for level, part in {"row": table, "strand_averaged": both}.items():
-            y_true, y_pred = part["y_true"].to_numpy(), part["y_pred"].to_numpy()
-            about = {"output": output, "subset": "all", "level": level}
-            rows += [
-                about | {"metric": name, "value": metric(y_true, y_pred), "n": len(part)}
-                for name, metric in REGRESSION_METRICS.items()
-            ]
-    return pd.DataFrame(rows)
+        of_row = pd.factorize(table[element])[0]
+        for level, part, unit in (("row", table, of_row), ("strand_averaged", both, np.arange(len(both)))):
+            values = {name: part[name].to_numpy() for name in ("y_true", "y_pred")}
+            found.append(Items(output, "all", level, unit, values))
+    return found

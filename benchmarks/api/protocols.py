@@ -87,6 +87,8 @@ class Task(Protocol):
     is Pearson r. `checks(scores)`, likewise, judges the run itself, in a table of dataset, test_fold, check, value and
     verdict.
 
+    A task with folds defines `items(test, predictions)`, which gives what `score` scores item by item, for bootstraps.
+
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
     instead of t-tests over folds, and its members stay single models, whose scores are averaged, not their predictions.

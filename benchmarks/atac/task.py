@@ -13,7 +13,7 @@ import pandas as pd
 from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
-from benchmarks.api.metrics import REGRESSION_METRICS, jsd, normalised_jsd
+from benchmarks.api.metrics import Items, jsd, normalised_jsd, score_items
 from benchmarks.api.sequences import encode as encode_sequences
 from benchmarks.api.tables import table_name
 from benchmarks.atac import prepare
@@ -139,33 +139,27 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
     Source: `baselines.md` 3.10. Windows without a cut have no profile and count in no median.
     """
+    return score_items(items(test, predictions)).assign(
+        held_out=", ".join(dict.fromkeys(test.meta["chrom"].astype(str)))
+    )
+
+
+def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
+    """Give what `score` scores; a window is one unit."""
     profile = profiles.central(test.targets["profile"], SPEC.profile_len)
     log_counts = np.log1p(profile.sum(axis=1, dtype=np.float64))
     distance = jsd(profile, np.exp(profiles.log_softmax(predictions["profile_logits"])))
     normalised = normalised_jsd(profile, distance)
     is_peak = test.meta["is_peak"].to_numpy(dtype=bool)
-    rows = []
+    found = []
     for subset, chosen in zip(SUBSETS, (is_peak, ~is_peak, np.ones_like(is_peak)), strict=True):
         if not chosen.any():
             continue
-        y_true, y_pred = log_counts[chosen], predictions["log_counts"][chosen]
-        values = {("log_counts", name): metric(y_true, y_pred) for name, metric in REGRESSION_METRICS.items()}
-        median = _nanmedian(distance[chosen])
-        values |= {
-            ("profile", "median_jsd"): median,
-            ("profile", "one_minus_median_jsd"): 1 - median,
-            ("profile", "median_norm_jsd"): _nanmedian(normalised[chosen]),
-        }
-        rows += [
-            {"output": output, "subset": subset, "level": "region", "metric": metric, "value": value}
-            | {"n": int(chosen.sum())}
-            for (output, metric), value in values.items()
-        ]
-    return pd.DataFrame(rows).assign(held_out=", ".join(dict.fromkeys(test.meta["chrom"].astype(str))))
-
-
-def _nanmedian(values: np.ndarray) -> float:
-    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+        unit = np.arange(chosen.sum())
+        counts = {"y_true": log_counts[chosen], "y_pred": predictions["log_counts"][chosen]}
+        shapes = {"jsd": distance[chosen], "norm_jsd": normalised[chosen]}
+        found += [Items(o, subset, "region", unit, v) for o, v in (("log_counts", counts), ("profile", shapes))]
+    return found
 
 
 def checks(scores: pd.DataFrame) -> pd.DataFrame:

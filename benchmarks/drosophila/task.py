@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
-from benchmarks.api.metrics import scores_by_orientation
+from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.sequences import encode as encode_sequences
 from benchmarks.api.splits import nested_splits
 from benchmarks.api.tables import table_name
@@ -124,5 +124,9 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     The paper's figure is at row level: both orientations are rows of the file, with the same measured value.
     """
     chroms = ", ".join(dict.fromkeys(test.meta["chrom"].astype(str)))
-    scores = scores_by_orientation(test, predictions, element="locus", orientation="is_reverse")
-    return scores.assign(held_out=chroms)
+    return score_items(items(test, predictions)).assign(held_out=chroms)
+
+
+def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
+    """Give what `score` scores; a locus in both orientations is one unit."""
+    return items_by_orientation(test, predictions, element="locus", orientation="is_reverse")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import sequences, splits, tables
+from benchmarks.api import ceilings, sequences, splits, tables
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
 
@@ -63,7 +63,8 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
 
     `meta` has `seq_id` (where the file has ids), `group` (one number per element), `orientation` (which of its two
     sides a row is), `is_reverse` (the strand channel, from the id), and `fold`, or `split` where the file's own train,
-    val and test are used.
+    val and test are used. Columns `rep1`, `rep2` … (or `replicate_1` …), where there are some, are replicates of the
+    value; they give the attainable Pearson r.
 
     Parameters
     ----------
@@ -94,7 +95,8 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     if table["mean_value"].min() == table["mean_value"].max():
         raise BadInput(f"{path}: column {target!r} holds one value in every row; there is nothing to learn.")
     targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
-    return Dataset(name, codes, targets, meta, "measured", notes=tuple(notes))
+    attainable = tuple(ceilings.of_table(path, table, OUTPUT))
+    return Dataset(name, codes, targets, meta, "measured", ceilings=attainable, notes=tuple(notes))
 
 
 def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str, list[str]]:

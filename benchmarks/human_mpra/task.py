@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
-from benchmarks.api.metrics import scores_by_orientation
+from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.splits import nested_splits
 from benchmarks.api.tables import table_name
 from benchmarks.human_mpra import prepare
@@ -100,4 +100,9 @@ def splits(meta: pd.DataFrame) -> Iterator[Split]:
 
 def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Score predictions of test rows by row, and averaged over the two orientations of an element."""
-    return scores_by_orientation(test, predictions, element="group", orientation="orientation")
+    return score_items(items(test, predictions))
+
+
+def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
+    """Give what `score` scores; an element in both orientations is one unit."""
+    return items_by_orientation(test, predictions, element="group", orientation="orientation")

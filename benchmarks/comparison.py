@@ -1,0 +1,192 @@
+"""How the models of a stored run compare: t-tests over folds, a bootstrap over test items, or a task's own rules."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import executors, registry, resampling, runner, stats
+from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.plan import Plan, find_split
+from benchmarks.store import Store, write_text
+from benchmarks.studies import Study
+
+COLUMNS = [*stats.TEST_COLUMNS[:-2], *resampling.COLUMNS, *stats.TEST_COLUMNS[-2:]]
+N_DRAWS = 1_000
+OWN_RULES = {
+    "rank bootstrap": "test items are a random sample; ranks in samples of a tenth say how stable an order is, not how "
+    "large a difference",
+    "paired bootstrap over test items": "test items are independent, a pair being one; the trained models stay as they "
+    "are: chance in training is shown beside it, as the sd over trainings",
+    "Holm": "none beyond those of the tests; keeps the chance of any false positive among all models against the "
+    "baseline, per dataset and metric",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparisons of one stored run. `tables` holds `tests`, or what the task's own rules give."""
+
+    plan: Plan
+    folder: Path
+    tables: Mapping[str, pd.DataFrame]
+
+    @property
+    def main(self) -> str:
+        """Name of the table that has one row per model and metric."""
+        return "tests" if "tests" in self.tables else "differences"
+
+
+def of_study(
+    study: Study,
+    store: Store,
+    *,
+    baseline: str | None = None,
+    models: Collection[str] | None = None,
+    role: str = "ensemble",
+    n_draws: int = N_DRAWS,
+) -> Comparison:
+    """Compare the models of a stored run with a baseline, by default the task's.
+
+    Raises
+    ------
+    BadInput
+        If the baseline or one of the models has no scores in this run.
+    """
+    task = registry.get_task(study.plan.task)
+    scores = runner.score(study.plan, store, task)
+    baseline, known = baseline or study.plan.baseline, sorted(set(scores["model"]))
+    for kind, name in (("baseline with scores", baseline), *(("model with scores", name) for name in models or ())):
+        if name not in known:
+            raise BadInput(f"In {study.folder}: {did_you_mean(kind, name, known)}")
+    plan = dataclasses.replace(study.plan, baseline=baseline)
+    tables = by_own_rules(plan, store, task, baseline=baseline, models=models)
+    if not tables:
+        tables["tests"] = against_baseline(
+            plan, store, task, scores, baseline=baseline, models=models, role=role, n_draws=n_draws
+        )
+    return Comparison(plan, study.folder, tables)
+
+
+def assumptions(compared: Sequence[Comparison]) -> dict[str, str]:
+    """Say what each of the tests that were made takes for granted."""
+    kinds = {one.main for one in compared}
+    return (stats.ASSUMPTIONS if "tests" in kinds else {}) | (OWN_RULES if "differences" in kinds else {})
+
+
+def write(compared: Sequence[Comparison], out: Path) -> None:
+    """Write the comparisons of several runs as one CSV file, whole or not at all."""
+    tables = []
+    for one in compared:
+        table = one.tables[one.main]
+        tables.append(table if "task" in table else table.assign(task=one.plan.task))
+    if not out.parent.is_dir():
+        raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
+    write_text(out, pd.concat(tables, ignore_index=True).to_csv(index=False))
+
+
+def sizes(plan: Plan, store: Store, task: ModuleType) -> pd.DataFrame:
+    """Count the rows of every test fold, and all rows that any training of it learnt from.
+
+    The members of an ensemble leave out one validation fold each; together they have seen what this counts.
+
+    Returns
+    -------
+    Columns dataset, test_fold, n_test, n_train.
+    """
+    rows = []
+    for source in plan.sources:
+        dataset = store.get_dataset(source.name, source.digest)
+        folds: dict[int, set[int]] = {}
+        for job in plan.jobs:
+            if job.dataset == source.name:
+                folds.setdefault(job.test_fold, set()).add(job.val_fold)
+        for test_fold, val_folds in folds.items():
+            splits = [find_split(task, dataset, test_fold, val_fold) for val_fold in sorted(val_folds)]
+            learnt = np.zeros(len(dataset), bool)
+            for split in splits:
+                learnt[split.train] = True
+            about = {"dataset": source.name, "test_fold": test_fold}
+            rows.append(about | {"n_test": len(splits[0].test), "n_train": int(learnt.sum())})
+    return pd.DataFrame(rows, columns=["dataset", "test_fold", "n_test", "n_train"])
+
+
+def against_baseline(
+    plan: Plan,
+    store: Store,
+    task: ModuleType,
+    scores: pd.DataFrame,
+    *,
+    baseline: str,
+    models: Collection[str] | None = None,
+    role: str = "ensemble",
+    n_draws: int = N_DRAWS,
+) -> pd.DataFrame:
+    """Compare the models of a task with folds with a baseline, by every test that its predictions allow.
+
+    Parameters
+    ----------
+    models
+        The family to compare; all of them by default.
+    role
+        "ensemble": averaged predictions. "member": the mean score over the members of a fold; no bootstrap, which is of
+        predictions.
+
+    Returns
+    -------
+    Columns COLUMNS; no rows where the baseline, or every other model, has no scores of this role.
+    """
+    if models is not None:
+        scores = scores[scores["model"].isin({*models, baseline})]
+    if baseline not in set(scores.loc[scores["role"] == role, "model"]):
+        return pd.DataFrame(columns=COLUMNS)
+    tests = stats.compare(scores, baseline, role=role, sizes=sizes(plan, store, task))
+    table = tests.reindex(columns=COLUMNS)
+    if role != "ensemble" or not hasattr(task, "items") or not n_draws:
+        return table
+    folds: dict[str, dict[int, dict[str, list]]] = {}
+    for one in runner.predicted(plan, store):
+        if one.model in set(scores["model"]):
+            of_fold = folds.setdefault(one.dataset.name, {}).setdefault(one.test_fold, {})
+            of_fold[one.model] = task.items(one.test, one.mean())
+    drawn = [
+        resampling.differences(of_dataset, baseline, n_draws=n_draws, seed=plan.seed).assign(dataset=name)
+        for name, of_dataset in folds.items()
+    ]
+    keys = ["dataset", "output", "subset", "level", "metric", "model"]
+    table = table.drop(columns=resampling.COLUMNS).merge(pd.concat(drawn, ignore_index=True), on=keys, how="left")
+    return table.reindex(columns=COLUMNS)
+
+
+def by_own_rules(
+    plan: Plan, store: Store, task: ModuleType, *, baseline: str, models: Collection[str] | None = None
+) -> dict[str, pd.DataFrame]:
+    """Compare the finished models by the rules of a task that has no folds, per dataset; empty where it has some.
+
+    Returns
+    -------
+    What the task's `compare` gives, table by table, with `dataset` and `origin` in front. `differences` also has
+    `p_holm`, corrected over all models against the baseline, per dataset, part and metric.
+    """
+    found: dict[str, list[pd.DataFrame]] = {}
+    datasets: dict[str, list[runner.Predicted]] = {}
+    for one in runner.predicted(plan, store) if hasattr(task, "compare") else ():
+        if models is None or one.model in {*models, baseline}:
+            datasets.setdefault(one.dataset.name, []).append(one)
+    for name, several in datasets.items():
+        members = {one.model: one.members for one in several}
+        tables = task.compare(several[0].test, members, baseline, n_threads=executors.n_cores())
+        for kind, table in tables.items():
+            table.insert(0, "dataset", name)
+            table.insert(1, "origin", several[0].dataset.origin)
+            found.setdefault(kind, []).append(table)
+    tables = {kind: pd.concat(several, ignore_index=True) for kind, several in found.items()}
+    if "differences" in tables:
+        rows = tables["differences"]
+        families = rows.groupby(["dataset", "part", "metric"], sort=False)["p_value"]
+        rows.insert(rows.columns.get_loc("p_value") + 1, "p_holm", families.transform(stats.corrected_for_number))
+    return tables

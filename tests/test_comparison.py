@@ -1,0 +1,131 @@
+"""Comparisons of stored runs: what is counted as training data, which predictions are resampled, and the files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import comparison, registry, runner, sources, stats
+from benchmarks.api.errors import BadInput
+from benchmarks.cli import app
+from benchmarks.plan import make_plan
+from benchmarks.store import Store
+from benchmarks.studies import Study
+
+TASK = registry.get_task("human_mpra")
+
+
+def put(store, plan, job, noise):
+    """Store the truth plus noise as the predictions of a job."""
+    source = next(s for s in plan.sources if s.name == job.dataset)
+    dataset = store.get_dataset(source.name, source.digest)
+    split = next(s for s in TASK.splits(dataset.meta) if (s.test_fold, s.val_fold) == (job.test_fold, job.val_fold))
+    rng = np.random.default_rng([job.seed, len(job.model)])
+    truth = dataset.targets["expression"][split.test]
+    predicted = (truth + noise * rng.normal(size=len(truth))).astype(np.float32)
+    record = runner.about(job) | {"status": "done"}
+    store.put_job(runner.folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A run of three models on three test folds, two members each, without a training."""
+    store = Store(tmp_path_factory.mktemp("results"))
+    plan = make_plan(
+        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "dream_cnn", "kmer_ridge"],
+        test_folds=[0, 1, 2], n_members=2,
+    )  # fmt: skip
+    for source in plan.sources:
+        store.put_dataset(source.dataset)
+    for job in plan.jobs:
+        put(store, plan, job, {"mprann": 1.0, "dream_cnn": 0.5, "kmer_ridge": 2.0}[job.model])
+    return Study.begin(plan, store, "command"), store
+
+
+def test_the_members_of_an_ensemble_have_seen_all_but_the_test_fold(study):
+    found, store = study
+    sizes = comparison.sizes(found.plan, store, TASK)
+    dataset = store.get_dataset(found.plan.sources[0].name, found.plan.sources[0].digest)
+    fold = dataset.meta["fold"].to_numpy()
+    assert sizes["test_fold"].tolist() == [0, 1, 2]
+    assert sizes["n_test"].tolist() == [(fold == i).sum() for i in range(3)]
+    # Each of the two members leaves out another validation fold, so that together they leave out neither.
+    assert sizes["n_train"].tolist() == [(fold != i).sum() for i in range(3)]
+
+
+def test_a_single_member_has_not_seen_its_validation_fold(tmp_path):
+    store = Store(tmp_path)
+    plan = make_plan(
+        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"], test_folds=[0]
+    )
+    store.put_dataset(plan.sources[0].dataset)
+    fold = plan.sources[0].dataset.meta["fold"].to_numpy()
+    row = comparison.sizes(plan, store, TASK).iloc[0]
+    assert row["n_train"] == ((fold != 0) & (fold != plan.jobs[0].val_fold)).sum() == plan.jobs[0].n_train
+
+
+def test_all_tests_stand_in_one_row(study):
+    found, store = study
+    table = comparison.of_study(found, store, n_draws=200).tables["tests"]
+    assert list(table.columns) == comparison.COLUMNS
+    row = table[(table["model"] == "dream_cnn") & (table["metric"] == "pearson_r") & (table["level"] == "row")].iloc[0]
+    assert row["ci_low"] <= row["mean_difference"] <= row["ci_high"]
+    assert row["ci_low_corrected"] < row["ci_low"]
+    assert 0 < row["ci_low_bootstrap"] < row["mean_difference"] < row["ci_high_bootstrap"]
+    assert (row["family_size"], row["n_draws"], row["p_bootstrap"]) == (2, 200, 1 / 201)
+    assert table["p_bootstrap"].notna().all()
+
+
+def test_the_bootstrap_is_of_the_averaged_predictions(study):
+    found, store = study
+    scores = runner.score(found.plan, store, TASK)
+    table = comparison.of_study(found, store, n_draws=500).tables["tests"]
+    ensembles = scores[(scores["role"] == "ensemble") & (scores["metric"] == "mse") & (scores["level"] == "row")]
+    means = ensembles.groupby("model")["value"].mean()
+    row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
+    assert row["mean_difference"] == pytest.approx(means["kmer_ridge"] - means["mprann"])
+    # Noise is averaged over two members: 2²/2 − 1²/2; single members would differ by 3.
+    assert row["ci_low_bootstrap"] < 1.5 < row["ci_high_bootstrap"]
+
+
+def test_members_are_compared_without_a_bootstrap(study):
+    found, store = study
+    table = comparison.of_study(found, store, role="member").tables["tests"]
+    row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
+    assert row["mean_difference"] == pytest.approx(3, abs=0.5)
+    assert pd.isna(row["p_bootstrap"])
+
+
+def test_chosen_models_are_the_family(study):
+    found, store = study
+    table = comparison.of_study(found, store, models=["dream_cnn"], n_draws=0).tables["tests"]
+    assert set(table["model"]) == {"dream_cnn"}
+    assert (table["family_size"] == 1).all()
+    with pytest.raises(BadInput, match="dream_cn"):
+        comparison.of_study(found, store, models=["dream_cn"])
+
+
+def test_the_command_writes_every_test_and_says_what_each_assumes(study, tmp_path):
+    _, store = study
+    words = ["compare", "--results", str(store.root), "--draws", "50", "--out", str(tmp_path / "tests.csv")]
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
+    assert shown.exit_code == 0, shown.output
+    assert "SIMULATED DATA" in shown.output
+    for test in stats.ASSUMPTIONS:
+        assert test in shown.output
+    table = pd.read_csv(tmp_path / "tests.csv")
+    assert list(table.columns) == comparison.COLUMNS
+    printed = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert len(printed["comparisons"][0]["tests"]) == len(table)
+    assert printed["assumptions"] == stats.ASSUMPTIONS
+
+
+def test_an_output_folder_that_is_missing_is_one_sentence(study):
+    _, store = study
+    words = ["compare", "--results", str(store.root), "--draws", "0", "--out", str(Path("no") / "such" / "t.csv")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
