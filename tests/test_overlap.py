@@ -138,7 +138,7 @@ def longest_shared(mine, train):
 
 
 @pytest.mark.parametrize(
-    "how, what",
+    ("how", "what"),
     [({"k": 16}, "odd"), ({"k": 31}, "23"), ({"threshold": 0.4}, "threshold"), ({"threshold": 1.1}, "thre")],
 )
 def test_settings_that_make_no_sense_are_refused(how, what):

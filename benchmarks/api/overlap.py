@@ -6,20 +6,20 @@ Three kinds, of sequences (n, L) of one length:
 
 * **exact**: the same bases from end to end.
 * **reverse_complement**: the same after reverse-complementing what is between the constant flanks.
-* **near**: laid over one training sequence without gaps, at the best shift and on either strand, at least `threshold` of
-  the test sequence's bases agree; and it is none of the above. Shifted windows of a genome and a few substitutions count,
-  an insertion counts where enough lies on one side of it.
+* **near**: laid over one training sequence without gaps, at the best shift and on either strand, at least `threshold`
+  of the test sequence's bases agree; and it is none of the above. Shifted windows of a genome and a few substitutions
+  count, an insertion counts where enough lies on one side of it.
 
 Flanks, such as adapters, are the columns at either end in which one base has `FLANK_SHARE` of all rows. They are cut
 before anything but exact equality is judged.
 
-What is found. Exact ones: all. Turned ones: all that are turned from flank to flank. Near ones are found by a shared seed
-and then verified base by base, so that none is reported wrongly. A seed is the k-mer (the smaller of its two strands) of
-lowest hash among `WINDOW` neighbours; two sequences that share `k + WINDOW - 1` bases in a row (24 by default), on either
-strand, share a seed. So e substitutions in an overlap of m bases are found for certain while (m - e) / (e + 1) > 23: up to 7
-in 200 bases. More of them are found by chance. A near-duplicate may be missed where every seed it shares is one that more
-than `MAX_ROWS_PER_SEED` training sequences have before it (repeats), or stands more than once within a window
-(low complexity), or holds an N.
+What is found. Exact ones: all. Turned ones: all that are turned from flank to flank. Near ones are found by a shared
+seed and then verified base by base, so that none is reported wrongly. A seed is the k-mer (the smaller of its two
+strands) of lowest hash among `WINDOW` neighbours; two sequences that share `k + WINDOW - 1` bases in a row (24 by
+default), on either strand, share a seed. So e substitutions in an overlap of m bases are found for certain while
+(m - e) / (e + 1) > 23: up to 7 in 200 bases. More of them are found by chance. A near-duplicate may be missed where
+every seed it shares is one that `MAX_ROWS_PER_SEED` training sequences have before it (repeats), or stands more than
+once within a window (low complexity), or holds an N.
 """
 
 from collections.abc import Iterator
