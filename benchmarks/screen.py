@@ -216,6 +216,22 @@ def print_leaks(console: Console, table: pd.DataFrame, scores: pd.DataFrame) -> 
         )
 
 
+def print_verdicts(console: Console, table: pd.DataFrame, notes: Collection[str]) -> None:
+    """Print what a regression test says of every score, those that fail last, where they are seen; then its notes."""
+    rows = []
+    for row in table.sort_values("verdict", key=lambda values: values == "fails", kind="stable").itertuples():
+        about = {name: getattr(row, name) for name in ("verdict", "task", "model", "output", "subset", "metric")}
+        numbers = {"reference": row.reference, "tolerance": row.tolerance, "measured": row.measured}
+        rows.append(
+            about
+            | {name: f"{value:.4f}" if value == value else "–" for name, value in numbers.items()}
+            | {"difference": f"{row.difference:+.4f}" if row.difference == row.difference else "–"}
+        )
+    _print_table(console, "Scores against the reference (SIMULATED DATA)", rows)
+    for note in notes:
+        console.print(f"  {note}", markup=False, highlight=False)
+
+
 def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
     """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,0 +1,90 @@
+"""Has a score moved? Measured scores against a reference, with tolerances from the spread between seeds.
+
+Source: none; the prediction interval of one more draw from a normal sample. A score of seed s is one such draw, so an
+unchanged project stays within mean ± t · sd · sqrt(1 + 1/n), t being the quantile of n − 1 degrees of freedom that
+leaves ALPHA of false alarms to all scores together (Bonferroni).
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+KEY = ["task", "task_version", "model", "output", "subset", "level", "metric"]
+ALPHA = 0.005
+"""Chance that an unchanged project fails, over the whole table."""
+
+FLOOR = 0.002
+"""Smallest tolerance: another processor or numpy rounds differently, and a ridge has no seeds to spread over."""
+
+WIDEST = 0.25
+"""Scores whose tolerance is wider are shown and not judged: they could hardly fail."""
+
+
+def reference_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """Turn scores of several seeds into a reference.
+
+    Parameters
+    ----------
+    scores
+        Columns KEY, seed, value; every score once for every seed.
+
+    Returns
+    -------
+    Columns KEY, mean, sd (ddof 1), n_seeds, tolerance, judged.
+
+    Raises
+    ------
+    ValueError
+        With fewer than three seeds, or where a score is missing or not a number for some.
+    """
+    by_score = scores.groupby(KEY, sort=False)["value"]
+    table = by_score.agg(mean="mean", sd="std", n_seeds="size").reset_index()
+    n_seeds = scores["seed"].nunique()
+    if n_seeds < 3:
+        raise ValueError(f"a spread needs at least 3 seeds, there are {n_seeds}")
+    if scores["value"].isna().any() or (table["n_seeds"] != n_seeds).any():
+        raise ValueError("a score is missing, or not a number, for some seeds")
+    quantile = stats.t.ppf(1 - ALPHA / (2 * len(table)), n_seeds - 1)
+    table["tolerance"] = np.maximum(FLOOR, quantile * table["sd"] * np.sqrt(1 + 1 / n_seeds))
+    table["judged"] = table["tolerance"] <= WIDEST
+    return table
+
+
+def judge(measured: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Say of every score whether it is where it was.
+
+    Parameters
+    ----------
+    measured
+        Columns KEY, value.
+    reference
+        As `reference_of` gives it.
+
+    Returns
+    -------
+    Columns KEY, reference, tolerance, measured, difference, verdict, in the order of the reference. Verdicts: "passes";
+    "fails" for a score out of tolerance, in either direction, one that is missing or not a number; "not judged" where
+    the tolerance is too wide to mean anything; "new" for scores that the reference lacks.
+    """
+    both = reference.merge(measured[[*KEY, "value"]], on=KEY, how="outer", indicator=True)
+    order = {tuple(row): i for i, row in enumerate(reference[KEY].itertuples(index=False, name=None))}
+    both["order"] = [order.get(key, len(order)) for key in both[KEY].itertuples(index=False, name=None)]
+    both = both.sort_values("order", kind="stable", ignore_index=True)
+    difference = both["value"] - both["mean"]
+    inside = difference.abs() <= both["tolerance"]  # NaN is not inside
+    verdicts = np.select(
+        [both["_merge"] == "right_only", both["value"].isna(), both["judged"].ne(True), inside],
+        ["new", "fails", "not judged", "passes"],
+        "fails",
+    )
+    table = both[[*KEY, "mean", "tolerance", "value"]].rename(columns={"mean": "reference", "value": "measured"})
+    return table.assign(difference=difference, verdict=verdicts)
+
+
+def parameters_moved(measured: dict[str, int], reference: dict[str, int]) -> list[str]:
+    """Say in words which models have another number of parameters than the reference."""
+    return [
+        f"{name} has {measured[name]:,} parameters; {reference[name]:,} are expected"
+        for name in reference
+        if name in measured and measured[name] != reference[name]
+    ]
