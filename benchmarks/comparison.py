@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from benchmarks import executors, registry, resampling, runner, stats
+from benchmarks import executors, outside, registry, resampling, runner, stats
 from benchmarks.api.errors import BadInput, did_you_mean
 from benchmarks.plan import Plan, find_split
 from benchmarks.store import Store, write_text
@@ -103,7 +103,7 @@ def sizes(plan: Plan, store: Store, task: ModuleType) -> pd.DataFrame:
         dataset = store.get_dataset(source.name, source.digest)
         folds: dict[int, set[int]] = {}
         for job in plan.jobs:
-            if job.dataset == source.name:
+            if job.dataset == source.name and job.framework != outside.FRAMEWORK:  # what those learnt from is not known
                 folds.setdefault(job.test_fold, set()).add(job.val_fold)
         for test_fold, val_folds in folds.items():
             splits = [find_split(task, dataset, test_fold, val_fold) for val_fold in sorted(val_folds)]

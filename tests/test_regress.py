@@ -229,8 +229,9 @@ def test_the_reference_of_the_project_is_whole():
     judged = known.scores[known.scores["judged"]]
     assert {entry.task for entry in entries} == {"human_mpra", "drosophila", "yeast", "atac"}
     assert set(zip(known.scores["task"], known.scores["model"], strict=True)) == trained
+    assert set(judged["task"]) == {"human_mpra", "drosophila", "yeast", "atac"}
     networks = judged[~judged["model"].isin(["kmer_ridge", "bpnet_bias"])]
-    assert set(networks["task"]) == {"human_mpra", "drosophila", "yeast", "atac"}
+    assert {"yeast", "atac"} <= set(networks["task"])
     assert (judged["tolerance"] <= judging.WIDEST).all()
 
 
