@@ -82,7 +82,10 @@ def example_numbers(
     for row, observed in zip(rows, _middle(test, rows, profile_len), strict=True):
         place = {"chrom": test.meta["chrom"].iloc[row], "centre": test.meta["centre"].iloc[row], "bp": x}
         curves = {"observed": (observed, observed.sum())} | {
-            model: (expected_share(one["profile_logits"][row]) * observed.sum(), np.expm1(float(one["log_counts"][row])))
+            model: (
+                expected_share(one["profile_logits"][row]) * observed.sum(),
+                np.expm1(float(one["log_counts"][row])),
+            )
             for model, one in predictions.items()
         }
         tables += [pd.DataFrame(place | {"model": m, "cuts": c, "expected_cuts": n}) for m, (c, n) in curves.items()]
