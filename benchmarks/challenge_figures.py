@@ -62,6 +62,10 @@ def ranks(counts: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str, st
     return fig
 
 
+def _present(metrics: Mapping[str, str], table: pd.DataFrame) -> dict[str, str]:
+    return {metric: what for metric, what in metrics.items() if metric in set(table["metric"])}
+
+
 def _parts(table: pd.DataFrame, order: Sequence[str]) -> list[pd.DataFrame]:
     return [table[table["submission"] == name] for name in order]
 
@@ -79,9 +83,10 @@ def score_distributions(
     `quantiles` has columns submission, metric, q2.5, q25, q50, q75, q97.5.
     """
     n = len(order)
-    fig = Figure((8.4, 1.4 + 0.24 * max(3, n)), layout="constrained")
-    axes = fig.subplots(1, len(METRICS), sharey=True)
-    for ax, (metric, what) in zip(axes, METRICS.items(), strict=True):
+    panels = _present(METRICS, quantiles)
+    fig = Figure((1.6 + 3.4 * len(panels), 1.4 + 0.24 * max(3, n)), layout="constrained")
+    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, (metric, what) in zip(axes, panels.items(), strict=True):
         mine = quantiles[quantiles["metric"] == metric].set_index("submission").reindex(order)
         stats = [
             {"whislo": row["q2.5"], "q1": row["q25"], "med": row["q50"], "q3": row["q75"], "whishi": row["q97.5"]}
@@ -118,9 +123,10 @@ def heat_map(scores: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str,
     chosen = scores[scores["metric"].isin(PART_METRICS)]
     subsets = list(dict.fromkeys(chosen["subset"]))
     n = len(order)
-    fig = Figure((2.6 + 2 * 0.52 * len(subsets), 2.0 + 0.25 * max(3, n)), layout="constrained")
-    axes = fig.subplots(1, 2, sharey=True)
-    for ax, (metric, what) in zip(axes, PART_METRICS.items(), strict=True):
+    panels = _present(PART_METRICS, chosen)
+    fig = Figure((2.6 + len(panels) * 0.52 * len(subsets), 2.0 + 0.25 * max(3, n)), layout="constrained")
+    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, (metric, what) in zip(axes, panels.items(), strict=True):
         wide = chosen[chosen["metric"] == metric].pivot_table(index="submission", columns="subset", values="value")
         values = wide.reindex(index=order, columns=subsets).to_numpy(float)
         values = values**2 if metric == "pearson_r" else values
@@ -152,9 +158,10 @@ def disparities(table: pd.DataFrame, *, simulated: bool) -> Figure:
     `table` has columns metric, subset, percent.
     """
     subsets = list(dict.fromkeys(table["subset"]))
-    fig = Figure((8.0, 1.3 + 0.28 * len(subsets)), layout="constrained")
-    axes = fig.subplots(1, 2, sharey=True)
-    for ax, (metric, what) in zip(axes, PART_METRICS.items(), strict=True):
+    panels = _present(PART_METRICS, table)
+    fig = Figure((1.8 + 3.1 * len(panels), 1.3 + 0.28 * len(subsets)), layout="constrained")
+    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, (metric, what) in zip(axes, panels.items(), strict=True):
         values = table[table["metric"] == metric].set_index("subset")["percent"].reindex(subsets).to_numpy(float)
         ax.barh(range(len(subsets)), values, color=PALETTE[0], height=0.65)
         for y, value in enumerate(values):

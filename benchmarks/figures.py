@@ -1,8 +1,8 @@
 """Draw scores per test fold, learning curves and speed: DataFrame in, Figure out.
 
 Source: the score plot follows Rafi et al. 2024, Fig. 3b (a box over one point per test fold, P values above).
-Colours are those of Okabe and Ito 2008, told apart by colour-blind readers; a model keeps its colour in all
-figures drawn with one `order`. Figures are built without pyplot: no window system, no global state.
+Colours are those of Okabe and Ito 2008, told apart by colour-blind readers; a model has one colour in all figures.
+Figures are built without pyplot: no window system, no global state.
 """
 
 import hashlib
@@ -23,7 +23,16 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from matplotlib.transforms import blended_transform_factory
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-GREY = "#8C8C8C"  # models that `order` does not name
+GREY = "#8C8C8C"
+MODEL_COLOURS = {
+    "dream_rnn": "#0072B2", "dream_cnn": "#E69F00", "dream_attn": "#009E73",
+    "dream_rnn_keras": "#0072B2", "dream_cnn_keras": "#E69F00",  # the same networks, elsewhere
+    "mprann": "#CC79A7", "deepstarr": "#D55E00", "chrombpnet": "#56B4E9", "vaishnav": "#222222",
+    "bpnet": "#F0E442", "bpnet_bias": "#B8B8B8", "kmer_ridge": GREY,
+    "originals.autosome": "#BF8400", "originals.bhi": "#6699CC", "originals.unlockdna": "#117733",
+}  # fmt: skip
+_OTHERS = ("#332288", "#88CCEE", "#44AA99", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499")
+"""Tol's muted colours, for models that are not ours."""
 METRIC_LABELS = {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "mean squared error",
                  "one_minus_median_jsd": "1 − median JS distance"}  # fmt: skip
 LEVEL_LABELS = {"row": "row level", "strand_averaged": "strand-averaged", "region": "region level"}
@@ -153,7 +162,7 @@ def learning_curves(
     for i, (top, bottom, model) in enumerate(zip(tops, bottoms, models, strict=False)):
         for dataset in datasets:
             ours = _where(history, model=model, dataset=dataset)
-            colour = by_dataset[dataset] if len(datasets) > 1 else model_colour(model, order)
+            colour = by_dataset[dataset] if len(datasets) > 1 else model_colour(model)
             _curves(top, ours, "val_pearson_r", colour, "-", many)
             _curves(bottom, ours, "train_loss", colour, (0, (3, 1.5)), many)
             _curves(bottom, ours, "val_loss", colour, "-", many)
@@ -210,7 +219,7 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
             if len(values) == 0:
                 ax.annotate("not measured", (0, y), (6, 0), xycoords=ax.get_yaxis_transform(), **beside)
                 continue
-            middle, colour = np.median(values), model_colour(model, order)
+            middle, colour = np.median(values), model_colour(model)
             ax.barh(y, middle, height=0.6, color=colour, alpha=0.45)
             edge = 0.4 if len(values) < 30 else 0.0
             ax.plot(values, y + _spread(len(values)), "o", ms=3.5, mfc=colour, mec="black", mew=edge)
@@ -269,9 +278,10 @@ def _models(frame: pd.DataFrame, order: Sequence[str]) -> list[str]:
     return [model for model in order if model in present] + sorted(present - set(order))
 
 
-def model_colour(model: str, order: Sequence[str]) -> str:
-    """Return the colour that a model has in every plot of a run."""
-    return PALETTE[list(order).index(model) % len(PALETTE)] if model in order else GREY
+def model_colour(model: str) -> str:
+    """Return the colour that a model has in every figure: its own, or one by the hash of its name."""
+    at = int(hashlib.sha256(model.encode()).hexdigest(), 16) % len(_OTHERS)
+    return MODEL_COLOURS.get(model, _OTHERS[at])
 
 
 def _where(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
@@ -301,7 +311,7 @@ def _boxes(ax: Axes, part: pd.DataFrame, order: Sequence[str]) -> None:
     models = _models(part, order)
     for x, model in enumerate(models):
         values = _where(part, model=model).sort_values("test_fold")["value"].dropna().to_numpy(float)
-        colour, enough = model_colour(model, order), len(values) > 2  # quartiles of two folds say nothing
+        colour, enough = model_colour(model), len(values) > 2  # quartiles of two folds say nothing
         line = {"color": colour, "lw": 1.0 if enough else 0.0}
         ax.boxplot(
             values, positions=[x], widths=0.55, whis=(0, 100), showfliers=False, showbox=enough,

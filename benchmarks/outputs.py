@@ -146,6 +146,32 @@ def _profile_plots(
     from benchmarks import profile_figures
 
     drawn = {}
+    for shown in first_folds(plan, store, datasets):
+        name, fold, profile_len = shown.dataset, shown.test_fold, task.SPEC.profile_len
+        drawn[f"counts_{name}"] = (
+            f"Observed and predicted cuts per peak of test fold {fold}, {name}",
+            profile_figures.counts(shown.test, shown.predictions, profile_len, **looks),
+        )
+        drawn[f"profiles_{name}"] = (
+            f"Observed and predicted profiles of four peaks of test fold {fold}, {name}",
+            profile_figures.examples(shown.test, shown.predictions, profile_len, **looks),
+        )
+    return drawn
+
+
+@dataclass(frozen=True)
+class FirstFold:
+    """The rows of a dataset's first finished test fold, and what a training of each model predicts there."""
+
+    dataset: str
+    test_fold: int
+    test: Any
+    predictions: Mapping[str, Mapping[str, Any]]
+
+
+def first_folds(plan: Plan, store: Store, datasets: Mapping[str, Any]) -> list[FirstFold]:
+    """Open the predictions that examples are taken from; a dataset without a finished training is left out."""
+    found = []
     for name, dataset in datasets.items():
         mine = [job for job in plan.jobs if job.dataset == name and store.is_done(runner.folder_of(store, job))]
         if not mine:
@@ -156,16 +182,8 @@ def _profile_plots(
         }
         rows = next(iter(stored.values()))[0]
         predictions = {model: predicted for model, (_, predicted) in stored.items()}
-        test, profile_len = dataset.take(rows), task.SPEC.profile_len
-        drawn[f"counts_{name}"] = (
-            f"Observed and predicted cuts per peak of test fold {fold}, {name}",
-            profile_figures.counts(test, predictions, profile_len, **looks),
-        )
-        drawn[f"profiles_{name}"] = (
-            f"Observed and predicted profiles of four peaks of test fold {fold}, {name}",
-            profile_figures.examples(test, predictions, profile_len, **looks),
-        )
-    return drawn
+        found.append(FirstFold(name, fold, dataset.take(rows), predictions))
+    return found
 
 
 def _challenge_plots(results: Results, labels: Mapping[str, str]) -> dict[str, tuple[str, Any]]:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import tables
-from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks import registry
+from benchmarks.api import checksums, tables
+from benchmarks.api.data import Dataset, TaskSpec, recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import SequenceError
+from benchmarks.store import read_json
 
 N_SEQUENCES = 65_536
 """Sequences that are held as text at a time."""
@@ -192,3 +194,24 @@ def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[
     if "is_reverse" in spec.side_channels:
         meta["is_reverse"] = np.array(piece.is_reverse, dtype=np.float32)
     return Dataset("input", codes, {}, meta, "measured")
+
+
+def load_trained(folder: Path, device: str) -> tuple[Any, Any, str]:
+    """Return model, task and title of a training of this benchmark.
+
+    Raises
+    ------
+    BadInput
+        If its files are damaged, or its weights were not kept.
+    """
+    if problem := checksums.problem(folder):
+        raise BadInput(f"{folder} cannot be trusted: {problem}.")
+    job = read_json(folder / "job.json")
+    if not (folder / "model.json").is_file():
+        raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
+    module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
+    if backend := registry.get_backend(job["framework"].split()[0]):
+        backend.configure(device)
+    model = module.build(task.SPEC, recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json"), {})
+    model.load(folder)
+    return model, task, f"{module.NAME} ({job['dataset']}, {folder.name})"

@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.figures import GREY, INK, STYLE, head, model_colour
@@ -34,7 +35,7 @@ def counts(
     for ax, model in zip(axes, models, strict=True):
         ax.plot([low, high], [low, high], color=GREY, lw=0.8, zorder=0)
         size = 3.0 if len(peaks) < 2000 else 1.0
-        colour = model_colour(model, order)
+        colour = model_colour(model)
         ax.plot(observed, predicted[model], "o", ms=size, mew=0, alpha=0.5, color=colour, rasterized=True)
         varies = np.ptp(observed) > 0 and np.ptp(predicted[model]) > 0
         r = f"r = {np.corrcoef(observed, predicted[model])[0, 1]:.3f}" if varies else "r undefined"
@@ -54,6 +55,41 @@ def _middle(test: Any, rows: np.ndarray, profile_len: int) -> np.ndarray:
     """Cut the observed profiles of some rows out of their wider windows; (n, profile_len) float64."""
     jitter = (test.targets["profile"].shape[1] - profile_len) // 2
     return np.asarray(test.targets["profile"][rows])[:, jitter : jitter + profile_len].astype(float)
+
+
+def picked(test: Any, profile_len: int, n_examples: int = 4) -> np.ndarray:
+    """Return the rows of `test` that `examples` draws: peaks at even steps from the most cuts down to the median."""
+    peaks = np.flatnonzero(test.meta["is_peak"].to_numpy(dtype=bool))
+    by_cuts = np.argsort(-_middle(test, peaks, profile_len).sum(axis=1), kind="stable")
+    steps = np.unique(np.linspace(0, (len(peaks) - 1) // 2, n_examples).round().astype(int))
+    return peaks[by_cuts[steps]]
+
+
+def expected_share(logits: np.ndarray) -> np.ndarray:
+    """Turn the profile logits of one window into shares of its cuts, (profile_len,), float64."""
+    share = np.exp(logits.astype(float) - float(logits.max()))
+    return share / share.sum()
+
+
+def example_numbers(
+    test: Any, predictions: Mapping[str, Mapping[str, np.ndarray]], profile_len: int, n_examples: int = 4
+) -> pd.DataFrame:
+    """Return the numbers behind `examples`, not smoothed: chrom, centre, bp, model (`observed`, or a name), cuts,
+    expected_cuts (what the model expects in the whole window; of `observed`, what was counted).
+    """
+    rows, x = picked(test, profile_len, n_examples), np.arange(profile_len) - profile_len // 2
+    tables = []
+    for row, observed in zip(rows, _middle(test, rows, profile_len), strict=True):
+        place = {"chrom": test.meta["chrom"].iloc[row], "centre": test.meta["centre"].iloc[row], "bp": x}
+        curves = {"observed": (observed, observed.sum())} | {
+            model: (
+                expected_share(one["profile_logits"][row]) * observed.sum(),
+                np.expm1(float(one["log_counts"][row])),
+            )
+            for model, one in predictions.items()
+        }
+        tables += [pd.DataFrame(place | {"model": m, "cuts": c, "expected_cuts": n}) for m, (c, n) in curves.items()]
+    return pd.concat(tables, ignore_index=True)
 
 
 @mpl.rc_context(STYLE)
@@ -80,25 +116,20 @@ def examples(
         Display name of each model; models from top to bottom.
     """
     models = [name for name in order if name in predictions]
-    peaks = np.flatnonzero(test.meta["is_peak"].to_numpy(dtype=bool))
-    observed = _middle(test, peaks, profile_len)
-    by_cuts = np.argsort(-observed.sum(axis=1), kind="stable")
-    steps = np.unique(np.linspace(0, (len(peaks) - 1) // 2, n_examples).round().astype(int))
-    chosen = by_cuts[steps]
+    chosen = picked(test, profile_len, n_examples)
+    observed = _middle(test, chosen, profile_len)
     fig = Figure((3.6 * len(chosen) + 0.8, 0.9 + 1.15 * (1 + len(models))), layout="constrained")
     axes = fig.subplots(1 + len(models), len(chosen), squeeze=False, sharex=True, sharey="col")
     x = np.arange(profile_len) - profile_len // 2
-    for column, i in enumerate(chosen):
-        row = peaks[i]
+    for column, row in enumerate(chosen):
         place = f"{test.meta['chrom'].iloc[row]}:{test.meta['centre'].iloc[row]:,}"
-        axes[0, column].fill_between(x, _smoothed(observed[i]), color=INK, lw=0)
-        axes[0, column].set_title(f"{place}\n{observed[i].sum():,.0f} cuts", loc="left")
+        axes[0, column].fill_between(x, _smoothed(observed[column]), color=INK, lw=0)
+        axes[0, column].set_title(f"{place}\n{observed[column].sum():,.0f} cuts", loc="left")
         for ax, model in zip(axes[1:, column], models, strict=True):
-            logits = predictions[model]["profile_logits"][row].astype(float)
-            share = np.exp(logits - logits.max())
+            share = expected_share(predictions[model]["profile_logits"][row])
             cuts = np.expm1(float(predictions[model]["log_counts"][row]))
-            expected = _smoothed(share / share.sum() * observed[i].sum())
-            ax.fill_between(x, expected, color=model_colour(model, order), lw=0)
+            expected = _smoothed(share * observed[column].sum())
+            ax.fill_between(x, expected, color=model_colour(model), lw=0)
             ax.set_title(f"{cuts:,.0f} cuts expected", loc="right", fontsize=7.5)
         axes[-1, column].set_xlabel("bp from the summit")
     for ax, name in zip(axes[:, 0], ["observed", *(labels.get(model, model) for model in models)], strict=True):

@@ -52,7 +52,9 @@ def predict(
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
     for file in plugin or ():
         registry.add_plugin(file)
-    model, task, title = _trained(weights, device) if (weights / "job.json").is_file() else _published(weights, device)
+    model, task, title = (
+        prediction.load_trained(weights, device) if (weights / "job.json").is_file() else _published(weights, device)
+    )
     started = time.perf_counter()
     columns = (TextColumn("{task.completed:,.0f} sequences"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -82,23 +84,3 @@ def _published(weights: Path, device: str) -> tuple[Any, Any, str]:
     if task.SPEC.seq_len != found.spec.seq_len:
         raise BadInput(f"{weights} is for sequences of {found.spec.seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
     return model, task, found.title
-
-
-def _trained(folder: Path, device: str) -> tuple[Any, Any, str]:
-    """Return model, task and title of a training of this benchmark."""
-    from benchmarks import registry
-    from benchmarks.api import checksums
-    from benchmarks.api.data import recipe_with
-    from benchmarks.store import read_json
-
-    if problem := checksums.problem(folder):
-        raise BadInput(f"{folder} cannot be trusted: {problem}.")
-    job = read_json(folder / "job.json")
-    if not (folder / "model.json").is_file():
-        raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
-    module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
-    if backend := registry.get_backend(job["framework"].split()[0]):
-        backend.configure(device)
-    model = module.build(task.SPEC, recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json"), {})
-    model.load(folder)
-    return model, task, f"{module.NAME} ({job['dataset']}, {folder.name})"

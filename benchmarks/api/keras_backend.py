@@ -335,3 +335,29 @@ def _own_array(file: Any, group: Any, name: str) -> np.ndarray:
 
 def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def layer_table(network: keras.Model) -> list[dict[str, Any]]:
+    """List the layers of a network in order: `path`, `kind`, `detail`, `shape` that leaves it (without B), `n_params`.
+
+    Parameters are those that are trained, so that they add up as in torch.
+    """
+    rows = []
+    for layer in network.layers:
+        kind, detail = type(layer).__name__, ""
+        if kind == "InputLayer":
+            continue
+        came_in = layer.input.shape if not isinstance(layer.input, list) else ()
+        if kind == "Activation":
+            kind = layer.activation.__name__
+        elif hasattr(layer, "kernel_size"):
+            detail = f"{layer.kernel_size[0]}, {came_in[-1]} → {layer.filters}"
+            detail += f", dilation {layer.dilation_rate[0]}" if layer.dilation_rate[0] > 1 else ""
+        elif kind == "Dense":
+            detail = f"{came_in[-1]} → {layer.units}"
+        elif kind == "Bidirectional":
+            kind, detail = "LSTM", f"{came_in[-1]} → {layer.forward_layer.units} × 2 directions"
+        n_params = sum(int(np.prod(w.shape)) for w in layer.trainable_weights)
+        shape = tuple(layer.output.shape[1:])
+        rows.append({"path": layer.name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params})
+    return rows

@@ -355,3 +355,67 @@ def read_state_dict(source: str | os.PathLike | Mapping[str, torch.Tensor]) -> d
     if wrong:
         raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor.")
     return state
+
+
+_NUMBERS = {
+    "Conv1d": lambda m: (
+        f"{m.kernel_size[0]}, {m.in_channels} → {m.out_channels}" + (f", {m.groups} groups" if m.groups > 1 else "")
+    ),
+    "Linear": lambda m: f"{m.in_features} → {m.out_features}",
+    "LSTM": lambda m: f"{m.input_size} → {m.hidden_size}" + (" × 2 directions" if m.bidirectional else ""),
+    "MultiheadAttention": lambda m: f"{m.num_heads} heads, {m.embed_dim} wide",
+    "Embedding": lambda m: f"{m.num_embeddings} × {m.embedding_dim}",
+}
+
+
+def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
+    """List the layers of a network in the order in which they are called, read off one pass of `example` (B, C, L).
+
+    Returns
+    -------
+    A row per layer: `path`, `kind`, `detail` (kernel, channels in and out), `shape` that leaves it (without B; (L, C)
+    inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where it was first,
+    and parameters that no layer's call uses stand at the end: the sum is the network's.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    names = [name for name, module in net.named_modules() if _is_layer(module) and not _inside_layer(net, name)]
+    handles = []
+    for name in names:
+
+        def note(module: nn.Module, _: Any, out: Any, name: str = name) -> None:
+            first = out[0] if isinstance(out, tuple) else out
+            rows.setdefault(name, _layer_row(name, module, tuple(first.shape[1:])))
+
+        handles.append(net.get_submodule(name).register_forward_hook(note))
+    was_training = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(example)
+    finally:
+        net.train(was_training)
+        for handle in handles:
+            handle.remove()
+    uncalled = [name for name in names if name not in rows]
+    found = list(rows.values()) + [_layer_row(name, net.get_submodule(name), ()) for name in uncalled]
+    found = [row for row in found if row["shape"] or row["n_params"]]
+    loose = sum(p.numel() for p in net.parameters()) - sum(row["n_params"] for row in found)
+    if loose:
+        found.append({"path": "", "kind": "parameters", "detail": "", "shape": (), "n_params": loose})
+    return found
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return not list(module.children()) or isinstance(module, nn.MultiheadAttention)
+
+
+def _inside_layer(net: nn.Module, name: str) -> bool:
+    parents = name.split(".")[:-1]
+    return any(_is_layer(net.get_submodule(".".join(parents[:i]))) for i in range(1, len(parents) + 1))
+
+
+def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
+    kind = type(module).__name__
+    detail = _NUMBERS[kind](module) if kind in _NUMBERS else ""
+    n_params = sum(p.numel() for p in module.parameters())
+    return {"path": name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params}

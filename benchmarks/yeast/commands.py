@@ -168,7 +168,7 @@ def leaderboard(
     wide = wide.assign(team=parts["team"], date=parts["date"]).reset_index(drop=True)
     missing = [name for name in scoring.WEIGHTS if name not in set(table["subset"])]
     if out:
-        _write_tables(out, {"leaderboard": wide, "scores": table})
+        _write_tables(out, {"leaderboard": wide, "scores": table}, test.origin)
         if wide["date"].notna().any() and not missing and _can_draw(out):
             from benchmarks import challenge_figures, figures
 
@@ -240,7 +240,7 @@ def _write_ranking(out: Path, found: Any, scores: Any, far: Any, *, simulated: b
     """Write the tables of a ranking and the plots of Fig. 1b-g and Extended Data Fig. 2."""
     table, counts, quantiles = found.table(), found.rank_counts(), found.score_quantiles()
     tables = {"ranking": table, "scores": scores, "disparities": far, "rank_distributions": counts}
-    _write_tables(out, tables | {"score_distributions": quantiles})
+    _write_tables(out, tables | {"score_distributions": quantiles}, "simulated" if simulated else "measured")
     if not _can_draw(out):
         return
     from benchmarks import challenge_figures, figures
@@ -256,12 +256,12 @@ def _write_ranking(out: Path, found: Any, scores: Any, far: Any, *, simulated: b
         figures.save(figure, out / name)
 
 
-def _write_tables(out: Path, tables: dict[str, Any]) -> None:
+def _write_tables(out: Path, tables: dict[str, Any], origin: str) -> None:
     from benchmarks.store import write_text
 
     out.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        write_text(out / f"{name}.csv", table.to_csv(index=False))
+        write_text(out / f"{name}.csv", table.assign(origin=origin).to_csv(index=False))
 
 
 def _can_draw(out: Path) -> bool:

@@ -16,9 +16,11 @@ from benchmarks.api.errors import BadInput
 from benchmarks.api.tables import table_name
 from benchmarks.yeast import prepare, rank, scoring, test_set
 from benchmarks.yeast import simulate as simulation
+from benchmarks.yeast.rank import disparities
 from benchmarks.yeast.recipes import PRESETS, RECIPES
+from benchmarks.yeast.scoring import WEIGHTS
 
-__all__ = ["PRESETS", "RECIPES"]
+__all__ = ["PRESETS", "RECIPES", "WEIGHTS", "disparities"]
 
 NAME = "yeast"
 VERSION = 1

@@ -1,0 +1,168 @@
+"""Extended Data 8: a promoter beside its variant, by what every substitution changes, as sequence logos.
+
+Source: Rafi et al. 2024, Extended Data Fig. 8 and Methods: the score of a position is the mean, over its three
+substitutions, of prediction(mutant) - prediction(sequence). Letters are drawn at minus that score, so that a base that
+the expression rests on points up.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from benchmarks import figures
+from benchmarks.api.sequences import BASES, reverse_complement
+from benchmarks.paper.found import Drawn, Found, Missing, Site
+
+LETTERS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
+MUTATED = "#9A9A9A"
+
+
+def changes(predict: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, window: slice) -> np.ndarray:
+    """Predict every single substitution in a window of some sequences.
+
+    Parameters
+    ----------
+    predict
+        (m, seq_len) codes -> (m,) predictions.
+    codes
+        (n, seq_len) uint8.
+
+    Returns
+    -------
+    (n, window, 4) float64: prediction with that base - prediction as it is; 0 for the base that is there.
+    """
+    places = range(*window.indices(codes.shape[1]))
+    mutants = np.repeat(codes, 4 * len(places), axis=0).reshape(len(codes), len(places), 4, codes.shape[1])
+    for i, at in enumerate(places):
+        mutants[:, i, :, at] = np.arange(4, dtype=codes.dtype)
+    both = np.concatenate([codes, mutants.reshape(-1, codes.shape[1])])
+    predicted = predict(both).astype(np.float64)
+    return predicted[len(codes) :].reshape(len(codes), len(places), 4) - predicted[: len(codes), None, None]
+
+
+def importance(deltas: np.ndarray) -> np.ndarray:
+    """Return the score of every position, (…, L): the mean over its three substitutions."""
+    return deltas.sum(axis=-1) / 3
+
+
+def hits(codes: np.ndarray, motifs: Mapping[str, str]) -> list[tuple[str, int, int]]:
+    """Find the words of motifs in a sequence (L,), on either strand: name, start, end, sorted by start."""
+    text, found = as_text(codes), set()
+    for name, word in motifs.items():
+        for form in {word, _reversed(word)}:
+            at = text.find(form)
+            while at >= 0:
+                found.add((name, at, at + len(word)))
+                at = text.find(form, at + 1)
+    return sorted(found, key=lambda hit: hit[1:])
+
+
+def as_text(codes: np.ndarray) -> str:
+    return "".join(BASES[code] for code in codes)
+
+
+def _reversed(word: str) -> str:
+    return as_text(reverse_complement(np.array([[BASES.index(base) for base in word]], dtype=np.uint8))[0])
+
+
+def figure(found: Found) -> Drawn:
+    """Draw wild type and variant of every site under each other, motifs boxed with their consensus above."""
+    if not found.sites:
+        raise Missing(
+            found.why.get("sites", "no trained model is at hand: give --weights FOLDER of a training on yeast")
+        )
+    rows = []
+    for site in found.sites:
+        scores = importance(site.changes)
+        mutated = site.codes[0] != site.codes[1]
+        for which, codes, score in zip(("wild type", "variant"), site.codes, scores, strict=True):
+            rows.append(
+                pd.DataFrame(
+                    {"site": site.name, "model": site.label, "sequence": which, "position": np.arange(1, len(codes) + 1),
+                     "base": list(as_text(codes)), "score": score, "mutated": mutated}
+                )
+            )  # fmt: skip
+    models = list(dict.fromkeys(site.label for site in found.sites))
+    text = (
+        "In-silico mutagenesis of promoters (wild type above, variant below). Letters: minus the mean change of predicted "
+        f"expression over the three substitutions of a base, by {', '.join(models)}, one training each; grey: the mutated "
+        "base. Boxes: exact words of known motifs on either strand, with their consensus. Measured and predicted "
+        f"expression in bins. {found.why.get('site_choice', '')}"
+    )
+    return Drawn(
+        _draw(found.sites, found.motifs, found.sites_simulated),
+        pd.concat(rows, ignore_index=True),
+        text.strip(),
+        found.sites_simulated,
+    )
+
+
+@mpl.rc_context(figures.STYLE)
+def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> Figure:
+    fig = Figure((10, 0.75 + 2.75 * len(sites)))
+    subfigs = np.atleast_1d(fig.subfigures(len(sites) + 1, 1, height_ratios=[0.75] + [2.75] * len(sites)))[1:]
+    for sub, site in zip(subfigs, sites, strict=True):
+        axes = sub.subplots(2, 1, sharex=True, sharey=True, gridspec_kw={"hspace": 0.12, "top": 0.9, "bottom": 0.13, "left": 0.08, "right": 0.99})  # fmt: skip
+        sub.text(0.08, 0.935, f"{site.name} · {site.label}", size=9, weight="bold")
+        heights = -importance(site.changes)
+        mutated = np.flatnonzero(site.codes[0] != site.codes[1])
+        low, high = min(heights.min(), 0), max(heights.max(), 0)
+        span = (high - low) or 1.0
+        for i, (ax, which) in enumerate(zip(axes, ("wild type", "variant"), strict=True)):
+            _logo(ax, site.codes[i], heights[i], mutated)
+            ax.set_ylim(low - 0.05 * span, high + 0.75 * span)
+            _boxes(ax, hits(site.codes[i], motifs), motifs, low - 0.03 * span, high + 0.04 * span, span)
+            value = f"predicted {site.predicted[i]:.2f}"
+            if np.isfinite(site.measured[i]):
+                value = f"measured {site.measured[i]:.2f}, {value}"
+            ax.text(1, 1.0, f"{which}: {value}", transform=ax.transAxes, ha="right", va="bottom", size=7.5)
+            ax.set_ylabel("− mean change\n(bins)", size=7.5)
+            ax.tick_params(labelsize=7)
+        axes[0].tick_params(labelbottom=False)
+        axes[1].set_xlabel("base of the variable region", size=8)
+    figures.head(fig, "Wild type beside variant", simulated)
+    return fig
+
+
+def _logo(ax: Axes, codes: np.ndarray, heights: np.ndarray, mutated: np.ndarray) -> None:
+    import logomaker
+
+    matrix = np.zeros((len(codes), 4))
+    known = codes < 4
+    matrix[np.flatnonzero(known), codes[known]] = heights[known]
+    frame = pd.DataFrame(matrix, columns=list(BASES[:4]), index=range(1, len(codes) + 1))
+    logo = logomaker.Logo(frame, ax=ax, color_scheme=LETTERS, font_name="DejaVu Sans", show_spines=False)
+    for at in mutated:
+        ax.axvspan(at + 0.5, at + 1.5, color="#DDDDDD", lw=0, zorder=-2)
+        if known[at]:
+            logo.style_single_glyph(p=at + 1, c=BASES[codes[at]], color=MUTATED)
+    ax.axhline(0, color=figures.INK, lw=0.6)
+    ax.spines["left"].set_visible(True)
+    ax.set_xlim(0.3, len(codes) + 0.7)
+
+
+def _boxes(
+    ax: Axes, found: list[tuple[str, int, int]], motifs: Mapping[str, str], low: float, high: float, span: float
+) -> None:
+    """Box every site of a motif; above it the consensus as it lies on this strand, where there is room."""
+    import logomaker
+
+    taken = -np.inf
+    for name, start, end in found:
+        ax.add_patch(Rectangle((start + 0.5, low), end - start, high - low, fill=False, ec=figures.INK, lw=0.8))
+        if start < taken + 0.5:
+            continue
+        taken = end
+        ax.text((start + end) / 2 + 0.5, high + 0.62 * span, name, ha="center", va="center", size=7)
+        inset = ax.inset_axes((start + 0.5, high + 0.08 * span, end - start, 0.4 * span), transform=ax.transData)
+        word = motifs[name]
+        bits = np.zeros((len(word), 4))
+        bits[np.arange(len(word)), [BASES.index(base) for base in word]] = 2
+        frame = pd.DataFrame(bits, columns=list(BASES[:4]))
+        logomaker.Logo(frame, ax=inset, color_scheme=LETTERS, font_name="DejaVu Sans", show_spines=False)
+        inset.set_axis_off()
