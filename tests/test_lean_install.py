@@ -28,7 +28,7 @@ runpy.run_module("benchmarks", run_name="__main__")
 """
 
 
-EXTRAS = "seaborn statsmodels h5py matplotlib jinja2 pyarrow tensorflow"
+EXTRAS = "seaborn h5py matplotlib jinja2 pyarrow tensorflow"
 
 
 def run(results, *words, absent=f"{EXTRAS} keras"):

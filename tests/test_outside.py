@@ -79,7 +79,7 @@ def test_it_is_scored_as_scipy_would_and_stands_in_the_report(ran, table, tmp_pa
         ["compare", "--baseline", "kmer_ridge", "--results", str(store.root), "--report", str(page.parent), "--json"],
     )
     row = next(
-        r for r in json.loads(compared.stdout)
+        r for r in json.loads(compared.stdout)["comparisons"][0]["tests"]
         if r["model"] == "Their_model" and r["level"] == "row" and r["metric"] == "pearson_r"
     )  # fmt: skip
     assert row["n_folds"] == 3
