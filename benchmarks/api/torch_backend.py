@@ -374,8 +374,8 @@ def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
     Returns
     -------
     A row per layer: `path`, `kind`, `detail` (kernel, channels in and out), `shape` that leaves it (without B; (L, C)
-    inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where it was first,
-    and parameters that no layer's call uses stand at the end: the sum is the network's.
+    inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where it was
+    first, and parameters that no layer's call uses stand at the end: the sum is the network's.
     """
     rows: dict[str, dict[str, Any]] = {}
     names = [name for name, module in net.named_modules() if _is_layer(module) and not _inside_layer(net, name)]

@@ -48,8 +48,8 @@ def figure(found: Found) -> Drawn:
         ]
     )  # fmt: skip
     text = (
-        "Networks at their published sizes, read off the modules in one pass: kernel, channels in → out, shape that leaves "
-        "a block (channels × bases; inside recurrent and attention blocks the other way round), trained parameters. "
+        "Networks at their published sizes, read off the modules in one pass: kernel, channels in → out, shape that "
+        "leaves a block (channels × bases; inside recurrent and attention blocks the other way round), trained parameters. "
         "The torch networks are those of the yeast task, the Keras twins those of ATAC without the bias model."
     )
     return Drawn(_draw({model: boxes(layers) for model, layers in found.architectures.items()}), numbers, text, False)

@@ -1,7 +1,7 @@
 """`python -m benchmarks figures`: every figure and table of the paper that the data at hand allow."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 

@@ -81,7 +81,7 @@ def distributions(found: Found) -> Drawn:
     order, labels, simulated, who = _who(found)
     table = found.challenge["score_distributions"]
     figure = challenge_figures.score_distributions(table, order, labels=labels, simulated=simulated)
-    text = f"Scores of {len(order)} {who} in samples of a tenth of the test set; box: quartiles and median, whiskers: 95 %."
+    text = f"Scores of {len(order)} {who} in samples of a tenth of the test set; box: quartiles, whiskers: 95 %."
     return Drawn(figure, table, text, simulated)
 
 

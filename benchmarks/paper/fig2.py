@@ -1,7 +1,7 @@
 """Fig. 2b-e and Extended Data 4-6: all combinations of the winners' parts.
 
-Source: Rafi et al. 2024, Fig. 2. Which of its measures Extended Data 4 to 6 show is not known here; we take the Spearman
-score, and both correlations by part of the test set.
+Source: Rafi et al. 2024, Fig. 2. Which of its measures Extended Data 4 to 6 show is not known here; we take the
+Spearman score, and both correlations by part of the test set.
 """
 
 import pandas as pd
@@ -68,8 +68,8 @@ def by_subset(found: Found, metric: str) -> Drawn:
     figure = challenge_figures.heat_map(values, ranked["code"].tolist(), labels={}, simulated=grid.run.simulated)
     what = "Pearson r²" if metric == "pearson_r" else "Spearman rho"
     text = (
-        f"{what} of {len(ranked)} combinations by part of the test set, best first; a code names the teams of processor "
-        "with trainer, first, core and final block (0 Autosome.org, 1 BHI, 2 UnlockDNA). In the CSV: not squared."
+        f"{what} of {len(ranked)} combinations by part of the test set, best first; a code names the teams of "
+        "processor with trainer, first, core and final block (0 Autosome.org, 1 BHI, 2 UnlockDNA). In the CSV: not squared."
     )
     return Drawn(figure, values, text, grid.run.simulated)
 

@@ -167,7 +167,7 @@ def read_challenge(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 
 def architectures(why: dict[str, str]) -> dict[str, list[Layer]]:
-    """Build the DREAM networks at their published sizes and list their layers; frameworks that are absent are left out."""
+    """Build the DREAM networks at their published sizes and list their layers, where their framework is there."""
     shown: dict[str, list[Layer]] = {}
     for key in NETWORKS:
         entry = registry.models()[key]

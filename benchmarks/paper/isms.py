@@ -89,9 +89,9 @@ def figure(found: Found) -> Drawn:
             )  # fmt: skip
     models = list(dict.fromkeys(site.label for site in found.sites))
     text = (
-        "In-silico mutagenesis of promoters (wild type above, variant below). Letters: minus the mean change of predicted "
-        f"expression over the three substitutions of a base, by {', '.join(models)}, one training each; grey: the mutated "
-        "base. Boxes: exact words of known motifs on either strand, with their consensus. Measured and predicted "
+        "In-silico mutagenesis of promoters (wild type above, variant below). Letters: minus the mean change of "
+        f"predicted expression over the three substitutions of a base, by {', '.join(models)}, one training each; grey: "
+        "the mutated base. Boxes: exact words of known motifs on either strand, with their consensus. Measured and predicted "
         f"expression in bins. {found.why.get('site_choice', '')}"
     )
     return Drawn(

@@ -24,8 +24,8 @@ def write(
 ) -> pd.DataFrame:
     """Write the files of every panel, panels.csv and index.html; return the table of panels.
 
-    A panel whose files cannot be written counts as failed. What an earlier call left of a panel that is not drawn now is
-    taken away.
+    A panel whose files cannot be written counts as failed. What an earlier call left of a panel that is not drawn now
+    is taken away.
     """
     entries = []
     for outcome in outcomes:

@@ -1,7 +1,7 @@
 """Tables 1 and 2: the parts of the challenge's test set, and what the best submissions did.
 
-Source: Rafi et al. 2024, and the fact sheet on the submissions. What the paper's Table 1 lists is not known here; we take
-the subsets of the test set with their weights.
+Source: Rafi et al. 2024, and the teams' own descriptions. What the paper's Table 1 lists is not known here; we take the
+subsets of the test set with their weights.
 """
 
 from pathlib import Path
