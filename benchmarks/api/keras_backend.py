@@ -351,8 +351,10 @@ def layer_table(network: keras.Model) -> list[dict[str, Any]]:
         if kind == "Activation":
             kind = layer.activation.__name__
         elif hasattr(layer, "kernel_size"):
-            detail = f"{layer.kernel_size[0]}, {came_in[-1]} → {layer.filters}"
-            detail += f", dilation {layer.dilation_rate[0]}" if layer.dilation_rate[0] > 1 else ""
+            size = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+            detail = f"{size}, {came_in[-1]} → {layer.output.shape[-1]}"
+            dilation = getattr(layer, "dilation_rate", (1,))[0]
+            detail += f", dilation {dilation}" if dilation > 1 else ""
         elif kind == "Dense":
             detail = f"{came_in[-1]} → {layer.units}"
         elif kind == "Bidirectional":

@@ -178,7 +178,7 @@ def architectures(why: dict[str, str]) -> dict[str, list[Layer]]:
         module = registry.get_model(key)
         if entry.framework == "torch":
             net = module.network(registry.get_task("yeast").SPEC)
-            rows = backend.layer_table(net, net.first.dummy())
+            rows = backend.layer_table(net, net.first.dummy)
         else:
             rows = backend.layer_table(module.network())
         shown[module.NAME] = [
