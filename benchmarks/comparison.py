@@ -149,8 +149,11 @@ def against_baseline(
     if role != "ensemble" or not hasattr(task, "items") or not n_draws:
         return table
     folds: dict[str, dict[int, dict[str, list]]] = {}
-    for one in runner.predicted(plan, store):
-        if one.model in set(scores["model"]):
+    kept = [one for one in runner.predicted(plan, store) if one.model in set(scores["model"])]
+    n_members = {(one.dataset.name, one.test_fold): one.n_members for one in kept if one.model == baseline}
+    for one in kept:
+        # As in the t-tests, a fold counts only where as many members were averaged on both sides.
+        if n_members.get((one.dataset.name, one.test_fold)) == one.n_members:
             of_fold = folds.setdefault(one.dataset.name, {}).setdefault(one.test_fold, {})
             of_fold[one.model] = task.items(one.test, one.mean())
     drawn = [

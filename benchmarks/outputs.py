@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import comparison, outside, registry, runner, stats
+from benchmarks import comparison, leak_report, outside, registry, runner, stats
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
 from benchmarks.studies import Study
@@ -23,6 +23,7 @@ class Results:
 
     scores: pd.DataFrame
     comparisons: Mapping[str, pd.DataFrame]
+    leaks: leak_report.Leaks
 
     @property
     def tests(self) -> pd.DataFrame:
@@ -30,7 +31,10 @@ class Results:
 
 
 def write_scores(study: Study, store: Store) -> Results:
-    """Score the stored predictions of a study; write scores.csv, and tests.csv or the task's own comparisons."""
+    """Score the stored predictions of a study; write scores.csv, and tests.csv or the task's own comparisons.
+
+    Beside them go leaks.csv and leak_free.csv, where the search for leaks is quick.
+    """
     task = registry.get_task(study.plan.task)
     scores = runner.score(study.plan, store, task)
     baseline = study.plan.baseline
@@ -40,7 +44,9 @@ def write_scores(study: Study, store: Store) -> Results:
     write_text(study.folder / "scores.csv", scores.to_csv(index=False))
     for name, table in comparisons.items():
         write_text(study.folder / f"{name}.csv", table.to_csv(index=False))
-    return Results(scores, comparisons)
+    leaks = leak_report.beside_scores(study.plan, store, task, scores, study.folder)
+    leak_report.write(leaks, study.folder)
+    return Results(scores, comparisons, leaks)
 
 
 def headlines_of(task: ModuleType) -> tuple[stats.Headline, ...]:
@@ -95,6 +101,9 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         tests=tests,
         comparisons=results.comparisons,
         assumptions=stats.ASSUMPTIONS if "tests" in results.comparisons else comparison.OWN_RULES,
+        leaks=results.leaks.table,
+        leak_free=results.leaks.scores,
+        leaks_skipped=results.leaks.skipped,
         checks=task.checks(scores) if hasattr(task, "checks") else pd.DataFrame(),
         featured=headlines_of(task),
         jobs=trained[trained["status"] != "waiting"],

@@ -22,6 +22,8 @@ _NEEDED = {
     " p_corrected p_corrected_holm ci_low_bootstrap ci_high_bootstrap p_bootstrap better note",
     "jobs": "dataset model status duration_s epochs_run train_seq_per_s predict_seq_per_s peak_memory_mb"
     " device backend precision",
+    "leaks": "dataset kind n_test n_leaking share test_fold rule examples",
+    "leak_free": "dataset output subset level metric model role value value_leak_free difference n n_leak_free",
     "ceilings": "dataset output level metric value basis",
     "parameters": "model label n_params framework recipe",
     "failures": "dataset model test_fold val_fold reason",
@@ -52,6 +54,9 @@ def render(
     tests: pd.DataFrame,
     comparisons: Mapping[str, pd.DataFrame],
     assumptions: Mapping[str, str],
+    leaks: pd.DataFrame,
+    leak_free: pd.DataFrame,
+    leaks_skipped: str,
     checks: pd.DataFrame,
     featured: Collection[tuple[str, str, str]],
     jobs: pd.DataFrame,
@@ -78,6 +83,9 @@ def render(
         `ranking` and `differences` of a task that has no folds, in place of tests; or nothing.
     assumptions
         Test -> what it takes for granted, in words.
+    leaks, leak_free, leaks_skipped
+        Test sequences that were seen in training, by dataset, fold and kind; scores with and without them; why nothing
+        was searched, or nothing.
     checks
         What the task says of its own soundness: columns dataset, test_fold, check, value, verdict; or nothing.
     featured
@@ -138,6 +146,9 @@ def render(
         ranking=_rows(ranking),
         differences=_rows(differences),
         assumptions=assumptions,
+        leaks=_leaks(_checked("leaks", leaks)),
+        leak_free=_rows(_leak_free(_checked("leak_free", leak_free), labels)),
+        leaks_skipped=leaks_skipped,
         checks=_rows(checks),
         varying=_varying(tests, "dataset", "output", "subset"),
         baselines=list(dict.fromkeys(tests["against"])),
@@ -152,6 +163,28 @@ def render(
         score_rows=_rows(first_scores),
         n_scores=len(scores),
     )
+
+
+def _leaks(table: pd.DataFrame) -> list[dict]:
+    """Return a row per dataset and kind: sequences over all test folds, the worst fold, and an example."""
+    rows = []
+    for (dataset, kind), part in table.groupby(["dataset", "kind"], sort=False):
+        worst = part.loc[part["share"].idxmax()]
+        counts = {"n_test": int(part["n_test"].sum()), "n_leaking": int(part["n_leaking"].sum())}
+        about = {"dataset": dataset, "kind": kind, "rule": worst["rule"], "n_folds": len(part)}
+        rows.append(about | counts | {"worst": float(worst["share"]), "worst_fold": int(worst["test_fold"])})
+        rows[-1]["example"] = worst["examples"]
+    return rows
+
+
+def _leak_free(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Average the scores with and without leaks over folds and trainings; those that leaks change."""
+    changed = table[table["n_leak_free"] != table["n"]]
+    if changed.empty:
+        return pd.DataFrame()
+    cell = [*_CELL, "model", "role"]
+    mean = changed.groupby(cell, sort=False)[["value", "value_leak_free", "difference"]].mean().reset_index()
+    return _in_order(mean.sort_values("role", kind="stable"), labels)
 
 
 def number(value: float | None, digits: int = 3) -> str:

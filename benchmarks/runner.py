@@ -369,10 +369,18 @@ def predicted(plan: Plan, store: Store) -> Iterator[Predicted]:
             yield Predicted(dataset, model, test_fold, jobs, stored[0][0], tuple(values for _, values in stored))
 
 
-def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
+def score(
+    plan: Plan, store: Store, task: Any, *, without: Mapping[tuple[str, int], np.ndarray] | None = None
+) -> pd.DataFrame:
     """Score the finished jobs of a plan: every member, and the average over the members of each test fold.
 
     A task that compares single models (`compare`) has no averages.
+
+    Parameters
+    ----------
+    without
+        (dataset, test fold) -> row numbers of the dataset to leave out; only these test folds are scored, and those of
+        which fewer than two rows are left are not.
 
     Returns the long table described in `results/README.md`; empty if nothing is finished.
     """
@@ -387,18 +395,29 @@ def score(plan: Plan, store: Store, task: Any) -> pd.DataFrame:
             "test_fold": one.test_fold,
             "origin": one.dataset.origin,
         }
-        test, single = one.test, one.n_members == len(one.jobs)
+        test, rows, single = one.test, None, one.n_members == len(one.jobs)
+        if without is not None:
+            if (place := (one.dataset.name, one.test_fold)) not in without:
+                continue
+            leave_out = getattr(task, "without", Dataset.without_elements)
+            test, rows = leave_out(test, np.isin(one.rows, without[place]))
+            if len(test) < 2:
+                continue
         for job, predictions in zip(one.jobs, one.members, strict=True) if single else ():
-            scored = task.score(test, predictions)
+            scored = task.score(test, _of_rows(predictions, rows))
             parts.append(scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1))
         if hasattr(task, "compare") and single:
             continue
-        scored = task.score(test, one.mean())
+        scored = task.score(test, _of_rows(one.mean(), rows))
         parts.append(scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=one.n_members))
     if not parts:
         return pd.DataFrame(columns=SCORE_COLUMNS)
     table = pd.concat(parts, ignore_index=True).reindex(columns=SCORE_COLUMNS)  # not every task names what is held out
     return table.astype({"val_fold": "Int64"})
+
+
+def _of_rows(predictions: Mapping[str, np.ndarray], rows: np.ndarray | None) -> Mapping[str, np.ndarray]:
+    return predictions if rows is None else {name: values[rows] for name, values in predictions.items()}
 
 
 def _is_done(store: Store, job: Job) -> bool:

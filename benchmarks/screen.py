@@ -186,6 +186,36 @@ def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
         console.print(f"  {test}: {words}.", markup=False, highlight=False)
 
 
+def print_leaks(console: Console, table: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """Print how many test sequences leak, by dataset, fold and kind, and the largest change of a score without them."""
+    simulated = " (SIMULATED DATA)" if (table["origin"] == "simulated").any() else ""
+    rows = [
+        {
+            "task": row["task"],
+            "dataset": row["dataset"],
+            "test fold": str(row["test_fold"]),
+            "kind": row["kind"].replace("_", " "),
+            "leaking": f"{row['n_leaking']:,} of {row['n_test']:,}",
+            "share": f"{row['share']:.3%}",
+            "example": row["examples"].partition(";")[0],
+        }
+        for row in table.to_dict("records")
+        if row["n_leaking"] or row["kind"] == "any"
+    ]
+    if rows:
+        _print_table(console, f"Test sequences seen in training{simulated}", rows)
+        console.print(table["rule"].iloc[0], markup=False, highlight=False)
+    changed = scores[scores["n"] != scores["n_leak_free"]]
+    for metric, part in changed.groupby("metric", sort=False):
+        row = part.loc[part["difference"].abs().idxmax()] if part["difference"].notna().any() else part.iloc[0]
+        where = f"{row['model']}, {row['dataset']}, test fold {row['test_fold']}, {row['subset']}, {row['level']} level"
+        console.print(
+            f"Largest change of {_WORDS.get(metric, metric)} without leaks: {row['difference']:+.4f} ({where})",
+            markup=False,
+            highlight=False,
+        )
+
+
 def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
     """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))

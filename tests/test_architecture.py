@@ -13,8 +13,8 @@ PACKAGES = TASKS | {p.parent.name for p in (ROOT / "benchmarks").glob("*/command
 COMMANDS_MAY = tuple(
     f"benchmarks.{name}"
     for name in (
-        "challenge_figures", "claims", "commandline", "executors", "figures", "grid_figures", "plan", "prediction",
-        "registry", "runner", "screen", "session", "stats", "store",
+        "challenge_figures", "claims", "commandline", "executors", "figures", "grid_figures", "leak_report", "plan",
+        "prediction", "registry", "runner", "screen", "session", "stats", "store",
     )
 )  # fmt: skip
 DRAWING = tuple(f"benchmarks.{name}figures" for name in ("", "challenge_", "grid_", "profile_"))

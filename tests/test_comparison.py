@@ -91,6 +91,25 @@ def test_the_bootstrap_is_of_the_averaged_predictions(study):
     assert row["ci_low_bootstrap"] < 1.5 < row["ci_high_bootstrap"]
 
 
+def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
+    store = Store(tmp_path)
+    plan = make_plan(
+        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
+        test_folds=[0, 1, 2], n_members=2,
+    )  # fmt: skip
+    store.put_dataset(plan.sources[0].dataset)
+    lacking = next(job for job in plan.jobs if (job.model, job.test_fold) == ("kmer_ridge", 2))
+    for job in plan.jobs:
+        if job is not lacking:  # fold 2 is much worse than the others, and of one member only
+            put(store, plan, job, 1.0 if job.model == "mprann" else 20.0 if job.test_fold == 2 else 2.0)
+    table = comparison.of_study(Study.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
+    row = table[(table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
+    assert row["n_folds"] == 2
+    assert "fold 2 left out" in row["note"]
+    # Two members each: 2²/2 − 1²/2 on folds 0 and 1; fold 2 would add 20² / 3.
+    assert row["ci_low_bootstrap"] < row["mean_difference"] < row["ci_high_bootstrap"] < 5
+
+
 def test_members_are_compared_without_a_bootstrap(study):
     found, store = study
     table = comparison.of_study(found, store, role="member").tables["tests"]

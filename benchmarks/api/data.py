@@ -76,6 +76,22 @@ class Dataset:
             meta=self.meta.iloc[rows].reset_index(drop=True),
         )
 
+    def without_elements(self, unwanted: np.ndarray, column: str | None = None) -> tuple["Dataset", np.ndarray]:
+        """Leave out rows, each with all rows that have its value in a column of meta; return the rest and its rows.
+
+        Parameters
+        ----------
+        unwanted
+            (n,) bool.
+        column
+            What tells the rows of an element, such as its two orientations; None: every row is one.
+        """
+        if column is not None:
+            element = self.meta[column].to_numpy()
+            unwanted = np.isin(element, element[unwanted])
+        rows = np.flatnonzero(~unwanted)
+        return self.take(rows), rows
+
     def without_targets(self) -> "Dataset":
         """Return the same sequences with nothing measured, so that no model sees what it is scored on."""
         return dataclasses.replace(self, targets={})

@@ -89,6 +89,10 @@ class Task(Protocol):
 
     A task with folds defines `items(test, predictions)`, which gives what `score` scores item by item, for bootstraps.
 
+    `without(test, unwanted)` leaves test rows out, with all that is scored together with them (the other orientation, a
+    pair), and returns the smaller test set and its row numbers in the old one: for scores without leaks. A task that
+    lacks it loses rows one by one.
+
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
     instead of t-tests over folds, and its members stay single models, whose scores are averaged, not their predictions.

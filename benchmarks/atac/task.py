@@ -144,6 +144,11 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     )
 
 
+def without(test: Dataset, unwanted: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Leave test rows out of what is scored, window by window; return the rest and its row numbers."""
+    return test.without_elements(unwanted)
+
+
 def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
     """Give what `score` scores; a window is one unit."""
     profile = profiles.central(test.targets["profile"], SPEC.profile_len)

@@ -127,6 +127,11 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     return score_items(items(test, predictions)).assign(held_out=chroms)
 
 
+def without(test: Dataset, unwanted: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Leave test rows out of what is scored, a locus with both orientations; return the rest and its row numbers."""
+    return test.without_elements(unwanted, "locus")
+
+
 def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
     """Give what `score` scores; a locus in both orientations is one unit."""
     return items_by_orientation(test, predictions, element="locus", orientation="is_reverse")

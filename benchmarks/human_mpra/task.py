@@ -103,6 +103,11 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     return score_items(items(test, predictions))
 
 
+def without(test: Dataset, unwanted: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Leave test rows out of what is scored, an element with both orientations; return the rest and its row numbers."""
+    return test.without_elements(unwanted, "group")
+
+
 def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
     """Give what `score` scores; an element in both orientations is one unit."""
     return items_by_orientation(test, predictions, element="group", orientation="orientation")

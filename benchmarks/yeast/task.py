@@ -3,6 +3,7 @@
 Source: Rafi et al. 2024, Results and Methods; data rules of the challenge repository.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -126,6 +127,20 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     truth, y_pred = test_set.of_dataset(test), predictions[prepare.OUTPUT]
     tables = [scoring.score(truth, y_pred, part).assign(level=level) for level, part in PARTS.items()]
     return pd.concat(tables, ignore_index=True).assign(output=prepare.OUTPUT, held_out="designed sequences")
+
+
+def without(test: Dataset, unwanted: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Leave test sequences out of what is scored, and every pair with one of them; return the rest and its rows."""
+    left, rows = test.without_elements(unwanted)
+    position = np.cumsum(~unwanted) - 1
+    reduced = {}
+    for name, columns in (("subsets", ["pos"]), ("pairs", ["alt_pos", "ref_pos"])):
+        table = test.tables[name]
+        table = table[~unwanted[table[columns].to_numpy(dtype=np.int64)].any(axis=1)].copy()
+        for column in columns:
+            table[column] = position[table[column].to_numpy(dtype=np.int64)]
+        reduced[name] = table.reset_index(drop=True)
+    return dataclasses.replace(left, tables=reduced), rows
 
 
 def compare(
