@@ -84,6 +84,6 @@ def _significance(checks: Sequence[Check]) -> str:
     paired = sum(check.p_value < ALPHA for check in tested)
     corrected = sum(check.p_corrected < ALPHA for check in tested)
     return (
-        f" Of {len(tested)} differences, {paired} have P < {ALPHA:g} by the paired t-test over folds, {corrected} by the "
-        "corrected one."
+        f" Of {len(tested)} differences, {paired} have P < {ALPHA:g} by the paired t-test over folds, {corrected} by "
+        "the corrected one."
     )

@@ -1,8 +1,8 @@
 """The paper's claims, each as `holds`, `does not hold` or `not testable`, with the reason and the numbers it rests on.
 
 Source: Rafi et al. 2024, Results. Tables in, verdicts out. A claim is a list of checks: one that fails refutes it, one
-that cannot be made leaves it open. "Above" is the sign of the mean difference; how many differences chance could explain
-is said beside it. Only measured data, the published protocol and full-size networks can speak of biology.
+that cannot be made leaves it open. Only measured data, the published protocol and full-size networks can speak of
+biology; parameters are counted on the networks themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ CLAIMS = {
     2: "All three DREAM models beat DeepSTARR on both programmes.",
     3: "All three DREAM models beat MPRAnn, but for DREAM-Attn on WTC11, the smallest set; with more training data the "
     "gap is wider.",
-    4: "On atac, DREAM-RNN beats ChromBPNet on counts and profiles; DREAM-CNN is level on counts and worse on profiles.",
+    4: "On atac, DREAM-RNN beats ChromBPNet on counts and profiles; DREAM-CNN is level on counts, worse on profiles.",
     5: "Autosome.org's data processor and trainer lifts the networks of BHI and UnlockDNA; no other module dominates.",
     6: "The optimised models have about as many parameters as their teams' originals, or fewer.",
-    7: "Nineteen challenge entries beat the reference transformer; the gap between best and worst (Pearson r squared) is "
+    7: "Nineteen challenge entries beat the reference transformer; the gap from best to worst (Pearson r squared) is "
     "largest for high and low expression, about 48 %; native 17.6, random 5.0, motif tiling 17.7, SNVs 14.6, motif "
     "perturbation 6.5 %.",
     8: "Of 45 combinations that fit together, 41 converged.",

@@ -1,8 +1,8 @@
 """Published figures beside measured ones: joined by what the file says of each, never by a guess.
 
-`results/reference/published.csv` names, for every figure that may be compared, our task, dataset, output, subset, level,
-metric, role and model (`our_…`), and where it holds for one test fold or one test set only, that fold or the rows in it.
-A row with a caveat and without our task is context: shown, and set beside nothing.
+`results/reference/published.csv` names, for every figure that may be compared, our task, dataset, output, subset,
+level, metric, role and model (`our_…`), and where it holds for one test fold or one test set only, that fold or the
+rows in it. A row with a caveat and without our task is context: shown, and set beside nothing.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ FILE_COLUMNS = [
 COLUMNS = [
     "task", "dataset", "output", "subset", "level", "metric", "role", "model", "published_model", "published",
     "published_spread", "measured", "ci_low", "ci_high", "n_folds", "n_members", "difference", "split", "source",
-    "location_in_source", "verified", "note",
+    "location_in_source", "verified", "note", "label",
 ]  # fmt: skip
 PARAMETERS = "n_params"
 
@@ -75,7 +75,7 @@ def beside(
     Returns
     -------
     Columns COLUMNS; one row per published figure whose place was measured by the model that the file names. Squared
-    correlations are compared by their root (`our_transform`: sqrt). `note` says where folds, members or networks differ.
+    correlations are compared by their root (`our_transform`: sqrt). `note` says where networks or protocol differ.
     """
     rows = []
     for row in published[(published["our_task"] != "") & (published["our_model"] != "")].to_dict("records"):
@@ -125,7 +125,7 @@ def _scored(row: dict, place: dict, scores: pd.DataFrame) -> list[dict]:
         mine = mine[mine["test_fold"] == int(row["our_test_fold"])]
     if row["our_n"]:
         mine = mine[mine["n"] == int(row["our_n"])]
-    if mine.empty or mine["test_fold"].nunique() > 1:
+    if len(set(mine["test_fold"])) != 1:
         return []
     members = len(mine) if place["role"] == "member" else int(mine["n_members"].iloc[0])
     return [{"measured": mine["value"].mean(), "n_folds": 1, "n_members": members}]

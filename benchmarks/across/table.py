@@ -76,7 +76,7 @@ def headlined(table: pd.DataFrame, headlines: Collection[tuple[str, str, str]]) 
 
 
 def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
-    """Return the 95 % t interval of a mean over n values with standard deviation sd (ddof 1); NaN for fewer than two."""
+    """Return the 95 % t interval of a mean over n values with standard deviation sd (ddof 1); NaN for one value."""
     if n < 2 or not np.isfinite(sd):
         return np.nan, np.nan
     half = scipy_stats.t.ppf(0.975, n - 1) * sd / np.sqrt(n)
