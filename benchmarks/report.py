@@ -126,15 +126,7 @@ def render(
     }
     ranking, differences = (_compared(comparisons, name, labels) for name in ("ranking", "differences"))
     first_scores = scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"number": number, "signed": signed, "duration": duration, "words": words}
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         title=title,
         simulated=origin == "simulated",
         overview=overview,
@@ -185,6 +177,19 @@ def _leak_free(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     cell = [*_CELL, "model", "role"]
     mean = changed.groupby(cell, sort=False)[["value", "value_leak_free", "difference"]].mean().reset_index()
     return _in_order(mean.sort_values("role", kind="stable"), labels)
+
+
+def template(name: str) -> jinja2.Template:
+    """Open a template of a page, with the filters that write numbers and names."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "signed": signed, "duration": duration, "words": words}
+    return environment.get_template(name)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -1,0 +1,239 @@
+"""`python -m benchmarks across`: one report over all tasks."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.api.errors import BadInput
+from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+
+NAME = None
+app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+
+
+@command(
+    app,
+    "across",
+    "across --task human_mpra --task drosophila --out my_report",
+    "across --report results/reports/yeast_paper_1a2b3c4d --grid results/reports/yeast_paper_5e6f7a8b",
+    "across --challenge ranking --json",
+)
+def across(
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Task whose latest run is read; several are allowed.")
+    ] = None,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option("--report", help="Report folder; several are allowed. Default: the latest of every task."),
+    ] = None,
+    grid: Annotated[Path | None, typer.Option(help="Report folder of a `prixfixe grid`, for the claims on it.")] = None,
+    challenge: Annotated[
+        Path | None, typer.Option(help="Folder that `challenge rank --out` filled, for the claim on it.")
+    ] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="Table of published figures; default: results/reference/published.csv.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: one in the store.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder that runs and reports are kept in.")] = Path("results"),
+    json: JsonOption = False,
+) -> None:
+    """Put all tasks into one report: scores with intervals, ranks, size, cost and speed of every model.
+
+    Published figures stand beside measured ones where both are of the same place, and each claim of the paper is said to
+    hold, not to hold, or not to be testable on these runs, with the reason. Simulated and measured data have rankings of
+    their own.
+    """
+    import pandas as pd
+
+    from benchmarks import registry
+    from benchmarks.across import claims, table
+    from benchmarks.across import published as published_figures
+    from benchmarks.across.checks import Evidence
+    from benchmarks.store import Store
+    from benchmarks.studies import Study
+
+    for name in task or ():
+        registry.get_task(name)
+    store = Store(results)
+    if out and out.exists() and not out.is_dir():
+        raise BadInput(f"--out expects a folder, but {out} is a file.")
+    read = [one for study in Study.open_many(store, task or (), report or ()) if (one := _read(study, store))]
+    if not read:
+        raise BadInput("No training of these runs is finished yet, so there is nothing to report.")
+    across = table.combine([one["ran"] for one in read])
+    overall = table.overall(across)
+    tests = pd.concat([one["tests"] for one in read], ignore_index=True)
+    grids = [one["study"] for one in read if (one["study"].folder / "grid.csv").is_file()]
+    grid_study = Study.open(store, None, grid) if grid else grids[0] if grids else None
+    evidence = Evidence(
+        across,
+        tests,
+        grid=_grid(grid_study, store) if grid_study else None,
+        challenge=_challenge(challenge) if challenge else None,
+        n_params=_parameter_counts(),
+    )
+    verdicts = claims.judge(evidence)
+    file = published or published_figures.default_file()
+    beside = context = None
+    if published or file.is_file():
+        figures_of_papers = published_figures.read(file)
+        summary, scores = (pd.concat([one[name] for one in read], ignore_index=True) for name in ("summary", "scores"))
+        titles = dict(zip(across["model"], across["label"], strict=True))
+        beside = published_figures.beside(figures_of_papers, summary, scores, across, model_titles=titles)
+        context = published_figures.context(figures_of_papers)
+    tables = {"across": across, "overall": overall, "claims": verdicts}
+    tables |= {} if beside is None else {"published": beside}
+    folder = _folder(store, out, [one["study"] for one in read])
+    page = _write(folder, tables, context, [one["about"] for one in read])
+    if json:
+        about = {"folder": str(folder), "report": str(page) if page else None}
+        print_json(about | {name: records(one) for name, one in tables.items()})
+        return
+    for origin, rows in overall.groupby("origin", sort=False):
+        typer.echo(f"Mean rank over tasks, {'SIMULATED' if origin == 'simulated' else origin} data")
+        for row in rows.itertuples():
+            typer.echo(
+                f"  {row.mean_rank:5.2f}  {row.label:<28}{row.n_tasks} task{'s' * (row.n_tasks > 1)}: {row.tasks}"
+            )
+    typer.echo("The paper's claims")
+    for row in verdicts.itertuples():
+        typer.echo(f"  {row.number}  {row.verdict:<14}{row.reason}")
+    if beside is None:
+        typer.echo(f"No published figures: {file} is missing; name the file with --published.")
+    typer.echo(f"Report: {page}" if page else f"Tables: {folder}; for the page: `pip install -e '.[figures]'`.")
+
+
+def _read(study: Any, store: Any) -> dict[str, Any] | None:
+    """Read what the report needs of one stored run; None if nothing of it is finished."""
+    import pandas as pd
+
+    from benchmarks import comparison, outputs, registry, runner, stats
+    from benchmarks.across import table
+
+    plan, task = study.plan, registry.get_task(study.plan.task)
+    scores = runner.score(plan, store, task)
+    if scores.empty:
+        return None
+    jobs, summary, headlines = runner.job_table(plan, store), stats.summarise(scores), outputs.headlines_of(task)
+    datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
+    ceilings = [{"dataset": name, **row} for name, dataset in datasets.items() for row in dataset.ceilings]
+    tests = pd.DataFrame(columns=stats.TEST_COLUMNS)
+    chosen = table.headlined(scores, headlines)
+    if not hasattr(task, "compare"):
+        sizes = comparison.sizes(plan, store, task)
+        rivals = {plan.baseline, "dream_rnn", "dream_rnn_keras"} & set(
+            chosen.loc[chosen["role"] == "ensemble", "model"]
+        )
+        several = [stats.compare(chosen, rival, sizes=sizes) for rival in sorted(rivals)]
+        tests = pd.concat(several, ignore_index=True) if several else tests
+    ran = table.Ran(
+        preset=plan.preset,
+        summary=summary,
+        jobs=jobs,
+        ceilings=pd.DataFrame(ceilings, columns=["dataset", "output", "level", "metric", "value", "basis"]),
+        headlines=headlines,
+        role="member" if hasattr(task, "compare") else "ensemble",
+        labels={name: plan.title(name) for name in plan.models},
+        prerequisites={name for job in plan.jobs for name in job.prerequisites},
+        width_scale={name: recipe.get("width_scale", 1.0) for name, recipe in plan.recipes.items()},
+        outside=set(jobs.loc[jobs["framework"] == "outside", "model"]),
+    )
+    finished = f"{(jobs['status'] == 'done').sum():,} of {len(jobs):,} done"
+    about = {
+        "task": f"{plan.task} (version {plan.task_version})",
+        "preset": plan.preset,
+        "data": "; ".join(f"{name}: {len(one):,} sequences, {one.origin}" for name, one in datasets.items()),
+        "trainings": finished,
+        "folder": study.folder.name,
+        "command": study.command,
+    }
+    return {"study": study, "ran": ran, "tests": tests, "summary": summary, "scores": scores, "about": about}
+
+
+def _grid(study: Any, store: Any) -> Any:
+    import pandas as pd
+
+    from benchmarks.across.checks import Grid
+
+    file = study.folder / "grid.csv"
+    if not file.is_file():
+        raise BadInput(f"--grid: {study.folder} has no grid.csv; name the report folder of a `prixfixe grid`.")
+    source = study.plan.sources[0]
+    origin = store.get_dataset(source.name, source.digest).origin
+    return Grid(study.plan.task, origin, study.plan.preset, pd.read_csv(file, dtype={"code": str}))
+
+
+def _challenge(folder: Path) -> Any:
+    import pandas as pd
+
+    from benchmarks.across.checks import Challenge
+
+    found = {}
+    for name, needed in (("ranking", {"submission", "place"}), ("scores", {"submission", "subset", "metric", "value"})):
+        file = folder / f"{name}.csv"
+        if not file.is_file():
+            raise BadInput(f"--challenge: {file} is missing; fill the folder by `challenge rank --out {folder}`.")
+        found[name] = pd.read_csv(file)
+        if missing := (needed | {"origin"}) - set(found[name]):
+            raise BadInput(
+                f"--challenge: {file} lacks {', '.join(sorted(missing))}; write it again by `challenge rank`."
+            )
+    measured = all(set(one["origin"]) == {"measured"} for one in found.values())
+    return Challenge("measured" if measured else "simulated", **found)
+
+
+def _parameter_counts() -> dict[str, int]:
+    """Count the parameters of the full-size networks that claim 6 compares, on yeast."""
+    from benchmarks import registry
+    from benchmarks.across.claims import PAIRS
+
+    spec = registry.get_task("yeast").SPEC
+    models = {name: registry.get_model(name) for name in (*PAIRS, *PAIRS.values())}
+    return {name: int(model.build(spec, model.RECIPE, {}).n_params) for name, model in models.items()}
+
+
+def _folder(store: Any, out: Path | None, studies: list[Any]) -> Path:
+    """Make the folder to write to; in the store, its name is a hash of the runs that were read."""
+    import hashlib
+
+    if out is None:
+        names = ",".join(sorted(study.folder.name for study in studies))
+        return store.report_folder(f"across_{hashlib.sha256(names.encode()).hexdigest()[:8]}")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _write(folder: Path, tables: dict[str, Any], context: Any, runs: list[dict]) -> Path | None:
+    """Write tables, figures and page; the last two only where the packages are installed."""
+    import importlib.util
+
+    from benchmarks.store import write_text
+
+    for name, one in tables.items():
+        write_text(folder / f"{name}.csv", one.to_csv(index=False))
+    if any(importlib.util.find_spec(name) is None for name in ("matplotlib", "jinja2")):
+        return None
+    from benchmarks import across_figures, across_page, figures
+
+    across, overall, drawn = tables["across"], tables["overall"], {}
+    for origin, rows in across.groupby("origin", sort=False):
+        here = {"scores": across_figures.scores(rows)}
+        here["ranks"] = across_figures.ranks(rows, overall[overall["origin"] == origin])
+        for name, figure in here.items():
+            figures.save(figure, folder / f"{name}_{origin}")
+        drawn[origin] = [
+            (f"Scores of all models, {origin} data", figures.to_svg(here["scores"])),
+            (f"Ranks of all models, {origin} data", figures.to_svg(here["ranks"])),
+        ]
+    page = across_page.render(
+        runs=runs,
+        across=across,
+        overall=overall,
+        published=tables.get("published"),
+        context=context,
+        claims=tables["claims"],
+        figures=drawn,
+    )
+    write_text(folder / "across.html", page)
+    return folder / "across.html"
