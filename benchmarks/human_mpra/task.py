@@ -83,6 +83,18 @@ def encode(sequences: list[str]) -> np.ndarray:
     return prepare.encode(sequences)
 
 
+def variable(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases are the element, not its adapters; (n, 230) codes -> (n, 230) bool."""
+    inside = np.zeros(codes.shape, dtype=bool)
+    inside[:, prepare.INSERT] = True
+    return inside
+
+
+def planted(codes: np.ndarray, output: str) -> np.ndarray:
+    """Tell which bases of simulated elements lie in a planted motif; (n, 230) codes -> (n, 230) bool."""
+    return simulation.planted(codes)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds of the published protocol: every ordered pair, 90 trainings."""
     folds = range(prepare.N_FOLDS)

@@ -100,6 +100,16 @@ def encode(sequences: list[str]) -> np.ndarray:
     return promoters.construct(sequences)
 
 
+def variable(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases are the promoter's own, not the plasmid's; (n, 150) codes -> (n, 150) bool."""
+    return promoters.variable(codes)
+
+
+def planted(codes: np.ndarray, output: str) -> np.ndarray:
+    """Tell which bases of simulated promoters lie in a planted word; (n, 150) codes -> (n, 150) bool."""
+    return simulation.planted(codes)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds: one test set, and ten ways to take a tenth of the training rows aside."""
     return [(0, val) for val in range(prepare.N_FOLDS)]
