@@ -129,7 +129,7 @@ def predict_file(
         with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
             writer = csv.writer(target, delimiter="\t", lineterminator="\n")
             for piece in read_pieces(source):
-                predicted = model.predict(_dataset(source, piece, spec, encode))
+                predicted = model.predict(as_data(source, piece, spec, encode))
                 single = {name: values for name, values in predicted.items() if values.ndim == 1}
                 if n == 0:
                     writer.writerow(["seq_id", *(["prediction"] if len(predicted) == 1 else single)])
@@ -181,7 +181,14 @@ class _Rows:
         self._unfinished.unlink(missing_ok=True)
 
 
-def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
+def as_data(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
+    """Encode a piece of a file for a model to predict.
+
+    Raises
+    ------
+    BadInput
+        For the first sequence that cannot be encoded, naming its line.
+    """
     try:
         codes = encode(piece.sequences)
     except SequenceError as error:

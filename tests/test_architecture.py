@@ -13,8 +13,8 @@ PACKAGES = TASKS | {p.parent.name for p in (ROOT / "benchmarks").glob("*/command
 COMMANDS_MAY = tuple(
     f"benchmarks.{name}"
     for name in (
-        "challenge_figures", "claims", "commandline", "executors", "figures", "grid_figures", "plan", "prediction",
-        "registry", "runner", "screen", "session", "stats", "store",
+        "challenge_figures", "claims", "commandline", "executors", "figures", "grid_figures", "ism_figures", "plan",
+        "prediction", "registry", "runner", "screen", "session", "stats", "store", "studies", "trained",
     )
 )  # fmt: skip
 UPPER = {p.stem for p in (ROOT / "benchmarks").glob("*.py")} - {"__init__", "__main__"}
@@ -65,7 +65,12 @@ def test_imports_point_down(path):
         allowed = ("benchmarks.api", name.split(".")[0])
         if name.endswith(".commands"):
             allowed += COMMANDS_MAY
-    elif name in ("benchmarks.grid_figures", "benchmarks.challenge_figures", "benchmarks.profile_figures"):
+    elif name in (
+        "benchmarks.grid_figures",
+        "benchmarks.challenge_figures",
+        "benchmarks.ism_figures",
+        "benchmarks.profile_figures",
+    ):
         allowed = ("benchmarks.figures",)
     elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "executors", "claims"):
         allowed = ()

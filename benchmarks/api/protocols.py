@@ -89,9 +89,10 @@ class Task(Protocol):
 
     A task with folds defines `items(test, predictions)`, which gives what `score` scores item by item, for bootstraps.
 
-    For in-silico mutagenesis a task may define `variable(codes)`, (n, L) bool, which bases are not its constant flanks;
-    `planted(codes, output)`, (n, L) bool, where simulated sequences have motifs that count; and `searched(codes)`, (n, L)
-    bool, where those may be, if not everywhere.
+    For in-silico mutagenesis a task may define `variable(codes)`, which bases are not its constant flanks;
+    `planted(codes, output)`, where simulated sequences have motifs that count; `searched(codes)`, where those may be, if
+    not everywhere, all (n, L) bool; `offsets(sequences)`, (n,) int, where in the codes a sequence begins as users write
+    it, if not at 0; and `ELEMENT_LEN`, how much of a genome one construct carries.
 
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
