@@ -90,8 +90,8 @@ class Task(Protocol):
     A task with folds defines `items(test, predictions)`, which gives what `score` scores item by item, for bootstraps.
 
     For in-silico mutagenesis a task may define `variable(codes)`, which bases are not its constant flanks;
-    `planted(codes, output)`, where simulated sequences have motifs that count; `searched(codes)`, where those may be, if
-    not everywhere, all (n, L) bool; `offsets(sequences)`, (n,) int, where in the codes a sequence begins as users write
+    `planted(codes, output)`, where simulated sequences have motifs that count; `searched(codes)`, where those may be,
+    if not everywhere, all (n, L) bool; `offsets(sequences)`, (n,) int, where in the codes a sequence begins as users write
     it, if not at 0; and `ELEMENT_LEN`, how much of a genome one construct carries.
 
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->

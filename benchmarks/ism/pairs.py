@@ -1,4 +1,4 @@
-"""Reference and alternative sequences: reading them from four kinds of tables, and comparing effects with measured ones.
+"""Reference and alternative sequences: read from four kinds of tables; predicted effects against measured ones.
 
 seq_ref, seq_alt; or seq_id, position, alt of given sequences; or alt_pos, ref_pos, row numbers of given sequences (the
 pairs of the yeast challenge); or Chromosome, Position, Ref, Alt, Value, Element (saturation mutagenesis).
@@ -189,7 +189,7 @@ def correlations(effects: pd.DataFrame) -> pd.DataFrame:
     """Correlate predicted with measured differences, per model, output and group, and over all groups together."""
     rows = []
     for (model, output), part in effects.groupby(["model", "output"], sort=False):
-        several = part["group"].nunique() > 1
+        several = len(set(part["group"])) > 1
         for group, some in [("all", part), *(part.groupby("group", sort=False) if several else ())]:
             some = some.dropna(subset="measured")
             if len(some) > 1:
