@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import registry
-from benchmarks.api import checksums, tables
-from benchmarks.api.data import Dataset, TaskSpec, recipe_with
+from benchmarks.api import tables
+from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import SequenceError
-from benchmarks.store import read_json
 
 N_SEQUENCES = 65_536
 """Sequences that are held as text at a time."""
@@ -131,7 +129,7 @@ def predict_file(
         with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
             writer = csv.writer(target, delimiter="\t", lineterminator="\n")
             for piece in read_pieces(source):
-                predicted = model.predict(_dataset(source, piece, spec, encode))
+                predicted = model.predict(as_data(source, piece, spec, encode))
                 single = {name: values for name, values in predicted.items() if values.ndim == 1}
                 if n == 0:
                     writer.writerow(["seq_id", *(["prediction"] if len(predicted) == 1 else single)])
@@ -183,7 +181,14 @@ class _Rows:
         self._unfinished.unlink(missing_ok=True)
 
 
-def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
+def as_data(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
+    """Encode a piece of a file for a model to predict.
+
+    Raises
+    ------
+    BadInput
+        For the first sequence that cannot be encoded, naming its line.
+    """
     try:
         codes = encode(piece.sequences)
     except SequenceError as error:
@@ -194,24 +199,3 @@ def _dataset(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[
     if "is_reverse" in spec.side_channels:
         meta["is_reverse"] = np.array(piece.is_reverse, dtype=np.float32)
     return Dataset("input", codes, {}, meta, "measured")
-
-
-def load_trained(folder: Path, device: str) -> tuple[Any, Any, str]:
-    """Return model, task and title of a training of this benchmark.
-
-    Raises
-    ------
-    BadInput
-        If its files are damaged, or its weights were not kept.
-    """
-    if problem := checksums.problem(folder):
-        raise BadInput(f"{folder} cannot be trusted: {problem}.")
-    job = read_json(folder / "job.json")
-    if not (folder / "model.json").is_file():
-        raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
-    module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
-    if backend := registry.get_backend(job["framework"].split()[0]):
-        backend.configure(device)
-    model = module.build(task.SPEC, recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json"), {})
-    model.load(folder)
-    return model, task, f"{module.NAME} ({job['dataset']}, {folder.name})"

@@ -232,6 +232,11 @@ def get_task(key: str) -> ModuleType:
     return importlib.import_module(tasks()[key].module)
 
 
+def get_published() -> ModuleType:
+    """Import what reads published weights; it needs torch."""
+    return importlib.import_module("dream_models.published")
+
+
 def get_backend(framework: str) -> ModuleType | None:
     """Import the backend of a framework; None for models that need none.
 

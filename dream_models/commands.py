@@ -1,17 +1,14 @@
 """`python -m benchmarks predict`: sequences in, predictions out, from published weights or a model of a run."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from benchmarks.api.errors import BadInput
 from benchmarks.commandline import JsonOption, command, print_json
 
 NAME = None
 app = typer.Typer()
-
-_TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
 
 
 @command(
@@ -46,41 +43,25 @@ def predict(
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    from benchmarks import prediction, registry
+    from benchmarks import prediction, registry, trained
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
     for file in plugin or ():
         registry.add_plugin(file)
-    model, task, title = (
-        prediction.load_trained(weights, device) if (weights / "job.json").is_file() else _published(weights, device)
-    )
+    one = trained.open_model(weights, device)
     started = time.perf_counter()
     columns = (TextColumn("{task.completed:,.0f} sequences"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("predicted", total=None)
         n = prediction.predict_file(
-            model, task.SPEC, task.encode, input_, out, on_piece=lambda done: progress.update(bar, completed=done)
+            one.model,
+            one.task.SPEC,
+            one.task.encode,
+            input_,
+            out,
+            on_piece=lambda done: progress.update(bar, completed=done),
         )
     seconds = time.perf_counter() - started
     if json:
-        print_json({"model": title, "task": task.NAME, "n": n, "seconds": seconds, "out": str(out)})
+        print_json({"model": one.title, "task": one.task.NAME, "n": n, "seconds": seconds, "out": str(out)})
     else:
-        typer.echo(f"{title}: {n:,} sequences in {seconds:.1f} s ({n / seconds:,.0f} a second). {out}")
-
-
-def _published(weights: Path, device: str) -> tuple[Any, Any, str]:
-    """Return model, task and title of published weights."""
-    from benchmarks import registry
-    from dream_models import published
-
-    registry.get_backend("torch").configure(device)
-    try:
-        found = published.read(weights)
-        model = published.load_model(found)
-    except (ValueError, FileNotFoundError) as error:
-        raise BadInput(str(error)) from None
-    task = registry.get_task(_TASK_OF_VARIANT[found.variant])
-    if task.SPEC.seq_len != found.spec.seq_len:
-        raise BadInput(f"{weights} is for sequences of {found.spec.seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
-    return model, task, found.title
+        typer.echo(f"{one.title}: {n:,} sequences in {seconds:.1f} s ({n / seconds:,.0f} a second). {out}")

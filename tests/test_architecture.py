@@ -15,7 +15,7 @@ COMMANDS_MAY = tuple(
     for name in (
         "across_figures", "across_page", "challenge_figures", "claims", "commandline", "comparison", "executors",
         "figures", "grid_figures", "ism_figures", "leak_report", "matrix", "outputs", "plan", "prediction", "registry",
-        "runner", "screen", "session", "sources", "stats", "store", "studies",
+        "runner", "screen", "session", "sources", "stats", "store", "studies", "trained",
     )
 )  # fmt: skip
 DRAWING = tuple(f"benchmarks.{name}figures" for name in ("", "challenge_", "grid_", "profile_"))
@@ -70,7 +70,12 @@ def test_imports_point_down(path):
         allowed = ("benchmarks.api", name.split(".")[0])
         if name.endswith(".commands"):
             allowed += COMMANDS_MAY
-    elif name in ("benchmarks.grid_figures", "benchmarks.challenge_figures", "benchmarks.profile_figures"):
+    elif name in (
+        "benchmarks.grid_figures",
+        "benchmarks.challenge_figures",
+        "benchmarks.ism_figures",
+        "benchmarks.profile_figures",
+    ):
         allowed = ("benchmarks.figures",)
     elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "executors", "claims"):
         allowed = ()

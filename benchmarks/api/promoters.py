@@ -54,6 +54,18 @@ def construct(rows: Sequence[str]) -> np.ndarray:
     return encode([(PLASMID_LEFT + row[len(LEFT_ADAPTER) :])[-SEQ_LEN:] for row in rows], SEQ_LEN)
 
 
+def variable(codes: np.ndarray) -> np.ndarray:
+    """Tell which of 150 bp are the variable region, between the adapters; (n, 150) uint8 -> (n, 150) bool.
+
+    Raises
+    ------
+    BadInput
+        If a sequence does not begin in the plasmid.
+    """
+    at, n_before = np.arange(SEQ_LEN), SEQ_LEN + len(LEFT_ADAPTER) - row_lengths(codes)
+    return (at >= n_before[:, None]) & (at < SEQ_LEN - len(RIGHT_ADAPTER))
+
+
 def row_lengths(codes: np.ndarray) -> np.ndarray:
     """Tell from 150 bp how long the row was that they were made of, adapters included.
 

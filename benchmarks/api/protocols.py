@@ -93,6 +93,11 @@ class Task(Protocol):
     pair), and returns the smaller test set and its row numbers in the old one: for scores without leaks. A task that
     lacks it loses rows one by one.
 
+    For in-silico mutagenesis a task may define `variable(codes)`, which bases are not its constant flanks;
+    `planted(codes, output)`, where simulated sequences have motifs that count; `searched(codes)`, where those may be,
+    if not everywhere, all (n, L) bool; `offsets(sequences)`, (n,) int, where in the codes a sequence begins as users
+    write it, if not at 0; and `ELEMENT_LEN`, how much of a genome one construct carries.
+
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them
     instead of t-tests over folds, and its members stay single models, whose scores are averaged, not their predictions.

@@ -4,7 +4,7 @@ Codes follow the DREAM code, A0 G1 C2 T3 N4 (`prixfixe/autosome/utils.py` of the
 complement of code c is 3 - c. Baselines published with channels A,C,G,T ask `one_hot_table` for that order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -130,6 +130,16 @@ def find_sites(codes: np.ndarray, word: str) -> np.ndarray:
     site = encode([word], len(word))[0]
     windows = np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1)
     return (windows == site).all(axis=2) | (windows == reverse_complement(site)).all(axis=2)
+
+
+def covered(codes: np.ndarray, words: Iterable[str]) -> np.ndarray:
+    """Tell which positions lie in a site of any of the words, on either strand; (n, L) codes -> (n, L) bool."""
+    inside = np.zeros(codes.shape, dtype=bool)
+    for word in words:
+        found = find_sites(codes, word)
+        for shift in range(len(word)):
+            inside[:, shift : shift + found.shape[1]] |= found
+    return inside
 
 
 def occur_in(codes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import jsd, pearson_r
-from benchmarks.api.sequences import COMPLEMENT, decode, encode_chromosome
+from benchmarks.api.sequences import COMPLEMENT, covered, decode, encode_chromosome
 from benchmarks.atac import prepare
 
 ABOUT = "simulated.json"
@@ -217,6 +217,23 @@ def _plant(codes: np.ndarray, centre: int, rng: np.random.Generator) -> np.ndarr
         added[near] += MOTIFS[motif] * np.exp(-0.5 * (distance / _SHOULDER_SD) ** 2)
     level = SITE_CUTS * np.exp(strength + rng.normal(0, 0.1))
     return added / added.sum() * level
+
+
+def planted(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases of windows around sites lie in a motif, on either strand; (n, width) codes -> (n, width) bool.
+
+    Motifs stand around the centre; what looks like one elsewhere adds nothing.
+    """
+    near = central_columns(codes.shape[1])
+    found = np.zeros(codes.shape, dtype=bool)
+    found[:, near] = covered(codes[:, near], MOTIFS)
+    return found
+
+
+def central_columns(width: int) -> slice:
+    """Return where in a window of this width, centred on a site, motifs may stand."""
+    half = SLOT_BP * N_SLOTS // 2
+    return slice(width // 2 - half, width // 2 + half)
 
 
 def _preference(codes: np.ndarray, strength: float) -> np.ndarray:

@@ -118,6 +118,18 @@ def encode(sequences: list[str]) -> np.ndarray:
     return encode_sequences(sequences, prepare.SEQ_LEN)
 
 
+def planted(codes: np.ndarray, output: str) -> np.ndarray:
+    """Tell which bases of simulated windows lie in a motif; (n, 2114) codes -> (n, 2114) bool."""
+    return simulation.planted(codes)
+
+
+def searched(codes: np.ndarray) -> np.ndarray:
+    """Tell where motifs may have been planted, around the centre; (n, 2114) codes -> (n, 2114) bool."""
+    inside = np.zeros(codes.shape, dtype=bool)
+    inside[:, simulation.central_columns(codes.shape[1])] = True
+    return inside
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the folds of the published protocol: five splits, one model each."""
     return [(fold, 0) for fold in range(N_FOLDS)]

@@ -80,6 +80,11 @@ def encode(sequences: list[str]) -> np.ndarray:
     return encode_sequences(sequences, prepare.SEQ_LEN)
 
 
+def planted(codes: np.ndarray, output: str) -> np.ndarray:
+    """Tell which bases of simulated windows lie in a motif of a programme; (n, 249) codes -> (n, 249) bool."""
+    return simulation.planted(codes, output)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds of the published protocol: five chromosomes by ten folds, 50 trainings."""
     return [(test, val) for test in range(len(prepare.CHROMOSOMES)) for val in range(prepare.N_VAL_FOLDS)]

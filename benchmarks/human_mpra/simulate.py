@@ -182,6 +182,11 @@ def activity(codes: np.ndarray) -> np.ndarray:
     return BASELINE + SATURATION * np.tanh(above_floor / SATURATION)
 
 
+def planted(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases lie in a site that counts, on either strand; (n, 230) codes -> (n, 230) bool."""
+    return sequences.covered(codes, [motif.consensus for motif in MOTIFS])
+
+
 def _sites(codes: np.ndarray, site: np.ndarray) -> np.ndarray:
     """Tell where a site stands: (n, 230 - len + 1) bool. A palindrome stands on both strands."""
     return (np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1) == site).all(axis=2)

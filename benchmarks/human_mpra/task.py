@@ -33,6 +33,9 @@ APPROX_ROWS = {"HepG2": 122_926, "K562": 226_253, "WTC11": 56_000}
 
 N_SIMULATED_ELEMENTS = 700
 
+ELEMENT_LEN = prepare.ELEMENT_LEN
+"""bp of a genome between the adapters."""
+
 HOW_TO_GET = (
     "Download human_mpra_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack it so that "
     "{folder}/HepG2_clean.tsv, K562_clean.tsv and WTC11_clean.tsv exist; or name a file or folder with --data."
@@ -81,6 +84,23 @@ def encode(sequences: list[str]) -> np.ndarray:
         For the first sequence that is none.
     """
     return prepare.encode(sequences)
+
+
+def offsets(sequences: list[str]) -> np.ndarray:
+    """Tell where each element begins in its codes, after an adapter or with it; (n,) int64."""
+    return np.array([prepare.INSERT.start if len(text) == ELEMENT_LEN else 0 for text in sequences], dtype=np.int64)
+
+
+def variable(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases are the element, not its adapters; (n, 230) codes -> (n, 230) bool."""
+    inside = np.zeros(codes.shape, dtype=bool)
+    inside[:, prepare.INSERT] = True
+    return inside
+
+
+def planted(codes: np.ndarray, output: str) -> np.ndarray:
+    """Tell which bases of simulated elements lie in a planted motif; (n, 230) codes -> (n, 230) bool."""
+    return simulation.planted(codes)
 
 
 def protocol() -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import comparison, outputs, prediction, registry, runner
+from benchmarks import comparison, outputs, registry, runner, trained
 from benchmarks.api import promoters
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput, did_you_mean
@@ -224,7 +224,8 @@ def ism_sites(
             return [], False
     found = []
     for folder in folders:
-        model, task, title = prediction.load_trained(folder, device)
+        one = trained.open_model(folder, device)
+        model, task, title = one.model, one.task, one.title
         if task.NAME != "yeast":
             raise BadInput(f"--weights: {folder} was trained on {task.NAME}; ED8 is of yeast promoters.")
         simulated |= runner_origin(store, folder) == "simulated"

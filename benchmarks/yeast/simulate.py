@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from benchmarks.api import promoters
 from benchmarks.api.metrics import pearson_r
-from benchmarks.api.sequences import N_CODE, decode, encode, find_sites, reverse_complement
+from benchmarks.api.sequences import N_CODE, covered, decode, encode, find_sites, reverse_complement
 from benchmarks.yeast import prepare
 from benchmarks.yeast.prepare import OUTPUT, TrainingTable
 from benchmarks.yeast.test_set import TestSet
@@ -129,6 +129,15 @@ def expression(regions: np.ndarray) -> np.ndarray:
     return CENTRE + HALF_RANGE * np.tanh(total / HALF_RANGE)
 
 
+def planted(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases of promoters in their plasmid lie in a site that counts; (n, 150) codes -> (n, 150) bool.
+
+    As in `expression`, a site lies in the variable region as a whole.
+    """
+    region = promoters.variable(codes)
+    return covered(np.where(region, codes, np.uint8(N_CODE)), [motif.word for motif in MOTIFS])
+
+
 def sorted_cells(rng: np.random.Generator, truth: np.ndarray, n_cells: np.ndarray) -> np.ndarray:
     """Sort cells into 18 bins and return each promoter's weighted average bin; (n,) float64.
 
@@ -197,11 +206,7 @@ class _Library:
 def _substituted(rng: np.random.Generator, regions: np.ndarray) -> np.ndarray:
     """Change one base of every region, every second time within a site where it has one."""
     changed = regions.copy()
-    inside = np.zeros(regions.shape, dtype=bool)
-    for motif in MOTIFS:
-        found = find_sites(regions, motif.word)
-        for shift in range(len(motif.word)):
-            inside[:, shift : shift + found.shape[1]] |= found
+    inside = covered(regions, [motif.word for motif in MOTIFS])
     for row, region in enumerate(changed):
         places = np.flatnonzero(inside[row]) if rng.random() < 0.5 and inside[row].any() else np.arange(WIDTH)
         at = rng.choice(places)

@@ -103,6 +103,21 @@ def encode(sequences: list[str]) -> np.ndarray:
     return promoters.construct(sequences)
 
 
+def offsets(sequences: list[str]) -> np.ndarray:
+    """Tell how much of the plasmid stands before each row in its codes; (n,) int64."""
+    return SPEC.seq_len - np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+
+
+def variable(codes: np.ndarray) -> np.ndarray:
+    """Tell which bases are the promoter's own, not the plasmid's; (n, 150) codes -> (n, 150) bool."""
+    return promoters.variable(codes)
+
+
+def planted(codes: np.ndarray, output: str) -> np.ndarray:
+    """Tell which bases of simulated promoters lie in a planted word; (n, 150) codes -> (n, 150) bool."""
+    return simulation.planted(codes)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds: one test set, and ten ways to take a tenth of the training rows aside."""
     return [(0, val) for val in range(prepare.N_FOLDS)]

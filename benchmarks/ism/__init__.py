@@ -1,0 +1,1 @@
+"""In-silico mutagenesis: what every single substitution does to a model's prediction."""

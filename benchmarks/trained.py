@@ -1,0 +1,69 @@
+"""Opening trained models again: a training's folder of this benchmark, or published weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import registry
+from benchmarks.api import checksums
+from benchmarks.api.data import Origin, recipe_with
+from benchmarks.api.errors import BadInput
+from benchmarks.store import read_json
+
+_TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that can predict, the task it was trained for, and what it was trained on.
+
+    `key` is its name in the registry, or of its file where it was published; `title` is for readers.
+    """
+
+    model: Any
+    task: Any
+    key: str
+    title: str
+    trained_on: Origin
+
+
+def open_model(path: Path, device: str = "auto") -> Trained:
+    """Load the model of a training's folder, a published state dict, or a folder of the published archive.
+
+    Raises
+    ------
+    BadInput
+        If the device is unknown; if there is no model there, it is damaged, or it does not fit.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
+    return _of_run(path, device) if (path / "job.json").is_file() else _published(path, device)
+
+
+def _of_run(folder: Path, device: str) -> Trained:
+    if problem := checksums.problem(folder):
+        raise BadInput(f"{folder} cannot be trusted: {problem}.")
+    job = read_json(folder / "job.json")
+    if not (folder / "model.json").is_file():
+        raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
+    module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
+    if backend := registry.get_backend(job["framework"].split()[0]):
+        backend.configure(device)
+    model = module.build(task.SPEC, recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json"), {})
+    model.load(folder)
+    title = f"{module.NAME} ({job['dataset']}, {folder.name})"
+    return Trained(model, task, job["model"], title, job["origin"])
+
+
+def _published(weights: Path, device: str) -> Trained:
+    registry.get_backend("torch").configure(device)
+    published = registry.get_published()
+    try:
+        found = published.read(weights)
+        model = published.load_model(found)
+    except (ValueError, FileNotFoundError) as error:
+        raise BadInput(str(error)) from None
+    task = registry.get_task(_TASK_OF_VARIANT[found.variant])
+    if task.SPEC.seq_len != found.spec.seq_len:
+        raise BadInput(f"{weights} is for sequences of {found.spec.seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
+    return Trained(model, task, weights.stem, found.title, "measured")
