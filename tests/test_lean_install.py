@@ -44,7 +44,9 @@ def test_torch_and_numpy_models_train_and_are_scored_without_the_extras(tmp_path
     assert done.returncode == 0, done.stderr
     assert "No report" in done.stdout
     (report,) = (tmp_path / "reports").iterdir()
-    assert {"scores.csv", "tests.csv", "plan.json"} == {file.name for file in report.iterdir()}
+    assert {"scores.csv", "tests.csv", "leaks.csv", "leak_free.csv", "plan.json"} == {
+        file.name for file in report.iterdir()
+    }
     assert len(list((tmp_path / "runs").glob("*/*/*/test-*/model.*"))) == 4  # weights and their description, twice
 
 

@@ -291,3 +291,25 @@ def test_mean_sd(mean, sd, expected):
 )
 def test_duration(seconds, expected):
     assert report.duration(seconds) == expected
+
+
+def test_leaks_are_counted_over_folds_and_the_scores_they_change_are_shown():
+    about = {"dataset": "K562", "kind": "near", "n_test": 400, "rule": "near: of the same kind"}
+    leaks = [
+        about | {"test_fold": 0, "n_leaking": 1, "share": 0.0025, "examples": "a1 = b1"},
+        about | {"test_fold": 7, "n_leaking": 30, "share": 0.075, "examples": "a2 = b2"},
+    ]
+    one = PLACE | {"model": "rnn", "role": "ensemble"}
+    free = [
+        one | {"value": 0.7111, "value_leak_free": 0.7001, "difference": -0.011, "n": 400, "n_leak_free": 370},
+        one | {"value": 0.9999, "value_leak_free": 0.9999, "difference": 0.0, "n": 400, "n_leak_free": 400},
+    ]
+    page = render(leaks=pd.DataFrame(leaks), leak_free=pd.DataFrame(free), leaks_skipped="")
+    part = page.partition('<section id="leaks">')[2].partition("</section>")[0]
+    for text in ("800", "31", "7.50 % (fold 7)", "a2 = b2", "0.7111", "0.7001", "−0.0110"):
+        assert text in part
+    assert "0.9999" not in part
+
+
+def test_a_search_that_was_left_out_says_what_to_type():
+    assert "type this" in render(leaks_skipped="Not searched; type this").partition('<section id="leaks">')[2]

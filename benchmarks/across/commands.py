@@ -40,9 +40,9 @@ def across(
 ) -> None:
     """Put all tasks into one report: scores with intervals, ranks, size, cost and speed of every model.
 
-    Published figures stand beside measured ones where both are of the same place, and each claim of the paper is said to
-    hold, not to hold, or not to be testable on these runs, with the reason. Simulated and measured data have rankings of
-    their own.
+    Published figures stand beside measured ones where both are of the same place, and each claim of the paper is said
+    to hold, not to hold, or not to be testable on these runs, with the reason. Simulated and measured data have
+    rankings of their own.
     """
     import pandas as pd
 

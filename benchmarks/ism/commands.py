@@ -99,7 +99,7 @@ def ism(
 @command(
     app,
     "ism-pairs --run results/runs/yeast/… --pairs pairs.tsv --out effects.csv",
-    "ism-pairs --run results/runs/yeast/… --pairs test_pairs.tsv.gz --input test_designed_maude.tsv.gz --out effects.csv",
+    "ism-pairs --run results/runs/yeast/… --pairs test_pairs.tsv --input test_designed_maude.tsv --out effects.csv",
 )
 def ism_pairs(
     run: ModelsOption,

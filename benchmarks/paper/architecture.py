@@ -15,8 +15,10 @@ from benchmarks import figures
 from benchmarks.paper.found import Drawn, Found, Layer, Missing
 
 _WORDS = {"Conv1d": "Conv", "Conv1D": "Conv", "BatchNorm1d": "BatchNorm", "BatchNormalization": "BatchNorm",
-          "MultiheadAttention": "Attention", "LayerNorm": "LayerNorm", "silu": "SiLU", "PairedConv": "Conv, 2 per group",
-          "GlobalAveragePooling1D": "mean over positions", "Concatenate": "concatenate", "Multiply": "multiply"}  # fmt: skip
+          "MultiheadAttention": "Attention", "LayerNorm": "LayerNorm", "silu": "SiLU",
+          "PairedConv": "Conv, 2 per group",
+          "GlobalAveragePooling1D": "mean over positions", "Concatenate": "concatenate",
+          "Multiply": "multiply"}  # fmt: skip
 _LIGHT = {"BatchNorm", "SiLU", "ReLU", "Sigmoid", "Dropout", "GELU", "ELU", "Identity", "Softmax", "Flatten", "Add"}
 """Layers that stand behind the one before them, on its line."""
 _LINE, _PAD, _GAP = 0.155, 0.11, 0.16  # inches
@@ -49,7 +51,8 @@ def figure(found: Found) -> Drawn:
     )  # fmt: skip
     text = (
         "Networks at their published sizes, read off the modules in one pass: kernel, channels in → out, shape that "
-        "leaves a block (channels × bases; inside recurrent and attention blocks the other way round), trained parameters. "
+        "leaves a block (channels × bases; inside recurrent and attention blocks the other way round), trained "
+        "parameters. "
         "The torch networks are those of the yeast task, the Keras twins those of ATAC without the bias model."
     )
     return Drawn(_draw({model: boxes(layers) for model, layers in found.architectures.items()}), numbers, text, False)

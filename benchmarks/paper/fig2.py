@@ -69,7 +69,8 @@ def by_subset(found: Found, metric: str) -> Drawn:
     what = "Pearson r²" if metric == "pearson_r" else "Spearman rho"
     text = (
         f"{what} of {len(ranked)} combinations by part of the test set, best first; a code names the teams of "
-        "processor with trainer, first, core and final block (0 Autosome.org, 1 BHI, 2 UnlockDNA). In the CSV: not squared."
+        "processor with trainer, first, core and final block (0 Autosome.org, 1 BHI, 2 UnlockDNA). In the CSV: not "
+        "squared."
     )
     return Drawn(figure, values, text, grid.run.simulated)
 

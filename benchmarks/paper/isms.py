@@ -83,15 +83,16 @@ def figure(found: Found) -> Drawn:
         for which, codes, score in zip(("wild type", "variant"), site.codes, scores, strict=True):
             rows.append(
                 pd.DataFrame(
-                    {"site": site.name, "model": site.label, "sequence": which, "position": np.arange(1, len(codes) + 1),
-                     "base": list(as_text(codes)), "score": score, "mutated": mutated}
+                    {"site": site.name, "model": site.label, "sequence": which,
+                     "position": np.arange(1, len(codes) + 1), "base": list(as_text(codes)), "score": score, "mutated": mutated}
                 )
             )  # fmt: skip
     models = list(dict.fromkeys(site.label for site in found.sites))
     text = (
         "In-silico mutagenesis of promoters (wild type above, variant below). Letters: minus the mean change of "
-        f"predicted expression over the three substitutions of a base, by {', '.join(models)}, one training each; grey: "
-        "the mutated base. Boxes: exact words of known motifs on either strand, with their consensus. Measured and predicted "
+        f"predicted expression over the three substitutions of a base, by {', '.join(models)}, one training each; "
+        "grey: the mutated base. Boxes: exact words of known motifs on either strand, with their consensus. Measured "
+        "and predicted "
         f"expression in bins. {found.why.get('site_choice', '')}"
     )
     return Drawn(
@@ -107,7 +108,8 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
     fig = Figure((10, 0.75 + 2.75 * len(sites)))
     subfigs = np.atleast_1d(fig.subfigures(len(sites) + 1, 1, height_ratios=[0.75] + [2.75] * len(sites)))[1:]
     for sub, site in zip(subfigs, sites, strict=True):
-        axes = sub.subplots(2, 1, sharex=True, sharey=True, gridspec_kw={"hspace": 0.12, "top": 0.9, "bottom": 0.13, "left": 0.08, "right": 0.99})  # fmt: skip
+        room = {"hspace": 0.12, "top": 0.9, "bottom": 0.13, "left": 0.08, "right": 0.99}
+        axes = sub.subplots(2, 1, sharex=True, sharey=True, gridspec_kw=room)
         sub.text(0.08, 0.935, f"{site.name} · {site.label}", size=9, weight="bold")
         heights = -importance(site.changes)
         mutated = np.flatnonzero(site.codes[0] != site.codes[1])
