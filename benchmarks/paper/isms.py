@@ -84,7 +84,8 @@ def figure(found: Found) -> Drawn:
             rows.append(
                 pd.DataFrame(
                     {"site": site.name, "model": site.label, "sequence": which,
-                     "position": np.arange(1, len(codes) + 1), "base": list(as_text(codes)), "score": score, "mutated": mutated}
+                     "position": np.arange(1, len(codes) + 1),
+                     "base": list(as_text(codes)), "score": score, "mutated": mutated}
                 )
             )  # fmt: skip
     models = list(dict.fromkeys(site.label for site in found.sites))
