@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow check clean
+.PHONY: run test slow check regress clean
 
 run: $(READY)
 	$(BIN)/python -m benchmarks run --task $(TASK) $(ARGS)
@@ -23,6 +23,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m "slow or gpu"
+
+regress: $(READY)
+	$(BIN)/python -m benchmarks regress $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
