@@ -77,7 +77,7 @@ def test_any_combination_of_the_archive_is_told_and_predicts(weights, code):
     assert (found.combination.code, found.variant) == (code, "yeast")
     fitted = published.load_model(found)
     spec = published.SPECS["yeast"]
-    data = prediction._dataset(None, prediction.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
+    data = prediction.as_data(None, prediction.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
                                promoters.construct)  # fmt: skip
     assert np.isfinite(fitted.predict(data)["expression"]).all()
 
