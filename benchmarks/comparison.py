@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pandas as pd
 
 from benchmarks import executors, outside, registry, resampling, runner, stats
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.plan import Plan, find_split
+from benchmarks.plan import Plan, fold_rows
 from benchmarks.store import Store, write_text
 from benchmarks.studies import Study
 
@@ -64,12 +63,25 @@ def of_study(
         if name not in known:
             raise BadInput(f"In {study.folder}: {did_you_mean(kind, name, known)}")
     plan = dataclasses.replace(study.plan, baseline=baseline)
-    tables = by_own_rules(plan, store, task, baseline=baseline, models=models)
-    if not tables:
-        tables["tests"] = against_baseline(
-            plan, store, task, scores, baseline=baseline, models=models, role=role, n_draws=n_draws
-        )
-    return Comparison(plan, study.folder, tables)
+    return Comparison(
+        plan, study.folder, tables_of(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
+    )
+
+
+def tables_of(
+    plan: Plan,
+    store: Store,
+    task: ModuleType,
+    scores: pd.DataFrame,
+    *,
+    models: Collection[str] | None = None,
+    role: str = "ensemble",
+    n_draws: int = N_DRAWS,
+) -> dict[str, pd.DataFrame]:
+    """Compare the models of a plan with its baseline: the tables of the task's own rules, or `tests` over its folds."""
+    return by_own_rules(plan, store, task, models=models) or {
+        "tests": against_baseline(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
+    }
 
 
 def assumptions(compared: Sequence[Comparison]) -> dict[str, str]:
@@ -101,17 +113,11 @@ def sizes(plan: Plan, store: Store, task: ModuleType) -> pd.DataFrame:
     rows = []
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
-        folds: dict[int, set[int]] = {}
-        for job in plan.jobs:
-            if job.dataset == source.name and job.framework != outside.FRAMEWORK:  # what those learnt from is not known
-                folds.setdefault(job.test_fold, set()).add(job.val_fold)
-        for test_fold, val_folds in folds.items():
-            splits = [find_split(task, dataset, test_fold, val_fold) for val_fold in sorted(val_folds)]
-            learnt = np.zeros(len(dataset), bool)
-            for split in splits:
-                learnt[split.train] = True
-            about = {"dataset": source.name, "test_fold": test_fold}
-            rows.append(about | {"n_test": len(splits[0].test), "n_train": int(learnt.sum())})
+        # What predictions made elsewhere learnt from is not known.
+        ours = [job for job in plan.jobs if job.dataset == source.name and job.framework != outside.FRAMEWORK]
+        for fold in fold_rows(task, dataset, {(job.test_fold, job.val_fold) for job in ours}):
+            about = {"dataset": source.name, "test_fold": fold.test_fold}
+            rows.append(about | {"n_test": int(fold.test.sum()), "n_train": int(fold.train.sum())})
     return pd.DataFrame(rows, columns=["dataset", "test_fold", "n_test", "n_train"])
 
 
@@ -121,12 +127,11 @@ def against_baseline(
     task: ModuleType,
     scores: pd.DataFrame,
     *,
-    baseline: str,
     models: Collection[str] | None = None,
     role: str = "ensemble",
     n_draws: int = N_DRAWS,
 ) -> pd.DataFrame:
-    """Compare the models of a task with folds with a baseline, by every test that its predictions allow.
+    """Compare the models of a task with folds with the plan's baseline, by every test that its predictions allow.
 
     Parameters
     ----------
@@ -140,6 +145,7 @@ def against_baseline(
     -------
     Columns COLUMNS; no rows where the baseline, or every other model, has no scores of this role.
     """
+    baseline = plan.baseline
     if models is not None:
         scores = scores[scores["model"].isin({*models, baseline})]
     if baseline not in set(scores.loc[scores["role"] == role, "model"]):
@@ -149,9 +155,10 @@ def against_baseline(
     if role != "ensemble" or not hasattr(task, "items") or not n_draws:
         return table
     folds: dict[str, dict[int, dict[str, list]]] = {}
-    kept = [one for one in runner.predicted(plan, store) if one.model in set(scores["model"])]
-    n_members = {(one.dataset.name, one.test_fold): one.n_members for one in kept if one.model == baseline}
-    for one in kept:
+    of_baseline = scores[(scores["model"] == baseline) & (scores["role"] == role)]
+    places = zip(of_baseline["dataset"], of_baseline["test_fold"], strict=True)
+    n_members = dict(zip(places, of_baseline["n_members"], strict=True))
+    for one in runner.predicted(plan, store, set(scores["model"])):
         # As in the t-tests, a fold counts only where as many members were averaged on both sides.
         if n_members.get((one.dataset.name, one.test_fold)) == one.n_members:
             of_fold = folds.setdefault(one.dataset.name, {}).setdefault(one.test_fold, {})
@@ -166,7 +173,7 @@ def against_baseline(
 
 
 def by_own_rules(
-    plan: Plan, store: Store, task: ModuleType, *, baseline: str, models: Collection[str] | None = None
+    plan: Plan, store: Store, task: ModuleType, *, models: Collection[str] | None = None
 ) -> dict[str, pd.DataFrame]:
     """Compare the finished models by the rules of a task that has no folds, per dataset; empty where it has some.
 
@@ -177,12 +184,12 @@ def by_own_rules(
     """
     found: dict[str, list[pd.DataFrame]] = {}
     datasets: dict[str, list[runner.Predicted]] = {}
-    for one in runner.predicted(plan, store) if hasattr(task, "compare") else ():
-        if models is None or one.model in {*models, baseline}:
-            datasets.setdefault(one.dataset.name, []).append(one)
+    wanted = None if models is None else {*models, plan.baseline}
+    for one in runner.predicted(plan, store, wanted) if hasattr(task, "compare") else ():
+        datasets.setdefault(one.dataset.name, []).append(one)
     for name, several in datasets.items():
         members = {one.model: one.members for one in several}
-        tables = task.compare(several[0].test, members, baseline, n_threads=executors.n_cores())
+        tables = task.compare(several[0].test, members, plan.baseline, n_threads=executors.n_cores())
         for kind, table in tables.items():
             table.insert(0, "dataset", name)
             table.insert(1, "origin", several[0].dataset.origin)

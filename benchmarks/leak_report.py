@@ -4,7 +4,7 @@ What a training of a test fold sees is every row that trains or selects in any s
 sequences within the test fold is no leak.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks import runner
 from benchmarks.api import overlap
 from benchmarks.api.data import Dataset
-from benchmarks.plan import Plan
+from benchmarks.plan import Plan, fold_rows
 from benchmarks.store import Store, write_text
 
 KINDS = ("exact", "reverse_complement", "near", "coordinates", "any")
@@ -71,32 +71,18 @@ class Leaks:
         return float(shares.max()) if len(shares) else 0.0
 
 
-def folds(
-    task: ModuleType, dataset: Dataset, wanted: Sequence[tuple[int, int]] | None = None
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Give every test fold with its rows and the rows that its trainings see; of `wanted` (test, val) folds or all."""
-    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for split in task.splits(dataset.meta):
-        if wanted is None or (split.test_fold, split.val_fold) in wanted:
-            test, seen = found.setdefault(split.test_fold, (np.zeros(len(dataset), bool), np.zeros(len(dataset), bool)))
-            test[split.test] = True
-            seen[split.train] = True
-            seen[split.val] = True
-    for test_fold, (test, seen) in found.items():
-        yield test_fold, np.flatnonzero(test), np.flatnonzero(seen)
-
-
 def of_dataset(
     task: ModuleType,
     dataset: Dataset,
     rule: Rule,
     *,
-    wanted: Sequence[tuple[int, int]] | None = None,
+    wanted: Collection[tuple[int, int]] | None = None,
     on_fold: Callable[[str, int], Any] = lambda dataset, test_fold: None,
 ) -> Leaks:
     """Search every test fold of a dataset for what its trainings see."""
     rows, leaking = [], {}
-    for test_fold, test, seen in folds(task, dataset, wanted):
+    for fold in fold_rows(task, dataset, wanted):
+        test_fold, test, seen = fold.test_fold, np.flatnonzero(fold.test), np.flatnonzero(fold.train | fold.val)
         on_fold(dataset.name, test_fold)
         found = overlap.find(dataset.take(test).codes, dataset.take(seen).codes, k=rule.k, threshold=rule.threshold)
         kinds = {"exact": found.exact, "reverse_complement": found.reverse_complement, "near": found.near}
@@ -155,13 +141,13 @@ def n_bases(plan: Plan, store: Store, task: ModuleType) -> int:
     total = 0
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
-        several = folds(task, dataset, _wanted(plan, source.name))
-        total += dataset.codes.shape[1] * sum(len(test) + len(seen) for _, test, seen in several)
+        for fold in fold_rows(task, dataset, _wanted(plan, source.name)):
+            total += dataset.codes.shape[1] * int(fold.test.sum() + (fold.train | fold.val).sum())
     return total
 
 
-def _wanted(plan: Plan, dataset: str) -> list[tuple[int, int]]:
-    return list(dict.fromkeys((job.test_fold, job.val_fold) for job in plan.jobs if job.dataset == dataset))
+def _wanted(plan: Plan, dataset: str) -> set[tuple[int, int]]:
+    return {(job.test_fold, job.val_fold) for job in plan.jobs if job.dataset == dataset}
 
 
 def of_plan(

@@ -37,10 +37,7 @@ def write_scores(study: Study, store: Store) -> Results:
     """
     task = registry.get_task(study.plan.task)
     scores = runner.score(study.plan, store, task)
-    baseline = study.plan.baseline
-    comparisons = comparison.by_own_rules(study.plan, store, task, baseline=baseline) or {
-        "tests": comparison.against_baseline(study.plan, store, task, scores, baseline=baseline)
-    }
+    comparisons = comparison.tables_of(study.plan, store, task, scores)
     write_text(study.folder / "scores.csv", scores.to_csv(index=False))
     for name, table in comparisons.items():
         write_text(study.folder / f"{name}.csv", table.to_csv(index=False))

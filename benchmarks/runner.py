@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -357,12 +357,13 @@ class Predicted:
         }
 
 
-def predicted(plan: Plan, store: Store) -> Iterator[Predicted]:
-    """Give the stored predictions of a plan, one test fold of one model at a time."""
+def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -> Iterator[Predicted]:
+    """Give the stored predictions of a plan, or of some of its models, one test fold of one model at a time."""
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
         mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
-        done = [job for job in mine if _is_done(store, job)]
+        wanted = [job for job in mine if models is None or job.model in models]
+        done = [job for job in wanted if _is_done(store, job)]
         for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
             jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
             stored = [store.get_predictions(folder_of(store, job)) for job in jobs]

@@ -91,9 +91,7 @@ def open_run(study: Study, store: Store) -> Run:
     """Score a stored run and compare its models, as its report does, without the bootstrap over test items."""
     plan, task = study.plan, registry.get_task(study.plan.task)
     scores = runner.score(plan, store, task)
-    compared = comparison.by_own_rules(plan, store, task, baseline=plan.baseline) or {
-        "tests": comparison.against_baseline(plan, store, task, scores, baseline=plan.baseline, n_draws=0)
-    }
+    compared = comparison.tables_of(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     ceilings = [{"dataset": name, **row} for name, d in datasets.items() for row in d.ceilings]
     is_profile = task.SPEC.head == "profile_counts"
