@@ -9,11 +9,12 @@ from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
 from benchmarks import registry, runner, sources
+from benchmarks.api import mutants
 from benchmarks.api.data import TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import decode, encode
 from benchmarks.cli import app
-from benchmarks.ism import agreement, mutants, pairs
+from benchmarks.ism import agreement, pairs
 from benchmarks.ism.recovery import recovery
 from benchmarks.plan import make_plan
 from benchmarks.store import Store

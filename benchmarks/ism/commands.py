@@ -48,7 +48,8 @@ def ism(
     import pandas as pd
 
     from benchmarks import prediction, trained
-    from benchmarks.ism import agreement, mutants, tables
+    from benchmarks.api import mutants
+    from benchmarks.ism import agreement, tables
     from benchmarks.store import write_text
 
     mutants.position_scores(np.zeros((0, 1, 4), np.float32), mean_over)
@@ -153,7 +154,7 @@ def ism_recovery(
     import pandas as pd
 
     from benchmarks import registry, runner, trained
-    from benchmarks.ism import mutants
+    from benchmarks.api import mutants
     from benchmarks.ism.recovery import recovery
     from benchmarks.store import Store, write_text
     from benchmarks.studies import Study
@@ -214,8 +215,8 @@ def ism_bench(
     import numpy as np
 
     from benchmarks import trained
+    from benchmarks.api import mutants
     from benchmarks.api.sequences import decode
-    from benchmarks.ism import mutants
 
     rows = []
     for label, one in _opened(run, device, trained):

@@ -14,8 +14,8 @@ from benchmarks.api import tables
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import pearson_r, spearman_rho
+from benchmarks.api.mutants import of_codes
 from benchmarks.api.sequences import SequenceError
-from benchmarks.ism.mutants import of_codes
 
 COLUMNS = ["seq_id", "group", "seq_ref", "seq_alt", "measured"]
 LAYOUTS = (

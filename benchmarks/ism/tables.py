@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from benchmarks.api.mutants import CODES, LETTERS, Effects
 from benchmarks.api.sequences import BASES
-from benchmarks.ism.mutants import CODES, LETTERS, Effects
 
 COLUMNS = ["model", "output", "seq_id", "position", "ref", *LETTERS, "score", "trained_on"]
 SUBSTITUTIONS = [

@@ -81,7 +81,7 @@ class Site:
     codes
         (2, L) uint8: wild type, variant. They differ in one base.
     changes
-        (2, L, 4) float: predicted change of expression by every base at every position; 0 for the base that is there.
+        (2, L, 4) float: predicted change of expression by every base at every position, as `api.mutants` gives them.
     measured
         Measured expression of both, in bins.
     """

@@ -2,17 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import comparison, outputs, registry, runner, trained
-from benchmarks.api import promoters
-from benchmarks.api.data import Dataset
+from benchmarks.api import mutants, promoters
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.api.sequences import SequenceError
-from benchmarks.paper import isms
+from benchmarks.api.sequences import BASES, SequenceError
 from benchmarks.paper.found import Found, Grid, Layer, Run, Site
 from benchmarks.store import Store
 from benchmarks.studies import Study
@@ -223,44 +220,29 @@ def ism_sites(
     found = []
     for folder in folders:
         one = trained.open_model(folder, device)
-        model, task, title = one.model, one.task, one.title
-        if task.NAME != "yeast":
-            raise BadInput(f"--weights: {folder} was trained on {task.NAME}; ED8 is of yeast promoters.")
-        simulated |= runner_origin(store, folder) == "simulated"
-        label = title.partition(" (")[0]
+        if one.task.NAME != "yeast":
+            raise BadInput(f"--weights: {folder} was trained on {one.task.NAME}; ED8 is of yeast promoters.")
+        simulated |= one.trained_on == "simulated"
+        label, output = one.title.partition(" (")[0], one.task.SPEC.outputs[0]
         for name, codes, measured in pairs:
-            window = variable_region(codes[0])
-            deltas = isms.changes(lambda x, m=model, t=task: _predicted(m, t, x), codes, window)
-            predicted = _predicted(model, task, codes)
-            found.append(
-                Site(name, folder.parent.name, label, codes[:, window], deltas, measured, tuple(map(float, predicted)))
-            )
+            where = np.zeros(codes.shape, bool)
+            where[:, window := variable_region(codes[0])] = True
+            data = mutants.of_codes(codes, one.task.SPEC)
+            of = mutants.effects(one.model, data, where=where, outputs=[output])[output]
+            shown, predicted = (codes[:, window], of.deltas[:, window]), tuple(map(float, of.wild_type))
+            found.append(Site(name, folder.parent.name, label, *shown, measured, predicted))
     found.sort(key=lambda site: [name for name, *_ in pairs].index(site.name))
     return found, simulated
-
-
-def runner_origin(store: Store, folder: Path) -> str:
-    """Return the origin of the data that a training learnt from."""
-    return store.get_job(folder)["origin"]
 
 
 def _has_weights(folder: Path) -> bool:
     return (folder / "model.json").is_file()
 
 
-def _predicted(model: Any, task: Any, codes: np.ndarray) -> np.ndarray:
-    zeros = np.zeros(len(codes), dtype=np.float32)
-    meta = pd.DataFrame(dict.fromkeys(task.SPEC.side_channels, zeros), index=range(len(codes)))
-    return model.predict(Dataset("sites", codes, {}, meta, "measured"))[task.SPEC.outputs[0]]
-
-
 def variable_region(codes: np.ndarray) -> slice:
-    """Find the bases between the two adapters of a promoter as networks see it; all of it where they are not there."""
-    text = isms.as_text(codes)
-    left, right = text.find(promoters.LEFT_ADAPTER), text.rfind(promoters.RIGHT_ADAPTER)
-    if left < 0 or right < 0:
-        return slice(0, len(codes))
-    return slice(left + len(promoters.LEFT_ADAPTER), right)
+    """Find the bases between the two adapters of a promoter (150,) as networks see it."""
+    inside = np.flatnonzero(promoters.variable(codes[None])[0])
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def strongest_pairs(store: Store, study: Study) -> tuple[list[tuple[str, np.ndarray, tuple[float, float]]], bool]:
@@ -282,7 +264,7 @@ def strongest_pairs(store: Store, study: Study) -> tuple[list[tuple[str, np.ndar
         both = codes[[ref[i], alt[i]]]
         at = np.flatnonzero(both[0] != both[1])
         start = variable_region(both[0]).start
-        changes = ", ".join(f"{isms.BASES[both[0, p]]}{p - start + 1}{isms.BASES[both[1, p]]}" for p in at)
+        changes = ", ".join(f"{BASES[both[0, p]]}{p - start + 1}{BASES[both[1, p]]}" for p in at)
         name = f"test sequence {ref[i]}, {changes}"
         found.append((name, both, (float(y_true[ref[i]]), float(y_true[alt[i]]))))
     return found, dataset.origin == "simulated"

@@ -5,7 +5,7 @@ substitutions, of prediction(mutant) - prediction(sequence). Letters are drawn a
 the expression rests on points up.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -15,59 +15,23 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from benchmarks import figures
-from benchmarks.api.sequences import BASES, reverse_complement
+from benchmarks.api.mutants import position_scores
+from benchmarks.api.sequences import BASES, decode, find_sites
 from benchmarks.paper.found import Drawn, Found, Missing, Site
 
 LETTERS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
 MUTATED = "#9A9A9A"
 
 
-def changes(predict: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, window: slice) -> np.ndarray:
-    """Predict every single substitution in a window of some sequences.
-
-    Parameters
-    ----------
-    predict
-        (m, seq_len) codes -> (m,) predictions.
-    codes
-        (n, seq_len) uint8.
-
-    Returns
-    -------
-    (n, window, 4) float64: prediction with that base - prediction as it is; 0 for the base that is there.
-    """
-    places = range(*window.indices(codes.shape[1]))
-    mutants = np.repeat(codes, 4 * len(places), axis=0).reshape(len(codes), len(places), 4, codes.shape[1])
-    for i, at in enumerate(places):
-        mutants[:, i, :, at] = np.arange(4, dtype=codes.dtype)
-    both = np.concatenate([codes, mutants.reshape(-1, codes.shape[1])])
-    predicted = predict(both).astype(np.float64)
-    return predicted[len(codes) :].reshape(len(codes), len(places), 4) - predicted[: len(codes), None, None]
-
-
-def importance(deltas: np.ndarray) -> np.ndarray:
-    """Return the score of every position, (…, L): the mean over its three substitutions."""
-    return deltas.sum(axis=-1) / 3
-
-
 def hits(codes: np.ndarray, motifs: Mapping[str, str]) -> list[tuple[str, int, int]]:
     """Find the words of motifs in a sequence (L,), on either strand: name, start, end, sorted by start."""
-    text, found = as_text(codes), set()
-    for name, word in motifs.items():
-        for form in {word, _reversed(word)}:
-            at = text.find(form)
-            while at >= 0:
-                found.add((name, at, at + len(word)))
-                at = text.find(form, at + 1)
+    found = [
+        (name, int(at), int(at) + len(word))
+        for name, word in motifs.items()
+        if len(word) <= len(codes)
+        for at in np.flatnonzero(find_sites(codes[None], word)[0])
+    ]
     return sorted(found, key=lambda hit: hit[1:])
-
-
-def as_text(codes: np.ndarray) -> str:
-    return "".join(BASES[code] for code in codes)
-
-
-def _reversed(word: str) -> str:
-    return as_text(reverse_complement(np.array([[BASES.index(base) for base in word]], dtype=np.uint8))[0])
 
 
 def figure(found: Found) -> Drawn:
@@ -78,14 +42,14 @@ def figure(found: Found) -> Drawn:
         )
     rows = []
     for site in found.sites:
-        scores = importance(site.changes)
+        scores = position_scores(site.changes)
         mutated = site.codes[0] != site.codes[1]
         for which, codes, score in zip(("wild type", "variant"), site.codes, scores, strict=True):
             rows.append(
                 pd.DataFrame(
                     {"site": site.name, "model": site.label, "sequence": which,
                      "position": np.arange(1, len(codes) + 1),
-                     "base": list(as_text(codes)), "score": score, "mutated": mutated}
+                     "base": list(decode(codes[None])[0]), "score": score, "mutated": mutated}
                 )
             )  # fmt: skip
     models = list(dict.fromkeys(site.label for site in found.sites))
@@ -112,7 +76,7 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
         room = {"hspace": 0.12, "top": 0.9, "bottom": 0.13, "left": 0.08, "right": 0.99}
         axes = sub.subplots(2, 1, sharex=True, sharey=True, gridspec_kw=room)
         sub.text(0.08, 0.935, f"{site.name} · {site.label}", size=9, weight="bold")
-        heights = -importance(site.changes)
+        heights = -position_scores(site.changes)
         mutated = np.flatnonzero(site.codes[0] != site.codes[1])
         low, high = min(heights.min(), 0), max(heights.max(), 0)
         span = (high - low) or 1.0
