@@ -4,6 +4,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmarks import report
+from benchmarks.commandline import records
 
 ORIGINS = {"measured": "Measured data", "simulated": "Simulated data"}
 
@@ -36,9 +37,9 @@ def render(
             "origin": origin,
             "title": title,
             "simulated": origin == "simulated",
-            "overall": _rows(overall[overall["origin"] == origin]),
+            "overall": records(overall[overall["origin"] == origin]),
             "tasks": {
-                task: _rows(part) for task, part in across[across["origin"] == origin].groupby("task", sort=False)
+                task: records(part) for task, part in across[across["origin"] == origin].groupby("task", sort=False)
             },
             "costs": _costs(across[across["origin"] == origin]),
             "figures": [(caption, Markup(svg)) for caption, svg in figures.get(origin, [])],
@@ -51,16 +52,12 @@ def render(
         measured=bool((across["origin"] == "measured").any()),
         runs=runs,
         blocks=blocks,
-        published=None if published is None else _rows(published),
-        context=[] if context is None else _rows(context),
-        claims=_rows(claims),
+        published=None if published is None else records(published),
+        context=[] if context is None else records(context),
+        claims=records(claims),
     )
 
 
 def _costs(table: pd.DataFrame) -> list[dict]:
     """Keep one row per task, dataset and model: size, cost and speed do not depend on the score."""
-    return _rows(table.drop_duplicates(["task", "dataset", "model"]))
-
-
-def _rows(frame: pd.DataFrame) -> list[dict]:
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return records(table.drop_duplicates(["task", "dataset", "model"]))

@@ -10,23 +10,20 @@ import typer
 
 from benchmarks import __version__, commandline, registry
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import JsonOption, fold_numbers, print_json, records
+from benchmarks.commandline import RESULTS, JsonOption, ResultsOption, fold_numbers, print_json, records
 
 app = typer.Typer(
     name="dream-bench",
     help="Train, score and compare sequence-to-function models with one command.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
     **commandline.SETTINGS,
 )
 
 TaskOption = Annotated[str | None, typer.Option("--task", help="Task name; see `list`.")]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="File with a model of your own; its name is the file's.")
 ]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Report folder; default: that of the latest run.")]
-RESULTS = Path("results")
 
 
 def main() -> None:

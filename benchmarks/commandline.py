@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,14 @@ import typer
 from benchmarks.api.errors import BadInput
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
-SETTINGS = {"rich_markup_mode": "markdown", "context_settings": {"help_option_names": ["-h", "--help"]}}
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
+RESULTS = Path("results")
+SETTINGS = {
+    "rich_markup_mode": "markdown",
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+    "pretty_exceptions_enable": False,
+}
+"""What every Typer application of ours is made with."""
 
 
 def command(app: typer.Typer, *examples: str) -> Callable:

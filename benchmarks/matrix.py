@@ -88,16 +88,8 @@ def measure(planned: Iterable[Plan], store: Store, on_event: Callable[[Any, str,
 
 
 def _headline_means(scores: pd.DataFrame, task: Any) -> pd.DataFrame:
-    """Average what the task shows first over test folds; at one level, that of rows where there is a choice."""
+    """Average what stands for a task over test folds."""
     role = "ensemble" if (scores["role"] == "ensemble").any() else "member"
-    headlines = outputs.headlines_of(task)
-    chosen = scores[(scores["role"] == role) & (scores["level"] == next(iter(scores["level"]), ""))]
-    chosen = stats.headlined(chosen, headlines) if headlines else chosen[_is_main(chosen, task)]
+    chosen = stats.featured(scores[scores["role"] == role], outputs.headlines_of(task))
     keys = ["task", "task_version", "model", "output", "subset", "level", "metric"]
     return chosen.groupby(keys, sort=False)["value"].agg(lambda values: values.to_numpy(float).mean()).reset_index()
-
-
-def _is_main(scores: pd.DataFrame, task: Any) -> pd.Series:
-    if hasattr(task, "compare"):
-        return scores["subset"] == "challenge"
-    return (scores["subset"] == "all") & (scores["metric"] == "pearson_r")

@@ -51,6 +51,14 @@ def headlines_of(task: ModuleType) -> tuple[stats.Headline, ...]:
     return getattr(task, "HEADLINES", ())
 
 
+def ceiling_table(datasets: Mapping[str, Any]) -> pd.DataFrame:
+    """List what is attainable in every dataset: dataset, output, level, metric, value, basis."""
+    return pd.DataFrame(
+        [{"dataset": name, **row} for name, d in datasets.items() for row in d.ceilings],
+        columns=["dataset", "output", "level", "metric", "value", "basis"],
+    )
+
+
 def write_report(study: Study, store: Store, results: Results) -> Path | None:
     """Draw the plots and write report.html; return its path, or None where the plotting packages are missing.
 
@@ -65,10 +73,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
     jobs, history = runner.job_table(plan, store), runner.history_table(plan, store)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     origin = "simulated" if any(d.origin == "simulated" for d in datasets.values()) else "measured"
-    ceilings = pd.DataFrame(
-        [{"dataset": name, **row} for name, d in datasets.items() for row in d.ceilings],
-        columns=["dataset", "output", "level", "metric", "value", "basis"],
-    )
+    ceilings = ceiling_table(datasets)
     labels = {name: plan.title(name) for name in plan.models}
     looks = {"labels": labels, "order": list(plan.models)}
     trained = jobs[jobs["framework"] != outside.FRAMEWORK]

@@ -43,6 +43,8 @@ SUMMARY_COLUMNS = [
 Headline = tuple[str, str, str]
 """Output, subset and metric of what a task shows first."""
 
+_CHALLENGE = ("pearson_score", "spearman_score")
+_PAPER_LEVELS = ("row", "private", "region")
 _NEEDED = [*CELL, "model", "run", "test_fold", "val_fold", "role", "n_members", "value", "n"]
 _NO_TEST = dict.fromkeys(
     ["ci_low", "ci_high", "t", "df", "p_value", "cohens_dz", "test_train_ratio", "ci_low_corrected",
@@ -56,6 +58,22 @@ def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFr
         return table
     cells = zip(table["output"], table["subset"], table["metric"], strict=True)
     return table[[cell in set(headlines) for cell in cells]]
+
+
+def featured(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFrame:
+    """Return the rows of scores or means that stand for a task, at the level that the paper states.
+
+    Those are its headlines; without any, both scores of the challenge where there are some, else Pearson r over all
+    rows.
+    """
+    if headlines:
+        table = headlined(table, headlines)
+    elif table["metric"].isin(_CHALLENGE).any():
+        table = table[table["metric"].isin(_CHALLENGE)]
+    else:
+        table = table[(table["subset"] == "all") & (table["metric"] == "pearson_r")]
+    level = next((name for name in _PAPER_LEVELS if name in set(table["level"])), None)
+    return table[table["level"] == level]
 
 
 def compare(

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
 
 NAME = None
-app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(**SETTINGS)
 
 
 @command(
@@ -35,7 +35,7 @@ def across(
         Path | None, typer.Option(help="Table of published figures; default: results/reference/published.csv.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default: one in the store.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder that runs and reports are kept in.")] = Path("results"),
+    results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """Put all tasks into one report: scores with intervals, ranks, size, cost and speed of every model.
@@ -116,10 +116,10 @@ def _read(study: Any, store: Any) -> dict[str, Any] | None:
     if scores.empty:
         return None
     jobs, summary, headlines = runner.job_table(plan, store), stats.summarise(scores), outputs.headlines_of(task)
+    role = "member" if hasattr(task, "compare") else "ensemble"
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
-    ceilings = [{"dataset": name, **row} for name, dataset in datasets.items() for row in dataset.ceilings]
     tests = pd.DataFrame(columns=stats.TEST_COLUMNS)
-    chosen = table.headlined(scores, headlines)
+    chosen = stats.featured(scores, headlines)
     if not hasattr(task, "compare"):
         sizes = comparison.sizes(plan, store, task)
         rivals = {plan.baseline, "dream_rnn", "dream_rnn_keras"} & set(
@@ -129,11 +129,9 @@ def _read(study: Any, store: Any) -> dict[str, Any] | None:
         tests = pd.concat(several, ignore_index=True) if several else tests
     ran = table.Ran(
         preset=plan.preset,
-        summary=summary,
+        summary=stats.featured(summary[summary["role"] == role], headlines),
         jobs=jobs,
-        ceilings=pd.DataFrame(ceilings, columns=["dataset", "output", "level", "metric", "value", "basis"]),
-        headlines=headlines,
-        role="member" if hasattr(task, "compare") else "ensemble",
+        ceilings=outputs.ceiling_table(datasets),
         labels={name: plan.title(name) for name in plan.models},
         prerequisites={name for job in plan.jobs for name in job.prerequisites},
         width_scale={name: recipe.get("width_scale", 1.0) for name, recipe in plan.recipes.items()},

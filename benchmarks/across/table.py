@@ -20,8 +20,6 @@ COLUMNS = [
 OVERALL_COLUMNS = ["origin", "model", "label", "kind", "mean_rank", "n_tasks", "tasks"]
 FLOORS = ("kmer_ridge",)
 """Models that show what no network is needed for."""
-_LEVELS = ("row", "private", "region")
-_CHALLENGE = ("pearson_score", "spearman_score")
 _WHOLE = ["n_params", "n_ranked", "n_trainings", "n_failed", "n_train"]
 
 
@@ -32,16 +30,11 @@ class Ran:
     Parameters
     ----------
     summary
-        Mean and sd per cell, model and role (`stats.summarise`).
+        Mean and sd per cell and model (`stats.summarise`) of what the report is about (`stats.featured`), in one role.
     jobs
         One row per training (`runner.job_table`).
     ceilings
         Columns dataset, output, level, metric, value.
-    headlines
-        (output, subset, metric) of each headline; empty: the two scores of the challenge where there are some, else
-        Pearson r of every output over all rows.
-    role
-        "ensemble", or "member" where single models are compared.
     prerequisites
         Models that were fitted for others alone.
     width_scale
@@ -54,25 +47,10 @@ class Ran:
     summary: pd.DataFrame
     jobs: pd.DataFrame
     ceilings: pd.DataFrame
-    headlines: Collection[tuple[str, str, str]]
-    role: str
     labels: Mapping[str, str]
     prerequisites: Collection[str]
     width_scale: Mapping[str, float]
     outside: Collection[str] = ()
-
-
-def headlined(table: pd.DataFrame, headlines: Collection[tuple[str, str, str]]) -> pd.DataFrame:
-    """Return the rows of scores, means or tests that this report is about, at the level that the paper states."""
-    if headlines:
-        cells = zip(table["output"], table["subset"], table["metric"], strict=True)
-        table = table[[cell in set(headlines) for cell in cells]]
-    elif table["metric"].isin(_CHALLENGE).any():
-        table = table[table["metric"].isin(_CHALLENGE)]
-    else:
-        table = table[(table["subset"] == "all") & (table["metric"] == "pearson_r")]
-    level = next((name for name in _LEVELS if name in set(table["level"])), None)
-    return table[table["level"] == level]
 
 
 def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
@@ -92,14 +70,13 @@ def rows_of(ran: Ran) -> pd.DataFrame:
     -------
     Columns COLUMNS, `rank` and `n_ranked` missing.
     """
-    chosen = headlined(ran.summary[ran.summary["role"] == ran.role], ran.headlines)
     costs = {(dataset, model): _cost(mine) for (dataset, model), mine in ran.jobs.groupby(["dataset", "model"])}
     known = {
         (row["dataset"], row["output"], row["level"], row["metric"]): row["value"]
         for row in ran.ceilings.to_dict("records")
     }
     rows = []
-    for row in chosen.to_dict("records"):
+    for row in ran.summary.to_dict("records"):
         several = row["n_folds"] > 1
         n = row["n_folds"] if several else row["n_members_max"] if row["role"] == "member" else 1
         low, high = interval(row["mean"], row["sd"], n)

@@ -9,7 +9,7 @@ from benchmarks.api.errors import BadInput
 from benchmarks.commandline import SETTINGS, JsonOption, command, print_json
 
 NAME = None
-app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(**SETTINGS)
 
 
 @command(

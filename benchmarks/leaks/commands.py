@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
 
 NAME = None
-app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(**SETTINGS)
 
 
 @command(
@@ -40,7 +40,7 @@ def leaks(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of folds that are drawn where --data has none.")] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file to write the table to.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder that runs and reports are kept in.")] = Path("results"),
+    results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """Find test sequences that occur in the training data: equal, reverse-complemented, nearly equal, or overlapping.

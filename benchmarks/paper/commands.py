@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
 
 NAME = None
-app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(**SETTINGS)
 
 
 @command(
@@ -42,7 +42,7 @@ def figures(
     ] = None,
     motifs: Annotated[Path | None, typer.Option(help="Table of words to box in ED8: name, word.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda, for ED8.")] = "cpu",
-    results: Annotated[Path, typer.Option(help="Folder that runs and reports are kept in.")] = Path("results"),
+    results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """Draw the figures and tables of the paper from stored runs; what lacks data is listed with the reason.

@@ -90,7 +90,6 @@ def open_run(study: Study, store: Store) -> Run:
     scores = runner.score(plan, store, task)
     compared = comparison.tables_of(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
-    ceilings = [{"dataset": name, **row} for name, d in datasets.items() for row in d.ceilings]
     is_profile = task.SPEC.head == "profile_counts"
     gaps = pd.DataFrame()
     if hasattr(task, "disparities") and len(scores):
@@ -103,7 +102,7 @@ def open_run(study: Study, store: Store) -> Run:
         folder=study.folder.name,
         scores=scores,
         comparisons=compared,
-        ceilings=pd.DataFrame(ceilings, columns=["dataset", "output", "level", "metric", "value", "basis"]),
+        ceilings=outputs.ceiling_table(datasets),
         jobs=runner.job_table(plan, store),
         labels={name: plan.title(name) for name in plan.models},
         order=list(plan.models),

@@ -13,7 +13,7 @@ from benchmarks.api.errors import BadInput
 from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
 
 NAME = None
-app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(**SETTINGS)
 
 
 @command(

@@ -16,7 +16,7 @@ and no pseudo-labels of the test sequences. No ensembles: one model per submissi
 predictions over a sequence's two strands. The score: Pearson r² and Spearman rho over the whole test set and eight
 subsets, weighted; SNV pairs weigh most."""
 
-app = typer.Typer(name=NAME, help=RULES, no_args_is_help=True, pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(name=NAME, help=RULES, no_args_is_help=True, **SETTINGS)
 
 DataOption = Annotated[
     Path, typer.Option("--data", help="Folder of the test set: the published layout, or the prepared tables.")

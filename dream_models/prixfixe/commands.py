@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commandline import SETTINGS, JsonOption, command, fold_numbers, records
+from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, fold_numbers, records
 
 NAME = "prixfixe"
 app = typer.Typer(
     name=NAME,
     help="The three winning solutions, taken apart and recombined; one combination: `run --models prix_fixe.…`.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
     **SETTINGS,
 )
 
@@ -47,7 +46,7 @@ def grid(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0: none. Default: chosen.")] = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = False,
-    results: Annotated[Path, typer.Option(help="Folder that runs and reports are kept in.")] = Path("results"),
+    results: ResultsOption = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
     json: JsonOption = False,
 ) -> None:
