@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
 
 NAME = None
-app = typer.Typer(pretty_exceptions_enable=False, **SETTINGS)
+app = typer.Typer(**SETTINGS)
 
 ModelsOption = Annotated[
     list[Path], typer.Option("--run", "--weights", help="Folder of a training, or published weights (repeatable).")
@@ -18,7 +18,6 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 TaskOption = Annotated[
     list[str] | None, typer.Option("--task", help="Task whose latest run is taken (repeatable); default: all.")
 ]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
 
 
 @command(
@@ -53,15 +52,12 @@ def ism(
     from benchmarks.store import write_text
 
     mutants.position_scores(np.zeros((0, 1, 4), np.float32), mean_over)
-    long, substitutions, arrays, scores = [], [], {}, {}
+    long, substitutions, arrays, scores, simulated = [], [], {}, {}, False
+    pieces = list(prediction.read_pieces(input_))
+    ids = [name for piece in pieces for name in piece.ids]
+    texts = [text for piece in pieces for text in piece.sequences]
     for label, one in _opened(run, device, trained):
-        pieces = list(prediction.read_pieces(input_))
-        data = [prediction.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces]
-        ids = [name for piece in pieces for name in piece.ids]
-        texts = [text for piece in pieces for text in piece.sequences]
-        if not ids:
-            raise BadInput(f"{input_} holds no sequence.")
-        rows = _joined(data)
+        rows = _joined([prediction.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces])
         where = None if whole or not hasattr(one.task, "variable") else one.task.variable(rows.codes)
         offsets = one.task.offsets(texts) if hasattr(one.task, "offsets") else np.zeros(len(ids), np.int64)
         with _bar(label, mutants.n_mutants(rows.codes, where)) as on_done:
@@ -75,7 +71,7 @@ def ism(
             if raw:
                 substitutions.append(tables.per_substitution(rows.codes, ids, offsets, of, **about))
             arrays |= {f"{label}/{name}": of.deltas, f"{label}/{name}/wild_type": of.wild_type}
-        simulated = one.trained_on == "simulated"
+        simulated |= one.trained_on == "simulated"
     out.mkdir(parents=True, exist_ok=True)
     table = pd.concat(long, ignore_index=True)
     write_text(out / "ism.csv", table.to_csv(index=False))
@@ -143,7 +139,7 @@ def ism_recovery(
     n: Annotated[int, typer.Option(min=1, help="Sequences per model.")] = 8,
     out: Annotated[Path | None, typer.Option(help="CSV file to write.")] = None,
     device: DeviceOption = "auto",
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """Say how well models of runs on SIMULATED data find the motifs that were planted, against shuffled positions.
