@@ -1,11 +1,13 @@
 """How the models of a stored run compare: t-tests over folds, a bootstrap over test items, or a task's own rules."""
 
 import dataclasses
+import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import executors, outside, registry, resampling, runner, stats
@@ -101,10 +103,11 @@ def write(compared: Sequence[Comparison], out: Path) -> None:
     write_text(out, pd.concat(tables, ignore_index=True).to_csv(index=False))
 
 
-def sizes(plan: Plan, store: Store, task: ModuleType) -> pd.DataFrame:
-    """Count the rows of every test fold, and all rows that any training of it learnt from.
+def sizes(plan: Plan, store: Store, task: ModuleType, role: str = "ensemble") -> pd.DataFrame:
+    """Count the rows of every test fold, and the rows that what is scored on it learnt from.
 
-    The members of an ensemble leave out one validation fold each; together they have seen what this counts.
+    The members of an ensemble leave out one validation fold each; together they have seen all rows that any of them
+    has. For role "member" it is what one of them has seen, on average.
 
     Returns
     -------
@@ -117,7 +120,10 @@ def sizes(plan: Plan, store: Store, task: ModuleType) -> pd.DataFrame:
         ours = [job for job in plan.jobs if job.dataset == source.name and job.framework != outside.FRAMEWORK]
         for fold in fold_rows(task, dataset, {(job.test_fold, job.val_fold) for job in ours}):
             about = {"dataset": source.name, "test_fold": fold.test_fold}
-            rows.append(about | {"n_test": int(fold.test.sum()), "n_train": int(fold.train.sum())})
+            n_train = int(fold.train.sum())
+            if role == "member":
+                n_train = statistics.mean(job.n_train for job in ours if job.test_fold == fold.test_fold)
+            rows.append(about | {"n_test": int(fold.test.sum()), "n_train": n_train})
     return pd.DataFrame(rows, columns=["dataset", "test_fold", "n_test", "n_train"])
 
 
@@ -150,7 +156,7 @@ def against_baseline(
         scores = scores[scores["model"].isin({*models, baseline})]
     if baseline not in set(scores.loc[scores["role"] == role, "model"]):
         return pd.DataFrame(columns=COLUMNS)
-    tests = stats.compare(scores, baseline, role=role, sizes=sizes(plan, store, task))
+    tests = stats.compare(scores, baseline, role=role, sizes=sizes(plan, store, task, role))
     table = tests.reindex(columns=COLUMNS)
     if role != "ensemble" or not hasattr(task, "items") or not n_draws:
         return table
@@ -169,6 +175,17 @@ def against_baseline(
     ]
     keys = ["dataset", "output", "subset", "level", "metric", "model"]
     table = table.drop(columns=resampling.COLUMNS).merge(pd.concat(drawn, ignore_index=True), on=keys, how="left")
+    nothing_shared = table["n_draws"].isna()
+    reasons = np.select(
+        [nothing_shared, table["p_bootstrap"].isna()],
+        [
+            "no bootstrap: no fold has predictions of both by as many members",
+            "no bootstrap: more than half of the draws have no such score",
+        ],
+        "",
+    )
+    notes = zip(table["note"], reasons, strict=True)
+    table["note"] = ["; ".join(part for part in parts if part) for parts in notes]
     return table.reindex(columns=COLUMNS)
 
 

@@ -30,7 +30,7 @@ ASSUMPTIONS = {
     "they are not independent and its P values are too small",
     "corrected resampled t-test": "as before, but folds correlate as much as their test sets are large beside their "
     "training sets (test_train_ratio: rows of the test fold over all rows that any model of it was trained on, which "
-    "for an ensemble is what its members saw together)",
+    "for an ensemble is what its members saw together, for members what one saw)",
     "paired bootstrap": "test items are a random sample, and units (both orientations of an element, a window) are "
     "independent; the trained models stay as they are, so chance in training is not covered",
     "Holm": "none beyond those of the tests; keeps the chance of any false positive among all models against the "

@@ -63,7 +63,8 @@ def test_a_single_member_has_not_seen_its_validation_fold(tmp_path):
     )
     store.put_dataset(plan.sources[0].dataset)
     fold = plan.sources[0].dataset.meta["fold"].to_numpy()
-    row = comparison.sizes(plan, store, TASK).iloc[0]
+    row = comparison.sizes(plan, store, TASK, "member").iloc[0]
+    assert row["n_train"] == comparison.sizes(plan, store, TASK).iloc[0]["n_train"]
     assert row["n_train"] == ((fold != 0) & (fold != plan.jobs[0].val_fold)).sum() == plan.jobs[0].n_train
 
 
@@ -108,6 +109,21 @@ def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
     assert "fold 2 left out" in row["note"]
     # Two members each: 2²/2 − 1²/2 on folds 0 and 1; fold 2 would add 20² / 3.
     assert row["ci_low_bootstrap"] < row["mean_difference"] < row["ci_high_bootstrap"] < 5
+    assert "bootstrap" not in row["note"]
+
+
+def test_why_there_is_no_bootstrap_is_said(tmp_path):
+    store = Store(tmp_path)
+    plan = make_plan(
+        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
+        test_folds=[0], n_members=2,
+    )  # fmt: skip
+    store.put_dataset(plan.sources[0].dataset)
+    for job in plan.jobs[:-1]:  # one member of the ridge is missing
+        put(store, plan, job, 1.0)
+    table = comparison.of_study(Study.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
+    assert table["note"].str.endswith("; no bootstrap: no fold has predictions of both by as many members").all()
+    assert table["p_bootstrap"].isna().all()
 
 
 def test_members_are_compared_without_a_bootstrap(study):
@@ -116,6 +132,16 @@ def test_members_are_compared_without_a_bootstrap(study):
     row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["mean_difference"] == pytest.approx(3, abs=0.5)
     assert pd.isna(row["p_bootstrap"])
+    # A member has seen all but the test fold and its own validation fold, the mean of two members counts.
+    fold = store.get_dataset(found.plan.sources[0].name, found.plan.sources[0].digest).meta["fold"].to_numpy()
+    seen = {}
+    for job in found.plan.jobs:
+        if job.model == "mprann":
+            rows = ((fold != job.test_fold) & (fold != job.val_fold)).sum()
+            seen.setdefault(job.test_fold, []).append(rows)
+    assert [len(rows) for rows in seen.values()] == [2, 2, 2]
+    ratios = [(fold == test).sum() / np.mean(rows) for test, rows in seen.items()]
+    assert row["test_train_ratio"] == pytest.approx(np.mean(ratios))
 
 
 def test_chosen_models_are_the_family(study):
