@@ -4,7 +4,7 @@ Source: Rafi et al. 2024, Extended Data Fig. 8 (wild type beside mutant, the mut
 logomaker (Tareen and Kinney 2020).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -27,7 +27,7 @@ def track(
     scores: np.ndarray,
     *,
     first: int = 1,
-    grey: int | None = None,
+    grey: Collection[int] = (),
     sites: Sequence[tuple[int, int, str]] = (),
 ) -> None:
     """Draw one sequence as letters of the given heights.
@@ -41,7 +41,7 @@ def track(
     first
         Position, counted from 1, that the first letter stands at; ticks, `grey` and `sites` count likewise.
     grey
-        Position of a base to draw grey, such as the mutated one.
+        Positions of bases to draw grey on a grey ground, such as mutated ones.
     sites
         First and last position of stretches to box, and what to write above.
     """
@@ -53,8 +53,10 @@ def track(
     heights[known, codes[known]] = scores[known]
     table = pd.DataFrame(heights, index=at, columns=list(_CODE_LETTERS[:4]))
     logo = logomaker.Logo(table, ax=ax, color_scheme=LETTER_COLOURS, font_name="DejaVu Sans", baseline_width=0.4)
-    if grey is not None and known[grey - first]:
-        logo.style_single_glyph(grey, _CODE_LETTERS[codes[grey - first]], color=GREY)
+    for mutated in grey:
+        ax.axvspan(mutated - 0.5, mutated + 0.5, color="#DDDDDD", lw=0, zorder=-2)
+        if known[mutated - first]:
+            logo.style_single_glyph(mutated, _CODE_LETTERS[codes[mutated - first]], color=GREY)
     low, high = min(0.0, np.nanmin(scores, initial=0.0)), max(0.0, np.nanmax(scores, initial=0.0))
     room = 0.06 * ((high - low) or 1.0)
     ax.set_ylim(low - room, high + room)

@@ -18,7 +18,10 @@ COMMANDS_MAY = tuple(
         "runner", "screen", "session", "sources", "stats", "store", "studies", "trained",
     )
 )  # fmt: skip
-DRAWING = tuple(f"benchmarks.{name}figures" for name in ("", "challenge_", "grid_", "profile_"))
+DRAWING = (
+    *(f"benchmarks.{name}figures" for name in ("", "challenge_", "grid_", "ism_", "profile_")),
+    "benchmarks.report",
+)
 UPPER = {p.stem for p in (ROOT / "benchmarks").glob("*.py")} - {"__init__", "__main__"}
 
 

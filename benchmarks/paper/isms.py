@@ -14,13 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from benchmarks import figures
+from benchmarks import figures, ism_figures
 from benchmarks.api.mutants import position_scores
-from benchmarks.api.sequences import BASES, decode, find_sites
+from benchmarks.api.sequences import decode, encode, find_sites
 from benchmarks.paper.found import Drawn, Found, Missing, Site
-
-LETTERS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
-MUTATED = "#9A9A9A"
 
 
 def hits(codes: np.ndarray, motifs: Mapping[str, str]) -> list[tuple[str, int, int]]:
@@ -81,7 +78,7 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
         low, high = min(heights.min(), 0), max(heights.max(), 0)
         span = (high - low) or 1.0
         for i, (ax, which) in enumerate(zip(axes, ("wild type", "variant"), strict=True)):
-            _logo(ax, site.codes[i], heights[i], mutated)
+            ism_figures.track(ax, site.codes[i], heights[i], grey=mutated + 1)
             ax.set_ylim(low - 0.05 * span, high + 0.75 * span)
             _boxes(ax, hits(site.codes[i], motifs), motifs, low - 0.03 * span, high + 0.04 * span, span)
             value = f"predicted {site.predicted[i]:.2f}"
@@ -96,29 +93,10 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
     return fig
 
 
-def _logo(ax: Axes, codes: np.ndarray, heights: np.ndarray, mutated: np.ndarray) -> None:
-    import logomaker
-
-    matrix = np.zeros((len(codes), 4))
-    known = codes < 4
-    matrix[np.flatnonzero(known), codes[known]] = heights[known]
-    frame = pd.DataFrame(matrix, columns=list(BASES[:4]), index=range(1, len(codes) + 1))
-    logo = logomaker.Logo(frame, ax=ax, color_scheme=LETTERS, font_name="DejaVu Sans", show_spines=False)
-    for at in mutated:
-        ax.axvspan(at + 0.5, at + 1.5, color="#DDDDDD", lw=0, zorder=-2)
-        if known[at]:
-            logo.style_single_glyph(p=at + 1, c=BASES[codes[at]], color=MUTATED)
-    ax.axhline(0, color=figures.INK, lw=0.6)
-    ax.spines["left"].set_visible(True)
-    ax.set_xlim(0.3, len(codes) + 0.7)
-
-
 def _boxes(
     ax: Axes, found: list[tuple[str, int, int]], motifs: Mapping[str, str], low: float, high: float, span: float
 ) -> None:
     """Box every site of a motif; above it the consensus as it lies on this strand, where there is room."""
-    import logomaker
-
     taken = -np.inf
     for name, start, end in found:
         ax.add_patch(Rectangle((start + 0.5, low), end - start, high - low, fill=False, ec=figures.INK, lw=0.8))
@@ -128,8 +106,5 @@ def _boxes(
         ax.text((start + end) / 2 + 0.5, high + 0.62 * span, name, ha="center", va="center", size=7)
         inset = ax.inset_axes((start + 0.5, high + 0.08 * span, end - start, 0.4 * span), transform=ax.transData)
         word = motifs[name]
-        bits = np.zeros((len(word), 4))
-        bits[np.arange(len(word)), [BASES.index(base) for base in word]] = 2
-        frame = pd.DataFrame(bits, columns=list(BASES[:4]))
-        logomaker.Logo(frame, ax=inset, color_scheme=LETTERS, font_name="DejaVu Sans", show_spines=False)
+        ism_figures.track(inset, encode([word], len(word))[0], np.full(len(word), 2.0))
         inset.set_axis_off()

@@ -5,18 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
 
-from benchmarks import figures
+from benchmarks import figures, report
 from benchmarks.paper.found import Drawn
 from benchmarks.paper.panels import Outcome
 
 COLUMNS = ["panel", "title", "drawn", "origin", "reason", "files"]
 _ENDINGS = (".png", ".svg", ".pdf", ".csv", ".html")
-_TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 def write(
@@ -88,10 +86,7 @@ def _cell(value: Any) -> str:
 
 
 def _page(entries: Sequence[dict[str, Any]], title: str, sources: Sequence[str]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("figures.html.j2").render(
+    return report.template("figures.html.j2").render(
         title=title,
         panels=entries,
         n_drawn=sum(entry["drawn"] for entry in entries),
