@@ -16,9 +16,6 @@ ALPHA = 0.005
 FLOOR = 0.002
 """Smallest tolerance: another processor or numpy rounds differently, and a ridge has no seeds to spread over."""
 
-WIDEST = 0.25
-"""Scores whose tolerance is wider are shown and not judged: they could hardly fail."""
-
 
 def reference_of(scores: pd.DataFrame) -> pd.DataFrame:
     """Turn scores of several seeds into a reference.
@@ -30,7 +27,8 @@ def reference_of(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Columns KEY, mean, sd (ddof 1), n_seeds, tolerance, judged.
+    Columns KEY, mean, sd (ddof 1), n_seeds, tolerance, judged. A score whose tolerance reaches down to 0, where a model
+    that has learnt nothing scores, could hardly fail: it is shown and not judged.
 
     Raises
     ------
@@ -46,7 +44,7 @@ def reference_of(scores: pd.DataFrame) -> pd.DataFrame:
         raise ValueError("a score is missing, or not a number, for some seeds")
     quantile = stats.t.ppf(1 - ALPHA / (2 * len(table)), n_seeds - 1)
     table["tolerance"] = np.maximum(FLOOR, quantile * table["sd"] * np.sqrt(1 + 1 / n_seeds))
-    table["judged"] = table["tolerance"] <= WIDEST
+    table["judged"] = table["tolerance"] < table["mean"].abs()
     return table
 
 
