@@ -371,18 +371,12 @@ def compare(
         raise BadInput(f"--role expects ensemble or member, got {role!r}.")
     store = Store(results)
     names = [_known_task(name) for name in task or ()]
-    studies = Study.open_many(store, names, report or ()) if names or report else [None]
-    compared = [
-        comparison.of_study(
-            study or Study.open(store, None, None),
-            store,
-            baseline=baseline,
-            models=_names(models),
-            role=role,
-            n_draws=draws,
-        )
-        for study in studies
-    ]
+    studies = Study.open_many(store, names, report or ()) if names or report else [Study.open(store, None, None)]
+    compared, left_out = comparison.of_studies(
+        studies, store, baseline=baseline, models=_names(models), role=role, n_draws=draws
+    )
+    for line in left_out:
+        typer.echo(f"Left out: {line}", err=True)
     if out:
         comparison.write(compared, out)
     if json:
@@ -394,13 +388,17 @@ def compare(
                     for one in compared
                 ],
                 "assumptions": comparison.assumptions(compared),
+                "left_out": left_out,
             }
         )
         return
     console = screen.open_console()
     for one in compared:
         if one.tables[one.main].empty:
-            typer.echo(f"Only {one.plan.baseline} has {role} scores in {one.folder}; there is nothing to compare.")
+            others = "none of the chosen models" if models else "no other model"
+            typer.echo(
+                f"Nothing to compare in {one.folder}: besides {one.plan.baseline}, {others} has {role} scores there."
+            )
         else:
             screen.print_comparison(console, one.plan, one.tables)
     screen.print_assumptions(console, comparison.assumptions(compared))

@@ -42,6 +42,41 @@ class Comparison:
         return "tests" if "tests" in self.tables else "differences"
 
 
+def of_studies(
+    studies: Sequence[Study], store: Store, *, baseline: str | None = None, models: Collection[str] | None = None, **how
+) -> tuple[list[Comparison], list[str]]:
+    """Compare the models of several stored runs, each with its baseline, as `of_study` does.
+
+    Returns
+    -------
+    The comparisons that can be made, and what cannot be compared, in words. One run alone is compared or refused.
+
+    Raises
+    ------
+    BadInput
+        If a model is in none of the runs, or nothing can be compared.
+    """
+    if len(studies) == 1:
+        return [of_study(studies[0], store, baseline=baseline, models=models, **how)], []
+    everywhere = list(dict.fromkeys(name for study in studies for name in study.plan.models))
+    for name in models or ():
+        if name not in everywhere:
+            raise BadInput(did_you_mean("model of these runs", name, everywhere))
+    found, left_out = [], []
+    for study in studies:
+        mine = models and [name for name in models if name in study.plan.models]
+        left_out += [f"{name} is not in {study.folder}." for name in models or () if name not in mine]
+        if mine == []:
+            continue
+        try:
+            found.append(of_study(study, store, baseline=baseline, models=mine, **how))
+        except BadInput as reason:
+            left_out.append(str(reason))
+    if not found:
+        raise BadInput(f"Nothing can be compared. {' '.join(left_out)}")
+    return found, left_out
+
+
 def of_study(
     study: Study,
     store: Store,
@@ -62,6 +97,8 @@ def of_study(
     scores = runner.score(study.plan, store, task)
     baseline, known = baseline or study.plan.baseline, sorted(set(scores["model"]))
     for kind, name in (("baseline with scores", baseline), *(("model with scores", name) for name in models or ())):
+        if name not in known and name in study.plan.models:
+            raise BadInput(f"In {study.folder}: none of the trainings of {name} is finished, so it has no scores yet.")
         if name not in known:
             raise BadInput(f"In {study.folder}: {did_you_mean(kind, name, known)}")
     plan = dataclasses.replace(study.plan, baseline=baseline)
@@ -88,7 +125,7 @@ def tables_of(
 
 def assumptions(compared: Sequence[Comparison]) -> dict[str, str]:
     """Say what each of the tests that were made takes for granted."""
-    kinds = {one.main for one in compared}
+    kinds = {one.main for one in compared if len(one.tables[one.main])}
     return (stats.ASSUMPTIONS if "tests" in kinds else {}) | (OWN_RULES if "differences" in kinds else {})
 
 

@@ -114,8 +114,8 @@ def _pair(dataset: Dataset, row: int, partner: int | None) -> str:
 def _places(dataset: Dataset, seq_len: int) -> pd.DataFrame | None:
     """Return chrom, start and end of every window, half open, or None where the data has no coordinates."""
     meta = dataset.meta
-    if {"chrom", "start", "end"} <= set(meta):
-        return meta[["chrom", "start", "end"]]
+    if {"chrom", "start", "end"} <= set(meta):  # counted from 1, end included
+        return meta[["chrom", "start", "end"]].assign(start=meta["start"] - 1)
     if {"chrom", "centre"} <= set(meta):
         start = meta["centre"] - seq_len // 2
         return pd.DataFrame({"chrom": meta["chrom"], "start": start, "end": start + seq_len})

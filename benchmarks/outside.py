@@ -100,13 +100,14 @@ def _read(file: Path, outputs: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str,
     if twice := [name for name in header if header.count(name) > 1]:
         raise BadInput(f"{file}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
     table.columns = header
+    column_of = {name: name for name in outputs}
     if len(outputs) == 1 and "prediction" in table and outputs[0] not in table:
-        table = table.rename(columns={"prediction": outputs[0]})
-    missing = [name for name in outputs if name not in table]
+        column_of = {outputs[0]: "prediction"}
+    missing = [name for name in column_of.values() if name not in table]
     if missing or not set(header) & {*tables.ID_COLUMNS, *tables.SEQUENCE_COLUMNS}:
         wanted = " and ".join(["seq_id (or seq)", *(outputs if len(outputs) > 1 else ["prediction"])])
         raise BadInput(f"{file}: its columns are {', '.join(header[:12])}; expected {wanted}.")
-    values = {name: tables.numbers(file, table, name).astype(np.float32) for name in outputs}
+    values = {name: tables.numbers(file, table, of).astype(np.float32) for name, of in column_of.items()}
     if "dataset" in table:
         table["dataset"] = tables.required_text(file, table, "dataset")
     return table.assign(**values), {name: values[name] for name in outputs}

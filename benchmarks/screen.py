@@ -11,7 +11,7 @@ from rich.text import Text
 from benchmarks import registry, stats
 from benchmarks.contract import Outcome
 from benchmarks.outputs import headlines_of
-from benchmarks.plan import Job, Plan, estimate_seconds
+from benchmarks.plan import Job, Plan, departures, estimate_seconds
 from benchmarks.progress import duration
 from benchmarks.runner import Machine
 from benchmarks.store import Store
@@ -43,6 +43,8 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
 
     say(f"{planned.task}, preset {planned.preset}: {planned.matrix()}, {len(planned.jobs) - len(waiting):,} done")
     say(f"  {registry.get_task(planned.task).PRESETS[planned.preset].description}")
+    for line in _departures(planned) if planned.preset == "paper" else ():
+        say(f"  not the published protocol: {line}")
     for source in planned.sources:
         origin = source.dataset.origin if source.dataset else "not here yet, size approximate"
         say(f"  {source.name}: {source.n_rows:,} sequences ({origin})")
@@ -69,6 +71,19 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
     else:
         rest = f", without {unknown:,} trainings of unknown speed" if unknown else ""
         say(f"  Rough estimate: {duration(seconds)} ({where}){rest}")
+
+
+def _departures(planned: Plan) -> list[str]:
+    """Say in what a plan of the published protocol departs from it: a line per reason, with the models it holds for."""
+    models: dict[str, dict[str, None]] = {}
+    for source in planned.sources:
+        for model in planned.models:
+            jobs = [job for job in planned.jobs if (job.dataset, job.model) == (source.name, model)]
+            splits = {(job.test_fold, job.val_fold) for job in jobs}
+            for reason in departures(registry.get_task(planned.task), planned, model, source, splits) if jobs else ():
+                models.setdefault(reason, {})[model] = None
+    everyone = set(planned.models)
+    return [reason if set(who) == everyone else f"{', '.join(who)}: {reason}" for reason, who in models.items()]
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:

@@ -163,7 +163,18 @@ class Store:
         return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
     def get_predictions(self, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return dataset row numbers and output name -> predictions."""
+        """Return dataset row numbers and output name -> predictions.
+
+        Raises
+        ------
+        BadInput
+            If they are not what was stored.
+        """
+        if problem := checksums.problem_of(folder, "predictions.npz"):
+            raise BadInput(
+                f"{folder} cannot be trusted: {problem}. Remove it and give the command that made it again: only this "
+                "training is repeated."
+            )
         with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
             named = {k.removeprefix("output_"): arrays[k] for k in arrays.files if k != "rows"}
             return arrays["rows"], named

@@ -43,7 +43,12 @@ class Study:
         if not (folder / "plan.json").is_file():
             raise BadInput(f"{folder} is no report folder: it has no plan.json.")
         kept = read_json(folder / "plan.json")
-        return Study(Plan.from_dict(kept["plan"]), folder, kept["command"])
+        try:
+            return Study(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise BadInput(
+                f"{folder / 'plan.json'} is no plan of this benchmark; give the run's command again."
+            ) from None
 
     @staticmethod
     def open_many(store: Store, tasks: Sequence[str] = (), folders: Sequence[Path] = ()) -> list["Study"]:
@@ -55,10 +60,10 @@ class Study:
             If a named one, or every one, is missing, or two of them are of one task and dataset.
         """
         if folders:
-            studies = [Study.open(store, None, folder) for folder in folders]
+            studies = [Study.open(store, None, folder) for folder in dict.fromkeys(folders)]
         else:
             known = [task for task in registry.tasks() if store.report_folders(task)]
-            studies = [Study.open(store, task, None) for task in (tasks or known or [None])]
+            studies = [Study.open(store, task, None) for task in dict.fromkeys(tasks or known or [None])]
         seen: dict[tuple[str, str], Path] = {}
         for study in studies:
             for source in study.plan.sources:

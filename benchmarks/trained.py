@@ -40,11 +40,16 @@ def open_model(path: Path, device: str = "auto") -> Trained:
     return _of_run(path, device) if (path / "job.json").is_file() else _published(path, device)
 
 
+def has_model(folder: Path) -> bool:
+    """Tell whether the folder of a training holds its weights."""
+    return (folder / "model.json").is_file()
+
+
 def _of_run(folder: Path, device: str) -> Trained:
     if problem := checksums.problem(folder):
         raise BadInput(f"{folder} cannot be trusted: {problem}.")
     job = read_json(folder / "job.json")
-    if not (folder / "model.json").is_file():
+    if not has_model(folder):
         raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
     if backend := registry.get_backend(job["framework"].split()[0]):

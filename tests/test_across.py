@@ -1,6 +1,7 @@
 """One report over all tasks: the published figures as they stand in the file, and what is made of stored runs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -112,3 +113,18 @@ def test_a_store_without_runs_is_one_sentence(tmp_path):
     done = call(Store(tmp_path))
     assert done.exit_code == 2
     assert "No run is stored" in done.output
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\xff", b"foo,bar\n1,2\n"])
+def test_damaged_tables_of_a_challenge_or_a_grid_are_one_sentence(store, tmp_path, content):
+    (tmp_path / "ranking.csv").write_bytes(content)
+    done = call(store, "--challenge", tmp_path)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "ranking.csv" in done.stderr
+    folder = tmp_path / "grid"
+    folder.mkdir()
+    shutil.copy(store.report_folders("human_mpra")[0] / "plan.json", folder)
+    (folder / "grid.csv").write_bytes(content)
+    done = call(store, "--grid", folder)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "grid.csv" in done.stderr

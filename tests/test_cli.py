@@ -311,3 +311,11 @@ def test_info_prints_the_recipe():
     assert code == 0
     recipe = json.loads(out)["recipe"]
     assert (recipe["max_lr"], recipe["epochs"], recipe["batch_size"], recipe["n_heads"]) == (0.001, 80, 32, 4)
+
+
+def test_a_dry_run_says_where_it_departs_from_the_published_protocol():
+    words = ("run", "--task", "human_mpra", "--preset", "paper", "--dry-run", "--models", "dream_cnn,mprann")
+    assert "not the published protocol" not in call(*words)[1]
+    said = call(*words, "--folds", "0-2", "--set", "dream_cnn.epochs=3")[1]
+    assert "not the published protocol: dream_cnn: epochs 3 instead of 80" in said
+    assert "not the published protocol: 63 of 90 trainings are missing" in said

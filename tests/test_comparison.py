@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from benchmarks import comparison, registry, runner, sources, stats
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
-from benchmarks.plan import make_plan
+from benchmarks.plan import find_split, make_plan
 from benchmarks.store import Store
 from benchmarks.studies import Study
 
@@ -174,3 +174,58 @@ def test_an_output_folder_that_is_missing_is_one_sentence(study):
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
     assert "does not exist" in result.output
+
+
+def two_tasks(tmp_path, **models):
+    """A store with a run of the named models on each task, a training of each but those that end on '?'."""
+    store = Store(tmp_path / "results")
+    for name, wanted in models.items():
+        task = registry.get_task(name)
+        planned = [model.rstrip("?") for model in wanted]
+        found = sources.find(task, "quick", None, seed=0)
+        plan = make_plan(task, "quick", found, seed=0, models=planned, test_folds=[0, 1])
+        store.put_dataset(plan.sources[0].dataset)
+        for job in plan.jobs:
+            if f"{job.model}?" not in wanted:
+                split = find_split(task, plan.sources[0].dataset, job.test_fold, job.val_fold)
+                rng = np.random.default_rng(job.seed)
+                predicted = {
+                    output: (values[split.test] + rng.normal(0, 1, len(split.test))).astype(np.float32)
+                    for output, values in plan.sources[0].dataset.targets.items()
+                }
+                record = runner.about(job) | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
+                store.put_job(runner.folder_of(store, job), record, [], split.test, predicted, None)
+        Study.begin(plan, store, "command")
+    return store
+
+
+def test_what_one_task_lacks_does_not_keep_the_others_from_being_compared(tmp_path):
+    store = two_tasks(
+        tmp_path, human_mpra=["mprann", "dream_rnn"], drosophila=["deepstarr?", "kmer_ridge", "dream_rnn"]
+    )
+    words = ["compare", "--task", "human_mpra", "--task", "drosophila", "--task", "human_mpra", "--draws", "0"]
+    words += ["--results", str(store.root), "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [one["task"] for one in found["comparisons"]] == ["human_mpra"]
+    (left_out,) = found["left_out"]
+    assert "none of the trainings of deepstarr is finished" in left_out
+    chosen = json.loads(
+        CliRunner().invoke(app, [*words, "--models", "dream_rnn,kmer_ridge", "--baseline", "dream_rnn"]).stdout
+    )
+    assert [{row["model"] for row in one["tests"]} for one in chosen["comparisons"]] == [set(), {"kmer_ridge"}]
+    assert any("kmer_ridge is not in" in line for line in chosen["left_out"])
+    assert CliRunner().invoke(app, [*words, "--models", "nothing"]).exit_code == 2
+    nothing = CliRunner().invoke(app, [*words, "--baseline", "dream_attn"])
+    assert (nothing.exit_code, "Nothing can be compared." in nothing.output) == (2, True)
+
+
+def test_a_damaged_plan_is_one_sentence(tmp_path):
+    store = two_tasks(tmp_path, human_mpra=["mprann"])
+    file = store.report_folders()[0] / "plan.json"
+    for text in ('{"plan": 3}', "[]", "{"):
+        file.write_text(text)
+        done = CliRunner().invoke(app, ["compare", "--results", str(store.root)])
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+        assert "plan.json" in done.stderr

@@ -1,6 +1,7 @@
 """In-silico mutagenesis against one mutant at a time, against arithmetic by hand, and against sklearn."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -177,3 +178,37 @@ def test_a_table_of_no_known_layout_is_refused(tmp_path):
     (tmp_path / "p.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(BadInput, match="no layout of pairs"):
         pairs.read(tmp_path / "p.tsv")
+
+
+def test_measured_values_may_be_missing_in_part(trained, tmp_path):
+    ref, alt = decode(trained[2].codes[:2])
+    table = pd.DataFrame({"seq_ref": [ref, alt], "seq_alt": [alt, ref], "measured": ["", "0.5"]})
+    table.to_csv(tmp_path / "p.csv", index=False)
+    assert pairs.read(tmp_path / "p.csv")["measured"].isna().tolist() == [True, False]
+
+
+def test_two_sequences_of_one_name_and_an_output_that_is_a_file_are_refused_at_once(trained, tmp_path):
+    element = decode(trained[2].codes[:1])[0]
+    (tmp_path / "s.fa").write_text(f">one\n{element}\n>one\n{element}\n")
+    done = call("ism", "--run", trained[1], "--input", tmp_path / "s.fa", "--out", tmp_path / "out")
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert "several sequences named 'one'" in done.output
+    done = call("ism", "--run", trained[1], "--input", _fasta(tmp_path, element), "--out", tmp_path / "s.fa")
+    assert (done.exit_code, "is a file" in done.output) == (2, True)
+    words = ("ism-recovery", "--results", trained[0].root, "--out", tmp_path / "no" / "r.csv")
+    assert "does not exist" in call(*words).output
+
+
+def test_recovery_leaves_out_what_has_no_weights(trained, tmp_path):
+    store, _, data = trained
+    shutil.copytree(store.root, tmp_path / "results")
+    table = pd.DataFrame({"seq_id": data.meta["seq_id"], "prediction": data.targets["expression"]})
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    words = ("--predictions", tmp_path / "mine.csv", "--name", "theirs", "--results", tmp_path / "results")
+    assert call("score", *words).exit_code == 0
+    done = call("ism-recovery", "--n", 1, "--results", tmp_path / "results", "--json")
+    assert done.exit_code == 0, done.output
+    assert [row["model"] for row in json.loads(done.stdout)] == ["kmer_ridge"]
+    assert "human_mpra, theirs: it was made elsewhere" in done.stderr
+    only = call("ism-recovery", "--models", "theirs", "--results", tmp_path / "results")
+    assert (only.exit_code, "nothing to search" in only.output) == (2, True)

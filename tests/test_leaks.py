@@ -215,6 +215,15 @@ def test_windows_that_share_a_base_of_the_genome():
     assert leak_report._share_a_base(test, seen).tolist() == [False, True, True, False]
 
 
+def test_coordinates_of_drosophila_count_their_last_base():
+    task = registry.get_task("drosophila")
+    data = task.simulate(seed=0).take(np.array([0, 0, 0]))
+    # One, counted from 1 with its end; a window that shares its last base; one that only touches it.
+    meta = data.meta.assign(chrom="chr2R", start=[1000, 1248, 1249], end=[1248, 1496, 1497])
+    places = leak_report._places(dataclasses.replace(data, meta=meta), 249)
+    assert leak_report._share_a_base(places.iloc[1:], places.iloc[:1]).tolist() == [True, False]
+
+
 def test_published_folds_of_the_wtc11_sample_have_no_equal_sequences(real_data):
     source = sources.find(TASK, "quick", real_data("human_mpra/wtc11_dream_sample.tsv.gz"), seed=0)[0]
     totals = leak_report.of_dataset(TASK, source.dataset, leak_report.Rule()).table.groupby("kind")["n_leaking"].sum()

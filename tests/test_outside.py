@@ -119,7 +119,7 @@ BAD = {
     ),
     "nan": (
         lambda t: t.assign(prediction=t["prediction"].where(t.index != 3)),
-        "a finite number expected, got nothing",
+        "line 5, column 'prediction': a finite number expected, got nothing",
     ),
     "twice": (lambda t: pd.concat([t, t.head(1).assign(prediction=0.0)]), "stands there twice with different"),
     "other dataset": (lambda t: t.assign(dataset="K526"), "line 2, column 'dataset'"),

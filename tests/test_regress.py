@@ -197,6 +197,7 @@ def test_bad_words_are_one_sentence(folder, words, told):
             "mean",
         ),
         ("about.json", "no", "no JSON"),
+        ("about.json", "{}", "lacks 'n_params'"),
     ],
 )
 def test_a_damaged_reference_is_one_sentence(folder, tmp_path, name, text, told):

@@ -136,3 +136,24 @@ def test_what_a_kill_leaves_beside_a_finished_job_is_tidied(tmp_path):
     store.claim_file(folder).write_text("{}")
     store.tidy(folder)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "other numbers", "missing", "no sums"])
+def test_predictions_that_are_not_what_was_stored_are_refused(tmp_path, damage):
+    store = Store(tmp_path)
+    folder = store.job_folder("t", "d", "m", "r", "test-00_val-00")
+    store.put_job(folder, {"status": "done"}, [], np.arange(3), {"y": np.arange(3.0)}, None)
+    assert store.get_predictions(folder)[1]["y"].tolist() == [0, 1, 2]
+    file = folder / "predictions.npz"
+    if damage == "garbage":
+        file.write_bytes(b"\x80\x04garbage")
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-20])
+    elif damage == "other numbers":
+        np.savez_compressed(file, rows=np.arange(3), output_y=-np.arange(3.0))
+    elif damage == "missing":
+        file.unlink()
+    else:
+        (folder / "SHA256SUMS").unlink()
+    with pytest.raises(BadInput, match=r"cannot be trusted: .*Remove it and give the command"):
+        store.get_predictions(folder)

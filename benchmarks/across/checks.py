@@ -13,11 +13,14 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Grid:
-    """A run of all combinations: `table` is its grid.csv (see `results/README.md`)."""
+    """A run of all combinations: `table` is its grid.csv (see `results/README.md`).
+
+    `departures` says in what it is not the published protocol, "" where it is.
+    """
 
     task: str
     origin: str
-    preset: str
+    departures: str
     table: pd.DataFrame
 
 

@@ -63,7 +63,7 @@ def _no_grid(grid: Grid | None) -> str:
         return f"the grid is of {grid.task}, the paper's of yeast"
     if grid.origin != "measured":
         return "the grid is of simulated data"
-    return "" if grid.preset == "paper" else f"the grid is of reduced networks (preset {grid.preset})"
+    return f"the grid is not of the published protocol ({grid.departures})" if grid.departures else ""
 
 
 def _modules(grid: Grid | None) -> list[Check]:

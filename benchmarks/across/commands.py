@@ -106,9 +106,12 @@ def across(
 
 def _read(study: Any, store: Any) -> dict[str, Any] | None:
     """Read what the report needs of one stored run; None if nothing of it is finished."""
+    import dataclasses
+
     import pandas as pd
 
     from benchmarks import comparison, outputs, registry, runner, stats
+    from benchmarks import plan as planning
     from benchmarks.across import table
 
     plan, task = study.plan, registry.get_task(study.plan.task)
@@ -127,6 +130,13 @@ def _read(study: Any, store: Any) -> dict[str, Any] | None:
         )
         several = [stats.compare(chosen, rival, sizes=sizes) for rival in sorted(rivals)]
         tests = pd.concat(several, ignore_index=True) if several else tests
+    done = jobs[jobs["status"] == "done"]
+    departures = {}
+    for source in plan.sources:
+        here = dataclasses.replace(source, dataset=datasets[source.name])
+        for model, mine in done[done["dataset"] == source.name].groupby("model"):
+            splits = set(zip(mine["test_fold"], mine["val_fold"], strict=True))
+            departures[source.name, model] = "; ".join(planning.departures(task, plan, model, here, splits))
     ran = table.Ran(
         preset=plan.preset,
         summary=stats.featured(summary[summary["role"] == role], headlines),
@@ -136,6 +146,7 @@ def _read(study: Any, store: Any) -> dict[str, Any] | None:
         prerequisites={name for job in plan.jobs for name in job.prerequisites},
         width_scale={name: recipe.get("width_scale", 1.0) for name, recipe in plan.recipes.items()},
         outside=set(jobs.loc[jobs["framework"] == "outside", "model"]),
+        departures=departures,
     )
     finished = f"{(jobs['status'] == 'done').sum():,} of {len(jobs):,} done"
     about = {
@@ -150,33 +161,29 @@ def _read(study: Any, store: Any) -> dict[str, Any] | None:
 
 
 def _grid(study: Any, store: Any) -> Any:
-    import pandas as pd
-
+    from benchmarks import plan as planning
+    from benchmarks import registry
     from benchmarks.across.checks import Grid
+    from benchmarks.api import tables
 
-    file = study.folder / "grid.csv"
-    if not file.is_file():
-        raise BadInput(f"--grid: {study.folder} has no grid.csv; name the report folder of a `prixfixe grid`.")
+    needed = ("processor", "first", "core", "final", "status", "value")
+    again = "name the report folder of a `prixfixe grid`"
+    table = tables.read_ours(study.folder / "grid.csv", needed, again=again, dtype={"code": str})
     source = study.plan.sources[0]
     origin = store.get_dataset(source.name, source.digest).origin
-    return Grid(study.plan.task, origin, study.plan.preset, pd.read_csv(file, dtype={"code": str}))
+    task, splits = registry.get_task(study.plan.task), registry.get_task(study.plan.task).protocol()
+    found = (planning.departures(task, study.plan, model, source, splits) for model in study.plan.models)
+    return Grid(study.plan.task, origin, "; ".join(next(filter(None, found), [])), table)
 
 
 def _challenge(folder: Path) -> Any:
-    import pandas as pd
-
     from benchmarks.across.checks import Challenge
+    from benchmarks.api import tables
 
     found = {}
-    for name, needed in (("ranking", {"submission", "place"}), ("scores", {"submission", "subset", "metric", "value"})):
-        file = folder / f"{name}.csv"
-        if not file.is_file():
-            raise BadInput(f"--challenge: {file} is missing; fill the folder by `challenge rank --out {folder}`.")
-        found[name] = pd.read_csv(file)
-        if missing := (needed | {"origin"}) - set(found[name]):
-            raise BadInput(
-                f"--challenge: {file} lacks {', '.join(sorted(missing))}; write it again by `challenge rank`."
-            )
+    again = f"fill the folder by `challenge rank --out {folder}`"
+    for name, needed in (("ranking", ("submission", "place")), ("scores", ("submission", "subset", "metric", "value"))):
+        found[name] = tables.read_ours(folder / f"{name}.csv", (*needed, "origin"), again=again)
     measured = all(set(one["origin"]) == {"measured"} for one in found.values())
     return Challenge("measured" if measured else "simulated", **found)
 

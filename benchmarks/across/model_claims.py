@@ -42,13 +42,12 @@ def why_not(across: pd.DataFrame, task: str) -> str:
         return f"no run of {task}"
     if (rows["origin"] != "measured").all():
         return f"{task}: simulated data"
-    return "" if len(_usable(rows)) else f"{task}: reduced networks or folds (preset {rows['preset'].iloc[0]})"
+    return "" if len(_usable(rows)) else f"{task}: not the published protocol ({rows['departures'].iloc[0]})"
 
 
 def _usable(rows: pd.DataFrame) -> pd.DataFrame:
-    narrow = rows["width_scale"].astype(float) < 1
     control = rows["dataset"].str.endswith("_shuffled_labels")  # the negative control of `run`
-    return rows[(rows["origin"] == "measured") & (rows["preset"] == "paper") & ~narrow & ~control]
+    return rows[(rows["origin"] == "measured") & (rows["departures"] == "") & ~control]
 
 
 def _difference(
@@ -60,7 +59,7 @@ def _difference(
     where = f"{task} {dataset} {_SCORE.get(output, output)}"
     for name in (model, rival):
         if name not in set(here["model"]):
-            return Check(None, f"{where}: no full-size {name} on measured data")
+            return Check(None, f"{where}: no {name} on measured data by the published protocol")
     tests = evidence.tests
     cell = (tests["task"] == task) & (tests["dataset"] == dataset) & (tests["output"] == output)
     tests = tests[cell & (tests["origin"] == "measured")]

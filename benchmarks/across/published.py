@@ -149,6 +149,6 @@ def _note(row: dict, across: pd.DataFrame) -> str:
     notes = [row["note"]] if row["note"] else []
     if (here["width_scale"] < 1).any():
         notes.append(f"ours is a narrow network (width {here['width_scale'].min():g} of the published)")
-    if (reduced := here.loc[here["preset"] != "paper", "preset"]).size:
-        notes.append(f"ours is of preset {reduced.iloc[0]}, not the published protocol")
+    if (other := here.loc[here["departures"] != "", "departures"]).size:
+        notes.append(f"ours is not the published protocol: {other.iloc[0]}")
     return "; ".join(notes)

@@ -4,7 +4,7 @@ Tables in, tables out; knows nothing of folders. Measured and simulated data nev
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ CELL = ["origin", "task", "task_version", "dataset", "output", "subset", "level"
 COLUMNS = [
     *CELL, "preset", "model", "label", "kind", "role", "better", "mean", "ci_low", "ci_high", "interval_over",
     "n_folds", "n_members", "rank", "n_ranked", "ceiling", "share_of_ceiling", "n_params", "width_scale", "n_train",
-    "n_trainings", "n_failed", "train_seconds", "device", "train_seq_per_s", "predict_seq_per_s",
+    "n_trainings", "n_failed", "train_seconds", "device", "train_seq_per_s", "predict_seq_per_s", "departures",
 ]  # fmt: skip
 OVERALL_COLUMNS = ["origin", "model", "label", "kind", "mean_rank", "n_tasks", "tasks"]
 FLOORS = ("kmer_ridge",)
@@ -41,6 +41,8 @@ class Ran:
         Model -> width of its network as a share of the published one.
     outside
         Models whose predictions were made elsewhere: nothing is known of their training.
+    departures
+        (dataset, model) -> in what its trainings are not the published protocol, "" where they are.
     """
 
     preset: str
@@ -51,6 +53,7 @@ class Ran:
     prerequisites: Collection[str]
     width_scale: Mapping[str, float]
     outside: Collection[str] = ()
+    departures: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
@@ -93,6 +96,7 @@ def rows_of(ran: Ran) -> pd.DataFrame:
             | {"n_members": row["n_members_min"], "ceiling": ceiling}
             | {"share_of_ceiling": row["mean"] / ceiling if row["better"] == "higher" else np.nan}
             | {"width_scale": ran.width_scale.get(model, np.nan)}
+            | {"departures": ran.departures.get((row["dataset"], model), "")}
             | cost
         )
     return pd.DataFrame(rows).reindex(columns=COLUMNS)

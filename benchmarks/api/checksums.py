@@ -19,6 +19,29 @@ def problem(folder: Path) -> str | None:
 
     A link is a problem: it could lead anywhere.
     """
+    expected = _expected(folder)
+    if isinstance(expected, str):
+        return expected
+    present = {path.name for path in folder.iterdir()} - {NAME}
+    if missing := sorted(set(expected) - present):
+        return f"{missing[0]} is missing"
+    if extra := sorted(present - set(expected)):
+        return f"{extra[0]} is not in its {NAME}"
+    return next((wrong for name, value in expected.items() if (wrong := _differs(folder / name, value))), None)
+
+
+def problem_of(folder: Path, name: str) -> str | None:
+    """Say what keeps one file of a folder from being trusted, or None."""
+    expected = _expected(folder)
+    if isinstance(expected, str):
+        return expected
+    if not (folder / name).exists():
+        return f"{name} is missing"
+    return _differs(folder / name, expected[name]) if name in expected else f"{name} is not in its {NAME}"
+
+
+def _expected(folder: Path) -> dict[str, str] | str:
+    """Read name -> SHA-256, or say why that cannot be read."""
     try:
         lines = [line for line in (folder / NAME).read_text().splitlines() if line]
     except (OSError, UnicodeDecodeError):
@@ -26,19 +49,13 @@ def problem(folder: Path) -> str | None:
     found = [_LINE.fullmatch(line) for line in lines]
     if not found or not all(found):
         return f"its {NAME} is damaged"
-    expected = {match[2]: match[1] for match in found}
-    present = {path.name for path in folder.iterdir()} - {NAME}
-    if missing := sorted(set(expected) - present):
-        return f"{missing[0]} is missing"
-    if extra := sorted(present - set(expected)):
-        return f"{extra[0]} is not in its {NAME}"
-    for name, value in expected.items():
-        file = folder / name
-        if file.is_symlink() or not file.is_file():
-            return f"{name} is not a plain file"
-        if digest(file) != value:
-            return f"{name} differs from its SHA-256"
-    return None
+    return {match[2]: match[1] for match in found}
+
+
+def _differs(file: Path, value: str) -> str | None:
+    if file.is_symlink() or not file.is_file():
+        return f"{file.name} is not a plain file"
+    return None if digest(file) == value else f"{file.name} differs from its SHA-256"
 
 
 def digest(file: Path) -> str:

@@ -5,9 +5,9 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,32 @@ def read_cells(path: Path) -> pd.DataFrame:
     if cells.empty:
         raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")
     return cells
+
+
+def read_ours(path: Path, needed: Collection[str], *, again: str, **keywords: Any) -> pd.DataFrame:
+    """Read a CSV table that a command of ours wrote.
+
+    Parameters
+    ----------
+    needed
+        Columns that it must have.
+    again
+        What to do if it is damaged.
+
+    Raises
+    ------
+    BadInput
+        If it is missing, damaged or lacks a column.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path} is missing; {again}.")
+    try:
+        table = pd.read_csv(path, **keywords)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is damaged ({str(error).splitlines()[0]}); {again}.") from None
+    if missing := [name for name in needed if name not in table]:
+        raise BadInput(f"{path} lacks the column {missing[0]!r}; {again}.")
+    return table
 
 
 def read_lines(path: Path) -> list[str]:

@@ -43,6 +43,8 @@ def ism(
 
     Writes ism.csv (a row per position), ism.npz (all effects), logos, and, for several models, how far they agree.
     """
+    from collections import Counter
+
     import numpy as np
     import pandas as pd
 
@@ -52,10 +54,16 @@ def ism(
     from benchmarks.store import write_text
 
     mutants.position_scores(np.zeros((0, 1, 4), np.float32), mean_over)
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out {out} is a file; a folder is expected.")
     long, substitutions, arrays, scores, simulated = [], [], {}, {}, False
     pieces = list(prediction.read_pieces(input_))
     ids = [name for piece in pieces for name in piece.ids]
     texts = [text for piece in pieces for text in piece.sequences]
+    if twice := next((name for name, count in Counter(ids).items() if count > 1), None):
+        raise BadInput(
+            f"{input_} has several sequences named {twice!r}; rename them, so that tables can tell them apart."
+        )
     for label, one in _opened(run, device, trained):
         rows = _joined([prediction.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces])
         where = None if whole or not hasattr(one.task, "variable") else one.task.variable(rows.codes)
@@ -155,7 +163,9 @@ def ism_recovery(
     from benchmarks.store import Store, write_text
     from benchmarks.studies import Study
 
-    store, rows = Store(results), []
+    if out and not out.parent.is_dir():
+        raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
+    store, rows, left_out = Store(results), [], []
     for study in Study.open_many(store, task or ()):
         module, plan = registry.get_task(study.plan.task), study.plan
         wanted = [name.strip() for name in models.split(",")] if models else list(plan.models)
@@ -169,7 +179,11 @@ def ism_recovery(
             folder = runner.folder_of(store, job)
             dataset = store.get_dataset(job.dataset, job.digest)
             if dataset.origin != "simulated" or not hasattr(module, "planted"):
-                raise BadInput(f"{job.dataset} is measured: where its motifs lie is not known. Run on simulated data.")
+                left_out.append(f"{plan.task}, {model}: {job.dataset} is measured: where its motifs lie is not known")
+                continue
+            if not trained.has_model(folder):
+                left_out.append(f"{plan.task}, {model}: it was made elsewhere or with --no-save-models: no weights")
+                continue
             one = trained.open_model(folder, device)
             test = dataset.take(_with_motifs(module, dataset, store.get_predictions(folder)[0], n))
             where = module.variable(test.codes) if hasattr(module, "variable") else None
@@ -182,6 +196,10 @@ def ism_recovery(
                 score = mutants.position_scores(of.deltas)
                 about = {"task": plan.task, "model": model, "output": output, "origin": dataset.origin}
                 rows.append(about | recovery(score, module.planted(test.codes, output)))
+    if not rows:
+        raise BadInput(f"There is nothing to search: {'; '.join(left_out) or 'no training is finished'}.")
+    for line in left_out:
+        typer.echo(f"Left out: {line}", err=True)
     table = pd.DataFrame(rows)
     if out:
         write_text(out, table.to_csv(index=False))

@@ -77,7 +77,11 @@ def _headed(file: Path) -> pd.DataFrame:
 
 def _measured(file: Path, table: pd.DataFrame) -> np.ndarray:
     column = next((name for name in MEASURED if name in table), None)
-    return tables.numbers(file, table, column) if column else np.full(len(table), np.nan)
+    values = np.full(len(table), np.nan)
+    if column:
+        given = table[column].notna().to_numpy()  # a table may be measured in part
+        values[given] = tables.numbers(file, table[given], column)
+    return values
 
 
 def _by_number(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFrame) -> pd.DataFrame:

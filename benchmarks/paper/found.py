@@ -83,7 +83,7 @@ class Site:
     changes
         (2, L, 4) float: predicted change of expression by every base at every position, as `api.mutants` gives them.
     measured
-        Measured expression of both, in bins.
+        Measured expression of both, on the scale of the test set; `predicted` is in bins.
     """
 
     name: str

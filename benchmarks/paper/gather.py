@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import comparison, outputs, registry, runner, trained
-from benchmarks.api import mutants, promoters
+from benchmarks.api import mutants, promoters, tables
 from benchmarks.api.errors import BadInput, did_you_mean
 from benchmarks.api.sequences import BASES, SequenceError
 from benchmarks.paper.found import Found, Grid, Layer, Run, Site
@@ -122,11 +122,13 @@ def open_grid(store: Store, folder: Path | None) -> Grid | None:
         if not stored:
             return None
         folder = stored[-1]
-    elif not (folder / "grid.csv").is_file():
-        raise BadInput(f"--grid: {folder} has no grid.csv; name the report folder of a `prixfixe grid`.")
     study = Study.open(store, None, folder)
-    table = pd.read_csv(folder / "grid.csv", dtype={"code": str})
-    originals = pd.read_csv(folder / "grid_originals.csv", dtype={"code": str})
+    again = "name the report folder of a `prixfixe grid`"
+    needed = ("code", "status", "value")
+    table, originals = (
+        tables.read_ours(folder / f"{name}.csv", needed, again=again, dtype={"code": str})
+        for name in ("grid", "grid_originals")
+    )
     scores = runner.score(study.plan, store, registry.get_task(study.plan.task))
     origins = frozenset(scores["origin"]) if len(scores) else frozenset()
     labels = {name: study.plan.title(name) for name in study.plan.models}
@@ -148,9 +150,7 @@ def read_challenge(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         if "ranking" not in mine:
             mine.pop("scores", None)
         for name, file in mine.items():
-            table = pd.read_csv(file)
-            if "origin" not in table:
-                raise BadInput(f"{file} does not say whether its data are simulated; write it again with --out.")
+            table = tables.read_ours(file, ("origin",), again="write it again with --out")
             if name in found:
                 raise BadInput(f"--challenge: two folders hold {name}.csv; name one of them.")
             found[name] = table

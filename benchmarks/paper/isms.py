@@ -54,8 +54,8 @@ def figure(found: Found) -> Drawn:
         "In-silico mutagenesis of promoters (wild type above, variant below). Letters: minus the mean change of "
         f"predicted expression over the three substitutions of a base, by {', '.join(models)}, one training each; "
         "grey: the mutated base. Boxes: exact words of known motifs on either strand, with their consensus. Measured "
-        "and predicted "
-        f"expression in bins. {found.why.get('site_choice', '')}"
+        "expression is on the test set's own scale, predicted expression in bins: what lies between wild type and "
+        f"variant compares in sign and order only. {found.why.get('site_choice', '')}"
     )
     return Drawn(
         _draw(found.sites, found.motifs, found.sites_simulated),
@@ -81,9 +81,9 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
             ism_figures.track(ax, site.codes[i], heights[i], grey=mutated + 1)
             ax.set_ylim(low - 0.05 * span, high + 0.75 * span)
             _boxes(ax, hits(site.codes[i], motifs), motifs, low - 0.03 * span, high + 0.04 * span, span)
-            value = f"predicted {site.predicted[i]:.2f}"
+            value = f"predicted {site.predicted[i]:.2f} bins"
             if np.isfinite(site.measured[i]):
-                value = f"measured {site.measured[i]:.2f}, {value}"
+                value = f"measured {site.measured[i]:.2f} on the test set's scale, {value}"
             ax.text(1, 1.0, f"{which}: {value}", transform=ax.transAxes, ha="right", va="bottom", size=7.5)
             ax.set_ylabel("− mean change\n(bins)", size=7.5)
             ax.tick_params(labelsize=7)
@@ -100,7 +100,7 @@ def _boxes(
     taken = -np.inf
     for name, start, end in found:
         ax.add_patch(Rectangle((start + 0.5, low), end - start, high - low, fill=False, ec=figures.INK, lw=0.8))
-        if start < taken + 0.5:
+        if start < taken:
             continue
         taken = end
         ax.text((start + end) / 2 + 0.5, high + 0.62 * span, name, ha="center", va="center", size=7)

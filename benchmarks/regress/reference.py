@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.api import tables
 from benchmarks.api.errors import BadInput
 from benchmarks.regress.judge import KEY
 
@@ -64,20 +65,16 @@ def read(folder: Path) -> Reference:
         If they are missing or damaged.
     """
     file = folder / "scores.csv"
-    if not file.is_file():
-        raise BadInput(f"{file} is missing; make it with: python -m benchmarks regress --against {folder} --update")
-    try:
-        scores = pd.read_csv(file, keep_default_na=False, na_values=[""])
-    except (ValueError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{file} is damaged ({str(error).splitlines()[0]}); restore it or rewrite it with --update."
-        ) from None
-    if missing := [name for name in _COLUMNS if name not in scores]:
-        raise BadInput(f"{file} lacks the column {missing[0]!r}; restore it or rewrite it with --update.")
+    again = f"restore it, or make it with: python -m benchmarks regress --against {folder} --update"
+    scores = tables.read_ours(file, _COLUMNS, again=again, keep_default_na=False, na_values=[""])
     for name in ("mean", "sd", "tolerance"):
         if not pd.api.types.is_numeric_dtype(scores[name]) or scores[name].isna().any():
             raise BadInput(f"{file}: column {name!r} must hold numbers; restore it or rewrite it with --update.")
-    return Reference(scores, _json(folder / "about.json"))
+    about = _json(folder / "about.json")
+    for name in ("n_params", "digests", "train_seq_per_s"):
+        if not isinstance(about, dict) or not isinstance(about.get(name), dict):
+            raise BadInput(f"{folder / 'about.json'} lacks {name!r}; {again}.")
+    return Reference(scores, about)
 
 
 def _json(file: Path) -> Any:
