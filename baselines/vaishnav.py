@@ -9,14 +9,14 @@ penalties are on the kernels of convolutions and dense layers, which the source 
 
 from dataclasses import dataclass
 
-from benchmarks.api.data import Recipe, TaskSpec
+from benchmarks.api.data import TaskSpec, TorchRecipe
 
 NAME = "Vaishnav et al. transformer"
 FRAMEWORK = "torch"
 
 
 @dataclass(frozen=True)
-class VaishnavRecipe(Recipe):
+class VaishnavRecipe(TorchRecipe):
     """Numbers of the published models.
 
     Parameters
@@ -47,6 +47,7 @@ class VaishnavRecipe(Recipe):
     l2: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         if self.n_heads < 1 or self.width(self.conv_hidden) % self.n_heads:
             raise ValueError(f"n_heads must divide {self.width(self.conv_hidden)} channels, got {self.n_heads}")
         for name in ("dropout", "attention_dropout"):

@@ -79,9 +79,15 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Worker processes; 0: none, run in this one. Default: chosen.")
     ] = None,
+    pack: Annotated[
+        str, typer.Option(help="Trainings that share a GPU: a number, or auto for a short probe. Same numbers, sooner.")
+    ] = "1",
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
     results: ResultsOption = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --dry-run: train every network for seconds, to estimate the hours.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Train what is missing, score it, test it against the baseline and write a report.
@@ -92,7 +98,14 @@ def run(
     from benchmarks import plan, registry, screen, session
 
     how = session.How(
-        device=device, workers=workers, save_models=save_models, results=results, dry_run=dry_run, json=json
+        device=device,
+        workers=workers,
+        pack=pack,
+        save_models=save_models,
+        results=results,
+        dry_run=dry_run,
+        probe=probe,
+        json=json,
     )
     console = screen.open_console(stderr=json)
     module = registry.get_task(task)
@@ -433,47 +446,6 @@ def _known_task(name: str | None) -> str | None:
     if name is not None and name not in registry.tasks():
         raise BadInput(did_you_mean("task", name, list(registry.tasks())))
     return name
-
-
-@command(
-    "bench encoding",
-    "bench encoding --task yeast",
-    "bench encoding --task atac --n-peaks 200000",
-    "bench step --model dream_rnn",
-    "bench step --model dream_cnn --preset quick --json",
-    "bench backends --model mprann --preset paper",
-)
-def bench(
-    what: Annotated[str, typer.Argument(help="encoding, step or backends.")],
-    task: Annotated[str, typer.Option(help="Task whose shapes are used.")] = "human_mpra",
-    model: Annotated[str | None, typer.Option(help="Model to measure; default: dream_cnn, or mprann.")] = None,
-    preset: Annotated[str, typer.Option(help="Preset whose recipe is used.")] = "paper",
-    n_peaks: Annotated[int, typer.Option(min=100, help="Peaks of the store that `encoding --task atac` reads.")] = 2000,
-    json: JsonOption = False,
-) -> None:
-    """Measure the engine.
-
-    `encoding`: against a per-row dictionary encoder; on yeast with the 18 bins of every row; on atac, an epoch of
-    windows against reading each from genome and signal. `step`: the share of a
-    torch step that is not computing. `backends`: how far a Keras model on tensorflow and on torch are apart, in one
-    forward pass and ten steps.
-    """
-    from benchmarks import backends, timing
-
-    if what == "encoding":
-        of_task = {"yeast": timing.bench_promoters, "atac": lambda: timing.bench_windows(n_peaks)}
-        result = of_task.get(task, timing.bench_encoding)()
-    elif what == "step":
-        result = timing.bench_step(task, model or "dream_cnn", preset=preset)
-    elif what == "backends":
-        result = backends.compare(task, model or "mprann", preset=preset)
-    else:
-        raise BadInput(f"bench measures encoding, step or backends, not {what!r}.")
-    if json:
-        print_json(result)
-        return
-    for key, value in result.items():
-        typer.echo(f"{key}: {value:,.4g}" if isinstance(value, float) else f"{key}: {value}")
 
 
 for _name, _commands in registry.command_groups():

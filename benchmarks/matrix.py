@@ -67,14 +67,18 @@ def plans(entries: Iterable[Any], *, seed: int, changes: Sequence[str] = (), shu
     return planned
 
 
-def measure(planned: Iterable[Plan], store: Store, on_event: Callable[[Any, str, Any], None]) -> Measured:
-    """Train what a store lacks of several plans, on the CPU, and score it: means over test folds of the headlines."""
+def measure(
+    planned: Iterable[Plan], store: Store, on_event: Callable[[Any, str, Any], None], *, device: str = "cpu"
+) -> Measured:
+    """Train what a store lacks of several plans, and score it: means over test folds of the headlines."""
     result, tables = Measured(pd.DataFrame()), []
     for plan in planned:
         for source in plan.sources:
             store.put_dataset(source.dataset)
             result.digests[f"{plan.task}/{source.name}"] = source.digest
-        runner.execute(plan, store, runner.Machine.choose("cpu", None, plan.jobs), save_models=False, on_event=on_event)
+        runner.execute(
+            plan, store, runner.Machine.choose(device, None, plan.jobs), save_models=False, on_event=on_event
+        )
         task = registry.get_task(plan.task)
         jobs = runner.job_table(plan, store)
         for row in jobs[jobs["status"] == "failed"].itertuples():
@@ -93,3 +97,33 @@ def _headline_means(scores: pd.DataFrame, task: Any) -> pd.DataFrame:
     chosen = stats.featured(scores[scores["role"] == role], outputs.headlines_of(task))
     keys = ["task", "task_version", "model", "output", "subset", "level", "metric"]
     return chosen.groupby(keys, sort=False)["value"].agg(lambda values: values.to_numpy(float).mean()).reset_index()
+
+
+def precision_differences(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Compare scores in bfloat16 with those in float32 from the same seeds.
+
+    Parameters
+    ----------
+    tables
+        Scores as in `Measured`, with columns precision, seed, train_seq_per_s.
+
+    Returns
+    -------
+    A row per score: mean and sd (ddof 1) over seeds in float32, mean and sd of the difference bfloat16 - float32, and
+    the median ratio of training speeds.
+    """
+    keys = ["task", "model", "output", "subset", "level", "metric"]
+    wide = pd.concat(tables).pivot_table(
+        index=[*keys, "seed"], columns="precision", values=["value", "train_seq_per_s"]
+    )
+    rows = []
+    for key, part in wide.groupby(level=keys, sort=False):
+        value, speed = part["value"], part["train_seq_per_s"]
+        difference = value["bfloat16"] - value["float32"]
+        numbers = {
+            "n_seeds": len(part), "mean_float32": value["float32"].mean(), "sd_float32": value["float32"].std(),
+            "mean_difference": difference.mean(), "sd_difference": difference.std(),
+            "ratio_speed": (speed["bfloat16"] / speed["float32"]).median(),
+        }  # fmt: skip
+        rows.append(dict(zip(keys, key, strict=True)) | numbers)
+    return pd.DataFrame(rows)

@@ -254,6 +254,11 @@ def get_backend(framework: str) -> ModuleType | None:
         raise BadInput(f"{framework} models need {error.name!r}: `pip install -e {what}`.") from error
 
 
+def get_speed_tools(framework: str) -> ModuleType:
+    """Import what measures a framework, which is installed."""
+    return importlib.import_module(f"benchmarks.api.{framework}_speed")
+
+
 def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     return Path(spec.submodule_search_locations[0])

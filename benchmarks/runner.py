@@ -81,8 +81,8 @@ class Machine:
     threads: int = 1
 
     @staticmethod
-    def choose(device: str, n_workers: int | None, jobs: Sequence[Job]) -> "Machine":
-        """Fill the machine without a fight: one worker per GPU, or one per core with one thread each.
+    def choose(device: str, n_workers: int | None, jobs: Sequence[Job], pack: int = 1) -> "Machine":
+        """Fill the machine without a fight: `pack` workers per GPU, or one per core with one thread each.
 
         Narrow networks gain little from a second thread, so cores go to jobs first and to threads when jobs are few.
 
@@ -100,7 +100,7 @@ class Machine:
         gpus = 0 if device == "cpu" else executors.n_gpus()
         cores = executors.n_cores()
         if n_workers is None:
-            n_workers = gpus or min(cores, _memory_gib() // 3 or 1)
+            n_workers = gpus * pack or min(cores, _memory_gib() // 3 or 1)
         n_workers = min(n_workers, max(1, len(jobs)))
         return Machine(device, n_workers, max(1, cores // max(1, n_workers)))
 
@@ -255,7 +255,7 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     dataset = _dataset(root, job.dataset, job.digest)
     split = find_split(task, dataset, job.test_fold, job.val_fold)
     test = dataset.take(split.test)
-    _reset_peak_memory()
+    reset_peak_memory()
     if backend:
         backend.seed_everything(job.seed)
         backend.reset_peak_memory()
@@ -292,7 +292,7 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
             "train_seq_per_s": sum(row.get("sequences", len(split.train)) for row in history) / train_seconds,
             "sequences_per_epoch": history[0].get("sequences", len(split.train)),
             "predict_seq_per_s": len(test) / (finished - fitted_at),
-            "peak_memory_mb": _peak_memory_mb(),
+            "peak_memory_mb": peak_memory_mb(),
             "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
             "threads": threads,
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -493,13 +493,13 @@ def _memory_gib() -> int:
         return 4
 
 
-def _reset_peak_memory() -> None:
+def reset_peak_memory() -> None:
     """Forget the peaks of earlier jobs of this worker, where the system can."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_memory_mb() -> float | None:
+def peak_memory_mb() -> float | None:
     """Return the most memory this process has held since the job began (elsewhere than on Linux: since it started)."""
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import executors, outputs, runner, screen, sources, timing
+from benchmarks import executors, outputs, packing, runner, screen, sources, timing
 from benchmarks.api.errors import BadInput
 from benchmarks.commandline import print_json, records
 from benchmarks.plan import Plan, make_plan
@@ -35,12 +35,31 @@ class How:
     results: Path
     dry_run: bool
     json: bool
+    pack: str = "1"
+    probe: bool = False
 
     def __post_init__(self):
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise BadInput(f"--device expects auto, cpu or cuda, got {self.device!r}.")
-        if self.device == "cuda" and not executors.n_gpus():
-            raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
+        check_device(self.device)
+        if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
+            raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
+        if self.pack not in ("auto", "1") and (self.device == "cpu" or not executors.n_gpus()):
+            raise BadInput(f"--pack {self.pack} is of a GPU, and none is used here; --workers says how many on a CPU.")
+        if self.probe and not self.dry_run:
+            raise BadInput("--probe is for an estimate: give it with --dry-run.")
+
+
+def check_device(device: str) -> None:
+    """Refuse an unknown device, or a GPU where there is none.
+
+    Raises
+    ------
+    BadInput
+        Saying which devices there are.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
+    if device == "cuda" and not executors.n_gpus():
+        raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
 
 
 @dataclass(frozen=True)
@@ -84,8 +103,9 @@ def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | 
     store = Store(how.results)
     waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
     # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
-    machine = runner.Machine.choose(how.device, how.workers, planned.jobs)
-    speeds = timing.Speeds(list(store.finished_jobs(planned.task)), how.device)
+    machine = runner.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
+    measured = packing.probe(planned, how.device, max(1, machine.n_workers)) if how.probe else []
+    speeds = timing.Speeds([*store.finished_jobs(planned.task), *measured], how.device)
     screen.print_plan(console, planned, waiting, machine, speeds)
     if how.dry_run:
         if how.json:
@@ -125,6 +145,18 @@ def _execute(
 
     with Reporter(console, waiting, cost, machine.n_workers) as reporter:
         return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
+
+
+def _packed(how: How, planned: Plan, console: Any) -> int:
+    """Settle how many trainings share a GPU: as asked, or as a short probe of the plan's first network finds best."""
+    if how.pack != "auto":
+        return int(how.pack)
+    network = next((job.model for job in planned.jobs if job.framework != "numpy"), None)
+    if how.device == "cpu" or not executors.n_gpus() or how.workers is not None or network is None:
+        return 1
+    n = packing.choose(packing.case_of(planned, network, how.device))
+    console.print(f"{n} training(s) at a time on a GPU, by a probe of {network}", markup=False, highlight=False)
+    return n
 
 
 def _say_unused_gpu(console: Any, planned: Plan, store: Store, device: str) -> None:

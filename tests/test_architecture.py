@@ -13,9 +13,10 @@ PACKAGES = TASKS | {p.parent.name for p in (ROOT / "benchmarks").glob("*/command
 COMMANDS_MAY = tuple(
     f"benchmarks.{name}"
     for name in (
-        "across_figures", "across_page", "challenge_figures", "claims", "commandline", "comparison", "executors",
-        "figures", "grid_figures", "ism_figures", "leak_report", "matrix", "outputs", "plan", "prediction", "registry",
-        "runner", "screen", "session", "sources", "stats", "store", "studies", "trained",
+        "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
+        "comparison", "executors", "figures", "grid_figures", "ism_figures", "leak_report", "matrix",
+        "outputs", "packing", "plan", "prediction", "registry", "runner", "screen", "session", "sources",
+        "speed", "speed_figures", "stats", "store", "studies", "trained", "yardsticks",
     )
 )  # fmt: skip
 DRAWING = (
@@ -78,6 +79,7 @@ def test_imports_point_down(path):
         "benchmarks.challenge_figures",
         "benchmarks.ism_figures",
         "benchmarks.profile_figures",
+        "benchmarks.speed_figures",
     ):
         allowed = ("benchmarks.figures",)
     elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "executors", "claims"):
@@ -99,7 +101,7 @@ def test_imports_point_down(path):
 def test_frameworks_are_imported_in_their_files_alone(path):
     name = module_of(path)
     torch_homes = ("benchmarks.api.torch_backend", "benchmarks.api.keras_backend", "dream_models.prixfixe")
-    torch_homes += ("baselines.vaishnav_net",)
+    torch_homes += ("baselines.vaishnav_net", "benchmarks.api.torch_speed", "benchmarks.api.keras_speed")
     found = {s.partition(".")[0] for s in imports(path)} & {"torch", "keras", "tensorflow"}
     if name == "dream_models.published":  # a type annotation only, under TYPE_CHECKING
         assert "torch" not in {s.partition(".")[0] for s in imports(path, top_level_only=True)}

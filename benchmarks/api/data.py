@@ -246,6 +246,27 @@ class Recipe:
     width_scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class TorchRecipe(Recipe):
+    """The numbers of a torch training.
+
+    Parameters
+    ----------
+    precision
+        `float32`, as published, or `bfloat16`: products of the forward and backward pass in bfloat16 by autocast, with
+        weights, normalisation, loss and optimiser in float32. Faster where the processor has units for it.
+    """
+
+    precision: str = "float32"
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
+
+
+PRECISIONS = ("float32", "bfloat16")
+
+
 def recipe_with(recipe: Any, changes: Mapping[str, Any], *, source: str) -> Any:
     """Return `recipe` with changed fields; strings are read as JSON where the field is not text.
 

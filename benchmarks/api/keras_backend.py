@@ -26,8 +26,8 @@ from benchmarks.api.errors import BadInput
 from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import one_hot_table
 
-PREDICT_BATCH = 1024
-"""Sequences per forward pass without gradients; predictions do not depend on it."""
+PREDICT_BATCH: int | None = None
+"""Sequences per forward pass without gradients; predictions do not depend on it. None: as many as suit the model."""
 
 
 _device = "cpu"
@@ -225,9 +225,10 @@ class KerasModel:
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict every row; output name -> (n,) float32."""
+        size = PREDICT_BATCH or 1024
         parts = [
-            ops.convert_to_numpy(self._model.predict_on_batch(np.asarray(data.codes[start : start + PREDICT_BATCH])))
-            for start in range(0, len(data), PREDICT_BATCH)
+            ops.convert_to_numpy(self._model.predict_on_batch(np.asarray(data.codes[start : start + size])))
+            for start in range(0, len(data), size)
         ]
         columns = np.concatenate(parts)
         names = self.outputs or tuple(map(str, range(columns.shape[1])))

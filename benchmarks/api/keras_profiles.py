@@ -33,7 +33,7 @@ layers = keras.layers
 BIAS = "bpnet_bias"
 """The model that is fitted first on every split, and its key among the assets."""
 
-PREDICT_BATCH = 64
+WINDOWS_PER_BATCH = 64
 """Windows per forward pass without gradients, at most; predictions do not depend on it."""
 
 SANITY_LIMIT, SANITY_WARNING = -0.5, -0.3
@@ -409,7 +409,7 @@ class ProfileModel(KerasModel):
 
 def _predict(model: keras.Model, data: Dataset, spec: TaskSpec) -> dict[str, np.ndarray]:
     parts: list[tuple[np.ndarray, ...]] = []
-    size = min(PREDICT_BATCH, keras_backend.PREDICT_BATCH, len(data) or 1)
+    size = min(keras_backend.PREDICT_BATCH or WINDOWS_PER_BATCH, len(data) or 1)
     for start in range(0, len(data), size):
         codes = profiles.central(data.codes, spec.seq_len, slice(start, start + size))
         full = np.concatenate([codes, np.repeat(codes[-1:], size - len(codes), axis=0)])  # one shape, one compilation

@@ -154,7 +154,6 @@ class TorchModel:
         Codes and side channels -> network input; see `OneHot`.
     """
 
-    precision = "float32"
     n_copies = 1
 
     def __init__(
@@ -164,6 +163,7 @@ class TorchModel:
         self.net = net.to(self.device)
         self.processor = (processor or OneHot()).to(self.device)
         self.trainer = trainer
+        self.precision = getattr(trainer.recipe, "precision", "float32")
         self.loss = loss
         self.outputs: tuple[str, ...] = ()
         self.n_params = sum(p.numel() for p in net.parameters() if p.requires_grad)
@@ -195,11 +195,16 @@ class TorchModel:
         """Take one optimiser step on the given training rows and return the loss, still on the device."""
         batch = self.batch(torch.as_tensor(rows, device=self.device))
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss_of(batch)
+        with self.autocast():
+            loss = self.loss_of(batch)
         loss.backward()
         self.optimiser.step()
         self.lr_schedule.step()
         return loss.detach()
+
+    def autocast(self) -> torch.autocast:
+        """Compute in the precision of the recipe."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def batch(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make `x` (B, C, L) and `y` (B, n_outputs) of the given training rows."""
@@ -242,7 +247,7 @@ class TorchModel:
     def _predicted(self, data: Dataset, scores: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, np.ndarray]:
         self.net.eval()
         codes, side = self._to_device(data)
-        with torch.inference_mode():
+        with torch.inference_mode(), self.autocast():
             parts = [
                 scores(self.processor(c, s))
                 for c, s in zip(codes.split(PREDICT_BATCH), side.split(PREDICT_BATCH), strict=True)

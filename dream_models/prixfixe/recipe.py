@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from benchmarks.api.data import Recipe, TaskSpec
+from benchmarks.api.data import TaskSpec, TorchRecipe
 
 ATTENTION_WIDTH = 256
 """Published channels of DREAM-Attn."""
 
 
 @dataclass(frozen=True)
-class PrixFixeRecipe(Recipe):
+class PrixFixeRecipe(TorchRecipe):
     """Published numbers of the DREAM models on human and fly data (notebooks of the challenge repository).
 
     Parameters
@@ -46,6 +46,7 @@ class PrixFixeRecipe(Recipe):
     batches_per_epoch: int | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         if self.stem_width < 1:
             raise ValueError(f"stem_width must be at least 1, got {self.stem_width}")
         if self.select not in ("pearson_r", "loss", "last"):

@@ -1,0 +1,87 @@
+"""Measuring Keras: what a device can do at best, and what a network asks of it."""
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.api import keras_backend
+from benchmarks.api.data import Dataset
+
+
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return (tf.errors.ResourceExhaustedError, MemoryError)
+    import torch
+
+    return (torch.OutOfMemoryError, MemoryError)
+
+
+OUT_OF_MEMORY = _out_of_memory()
+
+
+def synchronise() -> None:
+    """Nothing to wait for: a step gives its loss, a prediction its numbers, as plain values."""
+
+
+def limit_memory(gib: float) -> None:
+    """Let this process have no more of a GPU's memory, before its first operation; on the CPU nothing limits it."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    limit = [tf.config.LogicalDeviceConfiguration(memory_limit=int(gib * 1024))]
+    for gpu in tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, False)
+        tf.config.set_logical_device_configuration(gpu, limit)
+
+
+def peak_rates(precision: str, *, repeats: int = 7) -> dict[str, float]:
+    """Measure the best that the device does: `flops_per_s` of a float32 matrix product, `bytes_per_s` copied.
+
+    A copy reads and writes every byte; both count.
+    """
+    on_gpu = keras_backend._device == "cuda"
+    size, n = (8192, 2**26) if on_gpu else (2048, 2**24)
+    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype(np.float32))
+    source = ops.ones((n,), dtype="float32")
+    product = min(_seconds(lambda: ops.matmul(a, a)[0, 0]) for _ in range(repeats + 1))
+    copied = min(_seconds(lambda: (source + 1.0)[0]) for _ in range(repeats + 1))
+    return {"flops_per_s": 2 * size**3 / product, "bytes_per_s": 2 * 4 * n / copied}
+
+
+def _seconds(action: Any) -> float:
+    start = time.perf_counter()
+    ops.convert_to_numpy(action())
+    return time.perf_counter() - start
+
+
+def flops_per_sequence(model: Any, data: Dataset) -> float:
+    """Count the floating-point operations of predicting one sequence, a multiplication and an addition as two.
+
+    Convolutions, dense layers and LSTMs count, those of a bias model with them; what works element by element does not.
+    """
+    networks = [model.network, *([model.bias] if getattr(model, "bias", None) is not None else [])]
+    return float(sum(flops_of_layers(network) for network in networks))
+
+
+def flops_of_layers(network: keras.Model) -> int:
+    """Add up two operations for every weight of a kernel at every position that it is used at."""
+    total = 0
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            total += flops_of_layers(layer)
+        elif isinstance(layer, keras.layers.Bidirectional):
+            length = layer.input.shape[1]
+            cells = (layer.forward_layer.cell, layer.backward_layer.cell)
+            weights = sum(int(np.prod(w.shape)) for cell in cells for w in (cell.kernel, cell.recurrent_kernel))
+            total += 2 * length * weights
+        else:
+            kernels = [w for w in layer.trainable_weights if w.name.endswith("kernel")]
+            positions = int(np.prod(layer.output.shape[1:-1])) if kernels else 0
+            total += 2 * positions * sum(int(np.prod(w.shape)) for w in kernels)
+    return total

@@ -1,0 +1,151 @@
+"""Measuring torch: what a device can do at best, what a network asks of it, and the plain loop of the notebooks."""
+
+import copy
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.api import torch_backend
+from benchmarks.api.data import Dataset
+from benchmarks.api.sequences import decode
+
+OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.OutOfMemoryError, MemoryError)
+
+
+def synchronise() -> None:
+    """Wait until the device has done what was asked of it."""
+    if torch_backend._device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def limit_memory(gib: float) -> None:
+    """Let this process have no more of a GPU's memory; on the CPU nothing limits it."""
+    if torch_backend._device.type == "cuda":
+        total = torch.cuda.get_device_properties(torch_backend._device).total_memory / 2**30
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
+
+
+def peak_rates(precision: str, *, repeats: int = 7) -> dict[str, float]:
+    """Measure the best that the device does: `flops_per_s` of a matrix product in this precision, `bytes_per_s` copied.
+
+    A copy reads and writes every byte; both count.
+    """
+    device = torch_backend._device
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
+    source = torch.empty(2**28 if device.type == "cuda" else 2**26, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    product = min(_seconds(lambda: a @ b) for _ in range(repeats + 1))
+    copied = min(_seconds(lambda: target.copy_(source)) for _ in range(repeats + 1))
+    return {"flops_per_s": 2 * size**3 / product, "bytes_per_s": 2 * source.numel() / copied}
+
+
+def _seconds(action: Any) -> float:
+    synchronise()
+    start = time.perf_counter()
+    action()
+    synchronise()
+    return time.perf_counter() - start
+
+
+def flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
+    """Count the floating-point operations of predicting one sequence, a multiplication and an addition as two.
+
+    Convolutions, matrix products, attention and LSTMs count; what works element by element does not.
+    """
+    two = data.take(np.arange(2))  # batch norm needs more than one row in training mode
+    codes, side = model._to_device(two)
+    net = copy.deepcopy(model.net).train()  # in training mode no fused layer hides its products
+    lstm = 0
+
+    def counted(module: nn.LSTM, inputs: tuple) -> None:
+        nonlocal lstm
+        b, length = inputs[0].shape[:2] if module.batch_first else inputs[0].shape[1::-1]
+        directions = 2 if module.bidirectional else 1
+        for layer in range(module.num_layers):
+            wide = module.input_size if layer == 0 else directions * module.hidden_size
+            lstm += b * length * directions * 8 * module.hidden_size * (wide + module.hidden_size)
+
+    for module in net.modules():
+        if isinstance(module, nn.LSTM):
+            module.register_forward_pre_hook(counted)
+            module.forward = _silent_lstm(module)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(model.processor(codes, side))
+    strands = 2 if getattr(model, "averages_strands", False) else 1
+    return strands * (counter.get_total_flops() + lstm) / 2
+
+
+def _silent_lstm(module: nn.LSTM) -> Any:
+    """Give an LSTM's output shape without computing: what the counter sees of its products depends on the device."""
+    width = module.hidden_size * (2 if module.bidirectional else 1)
+    return lambda x, *_: (x.new_zeros(*x.shape[:2], width), (None, None))
+
+
+_CODE_OF = {"A": 0, "G": 1, "C": 2, "T": 3, "N": 4}
+
+
+class PlainRows(TorchDataset):
+    """Rows as the published notebooks serve them: text, encoded base by base whenever a batch asks for it.
+
+    Source: `prixfixe/autosome/dataset.py` and the human and fly notebooks of the challenge repository.
+    """
+
+    def __init__(self, data: Dataset, side_channels: tuple[str, ...] = ()):
+        self.texts = decode(np.asarray(data.codes))
+        self.side = [data.meta[name].to_numpy(np.float32) for name in side_channels]
+        targets = list(data.targets.values()) or [np.zeros(len(data))]  # what is predicted has none
+        self.targets = np.stack(targets, axis=1).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        codes = torch.from_numpy(np.array([_CODE_OF[base] for base in self.texts[i]]))
+        x = nn.functional.one_hot(codes.long(), 5)[:, :4].float().t()
+        extra = [torch.full((1, x.shape[1]), float(side[i])) for side in self.side]
+        return torch.cat([x, *extra]), torch.from_numpy(self.targets[i])
+
+
+def plain_steps(model: torch_backend.TorchModel, data: Dataset, batch_size: int, n_steps: int) -> Iterator[float]:
+    """Train as the published notebooks do, and give the loss of every step: eager, float32, rows from a DataLoader.
+
+    Network, loss, optimiser and schedule are the model's own, so that only the way of training differs. Networks that
+    see both strands of a row, or hidden bases, are shown the row alone.
+    """
+    model.prepare(data, n_steps)
+    rows = PlainRows(model.processor.rows(data), model.processor.side_channels)
+    done = 0
+    while done < n_steps:
+        for x, y in DataLoader(rows, batch_size, shuffle=True, drop_last=True):
+            batch = {"x": x.to(model.device), "y": y.to(model.device)}
+            model.optimiser.zero_grad(set_to_none=True)
+            loss = model.loss_of(batch)
+            loss.backward()
+            model.optimiser.step()
+            model.lr_schedule.step()
+            yield loss.item()
+            done += 1
+            if done == n_steps:
+                return
+
+
+def plain_predictions(model: torch_backend.TorchModel, data: Dataset, batch_size: int) -> np.ndarray:
+    """Predict as the published notebooks do: eager, float32, a DataLoader of single rows; (n, n_outputs)."""
+    model.net.eval()
+    with torch.no_grad():
+        batches = plain_batches(model, data, batch_size)
+        return np.concatenate([model.scores(x.to(model.device)).cpu().numpy() for x, _ in batches])
+
+
+def plain_batches(model: torch_backend.TorchModel, data: Dataset, batch_size: int) -> DataLoader:
+    """Serve (B, C, L) and (B, n_outputs) as the published notebooks do, in the order of the rows."""
+    return DataLoader(PlainRows(model.processor.rows(data), model.processor.side_channels), batch_size)

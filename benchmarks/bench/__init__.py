@@ -1,0 +1,1 @@
+"""`python -m benchmarks bench …`: how fast models and engine are on this machine."""

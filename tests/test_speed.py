@@ -1,0 +1,247 @@
+"""Speeds: operations counted by hand, the plain loop against the engine, precision, several trainings at a time."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import matrix, packing, registry, speed
+from benchmarks.api.data import Recipe, recipe_with
+from benchmarks.api.errors import BadInput
+from benchmarks.cli import app
+
+TASK = registry.get_task("human_mpra")
+NARROW = {"batch_size": 16, "width_scale": 0.05, "epochs": 1}
+
+
+def built(model="dream_rnn", **changes):
+    module = registry.get_model(model)
+    registry.get_backend("torch").configure("cpu")
+    return module.build(TASK.SPEC, recipe_with(module.RECIPE, NARROW | changes, source="test"), {})
+
+
+@pytest.fixture(scope="module")
+def data():
+    return TASK.simulate(seed=0)
+
+
+def test_operations_of_a_torch_network_add_up_to_a_count_by_hand(data):
+    from torch import nn
+
+    from benchmarks.api import torch_speed
+    from benchmarks.api.torch_backend import OneCycle, TorchModel
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(4, 8, 5, padding="same")
+            self.lstm = nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+            self.last = nn.Linear(12, 1)
+
+        def forward(self, x):
+            return self.last(self.lstm(self.conv(x).transpose(1, 2))[0].mean(dim=1))
+
+    model = TorchModel(Net(), trainer=OneCycle(Recipe()), loss=nn.MSELoss())
+    conv = 2 * 230 * 5 * 4 * 8
+    lstm = 230 * 2 * 2 * (8 + 6) * 4 * 6  # two directions, four gates, two operations a weight
+    assert torch_speed.flops_per_sequence(model, data) == conv + lstm + 2 * 12
+
+
+def test_operations_of_a_keras_network_add_up_to_a_count_by_hand():
+    keras = pytest.importorskip("keras")
+    from benchmarks.api import keras_speed
+
+    inside = keras.Sequential([keras.Input((20, 8)), keras.layers.Conv1D(8, 3, padding="same", dilation_rate=2)])
+    x = codes = keras.Input((20, 4))
+    x = keras.layers.Conv1D(8, 5, padding="valid")(keras.layers.ZeroPadding1D(2)(x))
+    x = keras.layers.Bidirectional(keras.layers.LSTM(6, return_sequences=True))(inside(x))
+    x = keras.layers.Dense(3)(keras.layers.Flatten()(x))
+    network = keras.Model(codes, x)
+    expected = 2 * 20 * 5 * 4 * 8 + 2 * 20 * 3 * 8 * 8 + 20 * 2 * 2 * (8 + 6) * 4 * 6 + 2 * 20 * 12 * 3
+    assert keras_speed.flops_of_layers(network) == expected
+
+
+def test_the_plain_loop_computes_what_the_engine_does(data):
+    torch_speed = registry.get_speed_tools("torch")
+    rows = data.take(np.arange(24))
+    backend = registry.get_backend("torch")
+    for model in ("dream_rnn", "dream_cnn"):
+        backend.seed_everything(1)
+        plain = built(model)
+        backend.seed_everything(1)
+        fast = built(model)
+        (expected,) = fast.predict(rows).values()
+        np.testing.assert_allclose(torch_speed.plain_predictions(plain, rows, 7)[:, 0], expected, atol=1e-5)
+        fast.prepare(rows, 3)
+        for part in (plain, fast):  # masks of dropout would differ with the order of rows
+            for module in part.net.modules():
+                if type(module).__name__.startswith("Dropout"):
+                    module.p = 0.0
+        mine = [float(fast.train_batch(np.arange(24))) for _ in range(3)]
+        # From the second step on, AdamW turns gradients near zero, and their rounding, into steps of full length.
+        np.testing.assert_allclose(list(torch_speed.plain_steps(plain, rows, 24, 3)), mine, rtol=1e-2)
+        backend.seed_everything(1)
+        untrained = built(model).net.parameters()
+        assert any((a != b).any() for a, b in zip(plain.net.parameters(), untrained, strict=True)), "it trains"
+
+
+def test_bfloat16_is_near_float32_keeps_its_weights_in_float32_and_names_itself(data):
+    backend = registry.get_backend("torch")
+    torch = backend.torch
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        backend.seed_everything(3)
+        model = built("dream_cnn", precision=precision)
+        model.prepare(data, 5)
+        losses = [float(model.train_batch(np.arange(16))) for _ in range(5)]
+        predicted = model.predict(data.take(np.arange(50)))["expression"]
+        found[precision] = (np.array(losses), predicted)
+        assert model.precision == model.stamp()["precision"] == precision
+        assert {p.dtype for p in model.net.parameters()} == {torch.float32}
+        assert predicted.dtype == np.float32
+    (exact, a), (near, b) = found["float32"], found["bfloat16"]
+    assert not np.array_equal(exact, near)
+    np.testing.assert_allclose(exact, near, rtol=0.2)
+    assert np.abs(a - b).max() < 0.2 * max(1.0, np.abs(a).max())
+
+
+def test_precision_is_part_of_a_recipe_and_only_two_are_known():
+    module = registry.get_model("dream_cnn")
+    assert module.RECIPE.precision == "float32"
+    with pytest.raises(BadInput, match="float32 or bfloat16"):
+        recipe_with(module.RECIPE, {"precision": "float16"}, source="--set")
+
+
+def case(model="dream_rnn", protocol="quick", **more):
+    changes = [f"recipe.{name}={value}" for name, value in NARROW.items() if name != "batch_size"]
+    settings = {"preset": "quick", "changes": changes, "protocol": protocol, "device": "cpu", "memory_limit_gib": None}
+    return speed.cases("human_mpra", [model], **settings | more)[0]
+
+
+def test_a_measured_model_fills_both_tables(monkeypatch):
+    monkeypatch.setattr(speed, "LAST_ON_CPU", 64)
+    found = speed.measure(case(), lambda _: None)
+    row = found["speed"]
+    assert set(row) == set(speed.SPEED_COLUMNS)
+    assert (row["batch_size"], row["device"], row["precision"], row["protocol"]) == (32, "cpu", "float32", "quick")
+    assert row["s_per_batch_low"] <= row["s_per_batch"] <= row["s_per_batch_high"]
+    assert row["train_seq_per_s"] == pytest.approx(32 / row["s_per_batch"])
+    assert 0 < row["share_of_peak"] < 1
+    assert [set(line) for line in found["throughput"]] == [set(speed.THROUGHPUT_COLUMNS)] * 2
+    assert [line["batch_size"] for line in found["throughput"]] == [32, 64]
+    assert row["predict_seq_per_s"] == max(line["seq_per_s"] for line in found["throughput"])
+    assert row["ended_by"] == "largest batch on a CPU"
+    assert registry.get_backend("torch").PREDICT_BATCH == 1024, "measuring must leave the size as it was"
+
+
+def test_doubling_ends_with_memory(monkeypatch):
+    tools = registry.get_speed_tools("torch")
+    usual = speed.Ready.predict
+
+    def predict(self, size):
+        if size > 64:
+            raise tools.OUT_OF_MEMORY[0]("no more")
+        return usual(self, size)
+
+    monkeypatch.setattr(speed.Ready, "predict", predict)
+    found = speed.measure(case(), lambda _: None)
+    assert [line["batch_size"] for line in found["throughput"]] == [32, 64]
+    assert found["speed"]["ended_by"] == "memory"
+
+
+def test_a_memory_limit_ends_doubling_on_a_cpu():
+    found = speed.measure(case(memory_limit_gib=0.01), lambda _: None)
+    assert [line["batch_size"] for line in found["throughput"]] == [32]
+    assert found["speed"]["ended_by"] == "memory limit"
+
+
+def test_profile_models_are_measured_in_batches_of_64_with_their_bias_model():
+    settings = {"preset": "quick", "changes": [], "protocol": "quick", "device": "cpu", "memory_limit_gib": None}
+    chosen = speed.cases("atac", ["chrombpnet"], **settings)[0]
+    assert chosen.recipe["batch_size"] == 64
+    assert set(registry.get_model("chrombpnet").PREREQUISITES) == {"bpnet_bias"}
+
+
+def test_trainings_that_start_together_are_all_counted():
+    found = packing.together(case(), 2, seconds=0.5)
+    assert len(found) == 2
+    assert all(one["train_seq_per_s"] > 0 and one["device"] == "cpu" for one in found)
+    assert {(one["n_train"], one["sequences_per_epoch"]) for one in found} == {(len(TASK.simulate(seed=0)),) * 2}
+
+
+def test_as_many_are_packed_as_pay(monkeypatch):
+    rates = {1: 100, 2: 180, 4: 300, 8: 310}
+    monkeypatch.setattr(
+        packing, "together", lambda _, n, seconds: [{"train_seq_per_s": rates[n] / n} for _ in range(n)]
+    )
+    assert packing.choose(case()) == 4
+    del rates[4]
+
+    def fails_at_four(_, n, seconds):
+        if n not in rates:
+            raise BadInput("no memory")
+        return [{"train_seq_per_s": rates[n] / n}] * n
+
+    monkeypatch.setattr(packing, "together", fails_at_four)
+    assert packing.choose(case()) == 2
+
+
+def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
+    words = ["run", "--task", "human_mpra", "--models", "dream_rnn,kmer_ridge", "--folds", "0", "--dry-run", "--probe"]
+    done = CliRunner().invoke(app, [*words, "--workers", "1", "--results", str(tmp_path)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert "Rough estimate" in done.output
+    assert "unknown speed" not in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "--task", "yeast", "--probe"], "--dry-run"),
+        (["run", "--task", "yeast", "--pack", "none"], "--pack expects auto or a number"),
+        (["run", "--task", "yeast", "--pack", "4", "--device", "cpu"], "is of a GPU"),
+        (["bench", "speed", "--models", "kmer_ridge"], "does not train in batches"),
+        (["bench", "speed", "--memory-limit", "16"], "16GB"),
+        (["bench", "speed", "--protocol", "papers"], "paper"),
+        (["bench", "packing", "--members", "1,x"], "1,2,4,9"),
+        (["bench", "precision", "--models", "mprann"], "mprann is none"),
+        (["bench", "loop", "--model", "mprann"], "torch models"),
+    ],
+)
+def test_bad_words_are_one_sentence(words, told):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_differences_of_precision_are_paired_by_seed():
+    def scored(precision, seed, value, rate):
+        row = {"task": "t", "model": "m", "output": "o", "subset": "all", "level": "row", "metric": "pearson_r"}
+        return pd.DataFrame([row | {"precision": precision, "seed": seed, "value": value, "train_seq_per_s": rate}])
+
+    exact, near = [0.5, 0.6, 0.7], [0.51, 0.60, 0.68]
+    tables = [scored("float32", i, value, 10.0) for i, value in enumerate(exact)]
+    tables += [scored("bfloat16", i, value, 20.0 + i) for i, value in enumerate(near)]
+    row = matrix.precision_differences(tables).iloc[0]
+    differences = np.subtract(near, exact)
+    assert row["mean_difference"] == pytest.approx(differences.mean())
+    assert row["sd_difference"] == pytest.approx(differences.std(ddof=1))
+    assert (row["sd_float32"], row["ratio_speed"]) == (pytest.approx(0.1), pytest.approx(2.1))
+
+
+def test_the_speed_command_writes_tables_and_plots(tmp_path):
+    words = ["bench", "speed", "--models", "dream_rnn", "--preset", "quick", "--protocol", "quick", "--device", "cpu"]
+    words += ["--set", "recipe.width_scale=0.05", "--memory-limit", "0.01GB", "--out", str(tmp_path), "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    assert [row["model"] for row in printed["speed"]] == ["dream_rnn"]
+    assert printed["speed"][0]["device"] == "cpu"
+    assert list(pd.read_csv(tmp_path / "speed.csv").columns) == speed.SPEED_COLUMNS
+    assert list(pd.read_csv(tmp_path / "throughput.csv").columns) == speed.THROUGHPUT_COLUMNS
+    pytest.importorskip("matplotlib")
+    assert {"speed.png", "throughput.png"} <= {path.name for path in tmp_path.iterdir()}
