@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from benchmarks import figures, profile_figures, registry
+from benchmarks import figures, leak_report, profile_figures, registry
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
 from benchmarks.atac import prepare, task
@@ -41,6 +41,21 @@ def test_splits_hold_whole_chromosomes_out(data):
         is_peak = data.meta["is_peak"].to_numpy(bool)
         for rows, ratio in ((split.train, 2), (split.val, 2), (split.test, 1)):
             assert (~is_peak[rows]).sum() == pytest.approx(ratio * is_peak[rows].sum(), abs=3)
+
+
+def test_stored_windows_are_searched_for_leaks_and_motifs_where_they_lie(data, tmp_path):
+    store = Store(tmp_path)
+    stored = store.get_dataset(data.name, store.put_dataset(data)[:12])
+    found = leak_report.of_dataset(task, stored, leak_report.Rule(), wanted={(0, 0)}).table.set_index("kind")
+    split = next(task.splits(data.meta))
+    codes = np.asarray(data.codes)
+    seen = {row.tobytes() for row in codes[np.concatenate([split.train, split.val])]}
+    assert found.loc["exact", "n_leaking"] == sum(row.tobytes() in seen for row in codes[split.test])
+    assert found.loc["coordinates", "n_leaking"] == 0
+    some = np.array([5, 3, 8])
+    np.testing.assert_array_equal(
+        task.planted(stored.take(some).codes, "profile"), task.planted(codes[some], "profile")
+    )
 
 
 def windows(n=40, seed=0):

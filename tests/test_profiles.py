@@ -231,3 +231,5 @@ def test_rows_on_disk_behave_as_the_rows_they_stand_for():
     assert rows[1:3].tolist() == base[[2, 2]].tolist()
     assert rows[np.array([3, 0])].tolist() == base[[9, 7]].tolist()
     assert np.asarray(rows).tolist() == base[[7, 2, 2, 9]].tolist()
+    for index in ((slice(None), slice(1, 3)), (2, 1), (slice(1, 3), 0), (np.array([0, 3]), slice(None, None, -1))):
+        np.testing.assert_array_equal(rows[index], np.asarray(rows)[index])

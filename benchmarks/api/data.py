@@ -160,7 +160,9 @@ class RowsOnDisk:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        return np.asarray(self.base[self.rows[index]])
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        rows = self.rows[first]
+        return np.asarray(self.base[rows])[(*(slice(None),) * rows.ndim, *rest)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.base[self.rows], dtype=dtype)
