@@ -88,6 +88,7 @@ def run(
     probe: Annotated[
         bool, typer.Option("--probe", help="With --dry-run: train every network for seconds, to estimate the hours.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Fetch published data that is missing, without asking.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Train what is missing, score it, test it against the baseline and write a report.
@@ -95,7 +96,7 @@ def run(
     Without --data, preset quick simulates its data and preset paper reads data/TASK. Run the same command again after
     an interruption: finished trainings are kept.
     """
-    from benchmarks import plan, registry, screen, session
+    from benchmarks import plan, registry, screen, session, sources
 
     how = session.How(
         device=device,
@@ -115,6 +116,9 @@ def run(
         added = registry.add_plugin(file).key
         if wanted is None or added not in wanted:
             wanted = [*(wanted or plan.default_models(module, preset)), added]
+    if data is None and not dry_run:
+        with screen.bytes_shown() as on_progress:
+            sources.fetch_missing(module, preset, agreed=lambda text: yes or _confirmed(text), on_progress=on_progress)
     planned = session.plan(
         module,
         preset,
@@ -132,6 +136,11 @@ def run(
     done = session.carry_out(planned, how, console)
     if done and done.n_failed:
         raise typer.Exit(1)
+
+
+def _confirmed(question: str) -> bool:
+    """Ask on a terminal; where there is none, nobody agrees."""
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -1,10 +1,20 @@
 """What the commands print: the plan, the scores, the tests. Works on tables and plans; computes nothing."""
 
+import contextlib
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import pandas as pd
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -33,6 +43,26 @@ def open_console(*, stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = 140
     return console
+
+
+@contextlib.contextmanager
+def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show on a terminal how much of files has come, how fast, and what is left; gives what `fetch` reports to."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    bars: dict[str, TaskID] = {}
+
+    def on_progress(name: str, done: int, total: int | None) -> None:
+        progress.start()  # with the first bytes: where none come, nothing is drawn
+        if name not in bars:
+            bars[name] = progress.add_task(name, total=total)
+        progress.update(bars[name], completed=done, total=total)
+
+    try:
+        yield on_progress
+    finally:
+        if bars:
+            progress.stop()
 
 
 def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Speeds) -> None:

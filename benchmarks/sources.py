@@ -1,12 +1,15 @@
 """Which data a run uses: the user's, the published, or simulated."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput, did_you_mean
 from benchmarks.api.tables import is_table
+from benchmarks.fetch import catalogue, download
 from benchmarks.plan import Source, get_preset
 
 DATA = Path("data")
@@ -59,6 +62,30 @@ def find(
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadInput(f"{path} holds two tables named {twice[0]!r} (folders and endings aside); rename one of them.")
     return [_source(d.with_shuffled_targets(seed) if shuffle else d) for d in datasets]
+
+
+def fetch_missing(
+    task: ModuleType, preset: str, *, agreed: Callable[[str], bool], on_progress: Callable[[str, int, int | None], Any]
+) -> None:
+    """Fetch the published data that a preset reads and that is not there, if `agreed` says so to a question.
+
+    Raises
+    ------
+    BadInput
+        If a file cannot be had; see `fetch.download`.
+    """
+    if get_preset(task, preset).data != "published":
+        return
+    folder = DATA / task.NAME
+    with contextlib.suppress(BadInput):
+        task.published(folder)
+        return
+    files = catalogue.chosen(catalogue.read(), task.NAME, [])
+    if all(file.wanted == "read" for file in files) and agreed(
+        f"{folder} has no data. Fetch {', '.join(file.name for file in files)}?"
+    ):
+        for file in files:
+            download.fetch(file, folder, on_progress=on_progress)
 
 
 def _files(task: ModuleType, path: Path | None) -> list[Path]:

@@ -93,6 +93,7 @@ def test_imports_point_down(path):
     else:
         allowed = ("benchmarks.api", *(f"benchmarks.{upper}" for upper in UPPER - {"cli"}), "benchmarks.__version__")
         allowed += ("benchmarks",) if seen & {"benchmarks"} else ()
+        allowed += ("benchmarks.fetch",) if name == "benchmarks.sources" else ()  # data that a run lacks are fetched
     wrong = {s for s in seen if s != "benchmarks" and not starts(s, *(a for a in allowed if a != "benchmarks"))}
     assert not wrong, f"{name} must not import {sorted(wrong)}"
 

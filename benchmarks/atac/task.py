@@ -46,7 +46,8 @@ SUBSETS = ("peaks", "nonpeaks", "peaks_and_nonpeaks")
 
 HOW_TO_GET = (
     "Prepare it: python -m benchmarks prepare --task atac --genome FASTA --reads FILE --peaks NARROWPEAK --out FOLDER. "
-    "For K562, of ENCODE: BAM ENCFF077FBI, ENCFF128WZG and ENCFF534DCE (merged), peaks ENCFF333TAT, blacklist "
+    "For K562, python -m benchmarks fetch --task atac brings, of ENCODE: "
+    "BAM ENCFF077FBI, ENCFF128WZG and ENCFF534DCE (merged), peaks ENCFF333TAT, blacklist "
     "ENCFF356LFX."
 )
 

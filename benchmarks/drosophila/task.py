@@ -36,7 +36,8 @@ N_SIMULATED_LOCI = 130
 """Windows per simulated chromosome."""
 
 HOW_TO_GET = (
-    "Download drosophila_starrseq_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, or Sequences_Train.fa, _Val "
+    "Fetch it: python -m benchmarks fetch --task drosophila. "
+    "Or download drosophila_starrseq_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, or Sequences_Train.fa, _Val "
     "and _Test with their Sequences_activity_*.txt, doi 10.5281/zenodo.5502060, and unpack it there; or name a file or "
     "folder with --data."
 )

@@ -37,7 +37,8 @@ ELEMENT_LEN = prepare.ELEMENT_LEN
 """bp of a genome between the adapters."""
 
 HOW_TO_GET = (
-    "Download human_mpra_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack it so that "
+    "Fetch it: python -m benchmarks fetch --task human_mpra. "
+    "Or download human_mpra_data.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack it so that "
     "{folder}/HepG2_clean.tsv, K562_clean.tsv and WTC11_clean.tsv exist; or name a file or folder with --data."
 )
 

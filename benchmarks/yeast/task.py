@@ -50,7 +50,8 @@ N_DRAWS = 1_000
 """Samples of the test set in the comparisons of a run; `challenge rank` takes the paper's 10,000."""
 
 HOW_TO_GET = (
-    "Download train_sequences.txt, filtered_test_data_with_MAUDE_expression.txt, test_subset_ids.tar.gz and "
+    "Fetch it: python -m benchmarks fetch --task yeast. "
+    "Or download train_sequences.txt, filtered_test_data_with_MAUDE_expression.txt, test_subset_ids.tar.gz and "
     "public_leaderboard_ids.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack them there; or name a folder "
     "with --data."
 )
