@@ -14,9 +14,9 @@ COMMANDS_MAY = tuple(
     f"benchmarks.{name}"
     for name in (
         "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
-        "comparison", "executors", "figures", "grid_figures", "ism_figures", "leak_report", "matrix",
-        "outputs", "packing", "plan", "prediction", "registry", "runner", "screen", "session", "sources",
-        "speed", "speed_figures", "stats", "store", "studies", "trained", "yardsticks",
+        "comparison", "executors", "fetch", "figures", "grid_figures", "ism_figures", "leak_report",
+        "matrix", "outputs", "packing", "plan", "prediction", "registry", "runner", "screen", "session",
+        "sources", "speed", "speed_figures", "stats", "store", "studies", "trained", "yardsticks",
     )
 )  # fmt: skip
 DRAWING = (

@@ -50,7 +50,7 @@ def fetch(file: File, folder: Path, *, offline: bool = False, on_progress: OnPro
     BadInput
         If it cannot be had or is not what it must be. Nothing is then under its name, unless it was before.
     """
-    target, known = folder / file.name, _record(folder).get(file.name, {}).get("sha256")
+    target, known = folder / file.name, record_of(folder).get(file.name, {}).get("sha256")
     if target.is_file():
         sha256 = verify(file, target, known)
         _unpack(file, target, folder)
@@ -108,7 +108,14 @@ def _digest(path: Path, hashed: Any) -> str:
     return hashed.hexdigest()
 
 
-def _record(folder: Path) -> dict[str, dict]:
+def record_of(folder: Path) -> dict[str, dict]:
+    """Read what was fetched into a folder: file name -> sha256, bytes, url.
+
+    Raises
+    ------
+    BadInput
+        If the record is damaged.
+    """
     file = folder / RECORD
     if not file.is_file():
         return {}
@@ -121,7 +128,7 @@ def _record(folder: Path) -> dict[str, dict]:
 
 def _remember(fetched: Fetched, folder: Path) -> Fetched:
     entry = {"sha256": fetched.sha256, "bytes": fetched.bytes, "url": fetched.file.url}
-    record = _record(folder) | {fetched.file.name: entry}
+    record = record_of(folder) | {fetched.file.name: entry}
     new = folder / f"{RECORD}.new"
     new.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     new.replace(folder / RECORD)

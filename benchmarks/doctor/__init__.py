@@ -1,0 +1,1 @@
+"""`python -m benchmarks doctor`: is this machine ready for a run?"""
