@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from benchmarks import figures, ism_figures
 from benchmarks.api.mutants import position_scores
-from benchmarks.api.sequences import decode, encode, find_sites
+from benchmarks.api.sequences import decode, find_sites
 from benchmarks.paper.found import Drawn, Found, Missing, Site
 
 
@@ -70,7 +70,7 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
     fig = Figure((10, 0.75 + 2.75 * len(sites)))
     subfigs = np.atleast_1d(fig.subfigures(len(sites) + 1, 1, height_ratios=[0.75] + [2.75] * len(sites)))[1:]
     for sub, site in zip(subfigs, sites, strict=True):
-        room = {"hspace": 0.12, "top": 0.9, "bottom": 0.13, "left": 0.08, "right": 0.99}
+        room = {"hspace": 0.2, "top": 0.9, "bottom": 0.13, "left": 0.08, "right": 0.99}
         axes = sub.subplots(2, 1, sharex=True, sharey=True, gridspec_kw=room)
         sub.text(0.08, 0.935, f"{site.name} · {site.label}", size=9, weight="bold")
         heights = -position_scores(site.changes)
@@ -80,21 +80,21 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
         for i, (ax, which) in enumerate(zip(axes, ("wild type", "variant"), strict=True)):
             ism_figures.track(ax, site.codes[i], heights[i], grey=mutated + 1)
             ax.set_ylim(low - 0.05 * span, high + 0.75 * span)
-            _boxes(ax, hits(site.codes[i], motifs), motifs, low - 0.03 * span, high + 0.04 * span, span)
+            _boxes(ax, site.codes[i], hits(site.codes[i], motifs), low - 0.03 * span, high + 0.04 * span, span)
             value = f"predicted {site.predicted[i]:.2f} bins"
             if np.isfinite(site.measured[i]):
                 value = f"measured {site.measured[i]:.2f} on the test set's scale, {value}"
             ax.text(1, 1.0, f"{which}: {value}", transform=ax.transAxes, ha="right", va="bottom", size=7.5)
             ax.set_ylabel("− mean change\n(bins)", size=7.5)
             ax.tick_params(labelsize=7)
-        axes[0].tick_params(labelbottom=False)
+        axes[0].tick_params(bottom=False, labelbottom=False)
         axes[1].set_xlabel("base of the variable region", size=8)
     figures.head(fig, "Wild type beside variant", simulated)
     return fig
 
 
 def _boxes(
-    ax: Axes, found: list[tuple[str, int, int]], motifs: Mapping[str, str], low: float, high: float, span: float
+    ax: Axes, codes: np.ndarray, found: list[tuple[str, int, int]], low: float, high: float, span: float
 ) -> None:
     """Box every site of a motif; above it the consensus as it lies on this strand, where there is room."""
     taken = -np.inf
@@ -105,6 +105,5 @@ def _boxes(
         taken = end
         ax.text((start + end) / 2 + 0.5, high + 0.62 * span, name, ha="center", va="center", size=7)
         inset = ax.inset_axes((start + 0.5, high + 0.08 * span, end - start, 0.4 * span), transform=ax.transData)
-        word = motifs[name]
-        ism_figures.track(inset, encode([word], len(word))[0], np.full(len(word), 2.0))
+        ism_figures.track(inset, codes[start:end], np.full(end - start, 2.0))  # sites are exact words of their motif
         inset.set_axis_off()
