@@ -73,6 +73,11 @@ class EpochCheckpoints:
             if checksums.problem(folder) is None:
                 yield folder
 
+    def last_epoch(self) -> int | None:
+        """Return the epoch of the latest checkpoint; None where there is none."""
+        found = self._all()
+        return int(found[0].name.removeprefix("epoch-")) if found else None
+
     def starts_after(self, epoch: int) -> None:
         """Note where the training goes on; later checkpoints, which are damaged or do not fit, are dropped."""
         for folder in self._all():

@@ -67,7 +67,7 @@ class Claims:
         claim with a certain id is itself something that only one can link; who has it checks the id once more.
         """
         owner = _owner(file)
-        if not owner or not self._is_stale(file, owner):
+        if not owner or not _is_stale(file, owner, self.stale_s):
             return False
         right = file.with_name(f"{file.name}.{owner['id']}")
         if not _linked(new, right):
@@ -82,19 +82,28 @@ class Claims:
         finally:
             right.unlink(missing_ok=True)
 
-    def _is_stale(self, file: Path, owner: dict[str, Any]) -> bool:
-        if owner["machine"] == machine():
-            return _born(owner["pid"]) != owner["born"]
-        with _written(file, {}) as now, contextlib.suppress(FileNotFoundError):
-            return _age(file, now) > self.stale_s
-        return False
-
     def _keep_fresh(self) -> None:
         while not self._over.wait(self.heartbeat_s):
             with self._lock:
                 for file in self._held:
                     with contextlib.suppress(OSError):
                         os.utime(file)
+
+
+def holder(file: Path) -> str | None:
+    """Name the host whose process holds a claim; None if nobody does, or nobody does any more."""
+    owner = _owner(file)
+    if not owner or _is_stale(file, owner, STALE_S):
+        return None
+    return str(owner["machine"]).split(" ")[0]
+
+
+def _is_stale(file: Path, owner: dict[str, Any], stale_s: float) -> bool:
+    if owner["machine"] == machine():
+        return _born(owner["pid"]) != owner["born"]
+    with _written(file, {}) as now, contextlib.suppress(FileNotFoundError):
+        return _age(file, now) > stale_s
+    return False
 
 
 @cache

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
@@ -24,9 +25,11 @@ from benchmarks.outputs import headlines_of
 from benchmarks.plan import Job, Plan, departures, estimate_seconds
 from benchmarks.progress import duration
 from benchmarks.runner import Machine
+from benchmarks.state import STATES
 from benchmarks.store import Store
 from benchmarks.timing import Speeds
 
+_SHOWN = 20
 _WORDS = {
     "pearson_r": "Pearson r",
     "spearman_rho": "Spearman rho",
@@ -114,6 +117,26 @@ def _departures(planned: Plan) -> list[str]:
                 models.setdefault(reason, {})[model] = None
     everyone = set(planned.models)
     return [reason if set(who) == everyone else f"{', '.join(who)}: {reason}" for reason, who in models.items()]
+
+
+def print_states(
+    console: Console, folder: Path, table: pd.DataFrame, left: float | None, reasons: Mapping[str, list[str]]
+) -> None:
+    """Print how many trainings are done, running, failed or waiting, which run now, and why some failed."""
+    rows = [
+        {"dataset": dataset, "model": model} | {name: f"{(mine['state'] == name).sum():,}" for name in STATES}
+        for (dataset, model), mine in table.groupby(["dataset", "model"], sort=False)
+    ]
+    n_done, n = int((table["state"] == "done").sum()), len(table)
+    _print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)
+    for row in table[table["state"] == "running"].head(_SHOWN).itertuples():
+        at = f", epoch {row.epoch:.0f} of {row.epochs:.0f} kept" if row.epoch == row.epoch else ""
+        console.print(f"  running on {row.host}: {row.job}{at}", markup=False, highlight=False)
+    for reason, jobs in reasons.items():
+        console.print(f"  {len(jobs):,} failed: {reason} ({jobs[0]}{', …' if len(jobs) > 1 else ''})", style="red")
+    if n_done < n:
+        when = f"about {duration(left)}" if left is not None else "unknown: a model has no finished training yet"
+        console.print(f"  Time left: {when}", markup=False, highlight=False)
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:

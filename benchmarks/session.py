@@ -1,8 +1,9 @@
 """A run from its words to its report: plan, train what is missing, score, test, draw. What `run` and its kin share."""
 
+import dataclasses
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -95,13 +96,23 @@ def plan(
     )
 
 
-def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | None = None) -> Done | None:
+def carry_out(
+    planned: Plan,
+    how: How,
+    console: Any,
+    *,
+    facts: dict[str, Any] | None = None,
+    only: Collection[str] | None = None,
+) -> Done | None:
     """Print a plan, train what is missing, write scores, tests and report; None after a dry run.
 
-    `facts` join what --json prints.
+    `facts` join what --json prints; `only` names the trainings (job ids) that are made now, None: all.
     """
     store = Store(how.results)
-    waiting = [job for job in planned.jobs if not store.is_done(runner.folder_of(store, job))]
+    todo = planned
+    if only is not None:
+        todo = dataclasses.replace(planned, jobs=tuple(job for job in planned.jobs if job.id in only))
+    waiting = [job for job in todo.jobs if not store.is_done(runner.folder_of(store, job))]
     # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
     machine = runner.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
     measured = packing.probe(planned, how.device, max(1, machine.n_workers)) if how.probe else []
@@ -115,7 +126,7 @@ def carry_out(planned: Plan, how: How, console: Any, *, facts: dict[str, Any] | 
     for source in planned.sources:
         store.put_dataset(source.dataset)
     study = Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
-    counts = _execute(console, planned, waiting, store, machine, speeds, how.save_models)
+    counts = _execute(console, todo, waiting, store, machine, speeds, how.save_models)
     _say_unused_gpu(console, planned, store, how.device)
     results = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, results)

@@ -10,10 +10,11 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,37 @@ class Store:
         for file in sorted((self.root / "runs" / task).glob("*/*/test-*/job.json")):
             with contextlib.suppress(BadInput):
                 yield read_json(file)
+
+    def leftovers(
+        self, is_held: Callable[[Path], bool], planned: Collection[Path], datasets: Collection[tuple[str, str]]
+    ) -> Iterator[tuple[Path, str]]:
+        """Find what nothing needs any more: paths, and why.
+
+        Parameters
+        ----------
+        is_held
+            Tells whether a process that lives holds a claim file.
+        planned
+            Folders of the trainings of all stored plans.
+        datasets
+            Name and digest of what stored plans and finished trainings rest on.
+        """
+        for path in sorted((self.root / "runs").glob("*/*/*/*")):
+            whole = path.with_name(re.sub(r"\.(partial|claim)$", "", path.name))
+            if path.name.startswith("."):
+                if time.time() - path.stat().st_mtime > 3600:
+                    yield path, "half-written, by a process that was killed"
+            elif path.name.endswith(".claim"):
+                if not is_held(path):
+                    yield path, "claim of a process that is gone"
+            elif path.name.endswith(".partial") and not is_held(self.claim_file(whole)):
+                if self.is_done(whole):
+                    yield path, "checkpoints of a training that is done"
+                elif whole not in planned:
+                    yield path, "checkpoints of a training that no stored plan has"
+        for name, digest in self.datasets():
+            if (name, digest) not in datasets:
+                yield self._dataset_folder(name, digest), "dataset that no training and no stored plan rests on"
 
     def has_runs(self) -> bool:
         return (self.root / "runs").is_dir()

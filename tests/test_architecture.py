@@ -16,7 +16,7 @@ COMMANDS_MAY = tuple(
         "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
         "comparison", "executors", "fetch", "figures", "grid_figures", "ism_figures", "leak_report",
         "matrix", "outputs", "packing", "plan", "prediction", "registry", "runner", "screen", "session",
-        "sources", "speed", "speed_figures", "stats", "store", "studies", "trained", "yardsticks",
+        "sources", "speed", "speed_figures", "state", "stats", "store", "studies", "trained", "yardsticks",
     )
 )  # fmt: skip
 DRAWING = (

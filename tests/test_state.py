@@ -1,0 +1,150 @@
+"""Where a run stands, going on with it, and what was left behind: states, reasons, estimates, and nothing lost."""
+
+import dataclasses
+import json
+import os
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import claims, registry, runner, sources, state
+from benchmarks.cli import app
+from benchmarks.plan import make_plan
+from benchmarks.store import Store, read_json, write_json
+from benchmarks.studies import Study
+
+TASK = registry.get_task("human_mpra")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Five ridges: two done, one running, one failed, one waiting with checkpoints of nobody."""
+    store = Store(tmp_path / "results")
+    found = sources.find(TASK, "quick", None, seed=0)
+    plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2, 3, 4])
+    store.put_dataset(plan.sources[0].dataset)
+    runner.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, runner.Machine("cpu", 0, 1))
+    for job in plan.jobs[:2]:
+        file = runner.folder_of(store, job) / "job.json"
+        write_json(file, read_json(file) | {"duration_s": 10.0})
+    return Study.begin(plan, store, "command"), store
+
+
+def put_failure(store, plan, reason="ValueError: no"):
+    folder = runner.folder_of(store, plan.jobs[3])
+    store.put_failure(folder, runner.about(plan.jobs[3]) | {"status": "failed", "reason": reason})
+
+
+def call(store, *words):
+    return CliRunner().invoke(app, [*words, "--results", str(store.root)])
+
+
+def test_every_training_is_done_running_failed_or_waiting(study):
+    found, store = study
+    put_failure(store, found.plan)
+    with claims.Claims() as held:
+        held.take(store.claim_file(runner.folder_of(store, found.plan.jobs[2])))
+        table = state.states(found.plan, store)
+        assert table["state"].tolist() == ["done", "done", "running", "failed", "waiting"]
+        assert table["reason"].dropna().tolist() == ["ValueError: no"]
+        assert table["host"].dropna().tolist() == [os.uname().nodename]
+        # Three are left at 10 s each, and one process works on them.
+        assert state.seconds_left(found.plan, store, table) == pytest.approx(30)
+        printed = json.loads(call(store, "status", "--json").stdout)
+        assert [printed[name] for name in state.STATES] == [2, 1, 1, 1]
+        shown = call(store, "status").stdout
+        assert "2 of 5 trainings done" in shown
+        assert "1 failed: ValueError: no" in shown
+        assert "Time left: about 30 s" in shown
+    assert state.states(found.plan, store)["state"].tolist()[2] == "waiting"
+
+
+def test_the_claim_of_a_process_that_is_gone_is_nobodys(study):
+    found, store = study
+    file = store.claim_file(runner.folder_of(store, found.plan.jobs[2]))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
+    assert state.states(found.plan, store)["state"].tolist()[2] == "waiting"
+    write_json(file, {"id": "x", "machine": "elsewhere 1 2", "pid": 1, "born": "1"})
+    assert state.states(found.plan, store)["host"].iloc[2] == "elsewhere"
+    old = time.time() - 2 * claims.STALE_S
+    os.utime(file, (old, old))
+    assert state.states(found.plan, store)["state"].tolist()[2] == "waiting"
+
+
+def test_a_half_done_training_counts_half(study):
+    found, store = study
+    folder = runner.folder_of(store, found.plan.jobs[4])
+    (store.checkpoints(folder).folder / "epoch-00003").mkdir(parents=True)
+    table = state.states(found.plan, store)
+    assert table["epoch"].iloc[4] == 3
+    table["epochs"] = 6
+    assert state.seconds_left(found.plan, store, table) == pytest.approx(25)
+
+
+def test_retry_trains_what_failed_and_then_what_is_left(study):
+    found, store = study
+    put_failure(store, found.plan)
+    done = call(store, "retry", "--failed", "--workers", "0", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert state.states(found.plan, store)["state"].tolist() == ["done", "done", "waiting", "done", "waiting"]
+    assert call(store, "retry", "--workers", "0", "--device", "cpu").exit_code == 0
+    assert set(state.states(found.plan, store)["state"]) == {"done"}
+    assert len(store.report_folders()) == 1, "it is the same run"
+
+
+def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
+    found, store = study
+    plan = found.plan
+    done, waiting = (runner.folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
+    for folder in (done, waiting, done.with_name("test-00_val-77")):
+        store.checkpoints(folder).folder.mkdir(parents=True)
+    (store.checkpoints(done).folder / "state").write_bytes(b"x" * 1000)
+    half = done.with_name(".test-00_val-03-abc")
+    half.mkdir()
+    fresh = done.with_name(".test-00_val-04-abc")
+    fresh.mkdir()
+    os.utime(half, (0, 0))
+    stale = store.claim_file(waiting)
+    write_json(stale, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
+    unused = TASK.simulate(seed=3)
+    digest = store.put_dataset(unused)
+    expected = {
+        store.checkpoints(done).folder.name: "done",
+        "test-00_val-77.partial": "no stored plan",
+        half.name: "half-written",
+        stale.name: "process that is gone",
+        f"{unused.name}-{digest}": "nothing",
+    }
+    before = sorted(store.root.rglob("*"))
+    listed = json.loads(call(store, "gc", "--json").stdout)
+    assert listed["removed"] is False
+    assert sorted(store.root.rglob("*")) == before
+    assert {row["path"].rpartition("/")[2] for row in listed["leftovers"]} == set(expected)
+    assert max(row["bytes"] for row in listed["leftovers"] if row["path"].endswith(".partial")) == 1000
+    assert "Nothing was removed" in call(store, "gc").stdout
+    assert sorted(store.root.rglob("*")) == before
+    assert "Removed." in call(store, "gc", "--yes").stdout
+    assert store.checkpoints(waiting).folder.is_dir()
+    assert fresh.is_dir()
+    assert store.is_done(done)
+    assert not half.exists()
+    assert not stale.exists()
+    assert json.loads(call(store, "gc", "--json").stdout)["leftovers"] == []
+
+
+def test_checkpoints_of_a_process_that_lives_are_left_alone(study):
+    found, store = study
+    stray = runner.folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
+    store.checkpoints(stray).folder.mkdir(parents=True)
+    with claims.Claims() as held:
+        held.take(store.claim_file(stray))
+        assert state.leftovers(store, [found]) == []
+
+
+def test_without_a_run_it_says_how_to_make_one(tmp_path):
+    for words in (["status"], ["retry"]):
+        done = call(Store(tmp_path), *words)
+        assert (done.exit_code, "Make one" in done.stderr) == (2, True)
+    assert call(Store(tmp_path), "gc").exit_code == 0
