@@ -85,8 +85,10 @@ def cases(
     wanted = models or [*task.MODELS, *(name for name in (task.BASELINE,) if name not in task.MODELS)]
     data = task.simulate(seed=0)
     plan = make_plan(task, preset, [Source("simulated", len(data), data)], seed=0, models=wanted, changes=changes)
+    if models and (refused := next((name for name in models if name in plan.skipped), None)):
+        raise BadInput(f"{refused} cannot be measured on {task_name}: it {plan.skipped[refused]}.")
     found = []
-    for name in wanted:
+    for name in (name for name in wanted if name in plan.recipes):
         framework = registry.model_entry(name).framework
         if framework == "numpy":
             raise BadInput(f"{name} does not train in batches on a device; measure networks.")

@@ -162,6 +162,7 @@ def test_profile_models_are_measured_in_batches_of_64_with_their_bias_model():
     chosen = speed.cases("atac", ["chrombpnet"], **settings)[0]
     assert chosen.recipe["batch_size"] == 64
     assert set(registry.get_model("chrombpnet").PREREQUISITES) == {"bpnet_bias"}
+    assert "dream_attn" not in [one.model for one in speed.cases("atac", None, **settings)], "it cannot serve the task"
 
 
 def test_trainings_that_start_together_are_all_counted():
@@ -205,6 +206,7 @@ def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
         (["run", "--task", "yeast", "--pack", "4", "--device", "cpu"], "is of a GPU"),
         (["bench", "speed", "--models", "kmer_ridge"], "does not train in batches"),
         (["bench", "speed", "--memory-limit", "16"], "16GB"),
+        (["bench", "speed", "--task", "atac", "--models", "dream_attn"], "out of reach at 2,114 bp"),
         (["bench", "speed", "--protocol", "papers"], "paper"),
         (["bench", "packing", "--members", "1,x"], "1,2,4,9"),
         (["bench", "precision", "--models", "mprann"], "mprann is none"),
