@@ -10,7 +10,7 @@ import typer
 
 from benchmarks import __version__, commandline, registry
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import RESULTS, JsonOption, ResultsOption, fold_numbers, print_json, records
+from benchmarks.commandline import RESULTS, JsonOption, ResultsOption, fold_numbers, model_names, print_json, records
 
 app = typer.Typer(
     name="dream-bench",
@@ -111,7 +111,7 @@ def run(
     console = screen.open_console(stderr=json)
     module = registry.get_task(task)
     plan.get_preset(module, preset)
-    wanted = _names(models)
+    wanted = model_names(models)
     for file in plugin or ():
         added = registry.add_plugin(file).key
         if wanted is None or added not in wanted:
@@ -141,14 +141,6 @@ def run(
 def _confirmed(question: str) -> bool:
     """Ask on a terminal; where there is none, nobody agrees."""
     return sys.stdin.isatty() and typer.confirm(question, err=True)
-
-
-def _names(text: str | None) -> list[str] | None:
-    """Read names separated by commas; None where the option was not given."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    if text is not None and not names:
-        raise BadInput("--models expects names separated by commas, got none; see `python -m benchmarks list`.")
-    return names or None
 
 
 @command("list", "list --json", "list --plugin my_model.py")
@@ -395,7 +387,7 @@ def compare(
     names = [_known_task(name) for name in task or ()]
     studies = Study.open_many(store, names, report or ()) if names or report else [Study.open(store, None, None)]
     compared, left_out = comparison.of_studies(
-        studies, store, baseline=baseline, models=_names(models), role=role, n_draws=draws
+        studies, store, baseline=baseline, models=model_names(models), role=role, n_draws=draws
     )
     for line in left_out:
         typer.echo(f"Left out: {line}", err=True)

@@ -1,6 +1,7 @@
 """What every command shares: examples in its help, one sentence for bad input, JSON on stdout. Nothing heavy."""
 
 import functools
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,19 @@ def command(app: typer.Typer, *examples: str) -> Callable:
 def _examples(*lines: str) -> str:
     """Format an epilog of examples, one a line."""
     return "**Examples**\n\n" + "\n\n".join(f"`python -m benchmarks {line}`" for line in lines)
+
+
+def model_names(text: str | None) -> list[str] | None:
+    """Read names separated by commas; None where the option was not given."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise BadInput("--models expects names separated by commas, got none; see `python -m benchmarks list`.")
+    return names or None
+
+
+def has_packages(*names: str) -> bool:
+    """Tell whether packages that are extras are installed, without importing them."""
+    return all(importlib.util.find_spec(name) is not None for name in names)
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,5 @@
 """From stored jobs to what people look at: scores.csv, tests.csv, plots and report.html of one plan."""
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import comparison, leak_report, outside, registry, runner, stats
+from benchmarks.commandline import has_packages
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
 from benchmarks.studies import Study
@@ -64,7 +64,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
 
     A machine that only trains may lack them: `python -m benchmarks report` makes the page elsewhere.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("matplotlib", "jinja2")):
+    if not has_packages("matplotlib", "jinja2"):
         return None
     from benchmarks import figures, report
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import executors, runner
 from benchmarks.api.errors import BadInput
-from benchmarks.plan import Plan
+from benchmarks.plan import Job, Plan
 from benchmarks.speed import Case, ready
 
 WORTH_IT = 1.1
@@ -109,19 +109,20 @@ def choose(case: Case, *, seconds: float = 5.0) -> int:
     return best
 
 
-def case_of(planned: Plan, model: str, device: str) -> Case:
-    """Take a model with its recipe from a plan, to be measured on one device."""
-    job = next(job for job in planned.jobs if job.model == model)
-    return Case(planned.task, model, job.framework, job.recipe, "quick", device, executors.n_cores(), None)
+def case_of(job: Job, device: str) -> Case:
+    """Take the model of a training with its recipe, to be measured on one device."""
+    return Case(job.task, job.model, job.framework, job.recipe, "quick", device, executors.n_cores(), None)
+
+
+def networks(planned: Plan) -> list[Job]:
+    """List one training of every network of a plan."""
+    return list({job.model: job for job in reversed(planned.jobs) if job.framework != "numpy"}.values())[::-1]
 
 
 def probe(planned: Plan, device: str, n: int, *, seconds: float = 3.0) -> list[dict[str, Any]]:
     """Train every network of a plan for some seconds, `n` at a time as the plan will; records for `timing.Speeds`."""
-    records = []
-    for model in dict.fromkeys(job.model for job in planned.jobs if job.framework != "numpy"):
-        case = case_of(planned, model, device)
-        job = next(job for job in planned.jobs if job.model == model)
-        records += [
-            one | {"model": model, "run": job.run, "recipe": job.recipe} for one in together(case, n, seconds=seconds)
-        ]
-    return records
+    return [
+        one | {"model": job.model, "run": job.run, "recipe": job.recipe}
+        for job in networks(planned)
+        for one in together(case_of(job, device), n, seconds=seconds)
+    ]

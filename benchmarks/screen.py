@@ -108,13 +108,14 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
 
 def _departures(planned: Plan) -> list[str]:
     """Say in what a plan of the published protocol departs from it: a line per reason, with the models it holds for."""
+    splits: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for job in planned.jobs:
+        splits.setdefault((job.dataset, job.model), set()).add((job.test_fold, job.val_fold))
+    task, sources = registry.get_task(planned.task), {source.name: source for source in planned.sources}
     models: dict[str, dict[str, None]] = {}
-    for source in planned.sources:
-        for model in planned.models:
-            jobs = [job for job in planned.jobs if (job.dataset, job.model) == (source.name, model)]
-            splits = {(job.test_fold, job.val_fold) for job in jobs}
-            for reason in departures(registry.get_task(planned.task), planned, model, source, splits) if jobs else ():
-                models.setdefault(reason, {})[model] = None
+    for (dataset, model), trained in splits.items():
+        for reason in departures(task, planned, model, sources[dataset], trained):
+            models.setdefault(reason, {})[model] = None
     everyone = set(planned.models)
     return [reason if set(who) == everyone else f"{', '.join(who)}: {reason}" for reason, who in models.items()]
 

@@ -162,11 +162,13 @@ def _packed(how: How, planned: Plan, console: Any) -> int:
     """Settle how many trainings share a GPU: as asked, or as a short probe of the plan's first network finds best."""
     if how.pack != "auto":
         return int(how.pack)
-    network = next((job.model for job in planned.jobs if job.framework != "numpy"), None)
-    if how.device == "cpu" or not executors.n_gpus() or how.workers is not None or network is None:
+    networks = packing.networks(planned)
+    if how.device == "cpu" or not executors.n_gpus() or how.workers is not None or not networks:
         return 1
-    n = packing.choose(packing.case_of(planned, network, how.device))
-    console.print(f"{n} training(s) at a time on a GPU, by a probe of {network}", markup=False, highlight=False)
+    n = packing.choose(packing.case_of(networks[0], how.device))
+    console.print(
+        f"{n} training(s) at a time on a GPU, by a probe of {networks[0].model}", markup=False, highlight=False
+    )
     return n
 
 

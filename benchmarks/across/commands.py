@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
+from benchmarks.commandline import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    has_packages,
+    print_json,
+    records,
+)
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -211,13 +220,11 @@ def _folder(store: Any, out: Path | None, studies: list[Any]) -> Path:
 
 def _write(folder: Path, tables: dict[str, Any], context: Any, runs: list[dict]) -> Path | None:
     """Write tables, figures and page; the last two only where the packages are installed."""
-    import importlib.util
-
     from benchmarks.store import write_text
 
     for name, one in tables.items():
         write_text(folder / f"{name}.csv", one.to_csv(index=False))
-    if any(importlib.util.find_spec(name) is None for name in ("matplotlib", "jinja2")):
+    if not has_packages("matplotlib", "jinja2"):
         return None
     from benchmarks import across_figures, across_page, figures
 

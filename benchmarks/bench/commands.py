@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.commandline import SETTINGS, JsonOption, command, has_packages, model_names, print_json, records
 
 NAME = "bench"
 app = typer.Typer(
@@ -59,7 +59,7 @@ def speed(
     if protocol not in measuring.PROTOCOLS:
         raise BadInput(did_you_mean("protocol", protocol, list(measuring.PROTOCOLS)))
     session.check_device(device)
-    wanted = [name.strip() for name in models.split(",") if name.strip()] if models else None
+    wanted = model_names(models)
     limit = _gibibytes(memory_limit)
     cases = [
         case
@@ -103,7 +103,7 @@ def speed(
         write_text(out / "speed.csv", speeds.to_csv(index=False))
         write_text(out / "throughput.csv", throughput.to_csv(index=False))
         write_json(out / "speed.json", facts)
-        if len(speeds) and _can_draw():
+        if len(speeds) and has_packages("matplotlib"):
             from benchmarks import figures, speed_figures
 
             titles = {name: registry.model_entry(name).title for name in speeds["model"].unique()}
@@ -220,8 +220,7 @@ def precision(
 
     session.check_device(device)
     module = registry.get_task(task)
-    wanted = [name.strip() for name in models.split(",") if name.strip()] if models else None
-    wanted = wanted or [name for name in module.MODELS if registry.model_entry(name).framework == "torch"]
+    wanted = model_names(models) or [name for name in module.MODELS if registry.model_entry(name).framework == "torch"]
     if other := next((name for name in wanted if registry.model_entry(name).framework != "torch"), None):
         raise BadInput(f"bench precision takes torch models; {other} is none.")
     source = sources.find(module, preset, data, seed=0)
@@ -328,9 +327,3 @@ def _gibibytes(text: str | None) -> float | None:
     if not found or float(found[1]) <= 0:
         raise BadInput(f"--memory-limit expects a size such as 16GB or 15GiB, got {text!r}.")
     return float(found[1]) * (1e9 / 2**30 if found[2] == "GB" else 1.0)
-
-
-def _can_draw() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("matplotlib") is not None

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
+from benchmarks.commandline import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    has_packages,
+    print_json,
+    records,
+)
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -310,9 +319,7 @@ def _bar(label: str, total: int) -> Any:
 
 def _draw(out: Path, codes: Any, ids: list[str], scores: dict, where: Any, n: int, simulated: bool) -> list[str]:
     """Draw the first sequences as logos, all models below each other; what to draw with may be absent."""
-    import importlib.util
-
-    if not n or any(importlib.util.find_spec(name) is None for name in ("matplotlib", "logomaker")):
+    if not n or not has_packages("matplotlib", "logomaker"):
         return []
     import numpy as np
 

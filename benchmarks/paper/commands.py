@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
+from benchmarks.commandline import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    has_packages,
+    print_json,
+    records,
+)
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -50,10 +59,8 @@ def figures(
     Every panel comes as PNG, SVG and PDF with the numbers behind it as CSV; `index.html` shows all, `panels.csv` lists
     them. Exit code 1 if drawing one of them failed; the others are there nevertheless.
     """
-    import importlib.util
-
     for package in ("matplotlib", "jinja2", "logomaker"):
-        if importlib.util.find_spec(package) is None:
+        if not has_packages(package):
             raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
     from benchmarks import screen
     from benchmarks.paper import page

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.commandline import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.commandline import SETTINGS, JsonOption, command, has_packages, print_json, records
 
 NAME = "challenge"
 RULES = """The Random Promoter DREAM Challenge 2022: score, check, rank and list submissions.
@@ -265,9 +265,7 @@ def _write_tables(out: Path, tables: dict[str, Any], origin: str) -> None:
 
 
 def _can_draw(out: Path) -> bool:
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib"):
+    if has_packages("matplotlib"):
         return True
     typer.echo(f"Tables are in {out}; for plots beside them: `pip install -e '.[figures]'`.", err=True)
     return False

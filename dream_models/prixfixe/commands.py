@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, fold_numbers, records
+from benchmarks.commandline import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    fold_numbers,
+    has_packages,
+    records,
+)
 
 NAME = "prixfixe"
 app = typer.Typer(
@@ -92,7 +101,6 @@ def grid(
 
 
 def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
-    import importlib.util
 
     from benchmarks import runner
     from benchmarks.store import Store, write_text
@@ -111,7 +119,7 @@ def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
         console.print(grid.RULE, highlight=False, soft_wrap=True)
     for row in records(table[table["status"] == "scored"].nlargest(5, "value")):
         console.print(f"  {row['code']}  {metric} {row['value']:.3f}  {row['n_params']:,} parameters", highlight=False)
-    if importlib.util.find_spec("matplotlib"):
+    if has_packages("matplotlib"):
         _draw(done, table, pairs, metric)
     console.print(f"Grid: {folder / 'grid.csv'}, with plots beside it", markup=False, highlight=False)
 
