@@ -1,4 +1,4 @@
-"""Epoch checkpoints of one training: whole or absent, summed up, the last two of them."""
+"""Checkpoints of one training: whole or absent, summed up, the last two of them."""
 
 import contextlib
 import json
@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import stopping
 from benchmarks.api import checksums
 
 KEPT = 2
 """Checkpoints kept: if the last is damaged, the one before serves."""
 WORTH = 20
 """A checkpoint is written once this many times its own writing time has passed, so that it costs 5 % at most."""
-_RESUMED, _THREADS = "resumed.json", "threads.json"
+RARE_S = 300.0
+"""Seconds between two checkpoints within an epoch; those after an epoch need not wait."""
+_RESUMED, _THREADS, _DIVERGED = "resumed.json", "threads.json", "diverged.json"
 
 
 class EpochCheckpoints:
@@ -26,6 +29,7 @@ class EpochCheckpoints:
     def __init__(self, folder: Path):
         self.folder = folder
         self._next = 0.0
+        self._last = time.monotonic()
 
     def begin(self, threads: int) -> None:
         """Make the folder and note the CPU threads of the training."""
@@ -36,27 +40,31 @@ class EpochCheckpoints:
         """Return the CPU threads that the interrupted training began with; None where there is none."""
         return self._noted(_THREADS)
 
-    def due(self) -> bool:
-        return time.monotonic() >= self._next
+    def due(self, within_epoch: bool = False) -> bool:
+        now = time.monotonic()
+        return now >= self._next and not (within_epoch and now < self._last + RARE_S)
 
-    def save(self, epoch: int, write: Callable[[Path], None]) -> None:
+    def stop_asked(self) -> str | None:
+        return stopping.reason()
+
+    def save(self, epoch: int, write: Callable[[Path], None], *, batch: int = 0) -> None:
         """Keep a checkpoint. A full disk costs the checkpoint, not the training: it is said on stderr."""
         started = time.monotonic()
         try:
-            self._save(epoch, write)
+            self._save(_name(epoch, batch), write)
         except OSError as error:
             print(f"The checkpoint after epoch {epoch} could not be kept: {error}", file=sys.stderr, flush=True)
-        finished = time.monotonic()
-        self._next = finished + WORTH * (finished - started)
+        self._last = time.monotonic()
+        self._next = self._last + WORTH * (self._last - started)
 
-    def _save(self, epoch: int, write: Callable[[Path], None]) -> None:
+    def _save(self, name: str, write: Callable[[Path], None]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob(".new-*"):  # of a process that was killed while it wrote
             shutil.rmtree(left, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         write(new)
         checksums.write(new)
-        whole = self.folder / f"epoch-{epoch:05d}"
+        whole = self.folder / name
         for attempt in range(3):  # the orphan of a killed command may put the same epoch there at this moment
             shutil.rmtree(whole, ignore_errors=True)
             try:
@@ -76,20 +84,30 @@ class EpochCheckpoints:
     def last_epoch(self) -> int | None:
         """Return the epoch of the latest checkpoint; None where there is none."""
         found = self._all()
-        return int(found[0].name.removeprefix("epoch-")) if found else None
+        return int(found[0].name.split("-")[1]) if found else None
 
-    def starts_after(self, epoch: int) -> None:
+    def starts_after(self, epoch: int, batch: int = 0) -> None:
         """Note where the training goes on; later checkpoints, which are damaged or do not fit, are dropped."""
         for folder in self._all():
-            if folder.name > f"epoch-{epoch:05d}":
+            if folder.name > _name(epoch, batch):
                 shutil.rmtree(folder, ignore_errors=True)
-        if epoch == 0:
-            return
-        self._note(_RESUMED, [*self.resumed(), epoch])
+        if epoch or batch:
+            self._note(_RESUMED, [*self.resumed(), epoch])
 
     def resumed(self) -> list[int]:
-        """List the epochs after which the training was taken up again."""
+        """List the epochs after which, or in the one after which, the training was taken up again."""
         return self._noted(_RESUMED) or []
+
+    def diverged(self) -> list[dict[str, Any]]:
+        """List the attempts at this training that diverged: `seed` and `reason` of each."""
+        return self._noted(_DIVERGED) or []
+
+    def begin_again(self, seed: int, reason: str) -> None:
+        """Note that the attempt with a seed diverged, and drop its checkpoints."""
+        self._note(_DIVERGED, [*self.diverged(), {"seed": seed, "reason": reason}])
+        self._note(_RESUMED, [])
+        for folder in self._all():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -107,3 +125,8 @@ class EpochCheckpoints:
     def _all(self) -> list[Path]:
         """List the checkpoints, latest first."""
         return sorted(self.folder.glob("epoch-*"), reverse=True)
+
+
+def _name(epoch: int, batch: int) -> str:
+    """Name a checkpoint so that names sort as trainings go."""
+    return f"epoch-{epoch:05d}" + (f"-{batch:09d}" if batch else "")

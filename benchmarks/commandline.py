@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import stopping
 from benchmarks.api.errors import BadInput
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
@@ -37,6 +38,9 @@ def command(app: typer.Typer, *examples: str) -> Callable:
                 where = f"{error.filename}: " if error.filename else ""
                 typer.echo(f"Error: {where}{error.strerror or error}.", err=True)
                 raise typer.Exit(2) from None
+            except stopping.Stopped as stopped:
+                typer.echo(f"Stopped, as {stopped}. Nothing is lost; the same command goes on from there.", err=True)
+                raise typer.Exit(stopping.EXIT_CODE) from None
             except KeyboardInterrupt:
                 typer.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
                 raise typer.Exit(130) from None

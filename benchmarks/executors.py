@@ -1,10 +1,14 @@
-"""Running calls in long-lived worker processes, one group of calls per process. Knows nothing of what the calls do."""
+"""Running calls in long-lived worker processes, one group of calls per process. Knows nothing of what the calls do.
+
+An executor takes calls and a listener, and returns when every call has ended or the process was asked to stop.
+"""
 
 import contextlib
 import importlib
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -16,11 +20,14 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-OnEvent = Callable[[str, str, Any], None]
-"""(call id, kind, payload); kind is `start`, `progress`, `done` or `failed`."""
+from benchmarks import stopping
 
-Admit = Callable[[str], bool]
-"""Asked with a call's id right before it would start; False leaves the call out."""
+OnEvent = Callable[[str, str, Any], None]
+"""(call id, kind, payload); kind is `start`, `progress`, `done` or `failed`.
+
+The payload of `failed` has `reason`, `traceback`, and `lost` where the process ended under the call: it may be tried
+again.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,15 @@ class Call:
     id: str
     group: str
     argument: Any
+
+
+Executor = Callable[[list[Call], OnEvent], None]
+"""Makes calls of one function somewhere, and tells of each what became of it."""
+
+GRACE_S = 60.0
+"""Seconds that busy workers have to keep their state once they are asked to stop."""
+_LOOK_S = 0.5
+"""Seconds between two looks at whether this process was asked to stop."""
 
 
 def n_cores() -> int:
@@ -48,13 +64,14 @@ def n_gpus() -> int:
     return listed.stdout.count("GPU ")
 
 
-def run_inline(function: str, calls: list[Call], on_event: OnEvent, admit: Admit = lambda call_id: True) -> None:
+def run_inline(function: str, calls: list[Call], on_event: OnEvent) -> None:
     """Make the calls one after the other in this process."""
     target = _load(function)
     for call in calls:
-        if admit(call.id):
-            on_event(call.id, "start", None)
-            on_event(call.id, *_outcome(target, call, on_event))
+        if stopping.reason():
+            return
+        on_event(call.id, "start", None)
+        on_event(call.id, *_outcome(target, call, on_event))
 
 
 def _outcome(target: Callable, call: Call, on_event: OnEvent) -> tuple[str, Any]:
@@ -78,12 +95,12 @@ def run_workers(
     n_workers: int,
     environments: list[dict[str, str]],
     log_folder: Path,
-    admit: Admit = lambda call_id: True,
 ) -> None:
-    """Make the calls in `n_workers` processes; return when all that were admitted are done or failed.
+    """Make the calls in `n_workers` processes; return when all are done or failed.
 
     A process serves one group and is replaced when its group has nothing left. A process that dies fails the call it
-    was busy with and no other.
+    was busy with and no other. Once this process is asked to stop, no call is begun; the workers are asked too, and
+    have a while to end what they are at.
 
     Parameters
     ----------
@@ -103,12 +120,19 @@ def run_workers(
     ]
     try:
         for worker in workers:
-            worker.take_next(pending, on_event, admit)
+            worker.take_next(pending, on_event)
+        patience: float | None = None
         while busy := {worker.connection: worker for worker in workers if worker.call}:
-            for connection in wait(list(busy)):
+            if stopping.reason() and patience is None:
+                patience = time.monotonic() + GRACE_S
+                for worker in busy.values():
+                    worker.process.terminate()
+            if patience and time.monotonic() > patience:
+                return
+            for connection in wait(list(busy), timeout=_LOOK_S):
                 worker = busy[connection]
                 if worker.receive(on_event):
-                    worker.take_next(pending, on_event, admit)
+                    worker.take_next(pending, on_event)
     finally:
         for worker in workers:
             worker.stop()
@@ -127,22 +151,24 @@ class _Worker:
     process: Any = None
     connection: Connection | None = field(default=None)
 
-    def take_next(self, pending: dict[str, deque[Call]], on_event: OnEvent, admit: Admit) -> None:
-        """Start the next admitted call, of the same group if there is one left, else of the fullest other group."""
+    def take_next(self, pending: dict[str, deque[Call]], on_event: OnEvent) -> None:
+        """Start the next call, of the same group if there is one left, else of the fullest other group."""
         self.call = None
-        while left := [group for group, queue in pending.items() if queue]:
-            group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
-            call = pending[group].popleft()
-            if admit(call.id):
-                break
-        else:
+        left = [group for group, queue in pending.items() if queue]
+        if not left or stopping.reason():
             self.stop()
             return
-        if group != self.group or self.process is None or not self.process.is_alive():
-            self.stop()
-            self._spawn(group)
-        self.call = call
+        group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
+        self.begin(pending[group].popleft())
         on_event(self.call.id, "start", None)
+
+    def begin(self, call: Call) -> None:
+        """Hand a call to the process; to a new one, if it is of another group or the old one has ended."""
+        if call.group != self.group or self.process is None or not self.process.is_alive():
+            self.call = None
+            self.stop()
+            self._spawn(call.group)
+        self.call = call
         with contextlib.suppress(BrokenPipeError):  # a worker that died at birth is noticed when it is read from
             self.connection.send(self.call)
 
@@ -174,10 +200,10 @@ class _Worker:
         self.connection.close()
         self.process = None
         tail = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-        return {"reason": f"The worker process {how}{hint}.", "traceback": tail}
+        return {"reason": f"The worker process {how}{hint}.", "traceback": tail, "lost": True}
 
     def stop(self) -> None:
-        """End the process: at once if it is busy, else by closing its pipe."""
+        """End the process: if it is busy, once it has kept its state or ten seconds are over."""
         if self.process is None:
             return
         if self.call:
@@ -191,23 +217,34 @@ class _Worker:
 
 
 def _serve(connection: Connection, function: str, environment: dict[str, str], log: str) -> None:
-    """Answer calls until the other end of the pipe closes."""
+    """Answer calls until the other end of the pipe closes, or the process is asked to stop and has answered the last.
+
+    Control-C reaches every process of a terminal: what it means is for the one at the other end to say.
+    """
     os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     with open(log, "ab", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     target = _load(function)
-    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        while True:
+
+    def tell(_: str, kind: str, payload: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):  # nobody listens any more; the call keeps its state first
+            connection.send((kind, payload))
+
+    with stopping.on_signals(), contextlib.suppress(EOFError, BrokenPipeError):
+        while not stopping.reason():
             call = connection.recv()
-            connection.send(_outcome(target, call, lambda _, kind, payload: connection.send((kind, payload))))
+            connection.send(_outcome(target, call, tell))
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process soon after its parent was killed: nobody is left to take its result."""
+    """End this process after its parent was killed, once it has kept its state: nobody is left to take its result."""
     while os.getppid() == parent:
         time.sleep(0.2)
+    stopping.ask("the process that had started it is gone")
+    time.sleep(GRACE_S)
     os._exit(1)
 
 

@@ -330,6 +330,11 @@ def _job(
     )
 
 
+def seed_of_attempt(job: Job, attempt: int) -> int:
+    """Return the seed of a training's first attempt (0), its own, or of one after `attempt` that diverged."""
+    return job.seed if attempt == 0 else int(_digest(job.seed, "attempt", attempt)[:8], 16)
+
+
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -55,6 +55,10 @@ class Reporter:
             self.progress.update(self.bars[job.id], completed=payload["epoch"], note=f"validation r {r:.3f}")
         elif kind in ("done", "failed", "elsewhere"):
             self._finish(job, kind, payload or {})
+        elif kind in ("lost", "interrupted"):
+            if job.id in self.bars:
+                self.progress.remove_task(self.bars.pop(job.id))
+            self._say(f"{_name(job)}: {payload['reason']}" + (" It goes on in another." if kind == "lost" else ""))
         elif kind == "waiting":
             self._say(f"{payload} training{'s' * (payload != 1)} left to another command; waiting for it.")
 
@@ -72,6 +76,8 @@ class Reporter:
             self._say(f"[{self.finished}/{self.total}] {_name(job)}: done by another command; {eta}")
         elif not self.progress:
             took = f"{payload['epochs_run']} epochs in {duration(payload['duration_s'])}"
+            if n := len(payload["diverged"]):
+                took += f", after {n} seed{'s' * (n != 1)} that diverged"
             self._say(f"[{self.finished}/{self.total}] {_name(job)}: {took}; {eta}")
 
     def _say(self, text: str, style: str | None = None) -> None:

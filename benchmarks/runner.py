@@ -8,20 +8,23 @@ import platform
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import __version__, executors, registry
+from benchmarks import __version__, executors, registry, stopping
 from benchmarks.api.data import Dataset, recipe_with
 from benchmarks.api.errors import BadInput
+from benchmarks.api.training import Interrupted, TrainingDiverged
+from benchmarks.checkpoints import EpochCheckpoints
 from benchmarks.claims import Claims
-from benchmarks.plan import Job, Plan, find_split
+from benchmarks.plan import Job, Plan, find_split, seed_of_attempt
 from benchmarks.store import Store
 
 SCORE_COLUMNS = [
@@ -69,6 +72,11 @@ JOB_COLUMNS = [
 
 OnEvent = Callable[[Job, str, Any], None]
 
+ATTEMPTS = 3
+"""Seeds that a training is tried with before it counts as failed because its loss stops being finite."""
+LOST_LIMIT = 3
+"""Processes that may be killed under a training in one command before it counts as failed."""
+
 _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")
 
 
@@ -113,6 +121,20 @@ class Machine:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
         return [threads | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
 
+    @contextlib.contextmanager
+    def executor(self, function: str, log_folder: Path) -> Iterator[executors.Executor]:
+        """Open what makes calls of a function (`module:name`) on this machine."""
+        if self.n_workers == 0:
+            yield partial(executors.run_inline, function)
+        else:
+            yield partial(
+                executors.run_workers,
+                function,
+                n_workers=self.n_workers,
+                environments=self.environments(),
+                log_folder=log_folder,
+            )
+
 
 def execute(
     plan: Plan,
@@ -125,8 +147,14 @@ def execute(
     """Train every job that is not stored yet; return counts of `done`, `failed` and `skipped` (stored before).
 
     A job that fails is written down with its reason and the others go on, but for those that need its model: they fail
-    too, for that reason. Jobs whose prerequisites are not done wait for them. Those that another command works on are
-    left to it and waited for; what it does not finish is taken over. `elsewhere` is the event of one that it finished.
+    too, for that reason. A job whose process was killed goes on in another one, up to LOST_LIMIT processes. Jobs whose
+    prerequisites are not done wait for them. Those that another command works on are left to it and waited for; what it
+    does not finish is taken over. `elsewhere` is the event of one that it finished.
+
+    Raises
+    ------
+    stopping.Stopped
+        If the process was asked to stop before all was done; what was begun has kept its state.
     """
     jobs = {job.id: job for job in plan.jobs}
     missing = []
@@ -136,63 +164,57 @@ def execute(
         else:
             missing.append(job.id)
     counts = {"done": 0, "failed": 0, "skipped": len(jobs) - len(missing)}
+    needed = {folder for job in plan.jobs for folder in _prerequisite_folders(store, job).values()}
+    failed: set[Path] = set()
+    n_lost: Counter[str] = Counter()
 
     def handle(call_id: str, kind: str, payload: Any) -> None:
         job = jobs[call_id]
-        if kind == "failed":
-            failed.add(folder_of(store, job))
-            store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | payload)
-        if kind in counts:
-            counts[kind] += 1
-            claims.release(store.claim_file(folder_of(store, job)))
-        on_event(job, kind, payload)
-
-    def admit(call_id: str) -> bool:
-        folder = folder_of(store, jobs[call_id])
-        claimed = not store.is_done(folder) and claims.take(store.claim_file(folder))
-        if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
-            if claimed:
-                claims.release(store.claim_file(folder))
+        if kind == "done" and payload["status"] == "held":
+            held.append(call_id)
+        elif kind == "done" and payload["status"] == "interrupted":
+            again.append(call_id)
+            on_event(job, "interrupted", payload)
+        elif kind == "done" and payload["status"] == "elsewhere":
             counts["skipped"] += 1
-            on_event(jobs[call_id], "elsewhere", None)
-        elif claimed:
-            return True
+            on_event(job, "elsewhere", None)
+        elif kind == "failed":
+            n_lost[call_id] += bool(payload.get("lost"))
+            retried = payload.get("lost") and n_lost[call_id] < LOST_LIMIT and not stopping.reason()
+            tries = {"times_lost": n_lost[call_id]} if n_lost[call_id] else {}
+            store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | tries | payload)
+            if retried:
+                again.append(call_id)
+                on_event(job, "lost", payload)
+            else:
+                failed.add(folder_of(store, job))
+                counts["failed"] += 1
+                on_event(job, "failed", payload)
         else:
-            others.append(call_id)
-        return False
+            counts["done"] += kind == "done"
+            on_event(job, kind, payload)
 
-    needed = {folder for job in plan.jobs for folder in _prerequisite_folders(store, job).values()}
-    failed: set[Path] = set()
-
-    with Claims() as claims:
-        pause = 1.0
+    pause = 1.0
+    with machine.executor("benchmarks.runner:run_job", store.log_folder(plan.task)) as carry_out:
         while missing:
-            others: list[str] = []
+            held: list[str] = []
+            again: list[str] = []
             missing = _without_blocked(missing, jobs, store, failed, handle)
             ready = [job_id for job_id in missing if _is_ready(store, jobs[job_id])]
-            held = [job_id for job_id in missing if job_id not in set(ready)]
+            blocked = [job_id for job_id in missing if job_id not in set(ready)]
             calls = [
                 _call(jobs[job_id], store, machine, save_models or folder_of(store, jobs[job_id]) in needed)
                 for job_id in ready
             ]
-            if machine.n_workers == 0:
-                executors.run_inline("benchmarks.runner:run_job", calls, handle, admit)
-            else:
-                executors.run_workers(
-                    "benchmarks.runner:run_job",
-                    calls,
-                    handle,
-                    n_workers=machine.n_workers,
-                    environments=machine.environments(),
-                    log_folder=store.log_folder(plan.task),
-                    admit=admit,
-                )
-            if others:
+            carry_out(calls, handle)
+            if why := stopping.reason():
+                raise stopping.Stopped(why)
+            missing = again + held + blocked
+            if held and not again:
                 if pause == 1.0:
-                    on_event(jobs[others[0]], "waiting", len(others))
+                    on_event(jobs[held[0]], "waiting", len(held))
                 time.sleep(pause)
                 pause = min(2 * pause, 15.0)
-            missing = others + held
     return counts
 
 
@@ -245,7 +267,27 @@ def about(job: Job) -> dict[str, Any]:
 
 
 def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
-    """Train one job and store it; runs inside a worker. Returns its record."""
+    """Train one job and store it; runs inside a worker, which holds the claim on the job meanwhile.
+
+    Returns its record. The `status` of a record that tells why it was not trained here is `elsewhere` (done by another
+    process before), `held` (another process is at it) or `interrupted` (asked to stop; the state is kept).
+    """
+    job, root, *_ = argument
+    store = Store(Path(root))
+    folder = folder_of(store, job)
+    with Claims() as claims:
+        mine = not store.is_done(folder) and claims.take(store.claim_file(folder))
+        if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
+            return {"status": "elsewhere"}
+        if not mine:
+            return {"status": "held"}
+        try:
+            return _train(argument, progress)
+        except Interrupted as interrupted:
+            return {"status": "interrupted", "reason": str(interrupted)}
+
+
+def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
     job, root, device, threads, save_models = argument
     if job.plugin:
         registry.add_plugin(Path(job.plugin), code=job.code)
@@ -257,17 +299,21 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     test = dataset.take(split.test)
     reset_peak_memory()
     if backend:
-        backend.seed_everything(job.seed)
         backend.reset_peak_memory()
     folder = folder_of(store, job)
     checkpoints = store.checkpoints(folder)
     checkpoints.begin(threads)
     started = time.perf_counter()
     recipe = recipe_with(model.RECIPE, job.recipe, source=f"job {job.id}")
-    fitted = model.build(task.SPEC, recipe, _prerequisite_folders(store, job))
-    history = fitted.fit(
-        dataset.take(split.train), dataset.take(split.val), seed=job.seed, on_epoch=progress, checkpoints=checkpoints
-    )
+    train, val = dataset.take(split.train), dataset.take(split.val)
+
+    def attempt(seed: int) -> tuple[Any, list[dict]]:
+        if backend:
+            backend.seed_everything(seed)
+        fitted = model.build(task.SPEC, recipe, _prerequisite_folders(store, job))
+        return fitted, fitted.fit(train, val, seed=seed, on_epoch=progress, checkpoints=checkpoints)
+
+    fitted, history = _until_it_converges(attempt, job, checkpoints)
     fitted_at = time.perf_counter()
     predictions = _checked(fitted.predict(test.without_targets()), task.SPEC.outputs, len(test))
     finished = time.perf_counter()
@@ -289,6 +335,7 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
             "n_test": len(test),
             "duration_s": finished - started + before,
             "resumed_after_epochs": resumed,
+            "diverged": checkpoints.diverged(),
             "train_seq_per_s": sum(row.get("sequences", len(split.train)) for row in history) / train_seconds,
             "sequences_per_epoch": history[0].get("sequences", len(split.train)),
             "predict_seq_per_s": len(test) / (finished - fitted_at),
@@ -304,6 +351,22 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     save = fitted.save if save_models else None
     store.put_job(folder, record, history, split.test, predictions, save)
     return record
+
+
+def _until_it_converges(
+    attempt: Callable[[int], tuple[Any, list[dict]]], job: Job, checkpoints: EpochCheckpoints
+) -> tuple[Any, list[dict]]:
+    """Train with the job's seed; after a divergence with seeds derived from it, ATTEMPTS times in all."""
+    while True:
+        before = len(checkpoints.diverged())
+        seed = seed_of_attempt(job, before)
+        try:
+            return attempt(seed)
+        except TrainingDiverged as error:
+            if before + 1 >= ATTEMPTS:
+                checkpoints.remove()  # the next command tries all of them again, maybe with another recipe
+                raise TrainingDiverged(f"Diverged with each of {ATTEMPTS} seeds. The last time: {error}") from None
+            checkpoints.begin_again(seed, str(error))
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import executors, outputs, packing, runner, screen, sources, timing
+from benchmarks import executors, outputs, packing, runner, screen, sources, stopping, timing
 from benchmarks.api.errors import BadInput
 from benchmarks.commandline import print_json, records
 from benchmarks.plan import Plan, make_plan
@@ -154,7 +154,7 @@ def _execute(
     def cost(job: Any) -> float:
         return job.n_train * job.recipe.get("epochs", 1) / (speeds(job) or 100.0)
 
-    with Reporter(console, waiting, cost, machine.n_workers) as reporter:
+    with Reporter(console, waiting, cost, machine.n_workers) as reporter, stopping.on_signals():
         return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
 
 

@@ -82,10 +82,12 @@ def test_imports_point_down(path):
         "benchmarks.speed_figures",
     ):
         allowed = ("benchmarks.figures",)
-    elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "executors", "claims"):
+    elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "claims", "stopping"):
         allowed = ()
+    elif name == "benchmarks.executors":
+        allowed = ("benchmarks.stopping",)
     elif name == "benchmarks.checkpoints":
-        allowed = ("benchmarks.api",)
+        allowed = ("benchmarks.api", "benchmarks.stopping")
     elif name == "benchmarks.store":
         allowed = ("benchmarks.api", "benchmarks.checkpoints")
     elif name == "benchmarks.__main__":

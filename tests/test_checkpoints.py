@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.api import checksums
+from benchmarks.api.training import Interrupted
 from benchmarks.checkpoints import EpochCheckpoints
 from benchmarks.contract import SMALL, Case, timeless
 
@@ -55,6 +56,24 @@ def test_a_training_killed_twice_ends_bit_equal(model, store):
     resumed = training(model, store)
     assert resumed[2] == [4, 5]
     assert store.resumed() == [2, 3]
+    assert_bit_equal(resumed, undisturbed)
+
+
+@pytest.mark.parametrize("model", ["dream_cnn", "dream_rnn", "dream_attn", "mprann"])
+def test_a_training_asked_to_stop_within_epochs_ends_bit_equal(model, store, monkeypatch):
+    monkeypatch.setattr("benchmarks.api.training.FIRST_PIECE", 1)
+    monkeypatch.setattr("benchmarks.api.training.PIECE_S", 0.0)  # a look after every batch
+    undisturbed, within = training(model), []
+    for looks in (1, 6, 3):
+        left = iter([None] * looks)
+        monkeypatch.setattr("benchmarks.checkpoints.stopping.reason", lambda left=left: next(left, "SIGUSR1"))
+        with pytest.raises(Interrupted, match="SIGUSR1.*batch"):
+            training(model, store)
+        within.append("-" in max(store.folder.glob("epoch-*")).name.removeprefix("epoch-"))
+    monkeypatch.setattr("benchmarks.checkpoints.stopping.reason", lambda: None)
+    resumed = training(model, store)
+    assert any(within), "no stop fell within an epoch"
+    assert len(store.resumed()) == 3
     assert_bit_equal(resumed, undisturbed)
 
 
@@ -137,13 +156,15 @@ def test_two_checkpoints_are_kept(store):
 
 def test_checkpoints_cost_a_twentieth_at_most(store, monkeypatch):
     monkeypatch.setattr("benchmarks.checkpoints.WORTH", 20)
-    clock = iter([0.0, 100.0, 102.0, 141.0, 142.5])
+    clock = iter([0.0, 100.0, 102.0, 141.0, 142.5, 400.0, 402.5])
     monkeypatch.setattr("benchmarks.checkpoints.time.monotonic", lambda: next(clock))
     assert store.due()  # at 0
     store.begin(threads=1)
     store.save(1, lambda folder: None)  # from 100 to 102: two seconds
     assert not store.due()  # at 141
     assert store.due()  # at 142.5: forty seconds later
+    assert not store.due(within_epoch=True)  # at 400
+    assert store.due(within_epoch=True)  # at 402.5: five minutes later
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_training(store, capsys):

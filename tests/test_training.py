@@ -35,10 +35,13 @@ class Script:
     def prepare(self, train, n_steps):
         self.prepared = (len(train), n_steps)
 
-    def train_epoch(self, batches):
-        self.batches.append(batches)
-        self.epoch += 1
-        return self.losses[self.epoch - 1]
+    def begin_epoch(self, epoch):
+        self.batches.append([])
+        self.epoch = epoch + 1
+
+    def train_batches(self, batches):
+        self.batches[-1] += batches
+        return np.full(len(batches), self.losses[self.epoch - 1])
 
     def learning_rate(self):
         return 0.1 * self.epoch

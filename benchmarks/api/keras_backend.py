@@ -207,9 +207,11 @@ class KerasModel:
         self._model.reset_metrics()  # some versions of keras would give the mean since the last reset
         return float(self._model.train_on_batch(self._codes[rows], self._targets[rows]))
 
-    def train_epoch(self, batches: list[np.ndarray]) -> float:
-        losses = [self.train_batch(rows) for rows in batches]
-        return float(np.average(losses, weights=list(map(len, batches))))
+    def begin_epoch(self, epoch: int) -> None:
+        pass
+
+    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
+        return np.array([self.train_batch(rows) for rows in batches])
 
     def rows_per_epoch(self, train: Dataset) -> int:
         return self.n_copies * len(train)

@@ -363,11 +363,9 @@ class ProfileModel(KerasModel):
         found = self._model.train_on_batch(codes, [profile, log_counts], return_dict=True)
         return float(found["loss"]) - float(profiles.log_multinomial_coefficient(profile).mean())
 
-    def train_epoch(self, batches: list[np.ndarray]) -> float:
-        """Draw the windows of an epoch, by its number, and go through them."""
-        epoch = int(ops.convert_to_numpy(self._model.optimizer.iterations)) // len(batches)
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw the windows of an epoch, by its number."""
         self._windows.draw(np.random.default_rng([self._seed, epoch]))
-        return super().train_epoch(batches)
 
     def validate(self, val: Dataset) -> dict[str, float]:
         """Score validation windows as they are: the loss of training, and the Pearson r of log counts."""

@@ -18,17 +18,19 @@ OnEpoch = Callable[[dict[str, Any]], None]
 
 
 class Checkpoints(Protocol):
-    """Where a training keeps its state between epochs; handed to `FittedModel.fit` by whoever stores the result.
+    """Where a training keeps its state; handed to `FittedModel.fit` by whoever stores the result.
 
-    `due` says whether a checkpoint is worth its time now. `save` calls `write` with an empty folder to fill and keeps
-    it whole or not at all. `whole` gives the folders of undamaged checkpoints, latest first. `starts_after` is told the
-    number of epochs that need not be trained again, 0 at a fresh start.
+    `due` says whether a checkpoint is worth its time now, `stop_asked` why the training should stop, None if it should
+    not. `save` is told how many epochs are over, and batches of the next; it calls `write` with an empty folder to fill
+    and keeps it whole or not at all. `whole` gives the folders of undamaged checkpoints, latest first. `starts_after`
+    is told the epochs and batches that need not be trained again, 0 and 0 at a fresh start.
     """
 
-    def due(self) -> bool: ...
-    def save(self, epoch: int, write: Callable[[Path], None]) -> None: ...
+    def due(self, within_epoch: bool = False) -> bool: ...
+    def stop_asked(self) -> str | None: ...
+    def save(self, epoch: int, write: Callable[[Path], None], *, batch: int = 0) -> None: ...
     def whole(self) -> Iterator[Path]: ...
-    def starts_after(self, epoch: int) -> None: ...
+    def starts_after(self, epoch: int, batch: int = 0) -> None: ...
 
 
 class FittedModel(Protocol):

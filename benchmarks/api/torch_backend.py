@@ -217,11 +217,14 @@ class TorchModel:
             return self.net.train_step(batch)[1]
         return self.loss(as_columns(self.net(batch["x"])), self.processor.scaled(batch["y"]))
 
-    def train_epoch(self, batches: list[np.ndarray]) -> float:
+    def begin_epoch(self, epoch: int) -> None:
+        pass
+
+    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
         self.net.train()
         rows = torch.from_numpy(np.concatenate(batches)).to(self.device)
-        losses = [self.train_batch(part) for part in rows.split(len(batches[0]))]
-        return torch.stack(losses).double().mean().item()
+        losses = [self.train_batch(part) for part in rows.split(list(map(len, batches)))]
+        return torch.stack(losses).double().cpu().numpy()
 
     def rows_per_epoch(self, train: Dataset) -> int:
         return self.n_copies * len(train)

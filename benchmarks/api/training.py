@@ -6,7 +6,7 @@ A backend brings the steps (`Learner`); what an epoch is and which one is kept i
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,19 @@ from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 
 
 class TrainingDiverged(RuntimeError):
-    """The training ended without an epoch that could be selected."""
+    """The training ended without an epoch that could be selected: another seed may fare better."""
+
+
+class Interrupted(RuntimeError):
+    """The training was asked to stop, and has kept its state."""
 
 
 class Learner(Protocol):
     """What the loop asks of a backend.
 
     `rows_per_epoch` is how many rows an epoch shows of a training set: batches are numbers from 0 to that, whatever
-    they stand for. `validate` gives what an epoch is selected by, `val_loss` and `val_pearson_r`, and may give more.
+    they stand for. `begin_epoch` is told the number of an epoch, from 0, before its first batch or the first after an
+    interruption; `train_batches` takes a step on each and returns their losses, (n_batches,). `validate` gives what an epoch is selected by, `val_loss` and `val_pearson_r`, and may give more.
     `save_state` writes everything a step changes (weights, optimiser, schedule, generators) and a snapshot, or None,
     into a folder; `load_state` takes it all back after `prepare` and returns the snapshot. `stamp` names what the
     numbers depend on beside recipe and data: framework, backend, device.
@@ -35,7 +40,8 @@ class Learner(Protocol):
 
     def rows_per_epoch(self, train: Dataset) -> int: ...
     def prepare(self, train: Dataset, n_steps: int) -> None: ...
-    def train_epoch(self, batches: list[np.ndarray]) -> float: ...
+    def begin_epoch(self, epoch: int) -> None: ...
+    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray: ...
     def validate(self, val: Dataset) -> dict[str, float]: ...
     def learning_rate(self) -> float: ...
     def snapshot(self) -> Any: ...
@@ -101,11 +107,14 @@ class Schedule:
 
 @dataclass
 class _Progress:
-    """Where a training stands between two epochs."""
+    """Where a training stands: the epochs that are over, and the losses and seconds of the one that is not."""
 
     history: History = field(default_factory=list)
     best_value: float = -np.inf
     best_epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    train_seconds: float = 0.0
+    seconds: float = 0.0
 
     def is_over(self, schedule: Schedule) -> bool:
         epoch = len(self.history)
@@ -130,43 +139,51 @@ def fit(
     A loss that is no longer finite ends the training: weights do not come back from there, so the best epoch so far is
     kept, as the published selection does.
 
-    With `checkpoints`, the state after an epoch is kept there, and a training that finds one goes on from it: on a CPU
-    the rest is bit-equal to that of a training nobody interrupted.
+    With `checkpoints`, the state is kept there after an epoch, within a long one, and when the process is asked to
+    stop. A training that finds one goes on from it: on a CPU the rest is bit-equal to that of a training nobody
+    interrupted.
 
     Raises
     ------
     TrainingDiverged
         If the training ends without any epoch whose selection value is defined.
+    ValueError
+        If none can be, because all validation rows have the same value.
+    Interrupted
+        If it was asked to stop, and has kept its state.
     """
     rng = np.random.default_rng(seed)
     n_rows = learner.rows_per_epoch(train)
     learner.prepare(train, schedule.epochs * schedule.n_batches(n_rows))
     done, best_weights = _Progress(), None
+    keeper = _Keeper(learner, checkpoints, {"seed": seed, "n_train": len(train), "schedule": asdict(schedule)})
     if checkpoints:
-        stamp = {"seed": seed, "n_train": len(train), "schedule": asdict(schedule)} | learner.stamp()
-        done, best_weights = _resume(learner, checkpoints, stamp, rng) or (done, None)
-        checkpoints.starts_after(len(done.history))
+        done, best_weights = _resume(learner, checkpoints, keeper.stamp, rng) or (done, None)
+        checkpoints.starts_after(len(done.history), len(done.losses))
     while not done.is_over(schedule):
+        epoch, order = len(done.history), rng.bit_generator.state
+        batches = schedule.batches_of_epoch(epoch, n_rows, rng, seed)
+        learner.begin_epoch(epoch)
+        for _ in _pieces(learner, batches, done):
+            keeper.look(done, best_weights, order, within_epoch=True)
         start = time.perf_counter()
-        batches = schedule.batches_of_epoch(len(done.history), n_rows, rng, seed)
-        train_loss = learner.train_epoch(batches)
-        train_seconds = time.perf_counter() - start
-        row = {"epoch": len(done.history) + 1, "train_loss": train_loss, "lr": learner.learning_rate()}
-        row |= learner.validate(val)
+        sizes = list(map(len, batches))
+        row = {"epoch": epoch + 1, "train_loss": float(np.average(done.losses, weights=sizes))}
+        row |= {"lr": learner.learning_rate()} | learner.validate(val)
         value = {"pearson_r": row["val_pearson_r"], "loss": -row["val_loss"], "last": row["epoch"]}[schedule.select]
         if value > done.best_value:
             done.best_value, done.best_epoch, best_weights = value, row["epoch"], learner.snapshot()
-        row["sequences"] = sum(map(len, batches))
-        row |= {"train_seconds": train_seconds, "seconds": time.perf_counter() - start}
+        row["sequences"] = sum(sizes)
+        spent = done.seconds + time.perf_counter() - start
+        row |= {"train_seconds": done.train_seconds, "seconds": spent}
         done.history.append(row)
-        if checkpoints and checkpoints.due():
-            write = partial(_write_state, learner=learner, stamp=stamp, rng=rng, done=done, best_weights=best_weights)
-            checkpoints.save(row["epoch"], write)
+        done.losses, done.train_seconds, done.seconds = [], 0.0, 0.0
+        keeper.look(done, best_weights, rng.bit_generator.state, may_stop=not done.is_over(schedule))
         if on_epoch:
             on_epoch(row)
     if best_weights is None:
         if any(np.ptp(values) == 0 for values in val.targets.values()):
-            raise TrainingDiverged(
+            raise ValueError(
                 f"The {len(val)} validation rows all have the same value, so no epoch can be selected by them."
             )
         raise TrainingDiverged(
@@ -177,20 +194,74 @@ def fit(
     return [row | {"is_best": row["epoch"] == done.best_epoch} for row in done.history]
 
 
+PIECE_S = 5.0
+"""Seconds between two looks within an epoch at whether to stop or to keep the state."""
+FIRST_PIECE = 32
+"""Batches before the first look of an epoch."""
+
+
+def _pieces(learner: Learner, batches: list[np.ndarray], done: _Progress) -> Iterator[None]:
+    """Train the rest of an epoch piece by piece; gives control back after each but the last."""
+    size = FIRST_PIECE
+    while (first := len(done.losses)) < len(batches):
+        start = time.perf_counter()
+        done.losses += map(float, learner.train_batches(batches[first : first + size]))
+        spent = time.perf_counter() - start
+        done.train_seconds += spent
+        done.seconds += spent
+        size = max(1, min(4 * size, int(size * PIECE_S / max(spent, 1e-9))))
+        if len(done.losses) < len(batches):
+            yield
+
+
 _STATE = "training.json"
 
 
-def _write_state(
-    folder: Path, learner: Learner, stamp: dict, rng: np.random.Generator, done: _Progress, best_weights: Any
-) -> None:
-    """Write what the loop itself holds; the learner adds its own files.
+@dataclass(frozen=True)
+class _Keeper:
+    """Keeps the state of a training while it goes on, and ends it where it is asked to.
 
-    Python's JSON keeps every bit of a float, and NaN and infinities too.
+    Within an epoch, the generator of its order is kept as it was before the epoch was drawn: drawn again, it gives the
+    same batches, and those that are done are left out.
     """
-    generators = {"order": rng.bit_generator.state, "python": random.getstate(), "numpy": _numpy_state()}
-    state = {"stamp": stamp, "progress": asdict(done), "generators": generators}
-    (folder / _STATE).write_text(json.dumps(state))
-    learner.save_state(folder, best_weights)
+
+    learner: Learner
+    checkpoints: Checkpoints | None
+    about: dict[str, Any]
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        return self.about | self.learner.stamp()
+
+    def look(
+        self, done: _Progress, best: Any, order: Any, *, within_epoch: bool = False, may_stop: bool = True
+    ) -> None:
+        """Write a checkpoint if one is due.
+
+        Raises
+        ------
+        Interrupted
+            If the process was asked to stop; a checkpoint was written.
+        """
+        if not self.checkpoints:
+            return
+        why = self.checkpoints.stop_asked()
+        if why or self.checkpoints.due(within_epoch):
+            write = partial(self._write, done=done, best=best, order=order)
+            self.checkpoints.save(len(done.history), write, batch=len(done.losses))
+        if why and may_stop:
+            where = f"batch {len(done.losses)} of epoch {len(done.history) + 1}"
+            raise Interrupted(f"Asked to stop ({why}); it goes on after {where}.")
+
+    def _write(self, folder: Path, done: _Progress, best: Any, order: Any) -> None:
+        """Write what the loop itself holds; the learner adds its own files.
+
+        Python's JSON keeps every bit of a float, and NaN and infinities too.
+        """
+        generators = {"order": order, "python": random.getstate(), "numpy": _numpy_state()}
+        state = {"stamp": self.stamp, "progress": asdict(done), "generators": generators}
+        (folder / _STATE).write_text(json.dumps(state))
+        self.learner.save_state(folder, best)
 
 
 def _resume(

@@ -1,0 +1,70 @@
+"""Being asked to stop: by a signal, or by a time limit that is near. Trainings look here between batches.
+
+A queue sends SIGTERM, or the signal its user chose, before it kills; a pilot job knows when it will end. Either way a
+training has time to keep its state, and the next process goes on from there.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+STOP_AT = "DREAM_BENCH_STOP_AT"
+"""Environment variable: the Unix time at which trainings of this process and its children keep their state and end."""
+_SLURM_END = "SLURM_JOB_END_TIME"  # set by SLURM 23.02 and newer
+MARGIN_S = 120.0
+"""Seconds before the end of a SLURM job at which to stop."""
+EXIT_CODE = 75
+"""Exit code of a command that was asked to stop: try again (EX_TEMPFAIL of sysexits.h)."""
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
+
+_asked: str | None = None
+
+
+class Stopped(Exception):
+    """The command was asked to stop, and did before all was done."""
+
+
+def ask(reason: str) -> None:
+    """Ask this process to stop."""
+    global _asked
+    _asked = _asked or reason
+
+
+def reason() -> str | None:
+    """Say why this process should stop; None as long as it should not."""
+    if _asked:
+        return _asked
+    if (end := _end()) and time.time() >= end:
+        return "its time limit is near"
+    return None
+
+
+def _end() -> float | None:
+    for name, margin in ((STOP_AT, 0.0), (_SLURM_END, MARGIN_S)):
+        with contextlib.suppress(ValueError):
+            if text := os.environ.get(name):
+                return float(text) - margin
+    return None
+
+
+@contextlib.contextmanager
+def on_signals() -> Iterator[None]:
+    """Take SIGTERM and SIGUSR1 as being asked to stop, and forget it afterwards. Signals reach the main thread alone."""
+    global _asked
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _asked = None
+
+
+def _handle(number: int, frame: object) -> None:
+    ask(f"it got {signal.Signals(number).name}")
