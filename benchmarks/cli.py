@@ -10,7 +10,16 @@ import typer
 
 from benchmarks import __version__, commandline, registry
 from benchmarks.api.errors import BadInput
-from benchmarks.commandline import RESULTS, JsonOption, ResultsOption, fold_numbers, model_names, print_json, records
+from benchmarks.commandline import (
+    RESULTS,
+    ClusterOption,
+    JsonOption,
+    ResultsOption,
+    fold_numbers,
+    model_names,
+    print_json,
+    records,
+)
 
 app = typer.Typer(
     name="dream-bench",
@@ -54,6 +63,7 @@ def _options(
     "run --task human_mpra --data my_table.tsv.gz --models dream_rnn,mprann --folds 0-2",
     "run --task human_mpra --set recipe.epochs=20 --set dream_attn.max_lr=0.002",
     "run --task human_mpra --plugin my_model.py",
+    "run --task human_mpra --preset paper --cluster cluster.yaml",
 )
 def run(
     task: Annotated[str, typer.Option("--task", help="Task name; see `list`.")],
@@ -82,6 +92,7 @@ def run(
     pack: Annotated[
         str, typer.Option(help="Trainings that share a GPU: a number, or auto for a short probe. Same numbers, sooner.")
     ] = "1",
+    cluster: ClusterOption = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
     results: ResultsOption = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
@@ -102,6 +113,7 @@ def run(
         device=device,
         workers=workers,
         pack=pack,
+        cluster=cluster,
         save_models=save_models,
         results=results,
         dry_run=dry_run,

@@ -14,6 +14,9 @@ from benchmarks.api.errors import BadInput
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
+ClusterOption = Annotated[
+    Path | None, typer.Option("--cluster", help="YAML file: train on the nodes of a cluster; see docs/cluster.md.")
+]
 RESULTS = Path("results")
 SETTINGS = {
     "rich_markup_mode": "markdown",

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -116,7 +117,8 @@ def run_workers(
         pending.setdefault(call.group, deque()).append(call)
     log_folder.mkdir(parents=True, exist_ok=True)
     workers = [
-        _Worker(function, environments[i % len(environments)], log_folder, i) for i in range(min(n_workers, len(calls)))
+        _Worker(function, environments[i % len(environments)], log_folder, str(i))
+        for i in range(min(n_workers, len(calls)))
     ]
     try:
         for worker in workers:
@@ -138,6 +140,28 @@ def run_workers(
             worker.stop()
 
 
+def answer(function: str, call: Call, environment: dict[str, str], log_folder: Path) -> tuple[str, Any]:
+    """Make one call in a process that is kept for the next one; return `done` or `failed`, and the payload.
+
+    For workers that others bring: what a training does to its process stays away from theirs, and frameworks apart.
+    """
+    global _kept
+    if _kept is None:
+        log_folder.mkdir(parents=True, exist_ok=True)
+        _kept = _Worker(function, environment, log_folder, f"{socket.gethostname()}-{os.getpid()}")
+    ended: list[tuple[str, Any]] = []
+
+    def listen(_: str, kind: str, payload: Any) -> None:
+        if kind in ("done", "failed"):
+            ended.append((kind, payload))
+
+    _kept.begin(call)
+    while not _kept.receive(listen):
+        pass
+    _kept.call = None
+    return ended[0]
+
+
 @dataclass
 class _Worker:
     """A place for one process at a time."""
@@ -145,7 +169,7 @@ class _Worker:
     function: str
     environment: dict[str, str]
     log_folder: Path
-    index: int
+    name: str
     group: str | None = None
     call: Call | None = None
     process: Any = None
@@ -184,7 +208,7 @@ class _Worker:
     def _spawn(self, group: str) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.log = self.log_folder / f"worker-{self.index}-{group}.log"
+        self.log = self.log_folder / f"worker-{self.name}-{group}.log"
         self.process = context.Process(
             target=_serve, args=(theirs, self.function, self.environment, str(self.log)), daemon=True
         )
@@ -214,6 +238,10 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.process, self.group = None, None
+
+
+_kept: _Worker | None = None
+"""The place of `answer` in this process."""
 
 
 def _serve(connection: Connection, function: str, environment: dict[str, str], log: str) -> None:

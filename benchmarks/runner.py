@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import __version__, executors, registry, stopping
+from benchmarks import __version__, cluster, executors, registry, stopping
 from benchmarks.api.data import Dataset, recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.api.training import Interrupted, TrainingDiverged
 from benchmarks.checkpoints import EpochCheckpoints
 from benchmarks.claims import Claims
+from benchmarks.cluster import Cluster
 from benchmarks.plan import Job, Plan, find_split, seed_of_attempt
 from benchmarks.store import Store
 
@@ -82,11 +83,15 @@ _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas"
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Where the jobs of a run go: device (`auto`, `cpu`, `cuda`), workers (0: this process), threads of each."""
+    """Where the jobs of a run go: device (`auto`, `cpu`, `cuda`), workers (0: this process), threads of each.
+
+    With a cluster, they are those of its nodes.
+    """
 
     device: str = "auto"
     n_workers: int = 1
     threads: int = 1
+    cluster: Cluster | None = None
 
     @staticmethod
     def choose(device: str, n_workers: int | None, jobs: Sequence[Job], pack: int = 1) -> "Machine":
@@ -124,7 +129,10 @@ class Machine:
     @contextlib.contextmanager
     def executor(self, function: str, log_folder: Path) -> Iterator[executors.Executor]:
         """Open what makes calls of a function (`module:name`) on this machine."""
-        if self.n_workers == 0:
+        if self.cluster:
+            with cluster.pilots(self.cluster, function, log_folder) as carry_out:
+                yield carry_out
+        elif self.n_workers == 0:
             yield partial(executors.run_inline, function)
         else:
             yield partial(
@@ -253,7 +261,7 @@ def _call(job: Job, store: Store, machine: Machine, save_models: bool) -> execut
     The number of threads decides the order of sums, so another number would end in other predictions.
     """
     threads = store.checkpoints(folder_of(store, job)).threads() or machine.threads
-    argument = (job, str(store.root), machine.device, threads, save_models)
+    argument = (job, str(store.root.resolve()), machine.device, threads, save_models)
     return executors.Call(job.id, f"{job.framework}-{threads}", argument)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import executors, outputs, packing, runner, screen, sources, stopping, timing
+from benchmarks import cluster, executors, outputs, packing, runner, screen, sources, stopping, timing
 from benchmarks.api.errors import BadInput
 from benchmarks.commandline import print_json, records
 from benchmarks.plan import Plan, make_plan
@@ -38,8 +38,11 @@ class How:
     json: bool
     pack: str = "1"
     probe: bool = False
+    cluster: Path | None = None
 
     def __post_init__(self):
+        if self.cluster and (self.device != "auto" or self.workers is not None or self.pack != "1" or self.probe):
+            raise BadInput("--cluster says itself what its nodes have: leave out --device, --workers, --pack, --probe.")
         check_device(self.device)
         if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
             raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
@@ -114,9 +117,13 @@ def carry_out(
         todo = dataclasses.replace(planned, jobs=tuple(job for job in planned.jobs if job.id in only))
     waiting = [job for job in todo.jobs if not store.is_done(runner.folder_of(store, job))]
     # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
-    machine = runner.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
+    if how.cluster:
+        nodes = cluster.read(how.cluster)
+        machine = runner.Machine(nodes.device, nodes.capacity, nodes.threads, nodes)
+    else:
+        machine = runner.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
     measured = packing.probe(planned, how.device, max(1, machine.n_workers)) if how.probe else []
-    speeds = timing.Speeds([*store.finished_jobs(planned.task), *measured], how.device)
+    speeds = timing.Speeds([*store.finished_jobs(planned.task), *measured], machine.device)
     screen.print_plan(console, planned, waiting, machine, speeds)
     if how.dry_run:
         if how.json:
@@ -127,7 +134,7 @@ def carry_out(
         store.put_dataset(source.dataset)
     study = Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
     counts = _execute(console, todo, waiting, store, machine, speeds, how.save_models)
-    _say_unused_gpu(console, planned, store, how.device)
+    _say_unused_gpu(console, planned, store, machine.device)
     results = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, results)
     screen.print_scores(console, planned, results.scores, store)

@@ -52,7 +52,7 @@ def _end() -> float | None:
 
 @contextlib.contextmanager
 def on_signals() -> Iterator[None]:
-    """Take SIGTERM and SIGUSR1 as being asked to stop, and forget it afterwards. Signals reach the main thread alone."""
+    """Take SIGTERM and SIGUSR1 as being asked to stop, and forget it afterwards; for the main thread."""
     global _asked
     if threading.current_thread() is not threading.main_thread():
         yield

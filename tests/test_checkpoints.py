@@ -67,7 +67,7 @@ def test_a_training_asked_to_stop_within_epochs_ends_bit_equal(model, store, mon
     for looks in (1, 6, 3):
         left = iter([None] * looks)
         monkeypatch.setattr("benchmarks.checkpoints.stopping.reason", lambda left=left: next(left, "SIGUSR1"))
-        with pytest.raises(Interrupted, match="SIGUSR1.*batch"):
+        with pytest.raises(Interrupted, match=r"SIGUSR1.*batch"):
             training(model, store)
         within.append("-" in max(store.folder.glob("epoch-*")).name.removeprefix("epoch-"))
     monkeypatch.setattr("benchmarks.checkpoints.stopping.reason", lambda: None)

@@ -31,11 +31,12 @@ class Learner(Protocol):
     """What the loop asks of a backend.
 
     `rows_per_epoch` is how many rows an epoch shows of a training set: batches are numbers from 0 to that, whatever
-    they stand for. `begin_epoch` is told the number of an epoch, from 0, before its first batch or the first after an
-    interruption; `train_batches` takes a step on each and returns their losses, (n_batches,). `validate` gives what an epoch is selected by, `val_loss` and `val_pearson_r`, and may give more.
-    `save_state` writes everything a step changes (weights, optimiser, schedule, generators) and a snapshot, or None,
-    into a folder; `load_state` takes it all back after `prepare` and returns the snapshot. `stamp` names what the
-    numbers depend on beside recipe and data: framework, backend, device.
+    they stand for. `begin_epoch` is told the number of an epoch, from 0, before its first batch or the first after
+    an interruption; `train_batches` takes a step on each and returns their losses, (n_batches,). `validate` gives
+    what an epoch is selected by, `val_loss` and `val_pearson_r`, and may give more. `save_state` writes everything
+    a step changes (weights, optimiser, schedule, generators) and a snapshot, or None, into a folder; `load_state`
+    takes it all back after `prepare` and returns the snapshot. `stamp` names what the numbers depend on beside
+    recipe and data: framework, backend, device.
     """
 
     def rows_per_epoch(self, train: Dataset) -> int: ...

@@ -5,7 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commandline import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
+from benchmarks.commandline import (
+    RESULTS,
+    SETTINGS,
+    ClusterOption,
+    JsonOption,
+    ResultsOption,
+    command,
+    print_json,
+    records,
+)
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -56,6 +65,7 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="Only what failed; default: all that is not done.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0: none. Default: chosen.")] = None,
+    cluster: ClusterOption = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
@@ -68,7 +78,13 @@ def retry(
     from benchmarks.studies import Study
 
     how = session.How(
-        device=device, workers=workers, save_models=save_models, results=results, dry_run=False, json=json
+        device=device,
+        workers=workers,
+        cluster=cluster,
+        save_models=save_models,
+        results=results,
+        dry_run=False,
+        json=json,
     )
     store = Store(results)
     study = Study.open(store, task, report)
