@@ -245,7 +245,7 @@ _kept: _Worker | None = None
 
 
 def _serve(connection: Connection, function: str, environment: dict[str, str], log: str) -> None:
-    """Answer calls until the other end of the pipe closes, or the process is asked to stop and has answered the last.
+    """Answer calls until the other end of the pipe closes; once asked to stop, they are answered by saying so.
 
     Control-C reaches every process of a terminal: what it means is for the one at the other end to say.
     """
@@ -262,7 +262,7 @@ def _serve(connection: Connection, function: str, environment: dict[str, str], l
             connection.send((kind, payload))
 
     with stopping.on_signals(), contextlib.suppress(EOFError, BrokenPipeError):
-        while not stopping.reason():
+        while True:
             call = connection.recv()
             connection.send(_outcome(target, call, tell))
 

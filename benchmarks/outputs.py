@@ -112,6 +112,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         ceilings=ceilings,
         parameters=_parameters(plan, labels, finished),
         notes=[f"{name}: {note}" for name, d in datasets.items() for note in d.notes]
+        + _repeated(trained)
         + [f"{name} was left out: it {reason}." for name, reason in plan.skipped.items()]
         + list(plan.notes),
         failures=jobs[jobs["status"] == "failed"],
@@ -204,6 +205,16 @@ def _challenge_plots(results: Results, labels: Mapping[str, str]) -> dict[str, t
         drawn[f"ranks_{dataset}"] = ("Ranks in samples of the test set", challenge_figures.ranks(counts, **look))
         drawn[f"heat_map_{dataset}"] = (f"Mean scores by part of the test set, {level}", heat)
     return drawn
+
+
+def _repeated(jobs: pd.DataFrame) -> list[str]:
+    """Say of which models trainings diverged and were repeated with other seeds."""
+    repeated = jobs[jobs["diverged"].fillna(0) > 0].groupby("model", sort=False).size()
+    return [
+        f"{n} training{'s' * (n != 1)} of {model} diverged and had to be repeated with another seed; "
+        "job.json has the seeds."
+        for model, n in repeated.items()
+    ]
 
 
 def _overview(plan: Plan, task: ModuleType, datasets: dict[str, Any], jobs: pd.DataFrame) -> list[tuple[str, str]]:

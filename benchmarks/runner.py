@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import importlib.metadata
 import os
 import platform
@@ -58,6 +59,7 @@ JOB_COLUMNS = [
     "reason",
     "n_train",
     "duration_s",
+    "diverged",
     "epochs_run",
     "best_epoch",
     "train_seq_per_s",
@@ -77,6 +79,7 @@ ATTEMPTS = 3
 """Seeds that a training is tried with before it counts as failed because its loss stops being finite."""
 LOST_LIMIT = 3
 """Processes that may be killed under a training in one command before it counts as failed."""
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")
 
@@ -180,6 +183,8 @@ def execute(
         job = jobs[call_id]
         if kind == "done" and payload["status"] == "held":
             held.append(call_id)
+        elif kind == "done" and payload["status"] == "unwritable":
+            stopping.ask(payload["reason"])
         elif kind == "done" and payload["status"] == "interrupted":
             again.append(call_id)
             on_event(job, "interrupted", payload)
@@ -190,7 +195,11 @@ def execute(
             n_lost[call_id] += bool(payload.get("lost"))
             retried = payload.get("lost") and n_lost[call_id] < LOST_LIMIT and not stopping.reason()
             tries = {"times_lost": n_lost[call_id]} if n_lost[call_id] else {}
-            store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | tries | payload)
+            try:
+                store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | tries | payload)
+            except OSError as error:
+                stopping.ask(f"{store.root} cannot be written ({error.strerror})")
+                return
             if retried:
                 again.append(call_id)
                 on_event(job, "lost", payload)
@@ -203,7 +212,8 @@ def execute(
             on_event(job, kind, payload)
 
     pause = 1.0
-    with machine.executor("benchmarks.runner:run_job", store.log_folder(plan.task)) as carry_out:
+    open_executor = machine.executor("benchmarks.runner:run_job", store.log_folder(plan.task))
+    with stopping.on_signals(), open_executor as carry_out:
         while missing:
             held: list[str] = []
             again: list[str] = []
@@ -278,21 +288,26 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     """Train one job and store it; runs inside a worker, which holds the claim on the job meanwhile.
 
     Returns its record. The `status` of a record that tells why it was not trained here is `elsewhere` (done by another
-    process before), `held` (another process is at it) or `interrupted` (asked to stop; the state is kept).
+    process before), `held` (another process is at it), `interrupted` (asked to stop; the state is kept) or
+    `unwritable` (the disk is full or read-only).
     """
     job, root, *_ = argument
     store = Store(Path(root))
     folder = folder_of(store, job)
+    if why := stopping.reason():
+        return {"status": "interrupted", "reason": f"Not begun: {why}."}
     with Claims() as claims:
-        mine = not store.is_done(folder) and claims.take(store.claim_file(folder))
-        if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
-            return {"status": "elsewhere"}
-        if not mine:
-            return {"status": "held"}
         try:
-            return _train(argument, progress)
+            mine = not store.is_done(folder) and claims.take(store.claim_file(folder))
+            if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
+                return {"status": "elsewhere"}
+            return _train(argument, progress) if mine else {"status": "held"}
         except Interrupted as interrupted:
             return {"status": "interrupted", "reason": str(interrupted)}
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            return {"status": "unwritable", "reason": f"{root} cannot be written ({error.strerror})"}
 
 
 def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
@@ -502,7 +517,8 @@ def job_table(plan: Plan, store: Store) -> pd.DataFrame:
     for job in plan.jobs:
         folder = folder_of(store, job)
         if store.is_done(folder):
-            rows.append(store.get_job(folder))
+            record = store.get_job(folder)
+            rows.append(record | {"diverged": len(record.get("diverged", ()))})
         else:
             failure = store.get_failure(folder)
             reason = failure["reason"] if failure else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import cluster, executors, outputs, packing, runner, screen, sources, stopping, timing
+from benchmarks import cluster, executors, outputs, packing, runner, screen, sources, timing
 from benchmarks.api.errors import BadInput
 from benchmarks.commandline import print_json, records
 from benchmarks.plan import Plan, make_plan
@@ -161,7 +161,7 @@ def _execute(
     def cost(job: Any) -> float:
         return job.n_train * job.recipe.get("epochs", 1) / (speeds(job) or 100.0)
 
-    with Reporter(console, waiting, cost, machine.n_workers) as reporter, stopping.on_signals():
+    with Reporter(console, waiting, cost, machine.n_workers) as reporter:
         return runner.execute(planned, store, machine, save_models=save_models, on_event=reporter.on_event)
 
 

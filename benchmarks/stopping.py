@@ -54,10 +54,8 @@ def _end() -> float | None:
 def on_signals() -> Iterator[None]:
     """Take SIGTERM and SIGUSR1 as being asked to stop, and forget it afterwards; for the main thread."""
     global _asked
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, _handle) for number in _SIGNALS}
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, _handle) for number in _SIGNALS if main}
     try:
         yield
     finally:
