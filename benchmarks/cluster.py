@@ -86,12 +86,17 @@ class Cluster:
         return "cuda" if self.gpus else "cpu"
 
     @property
-    def training_s(self) -> int | None:
-        """Seconds of a pilot job before trainings keep their state and end; None without a time limit."""
+    def limit_s(self) -> int | None:
+        """Seconds of a pilot job, whole minutes as Parsl asks for them; None without a time limit."""
         if self.walltime is None:
             return None
-        days, hours, minutes, seconds = (int(part or 0) for part in _WALLTIME.fullmatch(self.walltime).groups())
-        return ((24 * days + hours) * 60 + minutes) * 60 + seconds - self.stop_before_s
+        days, hours, minutes = (int(part or 0) for part in _WALLTIME.fullmatch(self.walltime).groups()[:3])
+        return ((24 * days + hours) * 60 + minutes) * 60
+
+    @property
+    def training_s(self) -> int | None:
+        """Seconds of a pilot job before trainings keep their state and end; None without a time limit."""
+        return None if self.limit_s is None else self.limit_s - self.stop_before_s
 
 
 def read(path: Path) -> Cluster:
@@ -233,7 +238,7 @@ def _config(cluster: Cluster, log_folder: Path) -> Any:
         lines = [f"#SBATCH --{name}={word}" if word else f"#SBATCH --{name}" for name, word in options.items()]
         provider = SlurmProvider(
             **common,
-            walltime=cluster.walltime,
+            walltime=f"0:{cluster.limit_s // 60}:0",
             scheduler_options="\n".join(lines),
             exclusive=False,
             cmd_timeout=60,
