@@ -251,7 +251,8 @@ def _config(cluster: Cluster, log_folder: Path) -> Any:
         address=cluster.address,
         max_workers_per_node=cluster.workers,
         cores_per_worker=1e-6,  # as many workers as asked for, however many cores Parsl counts
-        drain_period=cluster.training_s,
+        # No training is begun in the last seconds before all are asked to stop.
+        drain_period=cluster.training_s and max(1, cluster.training_s - 10),
         heartbeat_period=HEARTBEAT_S,
         heartbeat_threshold=LOST_AFTER_S,
         interchange_launch_cmd=[sys.executable, "-m", "benchmarks.interchange"],

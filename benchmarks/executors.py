@@ -199,10 +199,13 @@ class _Worker:
     def receive(self, on_event: OnEvent) -> bool:
         """Handle one message of the process; True when its call has ended."""
         try:
-            kind, payload = self.connection.recv()
+            kind, payload, last = self.connection.recv()
         except (EOFError, ConnectionResetError):
-            kind, payload = "failed", self._death()
+            kind, payload, last = "failed", self._death(), False
         on_event(self.call.id, kind, payload)
+        if last:  # the process was asked to stop, maybe by somebody else
+            self.call = None
+            self.stop()
         return kind in ("done", "failed")
 
     def _spawn(self, group: str) -> None:
@@ -245,7 +248,7 @@ _kept: _Worker | None = None
 
 
 def _serve(connection: Connection, function: str, environment: dict[str, str], log: str) -> None:
-    """Answer calls until the other end of the pipe closes; once asked to stop, they are answered by saying so.
+    """Answer calls until the other end of the pipe closes, or the process was asked to stop.
 
     Control-C reaches every process of a terminal: what it means is for the one at the other end to say.
     """
@@ -259,12 +262,15 @@ def _serve(connection: Connection, function: str, environment: dict[str, str], l
 
     def tell(_: str, kind: str, payload: Any) -> None:
         with contextlib.suppress(BrokenPipeError):  # nobody listens any more; the call keeps its state first
-            connection.send((kind, payload))
+            connection.send((kind, payload, False))
 
     with stopping.on_signals(), contextlib.suppress(EOFError, BrokenPipeError):
-        while True:
+        last = False
+        while not last:
             call = connection.recv()
-            connection.send(_outcome(target, call, tell))
+            kind, payload = _outcome(target, call, tell)
+            last = stopping.asked()
+            connection.send((kind, payload, last))
 
 
 def _end_with_parent(parent: int) -> None:

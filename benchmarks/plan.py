@@ -81,8 +81,9 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values to store; the data itself stays out."""
-        return dataclasses.asdict(dataclasses.replace(self, sources=())) | {
-            "sources": [{"name": s.name, "n_rows": s.n_rows, "digest": s.digest} for s in self.sources]
+        return dict(vars(self)) | {
+            "sources": [{"name": s.name, "n_rows": s.n_rows, "digest": s.digest} for s in self.sources],
+            "jobs": [dict(vars(job)) for job in self.jobs],
         }
 
     @staticmethod

@@ -281,7 +281,7 @@ def folder_of(store: Store, job: Job) -> Path:
 
 def about(job: Job) -> dict[str, Any]:
     """Return a job as plain values."""
-    return dataclasses.asdict(job)
+    return dict(vars(job))
 
 
 def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:

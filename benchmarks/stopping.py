@@ -33,6 +33,11 @@ def ask(reason: str) -> None:
     _asked = _asked or reason
 
 
+def asked() -> bool:
+    """Tell whether this very process was asked; a time limit is the same for the next one."""
+    return _asked is not None
+
+
 def reason() -> str | None:
     """Say why this process should stop; None as long as it should not."""
     if _asked:

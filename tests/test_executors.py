@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks import executors
+from benchmarks import executors, stopping
 from benchmarks.executors import Call, run_inline, run_workers
 
 
@@ -124,3 +124,49 @@ def test_visible_devices_are_counted_from_the_environment(monkeypatch, visible, 
     assert executors.n_gpus() == n
     monkeypatch.setattr(executors.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
     assert executors.n_gpus() == 0
+
+
+def slow_work(argument, progress):
+    """Wait to be asked to stop, or give up."""
+    for _ in range(200):
+        if reason := stopping.reason():
+            return {"stopped": reason, "pid": os.getpid()}
+        if argument == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        if argument:
+            return {"stopped": None, "pid": os.getpid()}
+    return None
+
+
+def test_a_worker_that_somebody_asked_to_stop_is_replaced(tmp_path):
+    seen = Recorder()
+    run_workers(
+        "tests.test_executors:slow_work",
+        [Call(str(i), "g", i) for i in range(4)],
+        seen,
+        n_workers=1,
+        environments=[{}],
+        log_folder=tmp_path,
+    )
+    done = seen.of("done")
+    assert [done[str(i)]["stopped"] for i in range(4)] == ["it got SIGTERM", None, None, None]
+    assert len({done[str(i)]["pid"] for i in range(4)}) == 2
+
+
+def test_calls_that_others_workers_make_keep_their_process_apart_by_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "_kept", None)
+
+    def answer(call):
+        return executors.answer("tests.test_executors:work", call, {"SOME_THREADS": "2"}, tmp_path)
+
+    try:
+        found = [answer(call) for call in [*calls("ok", "ok"), *calls("ok", group="h"), *calls("die", "ok", group="h")]]
+    finally:
+        executors._kept.stop()
+    pids = [payload.get("pid") for _, payload in found]
+    assert [kind for kind, _ in found] == ["done", "done", "done", "failed", "done"]
+    assert found[3][1]["lost"]
+    assert pids[0] == pids[1]
+    assert len({pids[0], pids[2], pids[4], os.getpid()}) == 4
+    assert found[0][1]["threads"] == "2"

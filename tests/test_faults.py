@@ -242,7 +242,14 @@ def test_a_training_whose_process_is_killed_goes_on_in_another_and_fails_after_t
 # Being asked to stop
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGUSR1, "a time limit"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGUSR1,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("a time limit", marks=pytest.mark.slow),
+    ],
+)
 def test_a_command_asked_to_stop_keeps_its_trainings_and_the_next_ends_bit_equal(tmp_path, how):
     words = ["--models", "dream_rnn", "--folds", "0-1", "--workers", "2", "--set", "recipe.epochs=6"]
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
