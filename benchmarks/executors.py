@@ -155,9 +155,14 @@ def answer(function: str, call: Call, environment: dict[str, str], log_folder: P
         if kind in ("done", "failed"):
             ended.append((kind, payload))
 
+    parent = os.getppid()
     _kept.begin(call)
-    while not _kept.receive(listen):
-        pass
+    while not ended:
+        if _kept.connection.poll(_LOOK_S):
+            _kept.receive(listen)
+        elif os.getppid() != parent:  # nobody is left to bring this worker calls, or to take its answer
+            _kept.stop()
+            return "failed", {"reason": "What had brought this worker is gone.", "traceback": "", "lost": True}
     _kept.call = None
     return ended[0]
 
@@ -267,6 +272,9 @@ def _serve(connection: Connection, function: str, environment: dict[str, str], l
     with stopping.on_signals(), contextlib.suppress(EOFError, BrokenPipeError):
         last = False
         while not last:
+            while not connection.poll(_LOOK_S):
+                if stopping.asked():
+                    return
             call = connection.recv()
             kind, payload = _outcome(target, call, tell)
             last = stopping.asked()

@@ -170,3 +170,15 @@ def test_calls_that_others_workers_make_keep_their_process_apart_by_group(tmp_pa
     assert pids[0] == pids[1]
     assert len({pids[0], pids[2], pids[4], os.getpid()}) == 4
     assert found[0][1]["threads"] == "2"
+
+
+def test_a_worker_with_nothing_to_do_ends_when_it_is_asked_to_stop(tmp_path):
+    """Its other end may stay open: whoever holds it may be waiting for the worker to end."""
+    worker = executors._Worker("tests.test_executors:work", {}, tmp_path, "idle")
+    worker.begin(calls("ok")[0])
+    while not worker.receive(lambda *event: None):
+        pass
+    worker.call = None
+    worker.process.terminate()
+    worker.process.join(timeout=20)
+    assert worker.process.exitcode == 0
