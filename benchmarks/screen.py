@@ -68,6 +68,15 @@ def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
             progress.stop()
 
 
+@contextlib.contextmanager
+def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Show progress and what is left on a terminal; gives a function that takes how many are done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+        shown = progress.add_task(label, total=total)
+        yield lambda done: progress.update(shown, completed=done)
+
+
 def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Speeds) -> None:
     """Print what is going to run, on what data, and roughly how long it takes."""
 

@@ -1,5 +1,6 @@
 """Opening trained models again: a training's folder of this benchmark, or published weights."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,32 @@ def open_model(path: Path, device: str = "auto") -> Trained:
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
     return _of_run(path, device) if (path / "job.json").is_file() else _published(path, device)
+
+
+def open_all(path: Path, device: str = "auto") -> list[Trained]:
+    """Load one model, or every training that a folder of trainings holds; what is averaged is theirs.
+
+    Raises
+    ------
+    BadInput
+        As `open_model`.
+    """
+    several = [] if (path / "job.json").is_file() else sorted(file.parent for file in path.glob("*/job.json"))
+    return [open_model(folder, device) for folder in several or (path,)]
+
+
+def open_each(paths: Iterable[Path], device: str = "auto") -> Iterator[tuple[str, Trained]]:
+    """Load models in turn, each under a name of its own."""
+    seen: dict[str, int] = {}
+    for path in paths:
+        one = open_model(path, device)
+        yield distinct_name(one.key, seen), one
+
+
+def distinct_name(key: str, seen: dict[str, int]) -> str:
+    """Number the second and later of one name; `seen` counts them."""
+    seen[key] = seen.get(key, 0) + 1
+    return key + (f" {seen[key]}" if seen[key] > 1 else "")
 
 
 def has_model(folder: Path) -> bool:

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.api.errors import BadInput
+from benchmarks.api.genome import Genome
 from benchmarks.atac import prepare, reads, regions, signal, simulate, task
-from benchmarks.atac.genome import Genome
 from benchmarks.claims import Claims
 from benchmarks.cli import app
 

@@ -25,10 +25,10 @@ import pandas as pd
 from benchmarks.api.checksums import digest
 from benchmarks.api.data import Origin
 from benchmarks.api.errors import BadInput
+from benchmarks.api.genome import Genome
 from benchmarks.api.sequences import N_CODE
 from benchmarks.atac import reads as cuts
 from benchmarks.atac import regions, signal
-from benchmarks.atac.genome import Genome
 from benchmarks.atac.regions import MAX_JITTER, PROFILE_LEN, SEQ_LEN
 
 FORMAT = 1

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.errors import BadInput
+from benchmarks.api.genome import Genome, needed
 from benchmarks.api.sequences import BASES
 from benchmarks.api.tables import open_text
-from benchmarks.atac.genome import Genome, needed
 
 SEQ_LEN, PROFILE_LEN, MAX_JITTER = 2114, 1000, 500
 STRIDE = 1000

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.api.errors import BadInput
+from benchmarks.api.genome import Genome, library_messages, needed
 from benchmarks.atac import reads as cuts
-from benchmarks.atac.genome import Genome, library_messages, needed
 
 
 def write(

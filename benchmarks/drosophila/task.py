@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.api.constructs import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
@@ -24,6 +25,7 @@ __all__ = ["PRESETS", "RECIPES"]
 NAME = "drosophila"
 VERSION = 1
 SPEC = TaskSpec(seq_len=prepare.SEQ_LEN, outputs=tuple(prepare.OUTPUTS), side_channels=("is_reverse",))
+CONSTRUCT = Construct("", prepare.SEQ_LEN, "")
 DATASETS = ("S2",)
 SPLITS = prepare.SPLITS
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "deepstarr")

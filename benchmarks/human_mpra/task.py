@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.api.constructs import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
@@ -35,6 +36,7 @@ N_SIMULATED_ELEMENTS = 700
 
 ELEMENT_LEN = prepare.ELEMENT_LEN
 """bp of a genome between the adapters."""
+CONSTRUCT = Construct(prepare.LEFT_ADAPTER, ELEMENT_LEN, prepare.RIGHT_ADAPTER)
 
 HOW_TO_GET = (
     "Fetch it: python -m benchmarks fetch --task human_mpra. "

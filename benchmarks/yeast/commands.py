@@ -68,6 +68,57 @@ def score(
         typer.echo(f"{metric.replace('_', ' ').capitalize():<20} {value:.6f}{why}")
 
 
+@command(
+    app,
+    "challenge submit --data data/yeast --run results/runs/yeast/… --out mine.txt",
+    "challenge submit --data designed/ --run results/runs/yeast/simulated/dream_cnn-1a2b3c4d --out mine.txt",
+)
+def submit(
+    data: DataOption,
+    run: Annotated[
+        Path, typer.Option("--run", "--weights", help="A training, a folder of trainings (averaged), or weights.")
+    ],
+    out: Annotated[Path, typer.Option(help="Text file to write: sequence and prediction, as the final submissions.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Predict a test set with a trained model, as a submission that `challenge score` takes."""
+    import numpy as np
+
+    from benchmarks import screen, trained
+    from benchmarks.api import mutants
+    from benchmarks.api.sequences import SequenceError
+    from benchmarks.store import write_text
+
+    if not out.parent.is_dir():
+        raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
+    test, several = _test_set(data, False), []
+    models = trained.open_all(run, device)
+    with screen.bar("sequences", len(models) * len(test)) as on_done:
+        for number, one in enumerate(models):
+            if one.task.NAME != "yeast":
+                raise BadInput(f"{run} was trained for {one.task.NAME}; a model of yeast is expected.")
+            try:
+                codes = one.task.encode([str(text) for text in test.sequences])
+            except SequenceError as error:
+                raise BadInput(f"{data}, test sequence {error.row}: {error.reason}.") from None
+            parts = []
+            for start in range(0, len(codes), mutants.PIECE):
+                rows = mutants.of_codes(codes[start : start + mutants.PIECE], one.task.SPEC)
+                parts.append(next(iter(one.model.predict(rows).values())))
+                on_done(number * len(test) + start + len(rows))
+            several.append(np.concatenate(parts))
+    y_pred = np.mean(several, axis=0, dtype=np.float64)
+    lines = [f"{text}\t{value:.7g}\n" for text, value in zip(test.sequences, y_pred, strict=True)]
+    write_text(out, "".join(lines))
+    if json:
+        about = {"n": len(test), "models": [one.title for one in models], "trained_on": models[0].trained_on}
+        print_json({"out": str(out), **about})
+        return
+    label = " (trained on SIMULATED data)" * (models[0].trained_on == "simulated")
+    typer.echo(f"{len(test):,} predictions, the mean of {len(models)} trainings{label}: {out}")
+
+
 @command(app, "challenge validate --data data/yeast --submission mine.txt")
 def validate(
     data: DataOption,

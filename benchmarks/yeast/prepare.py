@@ -5,12 +5,10 @@ expression, no header, plain or gzip, 6.7 million lines. It is read once, in pie
 150 bp and the values as they stand there; later loads map that store into memory and verify its checksums.
 """
 
-import contextlib
 import errno
 import gzip
 import itertools
 import json
-import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ import pandas as pd
 from benchmarks.api import checksums, promoters, tables
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput
+from benchmarks.api.folders import whole_folder
 from benchmarks.api.sequences import SequenceError, occur_in
 from benchmarks.yeast import test_set
 from benchmarks.yeast.test_set import TestSet
@@ -80,7 +79,7 @@ def read_training(file: Path) -> TrainingTable:
     if _is_of(store, file):
         return _opened(store)
     try:
-        with _whole_folder(store) as new:
+        with whole_folder(store) as new:
             _write_store(file, new)
         return _opened(store)
     except OSError as error:
@@ -90,23 +89,6 @@ def read_training(file: Path) -> TrainingTable:
         _write_store(file, Path(elsewhere))
         mapped = _opened(Path(elsewhere))
         return TrainingTable(np.array(mapped.codes), np.array(mapped.expression))
-
-
-@contextlib.contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a new folder to fill, which takes its name only once it is full."""
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield new
-        new.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            new.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another command made the same store in the meantime
-                raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def _about(file: Path) -> dict:

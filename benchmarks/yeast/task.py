@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api import promoters
+from benchmarks.api.constructs import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.tables import table_name
@@ -32,6 +33,7 @@ SPEC = TaskSpec(
     training_channels=("is_singleton",),
     reverse_copies=True,
 )
+CONSTRUCT = Construct(promoters.LEFT_ADAPTER, 80, promoters.RIGHT_ADAPTER)
 DATASETS = ("DREAM2022",)
 SPLITS = ("designed",)
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "vaishnav")
@@ -117,6 +119,14 @@ def variable(codes: np.ndarray) -> np.ndarray:
 def planted(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases of simulated promoters lie in a planted word; (n, 150) codes -> (n, 150) bool."""
     return simulation.planted(codes)
+
+
+def noise_free(codes: np.ndarray) -> np.ndarray:
+    """Return the expression of 80-bp inserts (n, 80) in the simulated world, in bins; (n,) float64."""
+    return simulation.expression(codes)
+
+
+write_designed = test_set.write_published
 
 
 def protocol() -> list[tuple[int, int]]:

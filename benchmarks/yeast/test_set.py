@@ -4,7 +4,7 @@ Source: `prixfixe/evaluation.py` and `data/` of the challenge repository.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import pandas as pd
 
 from benchmarks.api import tables
 from benchmarks.api.data import Dataset, Origin
-from benchmarks.api.errors import BadInput
+from benchmarks.api.errors import BadInput, did_you_mean
 
 TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
+ORIGIN = "origin.json"
+"""Says of a folder in the published layout that its values are simulated; the challenge's own folder has none."""
 SINGLES = {
     "high": "high_exp",
     "low": "low_exp",
@@ -89,6 +91,48 @@ def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
     return _read_prepared(*files, inferred_snvs=inferred_snvs)
 
 
+def write_published(
+    folder: Path,
+    sequences: Sequence[str],
+    singles: Mapping[str, pd.DataFrame],
+    pairs: Mapping[str, pd.DataFrame],
+    y_true: np.ndarray | None,
+    origin: Origin,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write a designed set in the published layout; without public rows, all of it is private.
+
+    Parameters
+    ----------
+    singles, pairs
+        Subset -> table of pos, tag; and of alt_pos, ref_pos, alt_tag, ref_tag.
+    y_true
+        (n,) expression; None: not measured yet, so that there is nothing to score against.
+
+    Raises
+    ------
+    BadInput
+        If a subset is none of the challenge's.
+    """
+    for name in (*singles, *pairs):
+        if name not in (SINGLES if name in singles else PAIRS):
+            raise BadInput(f"{did_you_mean('subset of the challenge', name, [*SINGLES, *PAIRS])}")
+    ids = folder / "test_subset_ids"
+    ids.mkdir(parents=True, exist_ok=True)
+    sequence = pd.Series(sequences, dtype=object)
+    for name, part in singles.items():
+        columns = {"tag": part["tag"], "sequence": sequence[part["pos"]].to_numpy(), "pos": part["pos"], "exp": ""}
+        pd.DataFrame(columns).to_csv(ids / f"{SINGLES[name]}_seqs.csv")
+    for name, part in pairs.items():
+        texts = {f"{side}_sequence": sequence[part[f"{side}_pos"]].to_numpy() for side in ("alt", "ref")}
+        columns = part[["alt_tag", "ref_tag"]].assign(**texts, alt_pos=part["alt_pos"], ref_pos=part["ref_pos"])
+        columns.assign(alt_exp="", ref_exp="").to_csv(ids / f"{PAIRS[name]}_seqs.csv")
+    (folder / ORIGIN).write_text(json.dumps({"origin": origin, "notes": list(notes)}, indent=1) + "\n")
+    if y_true is not None:
+        lines = [f"{text}\t{value:.10g}\n" for text, value in zip(sequences, y_true, strict=True)]
+        (folder / TRUTH).write_text("".join(lines))
+
+
 def to_tables(test: TestSet) -> dict[str, pd.DataFrame]:
     """Return subsets and pairs as the two tables a Dataset carries; nothing measured is in them."""
     singles = [pd.DataFrame({"subset": name, "pos": positions}) for name, positions in test.singles.items()]
@@ -154,8 +198,13 @@ def _read_published(folder: Path) -> TestSet:
         is_public[_public_singles(public_ids, name, n)] = True
     if not is_public.any():
         notes.append(f"{public_ids} is missing: every row counts as private.")
+    about = read_object(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
+    origin = about.get("origin", "measured")
+    if origin not in ("measured", "simulated"):
+        raise BadInput(f"{folder / ORIGIN}: origin measured or simulated expected, got {origin!r}.")
+    notes += [str(note) for note in about.get("notes", ())]
     return TestSet(
-        y_true, is_public, singles, pairs, public_pairs, cells["sequence"].to_numpy(dtype=object), notes=tuple(notes)
+        y_true, is_public, singles, pairs, public_pairs, cells["sequence"].to_numpy(dtype=object), origin, tuple(notes)
     )
 
 

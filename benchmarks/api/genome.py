@@ -88,11 +88,11 @@ class Genome:
 
 
 def needed(name: str):
-    """Import one of the packages that preparing needs, or say how to install them."""
+    """Import one of the packages that read genomes and tracks, or say how to install them."""
     try:
         return __import__(name)
     except ModuleNotFoundError:
-        raise BadInput(f"Preparing ATAC data needs {name!r}: `pip install -e '.[atac]'`.") from None
+        raise BadInput(f"Reading genomes and what lies on them needs {name!r}: `pip install -e '.[atac]'`.") from None
 
 
 def check_end(path: Path, what: str) -> None:

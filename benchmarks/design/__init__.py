@@ -1,0 +1,1 @@
+"""Designing sequences with trained models, and the libraries that test them."""
