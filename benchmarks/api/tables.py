@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.api.errors import BadInput
 
-ID_COLUMNS = ("seq_id", "id", "ID", "name")
+ID_COLUMNS = ("seq_id", "id", "ID", "name", "tag")
 SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
 """What a column of ids, and of sequences, is called in users' tables."""
 

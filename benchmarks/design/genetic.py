@@ -5,8 +5,8 @@ Source: Rafi et al. 2024, Methods; `manuscript_code/ga/ga.ipynb` of 1edv/evoluti
 stay as they are and never become A. Here a mutation draws among the three other bases; `mutation="published"` is for
 replication.
 
-DEAP does crossover, mutation's bookkeeping and selection; a base or two per candidate is what differs between
-generations, so only candidates that changed are predicted again: a model gives an unchanged one the value it had.
+DEAP varies and selects: some 20 seconds of 100,000 candidates and 10 generations on one core, minutes of which go to a
+network. Only candidates that changed are predicted again; predicting all, as published, gives the same values.
 """
 
 import contextlib
@@ -138,60 +138,57 @@ def evolve(
         Called with every row of the history.
     """
     algorithms, base, tools = _deap()
+    single = search.selection == "tournament"
+    individual = _individual_type(base, (1.0,) if single else tuple(weights))
+    toolbox = base.Toolbox()
+    toolbox.register("clone", individual.copy)
+    toolbox.register("mate", tools.cxTwoPoint)
+    toolbox.register("mutate", _mutated, per_base=search.per_base, draws=MUTATIONS[search.mutate])
+    if single:
+        toolbox.register("select", tools.selTournament, tournsize=TOURNAMENT)
+    else:
+        toolbox.register("select", tools.selNSGA2)
+    history: list[dict[str, Any]] = []
+    started = time.monotonic()
+
+    def evaluate(some: list[Any]) -> int:
+        new = [one for one in some if not one.fitness.valid]
+        if new:
+            for one, predicted in zip(new, score(_codes(new, length)).tolist(), strict=True):
+                one.assign(predicted, weights)
+        return len(new)
+
+    def note(generation: int, population: list[Any], n_scored: int) -> None:
+        totals = np.array([one.values for one in population]) @ weights
+        row = {"generation": generation, "n_scored": n_scored, "best": totals.max(), "mean": totals.mean()}
+        history.append(row)
+        on_generation(row | {"seconds": time.monotonic() - started})
+
     with _seeded(seed):
-        individual = _individual_type(base, (1.0,) if search.selection == "tournament" else tuple(weights))
-        population, values, history = [], {}, []
-
-        def evaluate(some: list[Any]) -> int:
-            new = [one for one in some if not one.fitness.valid]
-            if new:
-                for one, predicted in zip(new, score(_codes(new, length)).tolist(), strict=True):
-                    one.assign(predicted, weights)
-            return len(new)
-
-        toolbox = base.Toolbox()
-        toolbox.register("clone", individual.copy)
-        toolbox.register("mate", tools.cxTwoPoint)
-        toolbox.register("mutate", _mutated, per_base=search.per_base, draws=MUTATIONS[search.mutate])
-        if search.selection == "tournament":
-            toolbox.register("select", tools.selTournament, tournsize=TOURNAMENT)
-        else:
-            toolbox.register("select", tools.selNSGA2)
-
-        started, generation = time.monotonic(), 0
-
-        def note(n_scored: int) -> None:
-            values = np.array([one.values for one in population])
-            totals = values @ weights
-            best = int(totals.argmax())
-            row = {"generation": generation, "n_scored": n_scored, "best": totals[best], "mean": totals.mean()}
-            history.append(row)
-            on_generation(row | {"seconds": time.monotonic() - started})
-
         if found := states.latest(checkpoints):
             generation, arrays, about = found
             population = [individual(row.tobytes()) for row in arrays["codes"]]
             for one, values in zip(population, arrays["values"].tolist(), strict=True):
                 one.assign(values, weights)
-            history = about["history"]
+            history += about["history"]
             random.setstate(_tuples(about["random"]))
         else:
             start = random_inserts(np.random.default_rng(seed), search.population, length)
-            population = [individual(row.tobytes()) for row in start]
-            note(evaluate(population))
+            generation, population = 0, [individual(row.tobytes()) for row in start]
+            note(0, population, evaluate(population))
         if checkpoints is not None:
             checkpoints.starts_after(generation)
         while generation < search.generations:
-            generation += 1
             offspring = algorithms.varAnd(population, toolbox, search.crossover, search.mutation)
             n_scored = evaluate(offspring)
             pool = population + offspring if search.parents_stay else offspring
             population = toolbox.select(pool, search.population)
-            note(n_scored)
+            generation += 1
+            note(generation, population, n_scored)
             if checkpoints is not None and (checkpoints.due() or generation == search.generations):
                 arrays = {"codes": _codes(population, length), "values": np.array([one.values for one in population])}
                 states.keep(checkpoints, generation, arrays, {"history": history, "random": random.getstate()})
-        return Population(_codes(population, length), np.array([one.values for one in population]), history)
+    return Population(_codes(population, length), np.array([one.values for one in population]), history)
 
 
 def _individual_type(base: Any, weights: tuple[float, ...]) -> type:

@@ -8,9 +8,11 @@ mutation that a model holds for the strongest (strong selection, weak mutation),
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.api.errors import BadInput, did_you_mean
 from benchmarks.api.protocols import Checkpoints
+from benchmarks.api.sequences import BASES
 from benchmarks.design import states
 from benchmarks.design.candidates import Score
 
@@ -94,10 +96,32 @@ def _selected(codes: np.ndarray, score: Score, sign: float) -> np.ndarray:
     return chosen
 
 
-def substitutions(before: np.ndarray, after: np.ndarray) -> list[str]:
-    """Name what changed from (n, length) to (n, length) codes: `A12C`, positions from 0, joined by dots if several."""
-    letters = "AGCT"
-    return [
-        ".".join(f"{letters[a[i]]}{i}{letters[b[i]]}" for i in np.flatnonzero(a != b))
-        for a, b in zip(before, after, strict=True)
-    ]
+def pairs(names: list[str], path: np.ndarray, choose: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Turn walks into pairs of a step and the one before.
+
+    Parameters
+    ----------
+    names
+        n distinct names of the walks.
+    path
+        (n, steps + 1, length), as `walk` returns it.
+
+    Returns
+    -------
+    Table of tag (walk, step and substitution, positions from 0: `rand7_increase3.A12C`) and ref_tag; and codes
+    (n_rows, length). The starts come first, without reference. Where a walk stays, there is no pair.
+    """
+    tags, references, codes = list(names), [""] * len(names), list(path[:, 0])
+    current = list(names)
+    for step in range(1, path.shape[1]):
+        for i, (before, after) in enumerate(path[:, step - 1 : step + 1]):
+            changed = np.flatnonzero(before != after)
+            if not changed.size:
+                continue
+            (at,) = changed
+            tag = f"{names[i]}_{choose}{step}.{BASES[before[at]]}{at}{BASES[after[at]]}"
+            tags.append(tag)
+            references.append(current[i])
+            codes.append(after)
+            current[i] = tag
+    return pd.DataFrame({"tag": tags, "ref_tag": references}), np.stack(codes)

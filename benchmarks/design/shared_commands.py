@@ -1,0 +1,169 @@
+"""What the commands of `design` share: options, opening models, reading inserts, and how they begin and end."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.commandline import has_packages, print_json
+
+_MODELS = "A training, a folder of trainings (averaged), weights, or a model's name: its latest run (repeatable)."
+RunsOption = Annotated[
+    list[str],
+    typer.Option("--run", "--weights", help=_MODELS),
+]
+SomeRunsOption = Annotated[
+    list[str] | None,
+    typer.Option("--run", "--weights", help=_MODELS),
+]
+OutOption = Annotated[Path, typer.Option(help="Oligo table to write, TSV; searches keep their state beside it.")]
+TaskOption = Annotated[str, typer.Option("--task", help="Task whose constructs are designed; see `list`.")]
+InputOption = Annotated[
+    Path | None, typer.Option("--input", help="Sequences: FASTA, table or text; inserts, bare or with flanks.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed designs the same sequences.")]
+OutputOption = Annotated[str | None, typer.Option("--output", help="Which output, where a model has several.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def begin(out: Path, models: list[Path], settings: dict[str, Any]) -> Any:
+    """Begin what can be stopped and taken up again; its state belongs to these models and settings."""
+    from benchmarks.resumable import Resumable
+
+    return Resumable(out, settings | {"models": [_model_digest(path) for path in models]})
+
+
+def finish(work: Any, table: Any, history: Any, predict: Any, json: bool) -> None:
+    """Write the table and, beside it, how the search went, drawn too; then drop what was kept of the search."""
+    from benchmarks.store import write_text
+
+    about = {"seconds": work.seconds}
+    if predict:
+        rate = predict.n_done / max(work.seconds, 1e-9)
+        about |= {"models": list(predict.names), "n_predicted": predict.n_done, "candidates_per_s": rate}
+    if history is not None:
+        stem = work.out.name.removesuffix(".tsv")
+        history = history.assign(trained_on=predict.trained_on)
+        write_text(work.out.with_name(f"{stem}.history.csv"), history.to_csv(index=False))
+        if has_packages("matplotlib"):
+            from benchmarks import design_figures, figures
+
+            simulated = predict.trained_on == "simulated"
+            figures.save(design_figures.search(history, simulated=simulated), work.out.with_name(f"{stem}.search"))
+            if len(predict.names) > 1:
+                drawn = design_figures.disagreement(table, predict.names[:2], simulated=simulated)
+                figures.save(drawn, work.out.with_name(f"{stem}.models"))
+    write(table, work.out, json, **about)
+    work.remove()
+
+
+def write(table: Any, out: Path, json: bool, **about: Any) -> None:
+    from benchmarks.progress import duration
+    from benchmarks.store import write_text
+
+    write_text(out, table.to_csv(sep="\t", index=False))
+    origin = table["trained_on"].iloc[0]
+    n_pairs = int((table["ref_tag"] != "").sum())
+    if json:
+        print_json({"out": str(out), "n": len(table), "n_pairs": n_pairs, "trained_on": origin or None, **about})
+        return
+    if "candidates_per_s" in about:
+        rate = f"{about['n_predicted']:,} candidates predicted in {duration(about['seconds'])}"
+        typer.echo(f"{rate}, {about['candidates_per_s']:,.0f} per second")
+    label = " by models trained on SIMULATED data" * (origin == "simulated")
+    typer.echo(f"{len(table):,} oligos{f', {n_pairs:,} pairs' * bool(n_pairs)}{label}: {out}")
+
+
+def check_out(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
+    if out.is_dir():
+        raise BadInput(f"--out {out} is a folder; a table, e.g. {out / 'oligos.tsv'}, is expected.")
+    if out.suffix == ".gz":
+        raise BadInput(f"--out {out}: a plain table is written; leave out the .gz.")
+
+
+def construct_of(task: str) -> Any:
+    from benchmarks import registry
+    from benchmarks.design.candidates import construct_of
+
+    return construct_of(registry.get_task(task))
+
+
+def open_predictor(models: list[Path], output: str | None, device: str) -> Any:
+    """Open models as one function of inserts, each under a name of its own."""
+    from benchmarks import trained
+    from benchmarks.design.candidates import Predictor
+
+    found: dict[str, Any] = {}
+    seen: dict[str, int] = {}
+    for path in models:
+        several = trained.open_all(path, device)
+        found[trained.distinct_name(several[0].key, seen)] = several
+    return Predictor(found, output)
+
+
+def located(run: list[str] | None, task: str, results: Path) -> list[Path]:
+    """Turn what --run names into paths; a model's name stands for all finished trainings of the task's latest run."""
+    return [path if (path := Path(text)).exists() else _of_latest(text, task, results) for text in run or ()]
+
+
+def _of_latest(model: str, task: str, results: Path) -> Path:
+    from benchmarks import registry, runner
+    from benchmarks.store import Store
+    from benchmarks.studies import Study
+
+    if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
+        known = did_you_mean("model", model, list(registry.models()))
+        raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
+    store = Store(results)
+    jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
+    folders = {folder.parent for job in jobs if store.is_done(folder := runner.folder_of(store, job))}
+    if not folders:
+        raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.")
+    if len(folders) > 1:
+        names = ", ".join(sorted(map(str, folders)))
+        raise BadInput(f"--run {model}: the latest run of {task} has several data sets; name one of {names}.")
+    return folders.pop()
+
+
+def read_inserts(file: Path | None, construct: Any) -> tuple[list[str], Any] | None:
+    """Read names and inserts of a file; None where none is given."""
+    if file is None:
+        return None
+    import numpy as np
+
+    from benchmarks import prediction
+    from benchmarks.api.sequences import SequenceError
+
+    names, codes = [], []
+    for piece in prediction.read_pieces(file):
+        try:
+            codes.append(construct.inserts(piece.sequences))
+        except SequenceError as error:
+            raise BadInput(f"{file}, line {piece.lines[error.row]}: {error.reason}.") from None
+        names += piece.ids
+    if len(set(names)) < len(names):
+        names = [f"{name}.{i}" for i, name in enumerate(names)]
+    return names, np.concatenate(codes)
+
+
+def draw_inserts(construct: Any, n: int, seed: int) -> tuple[list[str], Any]:
+    import numpy as np
+
+    from benchmarks.design.candidates import random_inserts
+
+    return [f"rand{i}" for i in range(n)], random_inserts(np.random.default_rng(seed), n, construct.length)
+
+
+def _model_digest(path: Path) -> str:
+    """Tell one model from another: what its files sum up to."""
+    import hashlib
+
+    from benchmarks.api import checksums
+
+    if path.is_file():
+        return checksums.digest(path)
+    sums = sorted(path.rglob(checksums.NAME)) or sorted(file for file in path.rglob("*") if file.is_file())
+    return hashlib.sha256("".join(checksums.digest(file) for file in sums).encode()).hexdigest()
