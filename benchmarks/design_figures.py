@@ -43,7 +43,7 @@ def disagreement(table: pd.DataFrame, names: tuple[str, str], *, simulated: bool
     table
         Columns `predicted NAME` of both models, perhaps front.
     """
-    fig = Figure((4.4, 4.2), layout="constrained")
+    fig = Figure((5.0, 4.6), layout="constrained")
     ax = fig.subplots()
     columns = [f"predicted {name}" for name in names]
     first = table["front"] == 1 if "front" in table else pd.Series(True, index=table.index)
@@ -55,5 +55,5 @@ def disagreement(table: pd.DataFrame, names: tuple[str, str], *, simulated: bool
     ax.set_xlabel(f"predicted by {names[0]}")
     ax.set_ylabel(f"predicted by {names[1]}")
     ax.legend(frameon=False)
-    head(fig, f"{len(table):,} sequences on which models disagree", simulated)
+    head(fig, "Where two models disagree", simulated)
     return fig

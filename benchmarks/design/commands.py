@@ -221,7 +221,7 @@ def snv(
     models = located(run, task, results)
     predict = open_predictor(models, output, device) if models else None
     construct = predict.construct if predict else construct_of(task)
-    names, starts = read_inserts(input_, construct) or draw_inserts(construct, n, seed)
+    names, starts = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "SNVs")
     starts, rows = np.repeat(starts, walks, axis=0), np.repeat(np.arange(len(starts)), walks)
     about = {
         "set": "snv",

@@ -50,7 +50,7 @@ def perturb(
     construct = construct_of(task)
     sites = motifs.named_words(motif, {} if copies and not motif else motifs.SITES, construct.length)
     repeated = motifs.named_words(copies, {} if motif and not copies else motifs.COPIES, construct.length)
-    names, backgrounds = read_inserts(input_, construct) or draw_inserts(construct, n, seed)
+    names, backgrounds = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "motif_perturbation")
     about, codes = motifs.perturbation(
         names, backgrounds, sites=sites, copies=repeated, at=tuple(at or (motifs.AT,)), n_multiple=multiple, seed=seed
     )
@@ -75,7 +75,7 @@ def tile(
     check_out(out)
     construct = construct_of(task)
     words = motifs.named_words(motif, motifs.TILED, construct.length)
-    names, backgrounds = read_inserts(input_, construct) or draw_inserts(construct, n, seed)
+    names, backgrounds = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "motif_tiling")
     about, codes = motifs.tiling(names, backgrounds, words)
     write(oligos.table(construct, codes, about, subset="motif_tiling"), out, json)
 
@@ -149,7 +149,7 @@ def random_(
         rows = np.sort(np.random.default_rng(seed).choice(len(names), n, replace=False))
         names, codes = [names[row] for row in rows], codes[rows]
     else:
-        names, codes = draw_inserts(construct, n, seed)
+        names, codes = draw_inserts(construct, n, seed, "random")
     write(oligos.table(construct, codes, pd.DataFrame({"tag": names}), subset="random"), out, json)
 
 

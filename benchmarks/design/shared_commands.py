@@ -149,12 +149,14 @@ def read_inserts(file: Path | None, construct: Any) -> tuple[list[str], Any] | N
     return names, np.concatenate(codes)
 
 
-def draw_inserts(construct: Any, n: int, seed: int) -> tuple[list[str], Any]:
+def draw_inserts(construct: Any, n: int, seed: int, of: str) -> tuple[list[str], Any]:
+    """Draw random inserts; sets of one seed share none."""
     import numpy as np
 
     from benchmarks.design.candidates import random_inserts
 
-    return [f"rand{i}" for i in range(n)], random_inserts(np.random.default_rng(seed), n, construct.length)
+    rng = np.random.default_rng([seed, *of.encode()])
+    return [f"rand{i}" for i in range(n)], random_inserts(rng, n, construct.length)
 
 
 def _model_digest(path: Path) -> str:
