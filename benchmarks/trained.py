@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks import registry
 from benchmarks.api import checksums
 from benchmarks.api.data import Origin, recipe_with
-from benchmarks.api.errors import BadInput
-from benchmarks.store import read_json
+from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.store import Store, read_json
 
 _TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
 
@@ -39,6 +39,35 @@ def open_model(path: Path, device: str = "auto") -> Trained:
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
     return _of_run(path, device) if (path / "job.json").is_file() else _published(path, device)
+
+
+def located(run: str, task: str, results: Path) -> Path:
+    """Turn what --run says into a path; a model's name stands for its finished trainings in the task's latest run.
+
+    Raises
+    ------
+    BadInput
+        If it is neither a path nor a model, or that run has no such training, or several data sets.
+    """
+    return path if (path := Path(run)).exists() else _of_latest(run, task, results)
+
+
+def _of_latest(model: str, task: str, results: Path) -> Path:
+    from benchmarks import runner
+    from benchmarks.studies import Study
+
+    if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
+        known = did_you_mean("model", model, list(registry.models()))
+        raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
+    store = Store(results)
+    jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
+    folders = {folder.parent for job in jobs if store.is_done(folder := runner.folder_of(store, job))}
+    if not folders:
+        raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.")
+    if len(folders) > 1:
+        names = ", ".join(sorted(map(str, folders)))
+        raise BadInput(f"--run {model}: the latest run of {task} has several data sets; name one of {names}.")
+    return folders.pop()
 
 
 def open_all(path: Path, device: str = "auto") -> list[Trained]:

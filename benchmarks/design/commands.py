@@ -22,7 +22,6 @@ from benchmarks.design.shared_commands import (
     construct_of,
     draw_inserts,
     finish,
-    located,
     open_predictor,
     read_inserts,
 )
@@ -65,7 +64,7 @@ def _evolves(subset: str, sign: float) -> None:
     ) -> None:
         settings = {"population": population, "generations": generations, "crossover": crossover, "mutation": mutation}
         settings |= {"per_base": per_base, "mutate": mutate}
-        _extreme(subset, sign, located(run, task, results), out, n, settings, output, seed, device, json)
+        _extreme(subset, sign, _located(run, task, results), out, n, settings, output, seed, device, json)
 
     extreme.__name__ = subset
     extreme.__doc__ = f"Evolve sequences of {subset} predicted expression; models are averaged. Defaults: the paper's."
@@ -161,7 +160,7 @@ def challenging(
         mutate=mutate, selection="tournament" if weighted_sum else "nsga2",
     )  # fmt: skip
     check_out(out)
-    models = located(run, task, results)
+    models = _located(run, task, results)
     predict = open_predictor(models, output, device)
     weights = np.array(weight)
     about = {"set": "challenging", "seed": seed, "output": output, "weights": weight, "batches": batches}
@@ -218,7 +217,8 @@ def snv(
     check_out(out)
     if walks > 1 and choose != "random":
         raise BadInput(f"--walks {walks} from one start are the same under --choose {choose}; use --choose random.")
-    models = located(run, task, results)
+    walking.check_choice(choose, bool(run))
+    models = _located(run, task, results)
     predict = open_predictor(models, output, device) if models else None
     construct = predict.construct if predict else construct_of(task)
     names, starts = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "SNVs")
@@ -248,6 +248,12 @@ def snv(
         trained_on=predict.trained_on if predict else "",
     )  # fmt: skip
     finish(work, found, None, predict, json)
+
+
+def _located(run: list[str] | None, task: str, results: Path) -> list[Path]:
+    from benchmarks import trained
+
+    return [trained.located(text, task, results) for text in run or ()]
 
 
 def _on_generation(work: Any, generations: int) -> Any:

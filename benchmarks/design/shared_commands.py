@@ -5,18 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.commandline import has_packages, print_json
+from benchmarks.api.errors import BadInput
+from benchmarks.commandline import MODEL_HELP, has_packages, print_json
 
-_MODELS = "A training, a folder of trainings (averaged), weights, or a model's name: its latest run (repeatable)."
-RunsOption = Annotated[
-    list[str],
-    typer.Option("--run", "--weights", help=_MODELS),
-]
-SomeRunsOption = Annotated[
-    list[str] | None,
-    typer.Option("--run", "--weights", help=_MODELS),
-]
+RunsOption = Annotated[list[str], typer.Option("--run", "--weights", help=f"{MODEL_HELP} Repeatable.")]
+SomeRunsOption = Annotated[list[str] | None, typer.Option("--run", "--weights", help=f"{MODEL_HELP} Repeatable.")]
 OutOption = Annotated[Path, typer.Option(help="Oligo table to write, TSV; searches keep their state beside it.")]
 TaskOption = Annotated[str, typer.Option("--task", help="Task whose constructs are designed; see `list`.")]
 InputOption = Annotated[
@@ -102,30 +95,6 @@ def open_predictor(models: list[Path], output: str | None, device: str) -> Any:
         several = trained.open_all(path, device)
         found[trained.distinct_name(several[0].key, seen)] = several
     return Predictor(found, output)
-
-
-def located(run: list[str] | None, task: str, results: Path) -> list[Path]:
-    """Turn what --run names into paths; a model's name stands for all finished trainings of the task's latest run."""
-    return [path if (path := Path(text)).exists() else _of_latest(text, task, results) for text in run or ()]
-
-
-def _of_latest(model: str, task: str, results: Path) -> Path:
-    from benchmarks import registry, runner
-    from benchmarks.store import Store
-    from benchmarks.studies import Study
-
-    if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
-        known = did_you_mean("model", model, list(registry.models()))
-        raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
-    store = Store(results)
-    jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
-    folders = {folder.parent for job in jobs if store.is_done(folder := runner.folder_of(store, job))}
-    if not folders:
-        raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.")
-    if len(folders) > 1:
-        names = ", ".join(sorted(map(str, folders)))
-        raise BadInput(f"--run {model}: the latest run of {task} has several data sets; name one of {names}.")
-    return folders.pop()
 
 
 def read_inserts(file: Path | None, construct: Any) -> tuple[list[str], Any] | None:

@@ -48,10 +48,7 @@ def walk(
     BadInput
         If `choose` is unknown, or needs a model and has none.
     """
-    if choose not in CHOICES:
-        raise BadInput(f"--choose: {did_you_mean('choice', choose, list(CHOICES))}")
-    if choose != "random" and score is None:
-        raise BadInput(f"--choose {choose} asks a model which mutation is the strongest; name one with --run.")
+    check_choice(choose, score is not None)
     done, path = 0, np.array(starts)[:, None]
     if found := states.latest(checkpoints):
         done, path = found[0], found[1]["path"]
@@ -67,6 +64,14 @@ def walk(
             states.keep(checkpoints, step, {"path": path}, {})
         on_step(step)
     return path
+
+
+def check_choice(choose: str, has_model: bool) -> None:
+    """Refuse a choice that is unknown, or needs a model and has none."""
+    if choose not in CHOICES:
+        raise BadInput(f"--choose: {did_you_mean('choice', choose, list(CHOICES))}")
+    if choose != "random" and not has_model:
+        raise BadInput(f"--choose {choose} asks a model which mutation is the strongest; name one with --run.")
 
 
 def n_predictions(n: int, length: int, steps: int, choose: str) -> int:

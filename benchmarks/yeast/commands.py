@@ -6,7 +6,17 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.commandline import SETTINGS, JsonOption, command, has_packages, print_json, records
+from benchmarks.commandline import (
+    MODEL_HELP,
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    has_packages,
+    print_json,
+    records,
+)
 
 NAME = "challenge"
 RULES = """The Random Promoter DREAM Challenge 2022: score, check, rank and list submissions.
@@ -70,16 +80,15 @@ def score(
 
 @command(
     app,
-    "challenge submit --data data/yeast --run results/runs/yeast/… --out mine.txt",
+    "challenge submit --data data/yeast --run dream_cnn --out mine.txt",
     "challenge submit --data designed/ --run results/runs/yeast/simulated/dream_cnn-1a2b3c4d --out mine.txt",
 )
 def submit(
     data: DataOption,
-    run: Annotated[
-        Path, typer.Option("--run", "--weights", help="A training, a folder of trainings (averaged), or weights.")
-    ],
+    run: Annotated[str, typer.Option("--run", "--weights", help=MODEL_HELP)],
     out: Annotated[Path, typer.Option(help="Text file to write: sequence and prediction, as the final submissions.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """Predict a test set with a trained model, as a submission that `challenge score` takes."""
@@ -93,7 +102,7 @@ def submit(
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     test, several = _test_set(data, False), []
-    models = trained.open_all(run, device)
+    models = trained.open_all(trained.located(run, "yeast", results), device)
     with screen.bar("sequences", len(models) * len(test)) as on_done:
         for number, one in enumerate(models):
             if one.task.NAME != "yeast":
