@@ -12,6 +12,7 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -49,6 +50,15 @@ def open_console(*, stderr: bool = False) -> Console:
 
 
 @contextlib.contextmanager
+def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal how much of some work is done, and the time left; gives a function to be told how much is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+@contextlib.contextmanager
 def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
     """Show on a terminal how much of files has come, how fast, and what is left; gives what `fetch` reports to."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -66,15 +76,6 @@ def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
     finally:
         if bars:
             progress.stop()
-
-
-@contextlib.contextmanager
-def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
-    """Show progress and what is left on a terminal; gives a function that takes how many are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        shown = progress.add_task(label, total=total)
-        yield lambda done: progress.update(shown, completed=done)
 
 
 def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Speeds) -> None:

@@ -77,7 +77,8 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
     assert "Measure them" in next(out for line, out in printed.items() if line.endswith("--out to_order"))
     assert not (tmp_path / "to_order" / test_set.TRUTH).exists()
     assert not list(tmp_path.glob("*.partial"))
-    *_, last = printed.values()
+    *_, text, last = printed.values()
+    assert text.startswith("SIMULATED DATA")
     scored = json.loads(last)
     assert scored["origin"] == "simulated"
     parts = {row["subset"] for row in scored["scores"]}
@@ -239,8 +240,8 @@ def bad(results, tmp_path_factory):
     "case",
     [
         "another length", "no such run", "no training", "one model", "weights", "no weight", "output", "mutation",
-        "device", "short input", "no input", "no folder", "a folder", "gzip", "choice", "walks", "no model", "task", "too many",
-        "no genome", "library there", "library part", "library task",
+        "device", "short input", "no input", "no folder", "a folder", "gzip", "choice", "walks", "no model", "task",
+        "too many", "no genome", "library there", "library part", "library task",
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence_and_nothing_is_written(bad, case):

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from benchmarks import registry
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import BASES
 from benchmarks.checkpoints import EpochCheckpoints
 from benchmarks.design import challenging, genetic, walks
+from benchmarks.yeast import simulate
 
 LENGTH = 80
 WEIGHTS = np.random.default_rng(5).normal(size=(LENGTH, 4))
@@ -60,13 +60,12 @@ def test_it_reaches_nine_tenths_of_the_best_additive_sequence(sign, optimum):
 
 
 def test_it_reaches_nine_tenths_of_what_simulated_promoters_can_express():
-    task = registry.get_task("yeast")
     search = dataclasses.replace(genetic.EXPRESSION, population=4000, generations=15)
-    found = genetic.evolve(lambda codes: task.noise_free(codes)[:, None], LENGTH, search, np.ones(1), seed=(0,))
+    found = genetic.evolve(lambda codes: simulate.expression(codes)[:, None], LENGTH, search, np.ones(1), seed=(0,))
     random_ones = np.random.default_rng(9).integers(0, 4, (4000, LENGTH), dtype=np.uint8)
     supremum = 8.0 + 7.5  # centre and half range of the simulation, whose sum of effects levels off
     assert found.values.max() >= 0.9 * supremum
-    assert found.values.mean() > task.noise_free(random_ones).mean() + 3
+    assert found.values.mean() > simulate.expression(random_ones).mean() + 3
 
 
 # Operators

@@ -1,13 +1,13 @@
 """Designed sets: against the published test set, against slices of a genome, and through the challenge's layout."""
 
 import gzip
-import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks import registry
+from benchmarks.api import origins
 from benchmarks.api.constructs import Construct
 from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome
@@ -228,10 +228,9 @@ def test_a_library_has_every_sequence_once_and_is_read_by_the_challenge(tmp_path
     values = np.arange(6) / 10
     rows = CONSTRUCT.rows(codes)
     out = tmp_path / "lib"
-    test_set.write_published(out, rows, library.singles, library.pairs, values, "simulated", ["Not measured."])
+    test_set.write_published(out, rows, library.singles, library.pairs, values, simulated="Words.")
     test = test_set.read(out)
     assert test.origin == "simulated"
-    assert "Not measured." in test.notes
     assert test.singles["high"].tolist() == [0, 1, 2, 3, 5]
     assert test.pairs["SNVs"].tolist() == [[3, 2], [4, 3]]
     np.testing.assert_array_equal(test.y_true, values)
@@ -251,15 +250,14 @@ def test_a_library_has_every_sequence_once_and_is_read_by_the_challenge(tmp_path
         "alt_exp",
         "ref_exp",
     ]
-    (out / test_set.ORIGIN).write_text(json.dumps({"origin": "imagined"}))
-    with pytest.raises(BadInput, match="got 'imagined'"):
-        test_set.read(out)
+    test_set.write_published(tmp_path / "measured", rows, library.singles, library.pairs, values)
+    assert test_set.read(tmp_path / "measured").origin == "measured"
 
 
 def test_a_subset_that_the_challenge_does_not_know_is_named(tmp_path):
     single = {"hihg": pd.DataFrame({"pos": [0], "tag": ["x"]})}
     with pytest.raises(BadInput, match=r"'hihg'\. Did you mean 'high'"):
-        test_set.write_published(tmp_path, ["ACGT"], single, {}, None, "measured")
+        test_set.write_published(tmp_path, ["ACGT"], single, {})
 
 
 def test_tables_that_do_not_fit_are_refused_by_line(tmp_path):
@@ -294,6 +292,9 @@ def test_expression_is_looked_up_by_sequence(tmp_path):
     assert values.tolist() == [1.0, 2.0, 3.0]
     assert origin == "measured"
     table.assign(origin="simulated").to_csv(file, sep="\t", index=False)
+    assert oligos.expression_of(file, library)[1] == "simulated"
+    table.to_csv(file, sep="\t", index=False)
+    origins.mark(tmp_path, "A test.")
     assert oligos.expression_of(file, library)[1] == "simulated"
     for wrong, sentence in (
         (table.iloc[1:], "no expression of 1 of 3 oligos"),

@@ -100,9 +100,10 @@ class Task(Protocol):
     if not everywhere, all (n, L) bool; `offsets(sequences)`, (n,) int, where in the codes a sequence begins as users
     write it, if not at 0; and `ELEMENT_LEN`, how much of a genome one construct carries.
 
-    To have sequences designed for it a task defines `CONSTRUCT`, the insert and its constant flanks; it may define
-    `noise_free(codes)`, (n,) values of sequences in its simulated world, and `write_designed(folder, library, truth,
-    origin)`, which writes a designed library in the layout that the task is scored in.
+    To have sequences designed for it a task defines `CONSTRUCT`, the insert and its constant flanks; and, to have them
+    scored, `write_designed(folder, sequences, singles, pairs, y_true, *, simulated)`, which writes a library in the
+    layout of its test set, and `simulated_expression(sequences)`, what its simulated world answers in an experiment's
+    place.
 
     A task with one test set and no folds defines `compare(test, predictions, baseline, *, n_threads)`: model ->
     predictions of its members, one per training, to tables `ranking` and `differences`. Its models are compared by them

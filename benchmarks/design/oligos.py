@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import tables
+from benchmarks.api import origins, tables
 from benchmarks.api.constructs import Construct
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import SequenceError, decode
@@ -176,7 +176,7 @@ EXPRESSION = ("expression", "maude_expression", "mean", "measured", "value")
 def expression_of(file: Path, library: Library) -> tuple[np.ndarray, str]:
     """Look up every oligo's expression in a table of sequence and expression: (n,) float64, and the table's origin.
 
-    The table's column `origin`, where it has one, says measured or simulated.
+    Simulated is what a column `origin` calls so, and what lies in a folder that is marked as simulated.
 
     Raises
     ------
@@ -203,5 +203,5 @@ def expression_of(file: Path, library: Library) -> tuple[np.ndarray, str]:
             f"{file} has no expression of {len(missing):,} of {len(rows):,} oligos, the first {missing[0]}; measure "
             "them all, or leave them out of the sets."
         )
-    origins = set(found["origin"].dropna()) if "origin" in found else {"measured"}
-    return value[rows].to_numpy(), "simulated" if "simulated" in origins else "measured"
+    says = set(found["origin"].dropna()) if "origin" in found else set()
+    return value[rows].to_numpy(), "simulated" if "simulated" in says else origins.of(file.parent)

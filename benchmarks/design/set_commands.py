@@ -172,7 +172,7 @@ def library(
     """Put sets together: oligos to order, and, with their expression, a test set for `challenge score`.
 
     Writes oligos.tsv, oligos.fa and the files of the task's scoring. A sequence that several sets ask for is ordered
-    once. Of a table of --truth, a column `origin` that says simulated is heeded.
+    once. What a table of --truth says of its origin, in a column `origin`, goes with its numbers.
     """
     from benchmarks import registry
     from benchmarks.api.folders import whole_folder
@@ -186,26 +186,30 @@ def library(
     if out.exists():
         raise BadInput(f"--out {out} is there already; name a folder that is not, or remove it.")
     merged = oligos.merge(part, construct)
-    y_true, origin, notes = None, "measured", ["Designed by models; expression not measured yet."]
+    table = merged.oligos()
+    y_true, simulated = None, ""
     if truth == "simulated":
-        y_true, origin = module.noise_free(merged.inserts), "simulated"
-        notes = ["SIMULATED expression: the known answer of the simulated task, without noise; nothing was measured."]
+        y_true = module.simulated_expression(table["sequence"].tolist())
+        simulated = "The expression of these designed sequences is the simulation's own, without noise."
     elif truth is not None:
         y_true, origin = oligos.expression_of(Path(truth), merged)
-        notes = [f"Expression from {Path(truth).name}{' (SIMULATED)' * (origin == 'simulated')}."]
-    table = merged.oligos()
+        simulated = f"Expression from {Path(truth).name}, of a simulated experiment." * (origin == "simulated")
     with whole_folder(out) as new:
         write_text(new / "oligos.tsv", table.to_csv(sep="\t", index=False))
         write_text(new / "oligos.fa", "".join(f">{row.seq_id}\n{row.sequence}\n" for row in table.itertuples()))
-        module.write_designed(new, table["sequence"].tolist(), merged.singles, merged.pairs, y_true, origin, notes)
+        module.write_designed(
+            new, table["sequence"].tolist(), merged.singles, merged.pairs, y_true, simulated=simulated
+        )
     sizes = {name: len(rows) for name, rows in (*merged.singles.items(), *merged.pairs.items())}
     if json:
-        about = {"oligos": len(table), "subsets": sizes, "origin": origin if truth else None}
+        origin = ("simulated" if simulated else "measured") if truth else None
+        about = {"oligos": len(table), "subsets": sizes, "origin": origin}
         print_json({"out": str(out), **about, "trained_on": merged.trained_on or None})
         return
     typer.echo(f"{len(table):,} oligos of {construct.row_length} bp: {out}")
     for name, size in sizes.items():
         typer.echo(f"  {name:<20}{size:>7,} {'pairs' if name in merged.pairs else 'sequences'}")
-    typer.echo(
-        notes[0] if truth else "Measure them, then the same command with --truth TABLE (sequence, expression) to score."
-    )
+    if truth is None:
+        typer.echo("Measure them; the same command with --truth TABLE (sequence, expression) makes it a test set.")
+    else:
+        typer.echo(f"SIMULATED DATA. {simulated}" if simulated else f"Expression from {truth}.")

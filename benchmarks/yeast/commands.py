@@ -332,5 +332,7 @@ def _can_draw(out: Path) -> bool:
 
 
 def _say_notes(test: Any) -> None:
+    if test.origin == "simulated":
+        typer.echo("SIMULATED DATA: no expression of this test set was measured.")
     for note in test.notes:
         typer.echo(note)

@@ -5,19 +5,17 @@ Source: `prixfixe/evaluation.py` and `data/` of the challenge repository.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import tables
+from benchmarks.api import origins, tables
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput, did_you_mean
 
 TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
-ORIGIN = "origin.json"
-"""Says of a folder in the published layout that its values are simulated; the challenge's own folder has none."""
 SINGLES = {
     "high": "high_exp",
     "low": "low_exp",
@@ -82,13 +80,13 @@ def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
         For a missing or malformed file, with line, column and value.
     """
     if (folder / TRUTH).is_file() or (folder / f"{TRUTH}.gz").is_file():
-        return _read_published(folder)
+        return replace(_read_published(folder), origin=origins.of(folder))
     files = [next((p for p in (folder / n, folder / f"{n}.gz") if p.is_file()), None) for n in _PREPARED]
     if files[0] is None:
         raise BadInput(f"{folder} holds neither {TRUTH} (published layout) nor {_PREPARED[0]} (prepared tables).")
     if missing := [name for name, file in zip(_PREPARED, files, strict=True) if file is None]:
         raise BadInput(f"{folder / missing[0]} is missing; the prepared layout needs {', '.join(_PREPARED)}.")
-    return _read_prepared(*files, inferred_snvs=inferred_snvs)
+    return replace(_read_prepared(*files, inferred_snvs=inferred_snvs), origin=origins.of(folder))
 
 
 def write_published(
@@ -96,9 +94,9 @@ def write_published(
     sequences: Sequence[str],
     singles: Mapping[str, pd.DataFrame],
     pairs: Mapping[str, pd.DataFrame],
-    y_true: np.ndarray | None,
-    origin: Origin,
-    notes: Sequence[str] = (),
+    y_true: np.ndarray | None = None,
+    *,
+    simulated: str = "",
 ) -> None:
     """Write a designed set in the published layout; without public rows, all of it is private.
 
@@ -108,6 +106,8 @@ def write_published(
         Subset -> table of pos, tag; and of alt_pos, ref_pos, alt_tag, ref_tag.
     y_true
         (n,) expression; None: not measured yet, so that there is nothing to score against.
+    simulated
+        What is simulated about the expression, in words; empty if it was measured.
 
     Raises
     ------
@@ -127,7 +127,8 @@ def write_published(
         texts = {f"{side}_sequence": sequence[part[f"{side}_pos"]].to_numpy() for side in ("alt", "ref")}
         columns = part[["alt_tag", "ref_tag"]].assign(**texts, alt_pos=part["alt_pos"], ref_pos=part["ref_pos"])
         columns.assign(alt_exp="", ref_exp="").to_csv(ids / f"{PAIRS[name]}_seqs.csv")
-    (folder / ORIGIN).write_text(json.dumps({"origin": origin, "notes": list(notes)}, indent=1) + "\n")
+    if simulated:
+        origins.mark(folder, simulated)
     if y_true is not None:
         lines = [f"{text}\t{value:.10g}\n" for text, value in zip(sequences, y_true, strict=True)]
         (folder / TRUTH).write_text("".join(lines))
@@ -198,13 +199,8 @@ def _read_published(folder: Path) -> TestSet:
         is_public[_public_singles(public_ids, name, n)] = True
     if not is_public.any():
         notes.append(f"{public_ids} is missing: every row counts as private.")
-    about = read_object(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
-    origin = about.get("origin", "measured")
-    if origin not in ("measured", "simulated"):
-        raise BadInput(f"{folder / ORIGIN}: origin measured or simulated expected, got {origin!r}.")
-    notes += [str(note) for note in about.get("notes", ())]
     return TestSet(
-        y_true, is_public, singles, pairs, public_pairs, cells["sequence"].to_numpy(dtype=object), origin, tuple(notes)
+        y_true, is_public, singles, pairs, public_pairs, cells["sequence"].to_numpy(dtype=object), notes=tuple(notes)
     )
 
 
