@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import registry, trained
+from benchmarks import design_figures, figures, registry, trained
 from benchmarks.api import mutants
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
@@ -281,3 +281,33 @@ def test_the_origin_of_predictions_is_simulated_if_any_model_was():
     assert Predictor({"a": [one("measured")], "b": [one("simulated")]}).trained_on == "simulated"
     with pytest.raises(BadInput, match="cannot be designed"):
         Predictor({"a": [trained.Trained(None, type("T", (), {"NAME": "atac"}), "m", "m", "measured")]})
+
+
+def test_a_model_that_predicts_nan_is_refused():
+    task = registry.get_task("yeast")
+
+    class Broken:
+        def predict(self, data):
+            return {"expression": np.full(len(data), np.nan, np.float32)}
+
+    predict = Predictor({"m": [trained.Trained(Broken(), task, "m", "m", "measured")]})
+    with pytest.raises(BadInput, match="m predicts no finite number"):
+        predict(np.zeros((3, 80), np.uint8))
+
+
+def test_figures_say_that_data_are_simulated(tmp_path):
+    history = pd.DataFrame({"generation": [0, 1], "best": [1.0, 2.0], "mean": [0.0, 1.0], "batch": [0, 0]})
+    table = pd.DataFrame({"predicted a": [1.0, 2.0], "predicted b": [2.0, 0.5], "front": [1, 2]})
+    for simulated in (True, False):
+        for figure in (
+            design_figures.search(history, simulated=simulated),
+            design_figures.disagreement(table, ("a", "b"), simulated=simulated),
+        ):
+            said = any(text.get_text() == figures.SIMULATED for text in figure.texts)
+            assert said is simulated
+    (scatter, *_), (best, *_) = (
+        design_figures.disagreement(table, ("a", "b"), simulated=True).axes[0].collections,
+        design_figures.search(history, simulated=True).axes[0].lines,
+    )
+    assert scatter.get_offsets().tolist() == [[2.0, 0.5]]
+    assert best.get_ydata().tolist() == [1.0, 2.0]

@@ -41,7 +41,13 @@ class Predictor:
         self.on_done: Callable[[int], None] = lambda n: None
 
     def __call__(self, inserts: np.ndarray) -> np.ndarray:
-        """Predict inserts (n, length): (n, n_models) float64, in the units of the models' targets."""
+        """Predict inserts (n, length): (n, n_models) float64, in the units of the models' targets.
+
+        Raises
+        ------
+        BadInput
+            If a model predicts infinities or NaN, which no search can rank.
+        """
         found = np.zeros((len(inserts), len(self._models)))
         for start in range(0, len(inserts), PIECE):
             piece = inserts[start : start + PIECE]
@@ -51,6 +57,8 @@ class Predictor:
                     for one, frame in zip(trainings, self._frames[i], strict=True)
                 ]
                 found[start : start + PIECE, i] = np.mean(several, axis=0, dtype=np.float64)
+                if not np.isfinite(found[start : start + PIECE, i]).all():
+                    raise BadInput(f"{self.names[i]} predicts no finite number of some candidates; train it again.")
             self.n_done += len(piece)
             self.on_done(self.n_done)
         return found

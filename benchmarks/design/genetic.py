@@ -6,7 +6,7 @@ stay as they are and never become A. Here a mutation draws among the three other
 replication.
 
 DEAP varies and selects: some 20 seconds of 100,000 candidates and 10 generations on one core, minutes of which go to a
-network. Only candidates that changed are predicted again; predicting all, as published, gives the same values.
+network. Only candidates that changed are predicted again: the published scripts predict all, to the same values.
 """
 
 import contextlib
