@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
 from benchmarks import outside, registry
-from benchmarks.api import promoters, torch_backend
+from benchmarks.api import folders, promoters, torch_backend
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import decode, occur_in
 from benchmarks.cli import app
@@ -193,7 +193,7 @@ def test_a_folder_that_cannot_be_written_to_is_read_without_a_store(tmp_path, mo
     def refuse(folder):
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(prepare, "_whole_folder", refuse)
+    monkeypatch.setattr(prepare, "whole_folder", refuse)
     assert prepare.read_training(file).expression.tolist() == [11.0, 3.25, 10.999999999999, 0.0]
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
@@ -467,9 +467,9 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
 def test_two_commands_may_make_the_same_store(tmp_path, monkeypatch):
     """The other command finishes while this one fills its folder: its store stays, this one's goes."""
     file = write(tmp_path, ROWS)
-    with prepare._whole_folder(tmp_path / "train_sequences.txt.prepared") as new:
+    with folders.whole_folder(tmp_path / "train_sequences.txt.prepared") as new:
         prepare._write_store(file, new)
-        monkeypatch.setattr(prepare.shutil, "rmtree", lambda *a, **k: None)
+        monkeypatch.setattr(folders.shutil, "rmtree", lambda *a, **k: None)
         (tmp_path / "train_sequences.txt.prepared" / "x").mkdir(parents=True)
     monkeypatch.undo()
     assert len(prepare.read_training(file)) == 4
