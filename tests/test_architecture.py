@@ -15,7 +15,7 @@ COMMANDS_MAY = tuple(
     for name in (
         "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
         "comparison", "executors", "fetch", "figures", "grid_figures", "ism_figures", "leak_report",
-        "matrix", "outputs", "packing", "plan", "prediction", "registry", "runner", "screen", "session",
+        "matrix", "outputs", "packing", "plan", "prediction", "quantify_figures", "registry", "runner", "screen", "session",
         "sources", "speed", "speed_figures", "state", "stats", "store", "studies", "trained", "yardsticks",
     )
 )  # fmt: skip
@@ -79,6 +79,7 @@ def test_imports_point_down(path):
         "benchmarks.challenge_figures",
         "benchmarks.ism_figures",
         "benchmarks.profile_figures",
+        "benchmarks.quantify_figures",
         "benchmarks.speed_figures",
     ):
         allowed = ("benchmarks.figures",)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import promoters
+from benchmarks.api import origins, promoters
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
+from benchmarks.api.sequences import N_CODE, decode
 from benchmarks.api.tables import table_name
 from benchmarks.yeast import prepare, rank, scoring, test_set
 from benchmarks.yeast import simulate as simulation
@@ -68,7 +69,7 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
         raise BadInput(f"No training table at {file}.")
     test = test_set.read(file.parent, inferred_snvs=True)
     name = DATASETS[0] if file.name.startswith("train_sequences") else table_name(file)
-    return prepare.dataset(name, prepare.read_training(file), test, origin="measured", seed=seed)
+    return prepare.dataset(name, prepare.read_training(file), test, origin=origins.of(file.parent), seed=seed)
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -91,6 +92,26 @@ def published(folder: Path) -> dict[str, Path]:
 def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     """Return the embedded simulated challenge."""
     return simulation.simulate(n_train=N_SIMULATED, seed=seed)
+
+
+def simulated_library(n: int, *, seed: int) -> list[str]:
+    """Draw promoters of the simulation, adapters included, to be sorted in a simulated experiment."""
+    regions = simulation.random_regions(np.random.default_rng(seed), n)
+    return [promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER for region in decode(regions)]
+
+
+def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
+    """Return the noise-free expression, in bins, that the simulation gives to promoters with adapters; (n,) float64.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is none.
+    """
+    codes = promoters.construct(sequences)
+    regions = np.where(promoters.variable(codes), codes, np.uint8(N_CODE))
+    end = SPEC.seq_len - len(promoters.RIGHT_ADAPTER)
+    return simulation.expression(regions[:, end - simulation.WIDTH : end])
 
 
 def encode(sequences: list[str]) -> np.ndarray:

@@ -5,13 +5,13 @@ Source: `prixfixe/evaluation.py` and `data/` of the challenge repository.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import tables
+from benchmarks.api import origins, tables
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput
 
@@ -80,13 +80,13 @@ def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
         For a missing or malformed file, with line, column and value.
     """
     if (folder / TRUTH).is_file() or (folder / f"{TRUTH}.gz").is_file():
-        return _read_published(folder)
+        return replace(_read_published(folder), origin=origins.of(folder))
     files = [next((p for p in (folder / n, folder / f"{n}.gz") if p.is_file()), None) for n in _PREPARED]
     if files[0] is None:
         raise BadInput(f"{folder} holds neither {TRUTH} (published layout) nor {_PREPARED[0]} (prepared tables).")
     if missing := [name for name, file in zip(_PREPARED, files, strict=True) if file is None]:
         raise BadInput(f"{folder / missing[0]} is missing; the prepared layout needs {', '.join(_PREPARED)}.")
-    return _read_prepared(*files, inferred_snvs=inferred_snvs)
+    return replace(_read_prepared(*files, inferred_snvs=inferred_snvs), origin=origins.of(folder))
 
 
 def to_tables(test: TestSet) -> dict[str, pd.DataFrame]:
