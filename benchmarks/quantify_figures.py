@@ -1,4 +1,4 @@
-"""Draw what became of a library's reads, how replicates agree, and what an experiment would give: tables in, Figures out."""
+"""Draw what became of reads, how replicates agree, and what an experiment would give: tables in, Figures out."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ def quality(samples: pd.DataFrame, overlaps: Mapping[int, int], labels: pd.DataF
     at = np.arange(len(per_bin))
     merged.bar(at, per_bin["n_pairs"], color=GREY, label="not merged")
     merged.bar(at, per_bin["n_merged"], color=BLUE, label="merged")
-    several = samples["replicate"].nunique() > 1
+    several = len(set(samples["replicate"])) > 1
     merged.set_xticks(at, [f"{r}/{b}" if several else b for r, b in per_bin.index], rotation=90, fontsize=7)
     _named(merged, "Read pairs per bin", "replicate / bin" if several else "bin", "read pairs")
     merged.legend(frameon=False, fontsize=8)

@@ -1,8 +1,8 @@
 """Tell which ordered sequence each merged read of a designed library is.
 
-Source: Rafi et al. 2024, Methods (reads of the designed library go to a bowtie2 index of the ordered sequences). What is
-read without an error needs no aligner; the rest is aligned end to end with bowtie2's defaults, on the forward strand.
-Reads that fit two sequences equally well are counted for neither.
+Source: Rafi et al. 2024, Methods (reads of the designed library go to a bowtie2 index of the ordered sequences). What
+is read without an error needs no aligner; the rest is aligned end to end with bowtie2's defaults, on the forward
+strand. Reads that fit two sequences equally well are counted for neither.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ INSTALL = "install it (Debian and Ubuntu: apt-get install bowtie2; conda: biocon
 
 
 class Hit(NamedTuple):
-    """An alignment: number of the query, of the target (-1: none), the score, and the next best one (None: no other)."""
+    """An alignment: numbers of query and target (-1: none), the score, and the next best one (None: no other)."""
 
     query: int
     target: int
@@ -63,7 +63,7 @@ def align(
             ) as process:
                 for line in process.stdout:
                     cells = line.rstrip("\n").split("\t")
-                    tags = dict((tag[:2], tag[5:]) for tag in cells[11:])
+                    tags = {tag[:2]: tag[5:] for tag in cells[11:]}
                     score, next_score = (int(tags[tag]) if tag in tags else None for tag in ("AS", "XS"))
                     yield Hit(int(cells[0]), -1 if cells[2] == "*" else int(cells[2]), score, next_score)
             if process.returncode:

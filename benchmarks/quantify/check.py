@@ -38,9 +38,7 @@ def noise_free(truth: pd.DataFrame, estimator: Estimator, columns: Columns) -> n
     expected = truth[[name for name in truth if name.startswith("expected_")]].to_numpy(np.float64)
     n_replicates, n_bins = len(set(columns.replicate)), expected.shape[1]
     if len(columns.numbers) != n_replicates * n_bins:
-        raise BadInput(
-            f"The truth has {n_bins} bins, the labels {len(columns.numbers)} in {n_replicates} replicate(s)."
-        )
+        raise BadInput(f"The truth has {n_bins} bins, the labels {len(columns.numbers)} in {n_replicates} replicates.")
     return estimator(np.tile(expected, n_replicates), columns).value
 
 

@@ -1,8 +1,8 @@
 """Collapse sequences that are misread copies of one another, with bowtie2.
 
-Source: `mergeSeqsByBowtie.py` of the authors' repository CRM2.0; the trimming of the constant flanks is in the paper. In
-three passes, all sequences that still have reads are aligned to those with more than 10, 1 and 0 reads; sequences that
-hit each other are one, and the most frequent of them represents it.
+Source: `mergeSeqsByBowtie.py` of the authors' repository CRM2.0; the trimming of the constant flanks is in the paper.
+In three passes, all sequences that still have reads are aligned to those with more than 10, 1 and 0 reads; sequences
+that hit each other are one, and the most frequent of them represents it.
 
 Departs from the source: chains (a hits b, b hits c) are followed to their end, by connected components. The script goes
 through the hits once, so that an early hit does not learn of a late one; `closed=False` does as it does, and loses

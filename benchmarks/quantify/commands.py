@@ -83,14 +83,14 @@ def reads(
 @command(
     app,
     "quantify designed --sheet reads/sheet.tsv --ordered oligos.tsv --out data/mylab",
-    "quantify designed --sheet reads/sheet.tsv --ordered oligos.fa --subsets challenge/ --controls controls.txt --out o/",
+    "quantify designed --sheet reads/sheet.tsv --ordered oligos.fa --subsets design/ --controls ids.txt --out o/",
 )
 def designed(
     sheet: SheetOption,
     ordered: Annotated[Path, typer.Option(help="Ordered sequences as they are read, flanks included: FASTA or table.")],
     out: OutOption,
     subsets: Annotated[
-        Path | None, typer.Option(help="Folder with test_subset_ids/, whose positions are of --ordered.")
+        Path | None, typer.Option(help="Folder with test_subset_ids/; positions are of --ordered.")
     ] = None,
     controls: Annotated[Path | None, typer.Option(help="File with the ids of negative controls, one a line.")] = None,
     pseudocount: Annotated[float, typer.Option(min=0, help="Pseudo-reads per million reads of a bin; 0: none.")] = 10.0,
@@ -320,8 +320,8 @@ def _opened(
     held = any((out / name).exists() for name in (outputs.TRAIN, outputs.TEST))
     if held and origins.of(out) != library.origin:
         raise BadInput(
-            f"{out} holds {origins.of(out)} labels, the reads of {sheet} are {library.origin}: name another folder, so that "
-            "they are never mixed."
+            f"{out} holds {origins.of(out)} labels, the reads of {sheet} are {library.origin}: name another folder, so "
+            "that they are never mixed."
         )
     flanks = [promoters.LEFT_ADAPTER if left is None else left, promoters.RIGHT_ADAPTER if right is None else right]
     for name, flank in zip(("--left", "--right"), flanks, strict=True):
@@ -383,8 +383,8 @@ def _report(out: Path, kind: str, library: Any, counts: Any, labels: Any, facts:
         typer.echo(f"{facts['n_promoters']:,} promoters, {facts['n_singletons']:,} of them seen in one bin")
     else:
         typer.echo(
-            f"{facts['n_estimated']:,} of {facts['n_ordered']:,} ordered sequences estimated; {facts['n_reads_ambiguous']:,} "
-            f"reads fit two of them, {facts['n_reads_unaligned']:,} none"
+            f"{facts['n_estimated']:,} of {facts['n_ordered']:,} ordered sequences estimated; "
+            f"{facts['n_reads_ambiguous']:,} reads fit two of them, {facts['n_reads_unaligned']:,} none"
         )
     for row in labels.agreement.itertuples():
         typer.echo(f"Replicates {row.replicate} and {row.other}: r = {row.pearson_r:.3f} (n = {row.n:,})")
@@ -405,8 +405,8 @@ def _ordered(file: Path) -> tuple[list[str], list[str]]:
             raise BadInput(f"{file}, line {line}: a sequence of A, C, G and T is expected, got {sequence[:60]!r}.")
         if sequence in first:
             raise BadInput(
-                f"{file}, line {line}: the sequence of line {first[sequence]} again; no read could be told to be of one of "
-                "them: leave one out."
+                f"{file}, line {line}: the sequence of line {first[sequence]} again; no read could be told to be of "
+                "one of them: leave one out."
             )
         first[sequence] = line
     return ids, sequences

@@ -47,7 +47,8 @@ class Counts:
     unsorted
         (n,) int64, zero where the library was not sequenced unsorted.
     samples
-        A row per pair of files: bin, replicate, n_pairs, n_merged, n_flanked, and `overlaps`, a dictionary of overlap and pairs.
+        A row per pair of files: bin, replicate, n_pairs, n_merged, n_distinct, n_flanked, and `overlaps`, pairs by
+        overlap.
     """
 
     sequences: np.ndarray
@@ -107,15 +108,15 @@ def _together(sheet: Sheet, files: list[Path]) -> Counts:
         raise BadInput("The library is empty: none of the files of the sheet holds a read.")
     if not table["n_merged"].any():
         raise BadInput(
-            f"The library is empty: none of {table['n_pairs'].sum():,} read pairs could be merged; check read1 and read2 "
-            "of the sheet, and --overlap, for reads of this length and this insert."
+            f"The library is empty: none of {table['n_pairs'].sum():,} read pairs could be merged; check read1 and "
+            "read2 of the sheet, and --overlap, for reads of this length and this insert."
         )
     merged = table.groupby(["replicate", "bin"], sort=False)["n_merged"].sum()
     for (replicate, name), n in merged.items():
         if n == 0:
             raise BadInput(
-                f"Bin {name} of replicate {replicate} has no merged reads ({table['n_pairs'].sum():,} pairs in all bins): "
-                "check its files, or take it out of the sheet."
+                f"Bin {name} of replicate {replicate} has no merged reads ({table['n_pairs'].sum():,} pairs in all "
+                "bins): check its files, or take it out of the sheet."
             )
     sequences, places = np.unique(np.concatenate([s for s, _ in parts]), return_inverse=True)
     column_of = {name: i for i, name in enumerate(sheet.names)}
@@ -165,8 +166,8 @@ def count_pairs(file1: Path, file2: Path, rule: Rule, flanks: Flanks) -> tuple[C
         n_turned += int(_begin_with(merged.bases, _turned(flanks.right)).sum())
     if flanks.left and flanks.right and n_turned > max(n_flanked, n_merged // 2):
         raise BadInput(
-            f"{n_turned:,} of {n_merged:,} merged pairs of {file1} begin with the reverse complement of the right flank, "
-            f"{_turned(flanks.right)}: read1 and read2 are swapped; swap them in the sheet."
+            f"{n_turned:,} of {n_merged:,} merged pairs of {file1} begin with the reverse complement of the right "
+            f"flank, {_turned(flanks.right)}: read1 and read2 are swapped; swap them in the sheet."
         )
     facts = {"n_pairs": n_pairs, "n_merged": n_merged, "n_distinct": len(counter), "n_flanked": n_flanked}
     return counter, facts | {"overlaps": {str(i): int(n) for i, n in enumerate(overlaps) if n and i}}

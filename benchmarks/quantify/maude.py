@@ -96,9 +96,9 @@ class Observed:
 def observe(counts: np.ndarray, unsorted: np.ndarray | None = None, pseudocount: float = PSEUDOCOUNT) -> Observed:
     """Add pseudocounts and find each sequence's share of the library.
 
-    max(1, round(pseudocount · reads of the bin / 10⁶)) is added to every sequence in a bin, `pseudocount` to the unsorted
-    reads; 0 adds nothing. Without an unsorted sample the abundance is the mean over bins of reads over all reads of the
-    bin (Rafi et al. 2024), times the mean reads of a bin, so that the pseudocount means the same.
+    max(1, round(pseudocount · reads of the bin / 10⁶)) is added to every sequence in a bin, `pseudocount` to the
+    unsorted reads; 0 adds nothing. Without an unsorted sample the abundance is the mean over bins of reads over all
+    reads of the bin (Rafi et al. 2024), times the mean reads of a bin, so that the pseudocount means the same.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Merge the two reads of a pair into one sequence, by the published rule.
 
-Source: `alignFastqsIntoSeqs.py` of the authors' repository CRM2.0. Read 2 is reverse-complemented; overlaps are tried in
-the order 40, 39, 41, 38, 42 …; the first whose identity exceeds 0.75 is taken, without looking for a better one. In
+Source: `alignFastqsIntoSeqs.py` of the authors' repository CRM2.0. Read 2 is reverse-complemented; overlaps are tried
+in the order 40, 39, 41, 38, 42 …; the first whose identity exceeds 0.75 is taken, without looking for a better one. In
 the overlap the base of read 1 counts where its quality is strictly higher, else that of read 2. Two reads of 76 bases
 and an insert of 110 overlap by 42.
 """

@@ -1,4 +1,4 @@
-"""The files of a quantified library: what the yeast task reads, the same with errors and counts, and where it is from."""
+"""The files of a quantified library: what the yeast task reads, and the same with errors and counts."""
 
 import gzip
 import json
@@ -100,8 +100,8 @@ def _renumbered_csv(file: Path, place: np.ndarray) -> tuple[str, int]:
         wrong = np.flatnonzero((old < 0) | (old >= len(place)))
         if wrong.size:
             raise BadInput(
-                f"{file}, line {table.index[wrong[0]]}, column {name!r}: a row number from 0 to {len(place) - 1:,} expected, "
-                f"got {old[wrong[0]]}."
+                f"{file}, line {table.index[wrong[0]]}, column {name!r}: a row number from 0 to {len(place) - 1:,} "
+                f"expected, got {old[wrong[0]]}."
             )
         table[name] = place[old]
         there &= place[old] >= 0

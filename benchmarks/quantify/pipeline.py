@@ -98,7 +98,7 @@ def designed(
     min_reads: int = 1,
     threads: int = 1,
 ) -> Labels:
-    """Find the reads of every ordered sequence and estimate their expression with MAUDE, in the order they were ordered.
+    """Find the reads of every ordered sequence and estimate its expression with MAUDE; rows are in their order.
 
     Sequences of fewer than `min_reads` reads stay in the table without an expression.
     """

@@ -59,7 +59,7 @@ class Sheet:
     origin: Origin
 
     def column(self, replicate: str, name: str) -> str:
-        return f"{replicate}/{name}" if self.bins["replicate"].nunique() > 1 else name
+        return f"{replicate}/{name}" if len(set(self.bins["replicate"])) > 1 else name
 
     @property
     def names(self) -> list[str]:
@@ -138,8 +138,8 @@ def _check_bins(path: Path, files: pd.DataFrame, *, numbered: bool) -> None:
         known = row.bin == UNSORTED or not numbered or (row.bin.isdecimal() and int(row.bin) < N_BINS)
         if not known:
             raise BadInput(
-                f"{path}, line {line}, column 'bin': unknown bin {row.bin!r}; a whole number from 0 to {N_BINS - 1}, or "
-                f"{UNSORTED}, is expected."
+                f"{path}, line {line}, column 'bin': unknown bin {row.bin!r}; a whole number from 0 to {N_BINS - 1}, "
+                f"or {UNSORTED}, is expected."
             )
         if row.cells <= 0:
             raise BadInput(f"{path}, line {line}, column 'cells': more than 0 is expected, got {row.cells:g}.")
@@ -156,12 +156,12 @@ def _check_bins(path: Path, files: pd.DataFrame, *, numbered: bool) -> None:
         raise BadInput(f"{path} lists no sorted bin.")
     if not numbered and sorted_["start_q"].isna().any() and sorted_["fraction"].isna().any():
         raise BadInput(
-            f"{path}: start_q and end_q of every sorted bin are needed, the quantiles of all cells between which it lies; "
-            "or fraction, the share of all cells that it takes."
+            f"{path}: start_q and end_q of every sorted bin are needed, the quantiles of all cells between which it "
+            "lies; or fraction, the share of all cells that it takes."
         )
     for (replicate, name), part in sorted_.groupby(["replicate", "bin"], sort=False):
         for column in _NUMBERS:
-            if part[column].nunique() > 1:
+            if len(set(part[column].dropna())) > 1:
                 raise BadInput(f"{path}: bin {name} of replicate {replicate} has two values of {column!r}.")
     for column in _NUMBERS:
         given = sorted_[column].notna()

@@ -1,10 +1,10 @@
 """Simulate a sorting experiment with a known answer: promoters, cells, gates, growth, amplification, reads with errors.
 
 Cells are drawn one by one and reads are drawn from the cells; nothing is drawn from the likelihoods by which the
-estimators work. A cell's signal is the promoter's expression above a floor, times log-normal noise that is twice as wide
-in a tenth of the cells; one cell in a hundred ends up in a bin by accident. 18 gates are sorted in three batches of
-unequal size. Every sorted cell grows and is amplified to an amount of its own, and reads are drawn from all copies in
-the bin. Copies carry errors of amplification, which both mates of a pair share, and reads those of sequencing, at the
+estimators work. A cell's signal is the promoter's expression above a floor, times log-normal noise that is twice as
+wide in a tenth of the cells; one cell in a hundred ends up in a bin by accident. 18 gates are sorted in three batches
+of unequal size. Every sorted cell grows and is amplified to an amount of its own, and reads are drawn from all copies
+in the bin. Copies carry errors of amplification, which both mates of a pair share, and reads those of sequencing, at the
 rate that their qualities say. Everything made here is labelled simulated.
 """
 

@@ -1,4 +1,4 @@
-"""How fast pairs are merged and counted, as a ratio over a loop in plain Python, measured in turns on the same files."""
+"""How fast pairs are merged and counted, as a ratio over a loop in plain Python, in turns on the same files."""
 
 import gzip
 import statistics

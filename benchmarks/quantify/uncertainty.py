@@ -3,8 +3,8 @@
 A cell that is sorted grows, and is amplified and sequenced many times. Its reads are copies of one observation, and a
 likelihood of reads that takes each for an observation is overconfident by the reads per cell. With Poisson numbers of
 cells, each giving a random number of reads of mean d and squared coefficient of variation v, a count of mean m has
-the variance m (1 + d (1 + v)): its dispersion. d is known where the number of sorted cells is; 1 + v, or the whole where
-it is not, is estimated from the counts themselves.
+the variance m (1 + d (1 + v)): its dispersion. d is known where the number of sorted cells is; 1 + v, or the whole
+where it is not, is estimated from the counts themselves.
 """
 
 from dataclasses import dataclass
