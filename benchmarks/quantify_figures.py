@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from benchmarks.figures import GREY, INK, PALETTE, STYLE, head
 
@@ -39,6 +39,8 @@ def quality(samples: pd.DataFrame, overlaps: Mapping[int, int], labels: pd.DataF
     _named(merged, "Read pairs per bin", "replicate / bin" if several else "bin", "read pairs")
     merged.legend(frameon=False, fontsize=8)
     found.bar(list(overlaps), list(overlaps.values()), color=BLUE)
+    found.set_xlim(min(overlaps, default=25) - 3, max(overlaps, default=55) + 3)
+    found.xaxis.set_major_locator(MaxNLocator(integer=True))
     _named(found, "Overlap of mates", "bases", "merged pairs")
     reads = labels["n_reads"].to_numpy()
     reads = reads[reads > 0]

@@ -12,6 +12,7 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -46,6 +47,15 @@ def open_console(*, stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = 140
     return console
+
+
+@contextlib.contextmanager
+def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal how much of some work is done, and the time left; gives a function to be told how much is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 @contextlib.contextmanager

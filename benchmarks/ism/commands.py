@@ -57,7 +57,7 @@ def ism(
     import numpy as np
     import pandas as pd
 
-    from benchmarks import prediction, trained
+    from benchmarks import prediction, screen, trained
     from benchmarks.api import mutants
     from benchmarks.ism import agreement, tables
     from benchmarks.store import write_text
@@ -77,7 +77,7 @@ def ism(
         rows = _joined([prediction.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces])
         where = None if whole or not hasattr(one.task, "variable") else one.task.variable(rows.codes)
         offsets = one.task.offsets(texts) if hasattr(one.task, "offsets") else np.zeros(len(ids), np.int64)
-        with _bar(label, mutants.n_mutants(rows.codes, where)) as on_done:
+        with screen.bar(label, mutants.n_mutants(rows.codes, where)) as on_done:
             found = mutants.effects(one.model, rows, where=where, outputs=output, on_done=on_done)
         arrays["codes"] = rows.codes
         for name, of in found.items():
@@ -126,7 +126,7 @@ def ism_pairs(
     """Predict the effects of variants, beside measured ones where the table has them."""
     import pandas as pd
 
-    from benchmarks import trained
+    from benchmarks import screen, trained
     from benchmarks.ism import pairs as reading
     from benchmarks.store import write_text
 
@@ -135,7 +135,7 @@ def ism_pairs(
     tables = []
     for label, one in _opened(run, device, trained):
         table = reading.read(pairs, input_, element_len=getattr(one.task, "ELEMENT_LEN", None))
-        with _bar(label, 2 * len(table)) as on_done:
+        with screen.bar(label, 2 * len(table)) as on_done:
             found = reading.predict(one.model, one.task.SPEC, one.task.encode, table, pairs, on_done)
         tables.append(found.assign(model=label, trained_on=one.trained_on))
     effects = pd.concat(tables, ignore_index=True)
@@ -166,7 +166,7 @@ def ism_recovery(
     """
     import pandas as pd
 
-    from benchmarks import registry, runner, trained
+    from benchmarks import registry, runner, screen, trained
     from benchmarks.api import mutants
     from benchmarks.ism.recovery import recovery
     from benchmarks.store import Store, write_text
@@ -199,7 +199,7 @@ def ism_recovery(
             if hasattr(module, "searched"):
                 searched = module.searched(test.codes)
                 where = searched if where is None else where & searched
-            with _bar(f"{plan.task}, {model}", mutants.n_mutants(test.codes, where)) as on_done:
+            with screen.bar(f"{plan.task}, {model}", mutants.n_mutants(test.codes, where)) as on_done:
                 found = mutants.effects(one.model, test.without_targets(), where=where, on_done=on_done)
             for output, of in found.items():
                 score = mutants.position_scores(of.deltas)
@@ -298,23 +298,6 @@ def _with_motifs(task: Any, dataset: Any, rows: Any, n: int) -> Any:
     output = task.SPEC.outputs[0]
     has = task.planted(np.asarray(dataset.codes[rows]), output).any(axis=1)
     return rows[has][:n]
-
-
-def _bar(label: str, total: int) -> Any:
-    """Show progress and what is left on a terminal; gives a function that takes how many are done."""
-    import contextlib
-
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    @contextlib.contextmanager
-    def shown() -> Any:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(label, total=total)
-            yield lambda done: progress.update(bar, completed=done)
-
-    return shown()
 
 
 def _draw(out: Path, codes: Any, ids: list[str], scores: dict, where: Any, n: int, simulated: bool) -> list[str]:

@@ -57,6 +57,7 @@ def reads(
     Writes train.txt, which the yeast task reads, promoters.tsv.gz with errors and counts, collapse_map.txt.gz, and a
     report of quality. Files that are counted are kept in OUT/work: a killed command goes on where it was.
     """
+    from benchmarks import screen
     from benchmarks.quantify import bowtie, estimate, outputs, pipeline
 
     estimator = estimate.weighted(weights)
@@ -66,10 +67,10 @@ def reads(
         bowtie.require()
     library, flanks, workers = _opened(sheet, out, left, right, workers, numbered=True)
     counts, settings = _counted(library, out, (overlap, tolerance, identity), flanks, workers)
-    with _bar("collapsing", 3) as advance:
+    with screen.bar("collapsing", 3) as on_done:
         labels = pipeline.promoters(
             library, counts, flanks, estimator, kind=collapse, min_reads=min_reads, threads=workers,
-            on_pass=lambda _: advance(1),
+            on_pass=on_done,
         )  # fmt: skip
     rows = labels.table[outputs.trainable(labels.table["sequence"])]
     facts = {"settings": settings | {"weights": weights, "min_reads": min_reads}} | labels.facts
@@ -111,10 +112,11 @@ def designed(
     import numpy as np
 
     from benchmarks.quantify import bowtie, outputs, pipeline
+    from benchmarks.quantify import ordered as controlling
 
     bowtie.require()
     ids, sequences = _ordered(ordered)
-    is_control = _controls(controls, ids) if controls else None
+    is_control = controlling.controls(controls, ids) if controls else None
     library, flanks, workers = _opened(sheet, out, left, right, workers, numbered=False)
     counts, settings = _counted(library, out, (overlap, tolerance, identity), flanks, workers)
     labels = pipeline.designed(
@@ -153,7 +155,7 @@ def simulate(
     import numpy as np
     import pandas as pd
 
-    from benchmarks import registry
+    from benchmarks import registry, screen
     from benchmarks.api import origins
     from benchmarks.quantify import outputs
     from benchmarks.quantify import simulate as simulation
@@ -177,8 +179,8 @@ def simulate(
     truth["n_cells"] = sum(one.cells.sum(axis=1) for one in sorts)
     truth = pd.concat([truth, pd.DataFrame(expected, columns=[f"expected_{b}" for b in range(design.n_bins)])], axis=1)
     outputs.write_table(out / "truth.tsv.gz", truth)
-    with _bar("reads of bins", design.n_bins * replicates) as advance:
-        sheet = simulation.write(out, sequences, lib, sorts, design, rng, lambda: advance(1))
+    with screen.bar("reads of bins", design.n_bins * replicates) as on_done:
+        sheet = simulation.write(out, sequences, lib, sorts, design, rng, on_done)
     facts = {"sheet": str(sheet), "origin": "simulated", "n_promoters": len(sequences)}
     facts |= {"n_cells": int(sum(one.cells.sum() for one in sorts)), "n_pairs": int(sum(s.reads.sum() for s in sorts))}
     if json:
@@ -251,7 +253,7 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Say which correlation a model could reach at best on labels from so many cells and reads. SIMULATED DATA."""
-    from benchmarks import registry
+    from benchmarks import registry, screen
     from benchmarks.quantify import estimate, planning
     from benchmarks.quantify.simulate import Design
     from benchmarks.store import write_text
@@ -262,8 +264,8 @@ def plan(
     )
     estimators = {"weighted average": estimate.weighted(weights), "MAUDE": estimate.by_maude(pseudocount)}
     expression = task.simulated_expression(task.simulated_library(n, seed=seed))
-    with _bar("experiments", len(designs)) as advance:
-        table = planning.plan(expression, designs, estimators, seed=seed, on_done=lambda: advance(1))
+    with screen.bar("experiments", len(designs)) as on_done:
+        table = planning.plan(expression, designs, estimators, seed=seed, on_done=on_done)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "plan.csv", table.to_csv(index=False))
@@ -336,13 +338,14 @@ def _opened(
 def _counted(library: Any, out: Path, rule: tuple, flanks: Any, workers: int) -> tuple[Any, dict]:
     from dataclasses import asdict
 
+    from benchmarks import screen
     from benchmarks.quantify import count
     from benchmarks.quantify.merge import Rule
 
     rule = Rule(*rule)
     total = sum(path.stat().st_size for name in ("read1", "read2") for path in library.files[name])
-    with _bar("merging reads", total) as advance:
-        counts = count.count(library, rule, flanks, out / "work", workers=workers, on_file=advance)
+    with screen.bar("merging reads", total) as on_done:
+        counts = count.count(library, rule, flanks, out / "work", workers=workers, on_file=on_done)
     return counts, {"merging": asdict(rule), "flanks": asdict(flanks)}
 
 
@@ -392,39 +395,13 @@ def _report(out: Path, kind: str, library: Any, counts: Any, labels: Any, facts:
 
 
 def _ordered(file: Path) -> tuple[list[str], list[str]]:
-    """Read ordered sequences, which must differ from one another."""
+    """Read ids and ordered sequences."""
     from benchmarks import prediction
+    from benchmarks.quantify import ordered
 
     pieces = list(prediction.read_pieces(file))
-    ids = [name for piece in pieces for name in piece.ids]
-    sequences = [text.upper() for piece in pieces for text in piece.sequences]
-    lines = [line for piece in pieces for line in piece.lines]
-    first: dict[str, int] = {}
-    for line, sequence in zip(lines, sequences, strict=True):
-        if not sequence or set(sequence) - set("ACGT"):
-            raise BadInput(f"{file}, line {line}: a sequence of A, C, G and T is expected, got {sequence[:60]!r}.")
-        if sequence in first:
-            raise BadInput(
-                f"{file}, line {line}: the sequence of line {first[sequence]} again; no read could be told to be of "
-                "one of them: leave one out."
-            )
-        first[sequence] = line
-    return ids, sequences
-
-
-def _controls(file: Path, ids: list[str]) -> Any:
-    import numpy as np
-
-    from benchmarks.api import tables
-    from benchmarks.api.errors import did_you_mean
-
-    named = [line.strip() for line in tables.read_lines(file) if line.strip()]
-    if not named:
-        raise BadInput(f"--controls {file} names no control.")
-    known = set(ids)
-    if unknown := next((name for name in named if name not in known), None):
-        raise BadInput(f"--controls {file}: {did_you_mean('id', unknown, ids[:1000]).partition(' Known:')[0]}")
-    return np.isin(np.array(ids, dtype=object), named)
+    sequences, lines = ([x for piece in pieces for x in getattr(piece, name)] for name in ("sequences", "lines"))
+    return [name for piece in pieces for name in piece.ids], ordered.check(file, sequences, lines)
 
 
 def _numbers(option: str, text: str) -> list[float]:
@@ -435,20 +412,3 @@ def _numbers(option: str, text: str) -> list[float]:
     if not found or not all(0 < number < 1e7 for number in found):
         raise BadInput(f"{option} expects numbers above 0 separated by commas, got {text!r}.")
     return found
-
-
-def _bar(label: str, total: int) -> Any:
-    """Show progress and the time left on a terminal; gives a function that takes how much more is done."""
-    import contextlib
-
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    @contextlib.contextmanager
-    def shown() -> Any:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(label, total=total)
-            yield lambda done: progress.update(bar, advance=done)
-
-    return shown()

@@ -4,6 +4,7 @@ Source: `collapsePromoters.py` of the authors' repository CRM2.0 (exact sequence
 distinct sequence takes about 250 bytes while its file is counted.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -73,7 +74,7 @@ def count(
     workers: int = 1,
     on_file: Callable[[int], None] | None = None,
 ) -> Counts:
-    """Merge and count all files of a sheet; `on_file` is told the bytes of every pair that is done.
+    """Merge and count all files of a sheet; `on_file` is told how many bytes are done.
 
     Raises
     ------
@@ -81,19 +82,16 @@ def count(
         For damaged or mismatched files, swapped mates, a bin without merged reads, a library without any.
     """
     jobs = [(row.read1, row.read2, rule, flanks, work) for row in sheet.files.itertuples()]
-    sizes = [a.stat().st_size + b.stat().st_size for a, b, *_ in jobs]
-    kept = []
-    if workers > 1 and len(jobs) > 1:
-        with ProcessPoolExecutor(min(workers, len(jobs))) as pool:
-            for size, file in zip(sizes, pool.map(_counted, *zip(*jobs, strict=True)), strict=True):
-                kept.append(file)
-                if on_file:
-                    on_file(size)
-    else:
-        for size, job in zip(sizes, jobs, strict=True):
-            kept.append(_counted(*job))
+    done = np.cumsum([a.stat().st_size + b.stat().st_size for a, b, *_ in jobs]).tolist()
+    with contextlib.ExitStack() as stack:
+        spread = map
+        if workers > 1 and len(jobs) > 1:
+            spread = stack.enter_context(ProcessPoolExecutor(min(workers, len(jobs)))).map
+        kept = []
+        for n_bytes, file in zip(done, spread(_counted, *zip(*jobs, strict=True)), strict=True):
+            kept.append(file)
             if on_file:
-                on_file(size)
+                on_file(n_bytes)
     return _together(sheet, kept)
 
 

@@ -212,6 +212,7 @@ def _check_names(file1: Path, file2: Path, headers1: np.ndarray, headers2: np.nd
         suspect[one] = (headers1[one, at] != ord("1")) | (headers2[one, at] != ord("2"))
     else:
         suspect = np.ones(len(headers1), dtype=bool)
+    suspect[0] = True  # whether the mates are those of two files is looked at once
     for row in np.flatnonzero(suspect):
         (name1, mate1), (name2, mate2) = (_name_and_mate(headers[row]) for headers in (headers1, headers2))
         if name1 != name2:

@@ -204,6 +204,19 @@ def standard_errors(
     dispersion
         (bins,) variance of a count per read of its mean; see `uncertainty.dispersion`.
     """
+    influence, information, mean = _influence(observed, bins, mu)
+    fitted = mean * (counts.sum(axis=1) / mean.sum(axis=1))[:, None]
+    own = (influence**2 * dispersion * counts).sum(axis=1)
+    reference = (influence**2 * dispersion * fitted).sum(axis=1)
+    weights = counts / observed.totals * bins.share
+    n_cells = effective_cells(weights, bins.share / observed.totals * dispersion)
+    known = np.abs(mu) < LIMITS[1]  # a mean at a limit has no error that counts would tell
+    variance = np.where(known, pooled_variance(own, reference, n_cells, mu) * reference, np.nan)
+    return Errors(np.where(known, 1 / np.sqrt(information), np.nan), np.sqrt(variance), n_cells)
+
+
+def _influence(observed: Observed, bins: BinModel, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how far one more read in each bin moves mu (n, bins), minus the curvature (n,), mean counts (n, bins)."""
     low, high = bins.start_z - mu[:, None], bins.end_z - mu[:, None]
     mass = np.maximum(_mass(bins, mu), 1e-300)
     density_low, density_high = (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) for z in (low, high))
@@ -217,15 +230,7 @@ def standard_errors(
     information = (mean * slope**2 / (1 - p) - (observed.x - mean) * bend).sum(axis=1)
     information = np.where(information > 0, information, np.nan)  # at a limit there may be no maximum
     through_library = (mean / observed.library[:, None] * slope / (1 - p)).sum(axis=1, keepdims=True)
-    influence = (slope - through_library * observed.library_per_read) / information[:, None]
-    fitted = mean * (counts.sum(axis=1) / mean.sum(axis=1))[:, None]
-    own = (influence**2 * dispersion * counts).sum(axis=1)
-    reference = (influence**2 * dispersion * fitted).sum(axis=1)
-    weights = counts / observed.totals * bins.share
-    n_cells = effective_cells(weights, bins.share / observed.totals * dispersion)
-    known = np.abs(mu) < LIMITS[1]  # a mean at a limit has no error that counts would tell
-    variance = np.where(known, pooled_variance(own, reference, n_cells, mu) * reference, np.nan)
-    return Errors(np.where(known, 1 / np.sqrt(information), np.nan), np.sqrt(variance), n_cells)
+    return (slope - through_library * observed.library_per_read) / information[:, None], information, mean
 
 
 @dataclass(frozen=True)

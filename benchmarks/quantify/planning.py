@@ -31,7 +31,7 @@ def plan(
     estimators: dict[str, Estimator],
     *,
     seed: int,
-    on_done: Callable[[], None] | None = None,
+    on_done: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Simulate every design once and say what labels it gives.
 
@@ -60,7 +60,7 @@ def plan(
                 }
             )  # fmt: skip
         if on_done:
-            on_done()
+            on_done(i + 1)
     return pd.DataFrame(rows)
 
 

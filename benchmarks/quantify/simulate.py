@@ -4,8 +4,8 @@ Cells are drawn one by one and reads are drawn from the cells; nothing is drawn 
 estimators work. A cell's signal is the promoter's expression above a floor, times log-normal noise that is twice as
 wide in a tenth of the cells; one cell in a hundred ends up in a bin by accident. 18 gates are sorted in three batches
 of unequal size. Every sorted cell grows and is amplified to an amount of its own, and reads are drawn from all copies
-in the bin. Copies carry errors of amplification, which both mates of a pair share, and reads those of sequencing, at the
-rate that their qualities say. Everything made here is labelled simulated.
+in the bin. Copies carry errors of amplification, which both mates of a pair share, and reads those of sequencing, at
+the rate that their qualities say. Everything made here is labelled simulated.
 """
 
 import gzip
@@ -261,7 +261,7 @@ def write(
     sorts: Sequence[Sorted],
     design: Design,
     rng: np.random.Generator,
-    on_bin: Callable[[], None] | None = None,
+    on_bin: Callable[[int], None] | None = None,
 ) -> Path:
     """Write the reads of every bin and replicate, and the sheet that lists them; return the sheet."""
     header = "bin\treplicate\tread1\tread2\tcells\tstart_q\tend_q"
@@ -274,7 +274,7 @@ def write(
             names = "\t".join(file.name for file in files)
             lines.append(f"{b}\t{replicate}\t{names}\t{one.cells_per_bin[b]}\t{quantiles}")
             if on_bin:
-                on_bin()
+                on_bin(len(lines) - 1)
     sheet = folder / "sheet.tsv"
     sheet.write_text("\n".join(lines) + "\n")
     return sheet

@@ -104,7 +104,8 @@ def pooled_variance(own: np.ndarray, reference: np.ndarray, n_cells: np.ndarray,
     n_groups = len(edges) + 1
     # Sequences of many cells know their spread best: variances are weighted by (cells - 1) per reference variance.
     weight = (n_cells[informs] - 1) / reference[informs]
-    ratio = np.bincount(group, weight * unbiased, n_groups) / np.bincount(group, weight * reference[informs], n_groups)
+    above, below = (np.bincount(group, weight * of, n_groups) for of in (unbiased, reference[informs]))
+    ratio = np.divide(above, below, out=np.zeros(n_groups), where=below > 0)
     overall = (weight * unbiased).sum() / (weight * reference[informs]).sum()
-    ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, overall)
+    ratio = np.where(ratio > 0, ratio, overall)
     return ratio[np.searchsorted(edges, np.where(np.isfinite(location), location, edges[0] if len(edges) else 0.0))]
