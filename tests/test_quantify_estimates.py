@@ -40,7 +40,10 @@ def test_the_weighted_average_by_hand():
     unknown = expression.weight_per_read("cells", totals, nothing, nothing, nothing)
     assert unknown == pytest.approx(1 / totals)
     # Two replicates of three bins: the same bin twice is one bin.
-    assert expression.n_bins_seen(np.array([[0, 3, 0, 0, 9, 0], [1, 0, 0, 0, 1, 0]]), np.r_[0:3, 0:3]).tolist() == [1, 2]
+    assert expression.n_bins_seen(np.array([[0, 3, 0, 0, 9, 0], [1, 0, 0, 0, 1, 0]]), np.r_[0:3, 0:3]).tolist() == [
+        1,
+        2,
+    ]
 
 
 def test_bins_of_six_gates_are_stacked_from_the_tails():
@@ -80,7 +83,11 @@ def second_route(observed, bins, i):
     """ln L(mu) of one sequence, in scipy's words."""
 
     def value(mu):
-        p = observed.library[i] * (norm.cdf(bins.end_z - mu) - norm.cdf(bins.start_z - mu)) / (bins.end_q - bins.start_q)
+        p = (
+            observed.library[i]
+            * (norm.cdf(bins.end_z - mu) - norm.cdf(bins.start_z - mu))
+            / (bins.end_q - bins.start_q)
+        )
         if not (p < 1).all():
             return -np.inf
         return nbinom.logpmf(observed.x[i], observed.totals, 1 - p).sum()

@@ -28,7 +28,8 @@ def slow(read1, qual1, read2, qual2, rule):
             equal = [a == b for a, b in zip(tail, reverse, strict=False)]
             if sum(equal) / len(equal) > rule.identity:
                 middle = [
-                    tail[i] if ord(qual1[offset + i]) > ord(reverse_quality[i]) else reverse[i] for i in range(len(tail))
+                    tail[i] if ord(qual1[offset + i]) > ord(reverse_quality[i]) else reverse[i]
+                    for i in range(len(tail))
                 ]
                 return read1[:offset] + "".join(middle) + reverse[len(tail) :], len(tail)
     return None

@@ -24,8 +24,8 @@ def check(file: Path, sequences: Sequence[str], lines: Sequence[int]) -> list[st
             raise BadInput(f"{file}, line {line}: a sequence of A, C, G and T is expected, got {text[:60]!r}.")
         if sequence in first:
             raise BadInput(
-                f"{file}, line {line}: the sequence of line {first[sequence]} again; no read could be told to be of one "
-                "of the two: leave one out."
+                f"{file}, line {line}: the sequence of line {first[sequence]} again; no read could be told to be of "
+                "one of the two: leave one out."
             )
         first[sequence] = line
     return list(first)

@@ -1,7 +1,7 @@
 """From a sheet to a table of labels: the steps of `quantify reads` and `quantify designed`, without their files."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,10 +68,7 @@ def promoters(
     kept = is_own[representative]
     per_bin = np.zeros_like(counts.sorted_)
     np.add.at(per_bin, representative[kept], counts.sorted_[kept])
-    chosen = is_own & (per_bin.sum(axis=1) >= min_reads)
-    if not chosen.any():
-        raise BadInput(f"No promoter has {min_reads:,} reads in the sorted bins; lower --min-reads.")
-    order = np.flatnonzero(chosen)[np.argsort(-per_bin[chosen].sum(axis=1), kind="stable")]
+    order = np.flatnonzero(is_own)[np.argsort(-per_bin[is_own].sum(axis=1), kind="stable")]
     per_bin, columns = per_bin[order], sheet.columns
     estimates = estimator(per_bin, columns)
     n_bins = expression.n_bins_seen(per_bin, columns.numbers)
@@ -79,12 +76,17 @@ def promoters(
     table.insert(0, "sequence", texts[order])
     table["is_singleton"] = (n_bins == 1).astype(int)
     table["n_bins"], table["n_reads"], table["origin"] = n_bins, per_bin.sum(axis=1), sheet.origin
+    enough = (table["n_reads"] >= min_reads).to_numpy()
+    if not enough.any():
+        raise BadInput(f"No promoter has {min_reads:,} reads in the sorted bins; lower --min-reads.")
     facts = {
-        "n_distinct": len(counts), "n_promoters": len(table), "n_singletons": int(table["is_singleton"].sum()),
-        "n_whole_numbers_of_several_bins": int(((table["expression"] % 1 == 0) & (n_bins > 1)).sum()),
+        "n_distinct": len(counts), "n_promoters": int(enough.sum()),
+        "n_singletons": int(table.loc[enough, "is_singleton"].sum()),
+        "n_whole_numbers_of_several_bins": int(((table["expression"] % 1 == 0) & (n_bins > 1) & enough).sum()),
         "collapse": about,
     }  # fmt: skip
-    return _labels(table, merged, per_bin, sheet, estimator, estimates, facts)
+    labels = _labels(table, merged, per_bin, sheet, estimator, estimates, facts)
+    return replace(labels, table=labels.table[enough].reset_index(drop=True))
 
 
 def designed(
@@ -136,7 +138,6 @@ def designed(
         "n_reads_unaligned": found.n_unaligned, "pseudocount": pseudocount,
         "abundance": "mean over bins" if unsorted is None else "unsorted library",
     }  # fmt: skip
-    # Replicates one at a time have abundances of their own, from their bins, unless the unsorted library has them.
     nothing = pd.DataFrame(columns=["sequence", "representative"])
     return _labels(table, nothing, per_bin, sheet, estimator, estimates, facts)
 
