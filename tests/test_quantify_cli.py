@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.api import promoters
+from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
 from benchmarks.quantify import count, simulate
 from benchmarks.yeast import task as yeast
@@ -153,17 +154,28 @@ def test_a_designed_library_gets_errors_controls_and_positions(experiment, quant
 
 @needs_bowtie2
 def test_the_yeast_task_reads_the_folder_as_it_is_and_knows_that_it_is_simulated(quantified, tmp_path):
-    dataset = yeast.load(quantified)
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    for name in ("SIMULATED.txt", "filtered_test_data_with_MAUDE_expression.txt"):
+        shutil.copy(quantified / name, folder / name)
+    rows = (quantified / "train.txt").read_text()
+    (folder / "train.txt").write_text(rows)
+    with pytest.raises(BadInput, match=r"All 2.. training rows of train occur in the test set"):
+        yeast.load(folder)
+    rng = np.random.default_rng(0)
+    other = promoters.LEFT_ADAPTER + "".join(rng.choice(list("ACGT"), 80)) + promoters.RIGHT_ADAPTER
+    (folder / "train.txt").write_text(f"{rows}{other}\t7.5\n")
+    dataset = yeast.load(folder)
     assert dataset.origin == "simulated"
     labels = pd.read_csv(quantified / "promoters.tsv.gz", sep="\t")
     designed = pd.read_csv(quantified / "designed.tsv.gz", sep="\t")
     kept = designed[designed["expression"].notna()]
-    assert len(dataset) == len(labels) + len(kept)
+    assert len(dataset) == len(labels) + 1 + len(kept)
     assert dataset.targets["expression"][: len(labels)] == pytest.approx(labels["expression"], rel=1e-5)
-    assert dataset.targets["expression"][len(labels) :] == pytest.approx(kept["expression"], rel=1e-5)
+    assert dataset.targets["expression"][len(labels) + 1 :] == pytest.approx(kept["expression"], rel=1e-5)
     assert dataset.meta["is_singleton"][: len(labels)].tolist() == labels["is_singleton"].tolist()
     assert (dataset.codes[: len(labels)] == promoters.construct(labels["sequence"].tolist())).all()
-    words = ["run", "--task", "yeast", "--data", str(quantified), "--dry-run", "--results", str(tmp_path)]
+    words = ["run", "--task", "yeast", "--data", str(folder), "--dry-run", "--results", str(tmp_path)]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "(simulated)" in done.output
@@ -203,6 +215,26 @@ def test_without_collapsing_no_aligner_is_needed(experiment, tmp_path, monkeypat
     assert n > 500  # misread copies stand for themselves
     refused("apt-get install bowtie2", "reads", "--sheet", experiment / "sheet.tsv", "--out", tmp_path / "p")
     assert not (tmp_path / "p").exists()
+
+
+@needs_bowtie2
+def test_an_unsorted_sample_gives_the_abundance(tmp_path):
+    words = ("--promoters", 150, "--cells", 12, "--reads", 30, "--unsorted", 40)
+    run("simulate", "--out", tmp_path / "sim", *words)
+    sheet = ("--sheet", tmp_path / "sim" / "sheet.tsv")
+    run("designed", *sheet, "--ordered", tmp_path / "sim" / "truth.tsv.gz", "--out", tmp_path / "out", "--workers", 1)
+    facts = json.loads((tmp_path / "out" / "quality_designed.json").read_text())
+    assert facts["abundance"] == "unsorted library"
+    arguments = (
+        "--truth",
+        tmp_path / "sim" / "truth.tsv.gz",
+        "--labels",
+        tmp_path / "out" / "designed.tsv.gz",
+        "--json",
+    )
+    found = json.loads(run("check", *arguments).stdout)
+    assert found["pearson_r"] > 0.9
+    assert found["coverage"] > 0.85
 
 
 @needs_bowtie2

@@ -1,5 +1,7 @@
 """Weighted averages, MAUDE and their errors: by hand, by scipy, by finite differences, and in simulated experiments."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
@@ -176,7 +178,7 @@ def test_the_curvature_and_the_propagated_error_are_those_of_finite_differences(
                 x, library = observed.x.copy(), observed.library.copy()
                 x[row, b] += step
                 library[row] += step * observed.library_per_read[row, b]
-                changed = maude.Observed(x, observed.totals, library, observed.library_per_read)
+                changed = replace(observed, x=x, library=library)
                 moved.append(maude.maximise(changed, bins)[row])
             assert influence[row, b] == pytest.approx(moved[1] - moved[0], rel=0.02, abs=2e-5)
     bumped = counts.copy()
@@ -240,6 +242,23 @@ def test_intervals_of_95_percent_hold_the_true_value_in_92_to_98(cells, reads, e
     assert has.sum() > (3_300 if cells == 3 else 3_900)
     assert 0.92 <= (off < estimate.INTERVAL).mean() <= 0.98
     assert np.corrcoef(found.value[has], truth[has])[0, 1] > (0.9 if cells == 3 else 0.94)
+
+
+def test_an_unsorted_library_gives_the_abundance_and_its_own_part_of_the_error():
+    _, design, lib, one, known = simulated(seed=8, n=3_000, cells=60, reads=150)
+    rng = np.random.default_rng(0)
+    unsorted, mean = rng.poisson(20_000_000 * lib.abundance), 20_000_000 * lib.abundance
+    rare, mean_rare = rng.poisson(60_000 * lib.abundance), 60_000 * lib.abundance
+    for reads, expected in ((unsorted, mean), (rare, mean_rare)):
+        found = estimate.by_maude(0.0, reads)(one.reads, known)
+        free = estimate.by_maude(0.0, expected)(simulate.expected_reads(lib, design), known).value
+        has = np.isfinite(found.se) & np.isfinite(free)
+        assert has.mean() > 0.95
+        off = np.abs(found.value - free)[has] / found.se[has]
+        assert 0.91 <= (off < estimate.INTERVAL).mean() <= 0.98
+    observed = maude.observe(one.reads, rare, 0.0)
+    share = rng.poisson(60_000 * lib.abundance[:, None], (3_000, 400)) / rare.sum()
+    assert observed.library_variance.mean() == pytest.approx(share.var(axis=1).mean(), rel=0.05)
 
 
 def test_reads_taken_for_cells_make_errors_that_are_too_small():

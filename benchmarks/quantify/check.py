@@ -13,14 +13,16 @@ from benchmarks.quantify.sheet import Columns
 
 
 def read_truth(path: Path) -> pd.DataFrame:
-    """Read the truth of a simulation: sequence, true_expression, and the mean reads per bin `expected_0` ….
+    """Read the truth of a simulation: sequence, true_expression, and mean reads, `expected_unsorted`, `expected_0` ….
 
     Raises
     ------
     BadInput
         If it is no such table.
     """
-    return tables.read_ours(path, ["sequence", "true_expression", "expected_0"], again="simulate again", sep="\t")
+    return tables.read_ours(
+        path, ["sequence", "true_expression", "expected_unsorted", "expected_0"], again="simulate again", sep="\t"
+    )
 
 
 def columns(bins: list[dict]) -> Columns:
@@ -35,7 +37,7 @@ def noise_free(truth: pd.DataFrame, estimator: Estimator, columns: Columns) -> n
 
     It is the true value on the estimator's own scale; (n,) float64.
     """
-    expected = truth[[name for name in truth if name.startswith("expected_")]].to_numpy(np.float64)
+    expected = truth[[name for name in truth if name.removeprefix("expected_").isdecimal()]].to_numpy(np.float64)
     n_replicates, n_bins = len(set(columns.replicate)), expected.shape[1]
     if len(columns.numbers) != n_replicates * n_bins:
         raise BadInput(f"The truth has {n_bins} bins, the labels {len(columns.numbers)} in {n_replicates} replicates.")

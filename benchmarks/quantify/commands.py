@@ -143,6 +143,7 @@ def simulate(
     n: Annotated[int, typer.Option("--promoters", min=2, help="Promoters to draw, without --library.")] = 2_000,
     cells: CellsOption = 30.0,
     reads_: Annotated[float, typer.Option("--reads", min=0.01, help="Read pairs per promoter, on average.")] = 75.0,
+    unsorted: Annotated[float, typer.Option(min=0, help="Read pairs per promoter before sorting; 0: none.")] = 0.0,
     replicates: Annotated[int, typer.Option(min=1, help="Sorts of the same library.")] = 1,
     gates: GatesOption = "uniform",
     seed: SeedOption = 0,
@@ -161,7 +162,7 @@ def simulate(
     from benchmarks.quantify import simulate as simulation
 
     task = registry.get_task("yeast")
-    design = simulation.Design(cells=cells, reads=reads_, gates=gates)
+    design = simulation.Design(cells=cells, reads=reads_, gates=gates, unsorted=unsorted)
     sequences = _ordered(library)[1] if library else task.simulated_library(n, seed=seed)
     rng = np.random.default_rng([seed, 1])
     try:
@@ -176,6 +177,7 @@ def simulate(
     origins.mark(out, f"A sorting experiment of {len(sequences):,} promoters (seed {seed}).")
     expected = simulation.expected_reads(lib, design)
     truth = pd.DataFrame({"sequence": sequences, "true_expression": expression, "origin": "simulated"})
+    truth["expected_unsorted"] = lib.abundance * unsorted * len(sequences) * replicates
     truth["n_cells"] = sum(one.cells.sum(axis=1) for one in sorts)
     truth = pd.concat([truth, pd.DataFrame(expected, columns=[f"expected_{b}" for b in range(design.n_bins)])], axis=1)
     outputs.write_table(out / "truth.tsv.gz", truth)
@@ -212,12 +214,12 @@ def check(
     table = read_ours(labels, ["sequence", "expression", "se"], again="quantify again", sep="\t")
     kind = "designed" if labels.name == outputs.DESIGNED else "reads"
     facts = read_json(labels.parent / f"quality_{kind}.json")
-    estimator = (
-        estimate.by_maude(facts["pseudocount"])
-        if kind == "designed"
-        else estimate.weighted(facts["settings"]["weights"])
-    )
     known = checking.read_truth(truth)
+    if kind == "designed":
+        unsorted = known["expected_unsorted"].to_numpy() if facts["abundance"] == "unsorted library" else None
+        estimator = estimate.by_maude(facts["pseudocount"], unsorted)
+    else:
+        estimator = estimate.weighted(facts["settings"]["weights"])
     found = checking.check(table, known, checking.noise_free(known, estimator, checking.columns(facts["bins"])))
     if out and has_packages("matplotlib"):
         from benchmarks import figures, quantify_figures

@@ -85,12 +85,15 @@ class Observed:
         (n,) float64, each sequence's share of the library.
     library_per_read
         (n, bins), by how much the share grows with one more read in each bin; zero where it is measured unsorted.
+    library_variance
+        (n,), variance of the share where it is measured unsorted, by Poisson reads; zero where it is not.
     """
 
     x: np.ndarray
     totals: np.ndarray
     library: np.ndarray
     library_per_read: np.ndarray
+    library_variance: np.ndarray
 
 
 def observe(counts: np.ndarray, unsorted: np.ndarray | None = None, pseudocount: float = PSEUDOCOUNT) -> Observed:
@@ -113,10 +116,13 @@ def observe(counts: np.ndarray, unsorted: np.ndarray | None = None, pseudocount:
     if unsorted is None:
         abundance = (counts / totals).mean(axis=1) * totals.mean() + pseudocount
         per_read = totals.mean() / (totals * counts.shape[1]) / abundance.sum()
+        variance = np.zeros(len(counts))
     else:
         abundance = np.asarray(unsorted, dtype=np.float64) + pseudocount
         per_read = np.zeros(counts.shape[1])
-    return Observed(x, x.sum(axis=0), abundance / abundance.sum(), np.broadcast_to(per_read, counts.shape))
+        variance = (abundance - pseudocount) / abundance.sum() ** 2
+    library, per_read = abundance / abundance.sum(), np.broadcast_to(per_read, counts.shape)
+    return Observed(x, x.sum(axis=0), library, per_read, variance)
 
 
 def log_likelihood(observed: Observed, bins: BinModel, mu: np.ndarray) -> np.ndarray:
@@ -204,19 +210,20 @@ def standard_errors(
     dispersion
         (bins,) variance of a count per read of its mean; see `uncertainty.dispersion`.
     """
-    influence, information, mean = _influence(observed, bins, mu)
+    influence, of_library, information, mean = _influence(observed, bins, mu)
     fitted = mean * (counts.sum(axis=1) / mean.sum(axis=1))[:, None]
     own = (influence**2 * dispersion * counts).sum(axis=1)
     reference = (influence**2 * dispersion * fitted).sum(axis=1)
     weights = counts / observed.totals * bins.share
     n_cells = effective_cells(weights, bins.share / observed.totals * dispersion)
     known = np.abs(mu) < LIMITS[1]  # a mean at a limit has no error that counts would tell
-    variance = np.where(known, pooled_variance(own, reference, n_cells, mu) * reference, np.nan)
-    return Errors(np.where(known, 1 / np.sqrt(information), np.nan), np.sqrt(variance), n_cells)
+    variance = pooled_variance(own, reference, n_cells, mu) * reference + of_library**2 * observed.library_variance
+    curvature, se = (np.where(known, np.sqrt(of), np.nan) for of in (1 / information, variance))
+    return Errors(curvature, se, n_cells)
 
 
-def _influence(observed: Observed, bins: BinModel, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return how far one more read in each bin moves mu (n, bins), minus the curvature (n,), mean counts (n, bins)."""
+def _influence(observed: Observed, bins: BinModel, mu: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return d mu / d reads (n, bins), d mu / d share (n,), minus the curvature (n,), and mean counts (n, bins)."""
     low, high = bins.start_z - mu[:, None], bins.end_z - mu[:, None]
     mass = np.maximum(_mass(bins, mu), 1e-300)
     density_low, density_high = (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) for z in (low, high))
@@ -229,8 +236,9 @@ def _influence(observed: Observed, bins: BinModel, mu: np.ndarray) -> tuple[np.n
     mean = observed.totals * p / (1 - p)
     information = (mean * slope**2 / (1 - p) - (observed.x - mean) * bend).sum(axis=1)
     information = np.where(information > 0, information, np.nan)  # at a limit there may be no maximum
-    through_library = (mean / observed.library[:, None] * slope / (1 - p)).sum(axis=1, keepdims=True)
-    return (slope - through_library * observed.library_per_read) / information[:, None], information, mean
+    of_library = -(mean / observed.library[:, None] * slope / (1 - p)).sum(axis=1) / information
+    of_reads = slope / information[:, None] + of_library[:, None] * observed.library_per_read
+    return of_reads, of_library, information, mean
 
 
 @dataclass(frozen=True)

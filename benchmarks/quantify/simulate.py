@@ -33,6 +33,8 @@ class Design:
     ----------
     cells, reads
         Sorted cells and read pairs per promoter, all bins together, on average.
+    unsorted
+        Read pairs per promoter of the library before sorting.
     n_bins, gates
         Gates of equal width on the logarithmic scale (`uniform`) or of equal numbers of cells (`quantile`), between the
         quantiles `tail` and 1 − `tail` of all cells.
@@ -50,6 +52,7 @@ class Design:
 
     cells: float = 30.0
     reads: float = 75.0
+    unsorted: float = 0.0
     n_bins: int = 18
     gates: str = "uniform"
     tail: float = 0.001
@@ -86,10 +89,11 @@ class Library:
 
 @dataclass(frozen=True)
 class Sorted:
-    """One sort: cells and reads (n, bins), cells per bin (bins,)."""
+    """One sort: cells and reads (n, bins), reads of the library before it (n,)."""
 
     cells: np.ndarray
     reads: np.ndarray
+    unsorted: np.ndarray
 
     @property
     def cells_per_bin(self) -> np.ndarray:
@@ -162,7 +166,7 @@ def sort(rng: np.random.Generator, lib: Library, design: Design) -> Sorted:
     for b in range(design.n_bins):
         if copies[:, b].sum() > 0:
             reads[:, b] = rng.multinomial(int(per_bin[b]), copies[:, b] / copies[:, b].sum())
-    return Sorted(cells, reads)
+    return Sorted(cells, reads, rng.multinomial(round(design.unsorted * n), lib.abundance))
 
 
 def expected_reads(lib: Library, design: Design) -> np.ndarray:
@@ -274,7 +278,11 @@ def write(
             names = "\t".join(file.name for file in files)
             lines.append(f"{b}\t{replicate}\t{names}\t{one.cells_per_bin[b]}\t{quantiles}")
             if on_bin:
-                on_bin(len(lines) - 1)
+                on_bin((replicate - 1) * design.n_bins + b + 1)
+        if design.unsorted:
+            stem = f"rep{replicate}_unsorted"
+            names = "\t".join(f.name for f in write_reads(rng, sequences, one.unsorted, stem, folder, design))
+            lines.append(f"unsorted\t{replicate}\t{names}\t\t\t")
     sheet = folder / "sheet.tsv"
     sheet.write_text("\n".join(lines) + "\n")
     return sheet
