@@ -124,7 +124,7 @@ def write(path, reads, *, mate=1, ending="\n"):
 
 def read_all(file1, file2):
     out = []
-    for one, two, _ in fastq.pairs(file1, file2):
+    for one, two in fastq.pairs(file1, file2):
         for i in range(len(one)):
             out.append(
                 tuple(

@@ -87,9 +87,10 @@ def collapse(
             pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
         representative = _joined(representative, pairs) if closed else _swept(representative, pairs)
         moved = np.flatnonzero((representative != np.arange(len(counts))) & (current > 0))
-        for i in moved.tolist():  # in order, as the script does: a target may itself be moved later
-            current[representative[i]] += current[i]
-            current[i] = 0
+        # As in the script, what is given to a sequence that gives its own reads away stays there until the next pass.
+        given = current[moved]
+        current[moved] = 0
+        np.add.at(current, representative[moved], given)
         about = {"more_than": more_than, "n_targets": len(targets), "n_hits": len(pairs), "n_merged": len(moved)}
         passes.append(about)
         if on_pass:

@@ -154,7 +154,7 @@ def count_pairs(file1: Path, file2: Path, rule: Rule, flanks: Flanks) -> tuple[C
     counter: Counter[bytes] = Counter()
     overlaps = np.zeros(rule.overlap + rule.tolerance + 1, dtype=np.int64)
     n_pairs = n_merged = n_flanked = n_turned = 0
-    for read1, read2, _ in fastq.pairs(file1, file2):
+    for read1, read2 in fastq.pairs(file1, file2):
         merged = merge.merge(read1, read2, rule)
         counter.update(merged.sequences())
         overlaps += np.bincount(merged.overlaps, minlength=len(overlaps))

@@ -59,8 +59,8 @@ class Reads:
         return np.where(places >= 0, np.take_along_axis(rows, np.maximum(places, 0), axis=1), 0).astype(np.uint8)
 
 
-def pairs(file1: Path, file2: Path) -> Iterator[tuple[Reads, Reads, int]]:
-    """Give batches of read pairs, and the compressed bytes of the first file that are read by then.
+def pairs(file1: Path, file2: Path) -> Iterator[tuple[Reads, Reads]]:
+    """Give batches of read pairs.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def pairs(file1: Path, file2: Path) -> Iterator[tuple[Reads, Reads, int]]:
             headers1, reads1 = one.take(n)
             headers2, reads2 = two.take(n)
             _check_names(file1, file2, headers1, headers2, first)
-            yield reads1, reads2, one.position()
+            yield reads1, reads2
         if one.fill() or two.fill():
             longer, shorter = (one, two) if one.fill() else (two, one)
             raise BadInput(
@@ -94,7 +94,7 @@ def is_simulated(file: Path) -> bool:
         If the file is missing or a damaged gzip.
     """
     with _Source(file) as source:
-        return source.peek(len(SIMULATED_NAME)) == SIMULATED_NAME
+        return source.read(len(SIMULATED_NAME)) == SIMULATED_NAME
 
 
 class _Source:
@@ -116,10 +116,7 @@ class _Source:
     def __exit__(self, *error: object) -> None:
         self.raw.close()
 
-    def position(self) -> int:
-        return self.raw.tell()
-
-    def _read(self, n: int) -> bytes:
+    def read(self, n: int) -> bytes:
         try:
             return self.stream.read(n)
         except EOFError:
@@ -127,13 +124,10 @@ class _Source:
         except (gzip.BadGzipFile, zlib.error, isal_zlib.error) as error:
             raise BadInput(f"{self.path} is a damaged gzip file ({error}); copy or download it again.") from None
 
-    def peek(self, n: int) -> bytes:
-        return self._read(n)
-
     def fill(self) -> int:
         """Read on until a whole read is at hand, or the file is over; return how many are."""
         while len(self.line_ends) < 4 and not self.is_over:
-            block = self._read(_BLOCK)
+            block = self.read(_BLOCK)
             self.is_over = not block
             if self.is_over and self.text.size and self.text[-1] != _NEWLINE:
                 block = b"\n"

@@ -52,7 +52,7 @@ def promoters(
     on_pass: Callable[[int], None] | None = None,
 ) -> Labels:
     """Collapse misread copies and estimate the expression of random promoters, most reads first."""
-    texts = np.char.decode(counts.sequences, "ascii").astype(object)
+    texts = np.array([sequence.decode() for sequence in counts.sequences.tolist()], dtype=object)
     representative, about = np.arange(len(counts)), {"kind": kind}
     if kind != "none":
         found = collapse.collapse(
@@ -104,7 +104,7 @@ def designed(
 
     Sequences of fewer than `min_reads` reads stay in the table without an expression.
     """
-    texts = np.char.decode(counts.sequences, "ascii").tolist()
+    texts = [sequence.decode() for sequence in counts.sequences.tolist()]
     found = align.align(texts, counts.total, ordered, threads=threads)
     hit = found.ordered >= 0
     per_bin = np.zeros((len(ordered), counts.sorted_.shape[1]), dtype=np.int64)
