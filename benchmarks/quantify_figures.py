@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from benchmarks.figures import GREY, INK, PALETTE, STYLE, head
 
@@ -97,10 +97,12 @@ def plan(table: pd.DataFrame) -> Figure:
     table = table.assign(per_cell=(table["reads"] / table["cells"]).round(6))
     for ax, name in zip(fig.subplots(1, len(estimators), squeeze=False, sharey=True)[0], estimators, strict=True):
         mine = table[table["estimator"] == name]
+        ax.set_xscale("log")
+        ax.set_xticks(sorted(set(mine["cells"])))
+        ax.xaxis.set_minor_locator(NullLocator())
         for (per_cell, line), colour in zip(mine.groupby("per_cell"), PALETTE * 10, strict=False):
             line = line.sort_values("cells")
-            ax.plot(line["cells"], line["ceiling"], "o-", ms=4, color=colour, label=f"{per_cell:g} reads per cell")
-        ax.set_xscale("log")
+            ax.plot(line["cells"], line["ceiling"], "o-", ms=4, color=colour, label=f"{per_cell:g} read(s) per cell")
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         _named(ax, name, "sorted cells per promoter", "attainable r" if name == estimators[0] else "")
         ax.legend(frameon=False, fontsize=8)
