@@ -15,7 +15,7 @@ COMMANDS_MAY = tuple(
     for name in (
         "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
         "comparison", "design_figures", "executors", "fetch", "figures", "grid_figures", "ism_figures", "leak_report",
-        "matrix", "outputs", "packing", "plan", "prediction", "progress", "registry", "resumable", "runner",
+        "matrix", "outputs", "packing", "plan", "prediction", "progress", "quantify_figures", "registry", "resumable", "runner",
         "screen", "session", "sources", "speed", "speed_figures", "state", "stats", "store",
         "studies", "trained", "yardsticks",
     )
@@ -81,6 +81,7 @@ def test_imports_point_down(path):
         "benchmarks.design_figures",
         "benchmarks.ism_figures",
         "benchmarks.profile_figures",
+        "benchmarks.quantify_figures",
         "benchmarks.speed_figures",
     ):
         allowed = ("benchmarks.figures",)

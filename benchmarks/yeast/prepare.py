@@ -212,6 +212,10 @@ def dataset(
     test_codes = promoters.construct(test.sequences.tolist())
     n, n_test = len(train), len(test)
     leaked = occur_in(train.codes, test_codes)
+    if leaked.all():
+        raise BadInput(
+            f"All {n:,} training rows of {name} occur in the test set and would be dropped; train on another library."
+        )
     singleton = train.expression == np.floor(train.expression)
     fold = np.random.default_rng(seed).permutation(n) % N_FOLDS
     meta = pd.DataFrame(

@@ -1,0 +1,1 @@
+"""From the reads of a sorted library to expression: merging, counting, collapsing, estimating; a simulator."""
