@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from benchmarks.cli import app
 from benchmarks.design.candidates import Predictor
 from benchmarks.yeast import scoring, simulate, test_set
 from benchmarks.yeast.task import CONSTRUCT
+from tests import documented
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNNER = CliRunner()
@@ -64,16 +63,8 @@ SMALL = ("--population", 200, "--generations", 3)
 
 def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "designing.md").read_text()
-    commands = [line for block in re.findall(r"```\n(.*?)```", text, re.S) for line in block.splitlines()]
-    assert len(commands) >= 15
-    printed = {}
-    for line in commands:
-        words = shlex.split(line)
-        assert words[:3] == ["python", "-m", "benchmarks"], line
-        done = RUNNER.invoke(app, words[3:])
-        assert done.exit_code == 0, f"{line}\n{done.output}"
-        printed[line] = done.stdout
+    printed = documented.run("designing.md")
+    assert len(printed) >= 15
     assert "Measure them" in next(out for line, out in printed.items() if line.endswith("--out to_order"))
     assert not (tmp_path / "to_order" / test_set.TRUTH).exists()
     assert not list(tmp_path.glob("*.partial"))
