@@ -256,12 +256,12 @@ def _reproduce(study: Study, store: Store) -> dict[str, Any]:
         done = [{"commit": runner.commit(), "versions": runner.versions(), "hardware": runner.hardware()}]
     return {
         "command": study.command,
-        "commit": ", ".join(dict.fromkeys(str(record["commit"]) for record in done)),
+        "commit": ", ".join(dict.fromkeys(str(record.get("commit")) for record in done)),
         "seed": plan.seed,
         "preset": plan.preset,
         "data": {source.name: f"content hash {source.digest}" for source in plan.sources},
-        "versions": _merged([record["versions"] for record in done]),
-        "hardware": _merged([record["hardware"] for record in done]),
+        "versions": _merged([record.get("versions", {}) for record in done]),
+        "hardware": _merged([record.get("hardware", {}) for record in done]),
     }
 
 

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks import registry
+from benchmarks.api import stored
 from benchmarks.api.data import Dataset, Preset, Split, recipe_with
 from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.api.stored import Count, Name
 
 
 @dataclass(frozen=True)
 class Source:
     """A dataset of a plan. `dataset` and `digest` are None while published data is `missing`, which says what to do."""
 
-    name: str
-    n_rows: int
+    name: Name
+    n_rows: Count
     dataset: Dataset | None = None
-    digest: str | None = None
+    digest: Name | None = None
     missing: str | None = None
 
 
@@ -34,20 +36,20 @@ class Job:
     `prerequisites` are the models that must be fitted on this split before, with their runs.
     """
 
-    task: str
-    dataset: str
-    digest: str | None
-    model: str
-    framework: str
+    task: Name
+    dataset: Name
+    digest: Name | None
+    model: Name
+    framework: Name
     recipe: dict[str, Any]
-    run: str
-    test_fold: int
-    val_fold: int
+    run: Name
+    test_fold: Count
+    val_fold: Count
     seed: int
-    n_train: int
+    n_train: Count
     plugin: str | None = None
     code: str | None = None
-    prerequisites: Mapping[str, str] = field(default_factory=dict)
+    prerequisites: Mapping[Name, Name] = field(default_factory=dict)
 
     @property
     def split_name(self) -> str:
@@ -62,13 +64,13 @@ class Job:
 class Plan:
     """Jobs in the order they are to run, and what a reader must know of them."""
 
-    task: str
+    task: Name
     task_version: int
-    preset: str
+    preset: Name
     seed: int
     baseline: str
     sources: tuple[Source, ...]
-    models: tuple[str, ...]
+    models: tuple[Name, ...]
     jobs: tuple[Job, ...]
     recipes: Mapping[str, dict[str, Any]]
     titles: Mapping[str, str] = field(default_factory=dict)
@@ -88,15 +90,35 @@ class Plan:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Plan":
-        """Rebuild a stored plan."""
-        known = {f.name for f in dataclasses.fields(Plan)}
-        return Plan(
-            **{name: value for name, value in values.items() if name in known - {"sources", "jobs", "models", "notes"}},
-            sources=tuple(Source(**source) for source in values["sources"]),
-            models=tuple(values["models"]),
-            jobs=tuple(Job(**job) for job in values["jobs"]),
-            notes=tuple(values.get("notes", ())),
-        )
+        """Rebuild a stored plan.
+
+        Raises
+        ------
+        ValueError
+            If the values are those of no plan: of other types, names that are none, jobs that contradict the rest.
+        """
+        found = stored.shaped(values, Plan)
+        if problem := found._contradiction():
+            raise ValueError(problem)
+        return found
+
+    def _contradiction(self) -> str | None:
+        """Say what in a plan does not belong together."""
+        sources = {(source.name, source.digest) for source in self.sources}
+        models, runs = set(self.models), {}
+        if len(sources) != len({name for name, _ in sources}):
+            return "two sources have one name"
+        for job in self.jobs:
+            if job.task != self.task or job.model not in models or (job.dataset, job.digest) not in sources:
+                return f"the training {job.id} is of another task, model or dataset than the plan"
+            if runs.setdefault((job.dataset, job.model), job.run) != job.run:
+                return f"{job.model} has two runs on {job.dataset}"
+            for key in ("epochs", "batch_size", "n_averaged"):
+                if type(number := job.recipe.get(key, 1)) is not int or number < 1:
+                    return f"{key} is {number!r}"
+        if without := [model for model in self.models if model not in self.recipes]:
+            return f"{without[0]} has no recipe"
+        return None
 
     @property
     def id(self) -> str:

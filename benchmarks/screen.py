@@ -141,7 +141,8 @@ def print_states(
     n_done, n = int((table["state"] == "done").sum()), len(table)
     _print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)
     for row in table[table["state"] == "running"].head(_SHOWN).itertuples():
-        at = f", epoch {row.epoch:.0f} of {row.epochs:.0f} kept" if row.epoch == row.epoch else ""
+        of = f" of {row.epochs:.0f}" if pd.notna(row.epochs) else ""
+        at = f", epoch {row.epoch:.0f}{of} kept" if pd.notna(row.epoch) else ""
         console.print(f"  running on {row.host}: {row.job}{at}", markup=False, highlight=False)
     for reason, jobs in reasons.items():
         console.print(f"  {len(jobs):,} failed: {reason} ({jobs[0]}{', …' if len(jobs) > 1 else ''})", style="red")

@@ -50,7 +50,10 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
         like = done[(done["dataset"] == dataset) & (done["model"] == model)]["job"].iloc[-_SAMPLE:]
         if like.empty:
             return None
-        each = statistics.median(store.get_job(folders[job])["duration_s"] for job in like)
+        took = [store.get_job(folders[job]).get("duration_s") for job in like]
+        if not (known := [seconds for seconds in took if seconds is not None]):
+            return None
+        each = statistics.median(known)
         begun = (left["epoch"].astype(float) / left["epochs"].astype(float)).fillna(0.0).clip(0, 1)
         total += each * float((1 - begun).sum())
     return total / max(1, int((table["state"] == "running").sum()))
@@ -61,7 +64,7 @@ def leftovers(store: Store, studies: Sequence[Study]) -> list[tuple[Path, str, i
     planned = {runner.folder_of(store, job) for study in studies for job in study.plan.jobs}
     datasets = {(source.name, source.digest) for study in studies for source in study.plan.sources}
     for task in registry.tasks():
-        datasets |= {(record["dataset"], record["digest"]) for record in store.finished_jobs(task)}
+        datasets |= {(record.get("dataset"), record.get("digest")) for record in store.finished_jobs(task)}
     found = store.leftovers(lambda claim: claims.holder(claim) is not None, planned, datasets)
     return [(path, why, _size(path)) for path, why in found]
 

@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import checksums
+from benchmarks.api import checksums, stored
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput
+from benchmarks.api.sequences import N_CODE
 from benchmarks.checkpoints import EpochCheckpoints
+from benchmarks.records import DatasetRecord, EpochRow, FailureRecord, JobRecord
 
 
 class Store:
@@ -68,31 +70,49 @@ class Store:
         return digest
 
     def get_dataset(self, name: str, digest: str) -> Dataset:
-        """Open a kept dataset; its codes and profiles are memory-mapped."""
+        """Open a kept dataset; its codes and profiles are memory-mapped.
+
+        Raises
+        ------
+        BadInput
+            If it is missing, or is not what a dataset is made of.
+        """
         folder = self._dataset_folder(name, digest)
         if not folder.is_dir():
             raise BadInput(
                 f"The dataset {name}-{digest} is missing under {self.root}; run the plan again to restore it."
             )
-        about = read_json(folder / "dataset.json")
-        with np.load(folder / "targets.npz", allow_pickle=False) as arrays:
-            numbers = {name: arrays[name] for name in arrays.files}
+        again = f"delete {folder} and run the plan again to restore it"
+        about = stored.read_json(folder / "dataset.json", DatasetRecord, again=again)
+        numbers = stored.read_arrays(folder / "targets.npz", again=again)
         targets = {
-            name: numbers[name] if name in numbers else _mapped(folder / f"target-{name}.npy")
+            name: numbers[name] if name in numbers else stored.map_array(folder / f"target-{name}.npy", again=again)
             for name in about["outputs"]
         }
-        return Dataset(
-            about["name"],
-            _mapped(folder / "codes.npy"),
-            targets,
-            _frame(folder / "meta.npz", about["columns"]),
-            about["origin"],
-            ceilings=tuple(about["ceilings"]),
-            notes=tuple(about["notes"]),
-            tables={
-                name: _frame(folder / f"table-{name}.npz", columns) for name, columns in about.get("tables", {}).items()
-            },
-        )
+        codes = stored.map_array(folder / "codes.npy", again=again)
+        try:
+            if wrong := next((name for name, values in targets.items() if values.dtype.kind not in "fiu"), None):
+                raise ValueError(f"target {wrong!r} is of type {targets[wrong].dtype}")
+            if codes.dtype == np.uint8 and all(values.ndim == 1 for values in targets.values()):
+                if codes.size and codes.max() > N_CODE:  # profiles are too large to be read whole, and their codes
+                    raise ValueError("its codes are not those of bases")
+            return Dataset(
+                about["name"],
+                codes,
+                targets,
+                _frame(folder / "meta.npz", about["columns"], again),
+                about["origin"],
+                ceilings=tuple(about["ceilings"]),
+                notes=tuple(about["notes"]),
+                tables={
+                    name: _frame(folder / f"table-{name}.npz", columns, again)
+                    for name, columns in about.get("tables", {}).items()
+                },
+            )
+        except BadInput:
+            raise
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadInput(f"{folder} is damaged ({stored.one_line(error)}); {again}.") from None
 
     def has_dataset(self, name: str, digest: str) -> bool:
         return (self._dataset_folder(name, digest) / "dataset.json").is_file()
@@ -143,7 +163,7 @@ class Store:
 
     def get_failure(self, folder: Path) -> dict[str, Any] | None:
         file = _failure_file(folder)
-        return read_json(file) if file.exists() else None
+        return read_json(file, FailureRecord) if file.exists() else None
 
     def checkpoints(self, folder: Path) -> EpochCheckpoints:
         """Return where a job that is not done keeps its training's state."""
@@ -158,10 +178,10 @@ class Store:
         return file.is_file() and file.stat().st_size > 0
 
     def get_job(self, folder: Path) -> dict[str, Any]:
-        return read_json(folder / "job.json")
+        return read_json(folder / "job.json", JobRecord)
 
     def get_history(self, folder: Path) -> list[dict]:
-        return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+        return stored.read_json_lines(folder / "history.jsonl", EpochRow, again=f"remove its folder and {_AGAIN}")
 
     def get_predictions(self, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dataset row numbers and output name -> predictions.
@@ -172,19 +192,23 @@ class Store:
             If they are not what was stored.
         """
         if problem := checksums.problem_of(folder, "predictions.npz"):
+            raise BadInput(f"{folder} cannot be trusted: {problem}. Remove it and {_AGAIN}.")
+        arrays = stored.read_arrays(folder / "predictions.npz", again=f"remove its folder and {_AGAIN}")
+        rows = arrays.pop("rows", np.zeros(0))
+        named = {name.removeprefix("output_"): values for name, values in arrays.items()}
+        whole = rows.ndim == 1 and rows.dtype.kind in "iu" and (len(rows) == 0 or rows.min() >= 0)
+        if not whole or any(v.dtype.kind != "f" or v.shape[:1] != rows.shape for v in named.values()):
             raise BadInput(
-                f"{folder} cannot be trusted: {problem}. Remove it and give the command that made it again: only this "
-                "training is repeated."
+                f"{folder / 'predictions.npz'} does not hold row numbers and predictions of them; remove its folder and "
+                f"{_AGAIN}."
             )
-        with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
-            named = {k.removeprefix("output_"): arrays[k] for k in arrays.files if k != "rows"}
-            return arrays["rows"], named
+        return rows, named
 
     def finished_jobs(self, task: str) -> Iterator[dict[str, Any]]:
         """Give the record of every finished job of a task, whatever plan it belonged to."""
         for file in sorted((self.root / "runs" / task).glob("*/*/test-*/job.json")):
             with contextlib.suppress(BadInput):
-                yield read_json(file)
+                yield read_json(file, JobRecord)
 
     def leftovers(
         self, is_held: Callable[[Path], bool], planned: Collection[Path], datasets: Collection[tuple[str, str]]
@@ -315,12 +339,12 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
-def read_json(path: Path) -> Any:
-    """Read a stored JSON file, or raise BadInput saying that it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise BadInput(f"{path} is damaged; delete {path.parent} and run again.") from None
+def read_json(path: Path, kind: Any = Any) -> Any:
+    """Read a stored JSON file of a kind (see `stored.read_json`), or raise BadInput saying that it is damaged."""
+    return stored.read_json(path, kind, again=f"delete {path.parent} and run again")
+
+
+_AGAIN = "give the command that made it again: only this training is repeated"
 
 
 def _about(dataset: Dataset) -> dict[str, Any]:
@@ -336,13 +360,9 @@ def _about(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _mapped(file: Path) -> np.ndarray:
-    return np.load(file, mmap_mode="r", allow_pickle=False)
-
-
-def _frame(file: Path, columns: list[str]) -> pd.DataFrame:
-    with np.load(file, allow_pickle=False) as arrays:
-        return pd.DataFrame({column: arrays[column] for column in columns})
+def _frame(file: Path, columns: list[str], again: str) -> pd.DataFrame:
+    arrays = stored.read_arrays(file, again=again)
+    return pd.DataFrame({column: arrays[column] for column in columns})
 
 
 def _failure_file(folder: Path) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.api.errors import BadInput
+from benchmarks.api.stored import one_line
 from benchmarks.plan import Plan
 from benchmarks.store import Store, read_json, write_json
 
@@ -45,9 +46,9 @@ class Study:
         kept = read_json(folder / "plan.json")
         try:
             return Study(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BadInput(
-                f"{folder / 'plan.json'} is no plan of this benchmark; give the run's command again."
+                f"{folder / 'plan.json'} is no plan of this benchmark ({one_line(error)}); give the run's command again."
             ) from None
 
     @staticmethod

@@ -31,7 +31,12 @@ class Speeds:
 
     def __init__(self, finished: list[dict[str, Any]], device: str):
         self.device = "cuda" if device != "cpu" and executors.n_gpus() else "cpu"
-        self.finished = [record for record in finished if record["device"] == self.device]
+        self.finished = [
+            record
+            for record in finished
+            if record.get("device") == self.device
+            and all(record.get(key) for key in ("train_seq_per_s", "n_train", "sequences_per_epoch"))
+        ]
 
     def __call__(self, job: Job) -> float | None:
         width = _width(job.recipe)

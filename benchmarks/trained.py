@@ -9,6 +9,7 @@ from benchmarks import registry
 from benchmarks.api import checksums
 from benchmarks.api.data import Origin, recipe_with
 from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.records import JobRecord
 from benchmarks.store import Store, read_json
 
 _TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
@@ -104,11 +105,13 @@ def has_model(folder: Path) -> bool:
 def _of_run(folder: Path, device: str) -> Trained:
     if problem := checksums.problem(folder):
         raise BadInput(f"{folder} cannot be trusted: {problem}.")
-    job = read_json(folder / "job.json")
+    job = read_json(folder / "job.json", JobRecord)
+    if missing := [key for key in ("task", "dataset", "model", "framework", "recipe", "origin") if key not in job]:
+        raise BadInput(f"{folder / 'job.json'} is of no training: it lacks {missing[0]!r}.")
     if not has_model(folder):
         raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
-    if backend := registry.get_backend(job["framework"].split()[0]):
+    if backend := registry.get_backend(job["framework"].partition(" ")[0]):
         backend.configure(device)
     model = module.build(task.SPEC, recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json"), {})
     model.load(folder)

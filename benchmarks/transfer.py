@@ -1,7 +1,6 @@
 """Bringing home what another machine computed: verified, whole, and never over what is already here."""
 
 import contextlib
-import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -12,12 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks import runner
-from benchmarks.api import checksums
+from benchmarks.api import checksums, stored
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Plan
 from benchmarks.store import Store, read_json
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def merge(other: Store, ours: Store) -> Iterator[Item]:
 
 def _merge_dataset(other: Store, ours: Store, name: str, digest: str) -> Item:
     label = f"{name}-{digest}"
-    if not _NAME.fullmatch(name):
+    if not stored.is_name(name):
         return Item("dataset", label, "refused", "its name is none that a run gives")
     if ours.has_dataset(name, digest):
         return Item("dataset", label, "already here")
@@ -99,7 +96,7 @@ def _merge_job(other: Store, ours: Store, folder: Path) -> Item:
         return Item("training", label, "refused", wrong)
     try:
         record = other.get_job(folder)
-        job = Job(**{name: record[name] for name in Job.__dataclass_fields__})
+        job = stored.shaped(record, Job)
         rows, predictions = other.get_predictions(folder)
         wrong = _job_problem(job, record, rows, predictions, ours)
     except (BadInput, ValueError, TypeError, KeyError, OSError) as error:
@@ -120,9 +117,6 @@ def _merge_job(other: Store, ours: Store, folder: Path) -> Item:
 
 
 def _job_problem(job: Job, record: dict[str, Any], rows: np.ndarray, predictions: dict, ours: Store) -> str | None:
-    for name in (job.task, job.dataset, job.model, job.run):
-        if not _NAME.fullmatch(name):
-            return f"{name!r} is no name that a run gives"
     if not ours.has_dataset(job.dataset, job.digest):
         return f"its dataset {job.dataset}-{job.digest} is neither here nor there"
     n_rows = len(ours.get_dataset(job.dataset, job.digest))
@@ -137,18 +131,13 @@ def _job_problem(job: Job, record: dict[str, Any], rows: np.ndarray, predictions
 
 def _merge_plan(ours: Store, folder: Path) -> Item:
     name = folder.name
-    if not _NAME.fullmatch(name):
+    if not stored.is_name(name):
         return Item("plan", name, "refused", "its name is none that a run gives")
     try:
         plan = Plan.from_dict(read_json(folder / "plan.json")["plan"])
         expected = f"{plan.task}_{plan.preset}_{plan.id}"
-        names = {name for job in plan.jobs for name in (job.task, job.dataset, job.digest, job.model, job.run)}
-        names |= {name for source in plan.sources for name in (source.name, source.digest)}
-        odd = [name for name in names if not _NAME.fullmatch(name)]
     except (BadInput, ValueError, TypeError, KeyError) as error:
         return Item("plan", name, "refused", f"it cannot be read ({error})")
-    if odd:
-        return Item("plan", name, "refused", f"{odd[0]!r} is no name that a run gives")
     if expected != name:
         return Item("plan", name, "refused", f"its content is that of {expected}")
     return Item("plan", name, "imported" if ours.adopt_plan(folder) else "already here")

@@ -37,11 +37,14 @@ Use = Callable[[Any], int]
 
 @dataclass(frozen=True)
 class Kind:
-    """`make` fills a box with what is valid and returns what to try, and how; `n` of 10,000 inputs are of this kind."""
+    """`make` fills a box with what is valid and returns what to try, how, and an input that must be taken.
+
+    `n` is how many of 10,000 inputs are of this kind.
+    """
 
     name: str
     n: int
-    make: Callable[[Box], tuple[st.SearchStrategy, Use]]
+    make: Callable[[Box], tuple[st.SearchStrategy, Use, Any]]
 
 
 KINDS: dict[str, Kind] = {}
@@ -84,7 +87,7 @@ def human_table(box: Box) -> tuple:
         content, refold = found
         return _dry(box, "human_mpra", "--data", file, *refold, **{"data/t.tsv": content})
 
-    return st.tuples(damaged_table(HUMAN), st.sampled_from([(), ("--refold",)])), use
+    return st.tuples(damaged_table(HUMAN), st.sampled_from([(), ("--refold",)])), use, (HUMAN.encode(), ())
 
 
 @kind("human_mpra table, other layouts", 500)
@@ -102,7 +105,7 @@ def human_others(box: Box) -> tuple:
     def use(content: bytes) -> int:
         return _dry(box, "human_mpra", "--data", box.root / "data", **{"data/other.csv": content})
 
-    return inputs, use
+    return inputs, use, layouts[0].encode()
 
 
 @kind("human_mpra table, parquet", 150)
@@ -144,7 +147,7 @@ def human_parquet(box: Box) -> tuple:
     def use(content: bytes) -> int:
         return _dry(box, "human_mpra", "--data", box.root / "data/t.parquet", **{"data/t.parquet": content})
 
-    return tables(), use
+    return tables(), use, file.getvalue()
 
 
 CHROMS = ("chr2L", "chr2R", "chr3L", "chr3R", "chrX")
@@ -162,7 +165,8 @@ def fly_table(box: Box) -> tuple:
         content, split = found
         return _dry(box, "drosophila", "--data", box.root / "data/t.tsv", "--split", split, **{"data/t.tsv": content})
 
-    return st.tuples(damaged_table(text), st.sampled_from(["chromosome", "strict", "deepstarr", "position"])), use
+    splits = st.sampled_from(["chromosome", "strict", "deepstarr", "position"])
+    return st.tuples(damaged_table(text), splits), use, (text.encode(), "strict")
 
 
 @kind("drosophila FASTA and activities", 300)
@@ -179,7 +183,7 @@ def fly_pair(box: Box) -> tuple:
         names = ("data/Sequences_Train.fa", "data/Sequences_activity_Train.txt")
         return _dry(box, "drosophila", "--data", box.root / "data", **dict(zip(names, found, strict=True)))
 
-    return inputs, use
+    return inputs, use, (fasta.encode(), values.encode())
 
 
 YEAST_LEFT, YEAST_RIGHT = "TGCATTTTTTTCACATC", "GGTTACGGCTGTT"
@@ -213,7 +217,7 @@ def yeast_table(box: Box) -> tuple:
                 "--results", box.root / "results", may_write=["data/train.txt.prepared"],
             )  # fmt: skip
 
-    return damaged_table("sequence\texpression\n" + YEAST) | damaged_table(YEAST), use
+    return damaged_table("sequence\texpression\n" + YEAST) | damaged_table(YEAST), use, YEAST.encode()
 
 
 @kind("yeast store of codes beside the training table", 60)
@@ -246,7 +250,7 @@ def yeast_store(box: Box) -> tuple:
                 "--results", box.root / "results", may_write=["data/train.txt.prepared"],
             )  # fmt: skip
 
-    return inputs(), use
+    return inputs(), use, ("codes.u8", valid["codes.u8"], True)
 
 
 @kind("yeast test set, prepared tables", 400)
@@ -264,7 +268,7 @@ def yeast_test_set(box: Box) -> tuple:
                 "challenge", "score", "--data", box.root / "data", "--submission", box.root / "mine.txt", "--part", "all"
             )
 
-    return inputs, use
+    return inputs, use, ("test_pairs.tsv", valid["test_pairs.tsv"].encode())
 
 
 def _published_layout(folder: Path) -> dict[str, Any]:
@@ -316,7 +320,8 @@ def published_test_set(box: Box) -> tuple:
                 "challenge", "score", "--data", box.root / "data", "--submission", box.root / "mine.txt", "--json"
             )
 
-    return inputs, use
+    snvs = "public_leaderboard_ids/SNVs_exp_indices.json"
+    return inputs, use, (snvs, json.dumps(valid[snvs]).encode())
 
 
 @kind("submissions to the challenge", 900)
@@ -351,7 +356,7 @@ def submission(box: Box) -> tuple:
             more = ("--draws", "2", "--share", "1.0", "--partial") if way == "rank" else ()
             return box.call("challenge", way, *data, "--submissions", box.root / "finals", "--part", part, *more)
 
-    return inputs, use
+    return inputs, use, (("mine.txt", text.encode()), "rank", "private")
 
 
 # ATAC
@@ -383,7 +388,7 @@ def _genome_box(box: Box) -> dict[str, Any]:
 
 def _prepare(box: Box, *words: Any, **files: bytes) -> int:
     data = box.root / "data"
-    given = {"--genome": data / "genome.fa", "--peaks": data / "peaks.narrowPeak", "--shift": "0,0"}
+    given = {"--genome": data / "genome.fa", "--peaks": data / "peaks.narrowPeak", "--shift": "0,0", "--n-folds": "4"}
     given |= dict(zip(words[::2], words[1::2], strict=True))
     flat = [word for pair in given.items() for word in pair]
     with box.damaged(**files):
@@ -409,7 +414,7 @@ def regions(box: Box) -> tuple:
             **{f"data/{found[0]}": found[1]},
         )  # fmt: skip
 
-    return inputs, use
+    return inputs, use, ("folds.json", json.dumps(made["folds"]).encode())
 
 
 @kind("reads as fragments, tagAlign and BEDPE", 450)
@@ -426,7 +431,7 @@ def reads(box: Box) -> tuple:
         (name, content), form = found
         return _prepare(box, "--reads", box.root / "data" / name, *form, **{f"data/{name}": content})
 
-    return inputs, use
+    return inputs, use, (("reads.bedpe", made["text"]["reads.bedpe"].encode()), ())
 
 
 @kind("genome as FASTA", 300)
@@ -450,7 +455,7 @@ def genome(box: Box) -> tuple:
         data = box.root / "data"
         return _prepare(box, "--genome", data / name, "--reads", data / "fragments.tsv", **{f"data/{name}": content})
 
-    return inputs, use
+    return inputs, use, ("g.fa.gz", blocks)
 
 
 def _needed(name: str) -> Any:
@@ -490,7 +495,7 @@ def bam(box: Box) -> tuple:
     def use(content: bytes) -> int:
         return _prepare(box, "--reads", file, **{"data/reads.bam": content})
 
-    return inputs(), use
+    return inputs(), use, whole
 
 
 @kind("signal as bigWig", 250)
@@ -516,7 +521,7 @@ def bigwig(box: Box) -> tuple:
             found[at : at + 4] = draw(st.integers(0, 2**32 - 1)).to_bytes(4, "little")
         return bytes(found)
 
-    return inputs(), use
+    return inputs(), use, whole
 
 
 @kind("prepared ATAC folder", 450)
@@ -554,7 +559,7 @@ def prepared(box: Box) -> tuple:
         st.tuples(st.just("windows/codes.npy"), damaged_array(files["codes.npy"])),
         st.tuples(st.just("windows/profile.npy"), damaged_array(files["profile.npy"])),
     )
-    return inputs, use
+    return inputs, use, ("windows/codes.npy", files["codes.npy"])
 
 
 # words of the command line
@@ -585,7 +590,7 @@ def options(box: Box) -> tuple:
                 "--results", box.root / "results",
             )  # fmt: skip
 
-    return st.lists(given, min_size=1, max_size=2), use
+    return st.lists(given, min_size=1, max_size=2), use, [("--set", "kmer_ridge.k=3"), ("--folds", "0,2-3")]
 
 
 # the store
@@ -618,7 +623,7 @@ def plan_json(box: Box) -> tuple:
         with box.damaged(**{place: content}):
             return box.call(*words, "--results", results, may_write=["results"])
 
-    return st.tuples(damaged_json(value), commands), use
+    return st.tuples(damaged_json(value), commands), use, (file.read_bytes(), ("retry", *HERE))
 
 
 @kind("job.json, history and predictions of a training", 700)
@@ -648,7 +653,7 @@ def job_files(box: Box) -> tuple:
                 checksums.write(folder)
             return box.call(*words, "--results", results, may_write=["results"])
 
-    return inputs, use
+    return inputs, use, (("predictions.npz", predictions), True, ("score",))
 
 
 @kind("a store with its report", 60)
@@ -671,7 +676,7 @@ def whole_report(box: Box) -> tuple:
             checksums.write(folder)
             return box.call("report", "--results", results, may_write=["results"])
 
-    return inputs, use
+    return inputs, use, (str(plan.relative_to(box.root)), plan.read_bytes())
 
 
 @kind("a dataset of the store", 400)
@@ -696,7 +701,7 @@ def stored_dataset(box: Box) -> tuple:
         with box.damaged(**{f"{place}/{name}": content}):
             return box.call(*words, "--results", results, may_write=["results"])
 
-    return inputs, use
+    return inputs, use, (("meta.npz", valid["meta.npz"]), ("score",))
 
 
 @kind("claims, failures and notes of trainings", 300)
@@ -730,7 +735,7 @@ def notes(box: Box) -> tuple:
         with box.damaged(**{name: content}):
             return box.call(*words, "--results", results, may_write=["results"])
 
-    return inputs, use
+    return inputs, use, ((f"{place}.claim", json.dumps(claim).encode()), ("status",))
 
 
 @kind("predictions made elsewhere", 500)
@@ -749,7 +754,7 @@ def outside(box: Box) -> tuple:
                 "--members", "1", may_write=["results"],
             )  # fmt: skip
 
-    return st.tuples(damaged_table(text), names), use
+    return st.tuples(damaged_table(text), names), use, (text.encode(), "theirs")
 
 
 # models
@@ -793,7 +798,7 @@ def _saved_model(box: Box, folder: Path) -> tuple:
                 "--device", "cpu", may_write=["out.tsv"],
             )  # fmt: skip
 
-    return inputs, use
+    return inputs, use, (("job.json", valid["job.json"]), 1)
 
 
 @st.composite
@@ -876,7 +881,7 @@ def published_weights(box: Box) -> tuple:
                 box.root / "out.tsv", "--device", "cpu", may_write=["out.tsv"],
             )  # fmt: skip
 
-    return _damaged_state(file.getvalue()), use
+    return _damaged_state(file.getvalue()), use, file.getvalue()
 
 
 def _checkpoints(box: Box, model: str) -> tuple:
@@ -909,7 +914,7 @@ def _checkpoints(box: Box, model: str) -> tuple:
                 checksums.write(folder)
             return box.direct(lambda: case.train(seed=3, checkpoints=store), may_write=["results/job.partial"])
 
-    return st.tuples(st.one_of(*ways), st.booleans()), use
+    return st.tuples(st.one_of(*ways), st.booleans()), use, (("training.json", valid["training.json"]), True)
 
 
 class _Killed(Exception):
@@ -967,7 +972,8 @@ def sequences(box: Box) -> tuple:
             return box.call("ism", "--run", folder, *given, "--logos", "0", may_write=["out"])
 
     inputs = st.one_of(damaged_table(table), damaged_bytes(fasta.encode()), damaged_table(fasta, ">\t,"))
-    return st.tuples(inputs, ways, st.sampled_from(["in.tsv", "in.fa", "in.txt.gz"])), use
+    names = st.sampled_from(["in.tsv", "in.fa", "in.txt.gz"])
+    return st.tuples(inputs, ways, names), use, (table.encode(), "ism", "in.tsv")
 
 
 @kind("tables of variants", 350)
@@ -999,7 +1005,7 @@ def variants(box: Box) -> tuple:
                 "--out", box.root / "out.csv", may_write=["out.csv"],
             )  # fmt: skip
 
-    return inputs, use
+    return inputs, use, ("pairs.tsv", layouts[0].encode())
 
 
 @kind("plug-in files", 250)
@@ -1036,7 +1042,7 @@ def plugins(box: Box) -> tuple:
         lines[at : at + 1] = [] if how == "out" else [lines[at], draw(st.sampled_from(more))]
         return "base_counts.py", ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
 
-    return inputs(), use
+    return inputs(), use, ("base_counts.py", GOOD.encode())
 
 
 # what comes from elsewhere
@@ -1075,7 +1081,7 @@ def imports(box: Box) -> tuple:
             path = box.root / place if name == "tar" else theirs
             return box.call("import-runs", path, "--results", box.root / "ours", may_write=["ours"])
 
-    return inputs(), use
+    return inputs(), use, ("tar", whole)
 
 
 @st.composite
@@ -1129,7 +1135,7 @@ def fetched(box: Box) -> tuple:
             fetch = lambda: download.fetch(file, box.root / "data/human_mpra", offline=True)  # noqa: E731
             return box.direct(fetch, may_write=["data/human_mpra"])
 
-    return inputs, use
+    return inputs, use, ("a.zip", content)
 
 
 @kind("tables behind figures and reports", 350)
@@ -1180,4 +1186,4 @@ def figure_tables(box: Box) -> tuple:
         with box.damaged(**{f"data/{found[0]}": found[1]}):
             return box.direct(readers[found[0]])
 
-    return inputs, use
+    return inputs, use, ("published.csv", cut.encode())

@@ -91,8 +91,10 @@ def test_imports_point_down(path):
         allowed = ("benchmarks.stopping",)
     elif name == "benchmarks.checkpoints":
         allowed = ("benchmarks.api", "benchmarks.stopping")
+    elif name == "benchmarks.records":
+        allowed = ("benchmarks.api",)
     elif name == "benchmarks.store":
-        allowed = ("benchmarks.api", "benchmarks.checkpoints")
+        allowed = ("benchmarks.api", "benchmarks.checkpoints", "benchmarks.records")
     elif name == "benchmarks.__main__":
         allowed = ("benchmarks.cli",)
     else:

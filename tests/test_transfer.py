@@ -130,8 +130,8 @@ def forge(job, **changes):
     ("changes", "says"),
     [
         ({"test_fold": 7}, "it says that it is"),
-        ({"model": "../../../../outside"}, "is no name that a run gives"),
-        ({"dataset": "../../x"}, "is no name that a run gives"),
+        ({"model": "../../../../outside"}, "No name that a run gives - at `$.model`"),
+        ({"dataset": "../../x"}, "No name that a run gives - at `$.dataset`"),
         ({"digest": "0123456789ab"}, "is neither here nor there"),
         ({"status": "failed"}, "it is not finished"),
     ],
@@ -148,7 +148,8 @@ def test_a_plan_that_leads_elsewhere_stays_out(theirs, ours):
     stored = json.loads(file.read_text())
     stored["plan"]["jobs"][0]["run"] = "../../../../outside"
     file.write_text(json.dumps(stored))
-    assert ("plan", "refused", "'../../../../outside' is no name that a run gives") in bring(theirs, ours, code=1)
+    says = "it cannot be read (No name that a run gives - at `$.jobs[0].run`)"
+    assert ("plan", "refused", says) in bring(theirs, ours, code=1)
 
 
 @pytest.mark.parametrize("wrong", ["rows", "nan"])
