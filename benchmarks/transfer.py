@@ -1,7 +1,6 @@
 """Bringing home what another machine computed: verified, whole, and never over what is already here."""
 
 import contextlib
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks import runner
-from benchmarks.api import checksums, stored
+from benchmarks.api import archives, checksums, stored
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Plan
 from benchmarks.store import Store, read_json
@@ -42,12 +41,7 @@ def opened(path: Path, scratch: Path) -> Iterator[Store]:
     if not path.is_file():
         raise BadInput(f"No results folder, and no tar file of one, at {path}.")
     with tempfile.TemporaryDirectory(prefix=".import-", dir=scratch) as folder:
-        try:
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":.")
-            raise BadInput(f"{path} is no tar file that can be unpacked safely: {reason}.") from None
+        archives.unpack(path, Path(folder))
         yield _store_in(Path(folder), path)
 
 

@@ -8,16 +8,14 @@ import contextlib
 import hashlib
 import json
 import shutil
-import tarfile
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.api import checksums
+from benchmarks.api import archives, checksums, stored
 from benchmarks.api.errors import BadInput
 from benchmarks.fetch.catalogue import File
 
@@ -118,11 +116,7 @@ def record_of(folder: Path) -> dict[str, dict]:
     file = folder / RECORD
     if not file.is_file():
         return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {str(name): dict(entry) for name, entry in found.items()}
-    except (ValueError, TypeError, AttributeError):
-        raise BadInput(f"{file} is damaged; remove it to record the files anew.") from None
+    return stored.read_json(file, dict[str, dict[str, Any]], again="remove it to record the files anew")
 
 
 def _remember(fetched: Fetched, folder: Path) -> Fetched:
@@ -250,15 +244,7 @@ def _unpack(file: File, archive: Path, folder: Path) -> None:
         return
     target = folder / file.unpack
     with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as scratch:
-        try:
-            if zipfile.is_zipfile(archive):
-                _unzip(archive, Path(scratch))
-            else:
-                with tarfile.open(archive) as opened:
-                    opened.extractall(scratch, filter="data")
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":.")
-            raise BadInput(f"{file.name} is no archive that can be unpacked safely: {reason}.") from None
+        archives.unpack(archive, Path(scratch), named=file.name)
         top = Path(scratch)
         if [path.name for path in top.iterdir()] == [file.task]:
             top = top / file.task  # human_mpra/HepG2_clean.tsv belongs into the folder of the task, which has that name
@@ -269,13 +255,3 @@ def _unpack(file: File, archive: Path, folder: Path) -> None:
             elif not place.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(place)
-
-
-def _unzip(archive: Path, folder: Path) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        for entry in opened.infolist():
-            place = (folder / entry.filename).resolve()
-            is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
-            if is_link or not place.is_relative_to(folder.resolve()):
-                raise ValueError(f"{entry.filename!r} leads out of it")
-        opened.extractall(folder)
