@@ -8,12 +8,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import TypedDict
 
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
+from benchmarks.api import stored
 from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import mse, pearson_r
 from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import N_CODE, reverse_complement
@@ -143,9 +146,25 @@ class KmerRidge:
         (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
 
     def load(self, folder: Path) -> None:
-        with np.load(folder / "model.npz", allow_pickle=False) as weights:
-            self._set(weights["coefficients"], weights["intercepts"])
-        self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])
+        """Take back what `save` wrote.
+
+        Raises
+        ------
+        BadInput
+            If it is damaged, or of another recipe.
+        """
+        outputs = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN)["outputs"]
+        arrays = stored.read_arrays(folder / "model.npz", again=stored.TRAIN_AGAIN)
+        shapes = {"coefficients": (len(outputs), 4**self.recipe.k), "intercepts": (len(outputs),)}
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape or arrays[name].dtype.kind != "f":
+                raise BadInput(f"{folder / 'model.npz'} has no {name} of shape {shape}; {stored.TRAIN_AGAIN}.")
+        self._set(arrays["coefficients"], arrays["intercepts"])
+        self.outputs = tuple(outputs)
+
+
+class _Saved(TypedDict):
+    outputs: list[str]
 
 
 def _columns(ridge: Ridge, x: sparse.csr_matrix) -> np.ndarray:

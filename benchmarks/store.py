@@ -93,9 +93,8 @@ class Store:
         try:
             if wrong := next((name for name, values in targets.items() if values.dtype.kind not in "fiu"), None):
                 raise ValueError(f"target {wrong!r} is of type {targets[wrong].dtype}")
-            if codes.dtype == np.uint8 and all(values.ndim == 1 for values in targets.values()):
-                if codes.size and codes.max() > N_CODE:  # profiles are too large to be read whole, and their codes
-                    raise ValueError("its codes are not those of bases")
+            if all(values.ndim == 1 for values in targets.values()):  # profiles are too large to be read whole
+                _check_numbers(codes, targets)
             return Dataset(
                 about["name"],
                 codes,
@@ -181,7 +180,7 @@ class Store:
         return read_json(folder / "job.json", JobRecord)
 
     def get_history(self, folder: Path) -> list[dict]:
-        return stored.read_json_lines(folder / "history.jsonl", EpochRow, again=f"remove its folder and {_AGAIN}")
+        return stored.read_json_lines(folder / "history.jsonl", EpochRow, again=stored.TRAIN_AGAIN)
 
     def get_predictions(self, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dataset row numbers and output name -> predictions.
@@ -192,15 +191,17 @@ class Store:
             If they are not what was stored.
         """
         if problem := checksums.problem_of(folder, "predictions.npz"):
-            raise BadInput(f"{folder} cannot be trusted: {problem}. Remove it and {_AGAIN}.")
-        arrays = stored.read_arrays(folder / "predictions.npz", again=f"remove its folder and {_AGAIN}")
+            raise BadInput(
+                f"{folder} cannot be trusted: {problem}. Remove it and give the command that made it again: only this "
+                "training is repeated."
+            )
+        arrays = stored.read_arrays(folder / "predictions.npz", again=stored.TRAIN_AGAIN)
         rows = arrays.pop("rows", np.zeros(0))
         named = {name.removeprefix("output_"): values for name, values in arrays.items()}
         whole = rows.ndim == 1 and rows.dtype.kind in "iu" and (len(rows) == 0 or rows.min() >= 0)
         if not whole or any(v.dtype.kind != "f" or v.shape[:1] != rows.shape for v in named.values()):
             raise BadInput(
-                f"{folder / 'predictions.npz'} does not hold row numbers and predictions of them; remove its folder and "
-                f"{_AGAIN}."
+                f"{folder / 'predictions.npz'} does not hold row numbers and predictions of them; {stored.TRAIN_AGAIN}."
             )
         return rows, named
 
@@ -344,9 +345,6 @@ def read_json(path: Path, kind: Any = Any) -> Any:
     return stored.read_json(path, kind, again=f"delete {path.parent} and run again")
 
 
-_AGAIN = "give the command that made it again: only this training is repeated"
-
-
 def _about(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
@@ -358,6 +356,14 @@ def _about(dataset: Dataset) -> dict[str, Any]:
         "notes": list(dataset.notes),
         "tables": {name: list(table.columns) for name, table in dataset.tables.items()},
     }
+
+
+def _check_numbers(codes: np.ndarray, targets: dict[str, np.ndarray]) -> None:
+    if codes.dtype == np.uint8 and codes.size and codes.max() > N_CODE:
+        raise ValueError("its codes are not those of bases")
+    for name, values in targets.items():
+        if not (np.abs(values) <= np.finfo(np.float32).max).all():  # as tables are read
+            raise ValueError(f"target {name!r} has values that are not finite")
 
 
 def _frame(file: Path, columns: list[str], again: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from benchmarks import registry
 from benchmarks.api import checksums
 from benchmarks.api.data import Origin, recipe_with
 from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.api.stored import one_line
 from benchmarks.records import JobRecord
 from benchmarks.store import Store, read_json
 
@@ -113,7 +114,13 @@ def _of_run(folder: Path, device: str) -> Trained:
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
     if backend := registry.get_backend(job["framework"].partition(" ")[0]):
         backend.configure(device)
-    model = module.build(task.SPEC, recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json"), {})
+    recipe = recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json")
+    try:
+        model = module.build(task.SPEC, recipe, {})
+    except BadInput:
+        raise
+    except Exception as error:  # whatever a model says to numbers that it cannot be built with
+        raise BadInput(f"{folder}/job.json: no {job['model']} is built by its recipe ({one_line(error)}).") from None
     model.load(folder)
     title = f"{module.NAME} ({job['dataset']}, {folder.name})"
     return Trained(model, task, job["model"], title, job["origin"])

@@ -103,8 +103,9 @@ def load_model(found: Checkpoint) -> Any:
 
 def loaded(net: "torch.nn.Module", found: Checkpoint) -> "torch.nn.Module":
     """Load a state dict strictly, saying which entry differs if one does."""
-    _check_shapes(net.state_dict(), found.state, found.title)
-    net.load_state_dict(found.state, strict=True)
+    from benchmarks.api.torch_backend import load_state
+
+    load_state(net, found.state, what=f"published {found.title}")
     return net
 
 
@@ -182,16 +183,3 @@ def _processor(state: Mapping, first: str, final: str, variant: str) -> str:
         return "bhi" if positions == 110 else "autosome"
     key = _FIRST[first]
     return "bhi" if state[key].ndim == 3 and state[key].shape[1] == 4 else "autosome"
-
-
-def _check_shapes(expected: Mapping, state: Mapping, what: str) -> None:
-    for key in [*expected, *state]:
-        if key not in state:
-            raise ValueError(f"Not a complete {what} state dict: {key!r} is missing.")
-        if key not in expected:
-            raise ValueError(f"Not a {what} state dict: it has {key!r}, which that network lacks.")
-        if expected[key].shape != state[key].shape:
-            raise ValueError(
-                f"Not the published {what}: {key!r} has shape {tuple(state[key].shape)}, "
-                f"expected {tuple(expected[key].shape)}."
-            )

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise tensorflow greet
 import keras
 from keras import ops
 
-from benchmarks.api import training
+from benchmarks.api import stored, training
 from benchmarks.api.data import Dataset, Recipe
 from benchmarks.api.errors import BadInput
 from benchmarks.api.protocols import Checkpoints, History, OnEpoch
@@ -271,8 +271,28 @@ class KerasModel:
         (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
 
     def load(self, folder: Path) -> None:
-        self.restore(read_weights(folder))
-        self.outputs = tuple(json.loads((folder / "model.json").read_text())["outputs"])
+        """Take back what `save` wrote.
+
+        Raises
+        ------
+        BadInput
+            If it is damaged, or of another network.
+        """
+        outputs = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN)["outputs"]
+        try:
+            self.restore(read_weights(folder))
+        except BadInput:
+            raise
+        except (ValueError, TypeError) as error:
+            what = f"{folder / 'model.npz'} does not hold the weights of this network"
+            raise BadInput(f"{what} ({stored.one_line(error)}); {stored.TRAIN_AGAIN}.") from None
+        self.outputs = tuple(outputs)
+
+
+class _Saved(TypedDict):
+    """model.json, as far as every Keras model has it."""
+
+    outputs: list[str]
 
 
 def read_weights(folder: Path) -> list[np.ndarray]:
@@ -285,8 +305,10 @@ def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _read_numbered(file: Path) -> list[np.ndarray]:
-    with np.load(file, allow_pickle=False) as arrays:
-        return [arrays[name] for name in sorted(arrays.files)]
+    arrays = stored.read_arrays(file, again=stored.TRAIN_AGAIN)
+    if wrong := next((name for name, array in arrays.items() if array.dtype.kind not in "fiu"), None):
+        raise BadInput(f"{file}: array {wrong!r} has no numbers; {stored.TRAIN_AGAIN}.")
+    return [arrays[name] for name in sorted(arrays)]
 
 
 def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:

@@ -4,15 +4,17 @@ Source: `kundajelab/chrombpnet` (training/models, training/train) and the ATAC v
 (`benchmarks/atac-seq/train_modified.py`).
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
-from benchmarks.api import keras_backend, profiles, training
+from benchmarks.api import keras_backend, profiles, stored, training
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.keras_backend import (
@@ -131,9 +133,35 @@ def load_bias(folder: Path) -> keras.Model:
             f"{folder} holds no weights of the bias model (was it run with --no-save-models?); delete the folder and "
             "run again."
         )
-    bias = bpnet(**json.loads((folder / "model.json").read_text())["bpnet"], name="bias")
-    bias.set_weights(read_weights(folder))
+    facts = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN)
+    if facts.bpnet is None:
+        raise BadInput(f"{folder} holds no bias model of ours; {stored.TRAIN_AGAIN}.")
+    bias = bpnet(**dataclasses.asdict(facts.bpnet), name="bias")
+    try:
+        bias.set_weights(read_weights(folder))
+    except BadInput:
+        raise
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{folder / 'model.npz'}: {stored.one_line(error)}; {stored.TRAIN_AGAIN}.") from None
     return bias
+
+
+@dataclasses.dataclass(frozen=True)
+class _Dimensions:
+    """The arguments of `bpnet`."""
+
+    filters: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    n_dilated: Annotated[int, msgspec.Meta(ge=0, le=20)]
+    seq_len: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    profile_len: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """model.json: what is needed to rebuild a network and its bias model."""
+
+    bpnet: _Dimensions | None = None
+    bias: _Dimensions | None = None
 
 
 def _dimensions(network: keras.Model) -> dict[str, int] | None:
@@ -399,9 +427,9 @@ class ProfileModel(KerasModel):
         (folder / "model.json").write_text(json.dumps(facts))
 
     def load(self, folder: Path) -> None:
-        bias = json.loads((folder / "model.json").read_text())["bias"]
+        bias = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN).bias
         if bias:
-            self._put_together(bpnet(**bias, name="bias"))
+            self._put_together(bpnet(**dataclasses.asdict(bias), name="bias"))
         super().load(folder)
 
 

@@ -21,6 +21,10 @@ Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
+TRAIN_AGAIN = "remove its folder and give the command that made it again: only this training is repeated"
+"""What to do about a damaged training."""
+
+
 def is_name(text: str) -> bool:
     """Tell whether a text may become part of a path."""
     return re.search(NAME_PATTERN, text) is not None

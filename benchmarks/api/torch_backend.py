@@ -8,13 +8,13 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.api import training
+from benchmarks.api import stored, training
 from benchmarks.api.data import Dataset, Recipe
 from benchmarks.api.errors import BadInput
 from benchmarks.api.protocols import Checkpoints, History, OnEpoch
@@ -310,10 +310,36 @@ class TorchModel:
         (folder / "model.json").write_text(json.dumps({"outputs": self.outputs, "targets": targets}))
 
     def load(self, folder: Path) -> None:
-        self.net.load_state_dict(read_state_dict(folder / "model.pth"))
-        facts = json.loads((folder / "model.json").read_text())
-        self.outputs = tuple(facts["outputs"])
-        self.processor.set_targets(*(torch.tensor(facts["targets"][name]) for name in ("shift", "scale")))
+        """Take back what `save` wrote.
+
+        Raises
+        ------
+        BadInput
+            If it is damaged, or of another network.
+        """
+        facts = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN)
+        shift, scale = facts.targets["shift"], facts.targets["scale"]
+        if not len(facts.outputs) == len(shift) == len(scale):
+            raise BadInput(f"{folder / 'model.json'} has not one unit for every output; {stored.TRAIN_AGAIN}.")
+        try:
+            load_state(self.net, read_state_dict(folder / "model.pth"), what="network of this run")
+        except (ValueError, FileNotFoundError) as error:
+            raise BadInput(f"{folder / 'model.pth'}: {stored.one_line(error)}; {stored.TRAIN_AGAIN}.") from None
+        self.outputs = tuple(facts.outputs)
+        self.processor.set_targets(torch.tensor(shift), torch.tensor(scale))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """model.json."""
+
+    outputs: list[str]
+    targets: "_Units"
+
+
+class _Units(TypedDict):
+    shift: list[float]
+    scale: list[float]
 
 
 N_BINS = 18
@@ -358,10 +384,36 @@ def read_state_dict(source: str | os.PathLike | Mapping[str, torch.Tensor]) -> d
             state = torch.load(source, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(f"{source} is no file of plain tensors, as torch.save writes of a state dict.") from error
-    wrong = [k for k, v in state.items() if not torch.is_tensor(v)] if isinstance(state, dict) else ["the file itself"]
+    wrong = [k for k, v in state.items() if not _is_plain(v)] if isinstance(state, dict) else ["the file itself"]
     if wrong:
-        raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor.")
+        raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor of numbers.")
     return state
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is a dense tensor of real numbers that are there."""
+    return torch.is_tensor(value) and value.layout == torch.strided and not (value.is_complex() or value.is_meta)
+
+
+def load_state(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
+    """Load a state dict strictly.
+
+    Raises
+    ------
+    ValueError
+        Naming the first entry that is missing, is not the network's, or has another shape.
+    """
+    expected = net.state_dict()
+    for key in [*expected, *state]:
+        if key not in state:
+            raise ValueError(f"Not a complete state dict of the {what}: {key!r} is missing.")
+        if key not in expected:
+            raise ValueError(f"Not a state dict of the {what}: it has {key!r}, which that network lacks.")
+        if expected[key].shape != state[key].shape:
+            raise ValueError(
+                f"Not the {what}: {key!r} has shape {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}."
+            )
+    net.load_state_dict(state, strict=True)
 
 
 _NUMBERS = {

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
 
+from benchmarks.api import stored
 from benchmarks.api.data import Dataset
+from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import mse, pearson_r
 from benchmarks.api.protocols import Checkpoints, History, OnEpoch
 
@@ -274,17 +276,31 @@ def _resume(
     neither setting gives.
     """
     for folder in checkpoints.whole():
-        state = json.loads((folder / _STATE).read_text())
-        if state["stamp"] != json.loads(json.dumps(stamp)):
-            continue
-        best_weights = learner.load_state(folder)
-        generators = state["generators"]
-        rng.bit_generator.state = generators["order"]
-        version, words, gauss = generators["python"]
-        random.setstate((version, tuple(words), gauss))
-        _set_numpy_state(generators["numpy"])
-        return _Progress(**state["progress"]), best_weights
+        try:
+            state = json.loads((folder / _STATE).read_text())
+            if state["stamp"] != json.loads(json.dumps(stamp)):
+                continue
+            progress = _Progress(**stored.shaped(state["progress"], _Kept))
+            best_weights = learner.load_state(folder)
+            generators = state["generators"]
+            rng.bit_generator.state = generators["order"]
+            version, words, gauss = generators["python"]
+            random.setstate((version, tuple(words), gauss))
+            _set_numpy_state(generators["numpy"])
+        except Exception as error:  # whole by its checksums, and yet none of ours: each part fails in its own way
+            raise BadInput(
+                f"{folder} is no checkpoint that a training can go on from ({type(error).__name__}); remove it."
+            ) from error
+        return progress, best_weights
     return None
+
+
+class _Kept(TypedDict):
+    """A `_Progress` as it is written; what the rows of the history hold is the model's."""
+
+    history: list[dict[str, Any]]
+    best_value: float
+    best_epoch: int
 
 
 def _numpy_state() -> dict[str, Any]:
