@@ -92,14 +92,8 @@ def _key(name: str) -> str:
 
 def _read(file: Path, outputs: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Read a table of predictions; return it, indexed by line, and its values by output."""
-    cells = tables.read_cells(file)
-    header = [str(cell).strip() for cell in cells.iloc[0]]
-    table = cells.iloc[1:].copy()
-    if table.empty:
-        raise BadInput(f"{file} is empty below its header; one prediction per line is expected.")
-    if twice := [name for name in header if header.count(name) > 1]:
-        raise BadInput(f"{file}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
-    table.columns = header
+    table = tables.read_headed(file)
+    header = list(table)
     column_of = {name: name for name in outputs}
     if len(outputs) == 1 and "prediction" in table and outputs[0] not in table:
         column_of = {outputs[0]: "prediction"}

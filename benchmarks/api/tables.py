@@ -57,6 +57,35 @@ def read_cells(path: Path) -> pd.DataFrame:
     return cells
 
 
+def read_headed(path: Path, needed: Collection[str] = (), *, expected: str = "") -> pd.DataFrame:
+    """Read a table whose first line names its columns; the index is the line number in the file.
+
+    Parameters
+    ----------
+    needed
+        Columns that it must have.
+    expected
+        A sentence for who lacks one.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be read (see `read_cells`), has no rows, lacks a column, or has two of one name.
+    """
+    cells = read_cells(path)
+    header = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
+    if missing := [column for column in needed if column not in header]:
+        more = f" {expected}" if expected else ""
+        raise BadInput(f"{path}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.{more}")
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
+    table = cells.iloc[1:].copy()
+    if table.empty:
+        raise BadInput(f"{path} is empty below its header; one row per line is expected.")
+    table.columns = header
+    return table
+
+
 def read_ours(path: Path, needed: Collection[str], *, again: str, **keywords: Any) -> pd.DataFrame:
     """Read a CSV table that a command of ours wrote.
 

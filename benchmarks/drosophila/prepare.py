@@ -130,19 +130,7 @@ def _tables(path: Path) -> list[Path]:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    cells = tables.read_cells(path)
-    header = [str(cell).strip() for cell in cells.iloc[0]]
-    if missing := [column for column in _TABLE_COLUMNS if column not in header]:
-        raise BadInput(
-            f"{path}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}. "
-            f"Expected {', '.join(_TABLE_COLUMNS)}[, set]."
-        )
-    if twice := [name for name in header if header.count(name) > 1]:
-        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
-    table = cells.iloc[1:].copy()
-    if table.empty:
-        raise BadInput(f"{path} is empty below its header; one sequence per line is expected.")
-    table.columns = header
+    table = tables.read_headed(path, _TABLE_COLUMNS, expected=f"Expected {', '.join(_TABLE_COLUMNS)}[, set].")
     ids = tables.required_text(path, table, "ID")
     strand = ids.str.extract(r"_([+-])_", expand=False)
     if strand.isna().any():
@@ -174,12 +162,7 @@ def _known_sets(values: pd.Series) -> np.ndarray:
 def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
     """Read a FASTA file and the activities of its records, which stand in the same order."""
     records = _records(fasta)
-    cells = tables.read_cells(activities)
-    header = [str(cell).strip() for cell in cells.iloc[0]]
-    if missing := [column for column in OUTPUTS.values() if column not in header]:
-        raise BadInput(f"{activities}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.")
-    table = cells.iloc[1:].copy()
-    table.columns = header
+    table = tables.read_headed(activities, OUTPUTS.values())
     if len(table) != len(records):
         raise BadInput(
             f"{fasta} has {len(records):,} records and {activities} {len(table):,} rows; they must be equal in number "

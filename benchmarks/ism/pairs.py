@@ -42,7 +42,7 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
     BadInput
         For any other layout, and for whatever is wrong in a line.
     """
-    table = _headed(file)
+    table = tables.read_headed(file)
     if {"seq_ref", "seq_alt"} <= set(table):
         found = pd.DataFrame({name: tables.required_text(file, table, name) for name in ("seq_ref", "seq_alt")})
         found["measured"] = _measured(file, table)
@@ -51,7 +51,7 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
     elif {"alt_pos", "ref_pos"} <= set(table) or {"seq_id", "position", "alt"} <= set(table):
         if sequences is None:
             raise BadInput(f"{file} names sequences by their number or id; give their table with --input.")
-        given = _headed(sequences)
+        given = tables.read_headed(sequences)
         column = next((name for name in tables.SEQUENCE_COLUMNS if name in given), None)
         if column is None:
             raise BadInput(f"{sequences}: a column seq or sequence is expected; its columns are {', '.join(given)}.")
@@ -64,15 +64,6 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
     if "seq_id" not in found:
         found["seq_id"] = table["seq_id"] if "seq_id" in table else [str(i) for i in range(len(table))]
     return found[COLUMNS].reset_index(drop=True).assign(lines=table.index)
-
-
-def _headed(file: Path) -> pd.DataFrame:
-    cells = tables.read_cells(file)
-    table = cells.iloc[1:].copy()
-    table.columns = [str(cell).strip() for cell in cells.iloc[0]]
-    if table.empty:
-        raise BadInput(f"{file} has a header and no rows.")
-    return table
 
 
 def _measured(file: Path, table: pd.DataFrame) -> np.ndarray:

@@ -294,14 +294,8 @@ def read_motifs(file: Path) -> dict[str, str]:
 
 
 def _table(file: Path, columns: list[str]) -> pd.DataFrame:
-    if not file.is_file():
-        raise BadInput(f"No file at {file}.")
-    table = pd.read_csv(file, sep=None, engine="python", dtype=str, keep_default_na=False)
-    if missing := [column for column in columns if column not in table]:
-        raise BadInput(f"{file} lacks {', '.join(missing)}; a table with columns {', '.join(columns)} is expected.")
-    if table.empty:
-        raise BadInput(f"{file} has no rows.")
-    return table
+    table = tables.read_headed(file, columns, expected=f"A table with columns {', '.join(columns)} is expected.")
+    return pd.DataFrame({column: tables.required_text(file, table, column) for column in columns})
 
 
 def _planted() -> dict[str, str]:

@@ -1,13 +1,12 @@
 """A reference folder: matrix.json (what is trained), scores.csv, about.json and LOG.md (why it was rewritten)."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
-from benchmarks.api import tables
+from benchmarks.api import stored, tables
 from benchmarks.api.errors import BadInput
 from benchmarks.regress.judge import KEY
 
@@ -34,6 +33,12 @@ class Reference:
     about: dict[str, Any]
 
 
+class _About(TypedDict):
+    n_params: dict[str, int]
+    digests: dict[str, str]
+    train_seq_per_s: dict[str, float]
+
+
 def read_matrix(folder: Path) -> list[Entry]:
     """Read matrix.json.
 
@@ -53,7 +58,10 @@ def read_matrix(folder: Path) -> list[Entry]:
             raise BadInput(
                 f"{file}, entry {number}: {', '.join(sorted(wrong))}: expected {', '.join(_ENTRY)}, no more."
             )
-    return [Entry(**entry) for entry in entries]
+    try:
+        return stored.shaped(entries, list[Entry])
+    except ValueError as error:
+        raise BadInput(f"{file}: {error}.") from None
 
 
 def read(folder: Path) -> Reference:
@@ -70,20 +78,13 @@ def read(folder: Path) -> Reference:
     for name in ("mean", "sd", "tolerance"):
         if not pd.api.types.is_numeric_dtype(scores[name]) or scores[name].isna().any():
             raise BadInput(f"{file}: column {name!r} must hold numbers; restore it or rewrite it with --update.")
-    about = _json(folder / "about.json")
-    for name in ("n_params", "digests", "train_seq_per_s"):
-        if not isinstance(about, dict) or not isinstance(about.get(name), dict):
-            raise BadInput(f"{folder / 'about.json'} lacks {name!r}; {again}.")
-    return Reference(scores, about)
+    return Reference(scores, stored.read_json(folder / "about.json", _About, again=again))
 
 
 def _json(file: Path) -> Any:
     if not file.is_file():
         raise BadInput(f"{file} is missing; a reference folder has matrix.json, scores.csv and about.json.")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{file} is no JSON: {error}.") from None
+    return stored.read_json(file, again="it must be JSON")
 
 
 def as_markdown(table: pd.DataFrame, heading: str, notes: list[str]) -> str:

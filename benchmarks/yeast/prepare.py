@@ -14,11 +14,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import checksums, promoters, tables
+from benchmarks.api import checksums, promoters, stored, tables
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput
 from benchmarks.api.folders import whole_folder
@@ -99,10 +100,17 @@ def _about(file: Path) -> dict:
 def _is_of(store: Path, file: Path) -> bool:
     """Tell whether a store was made from a file as it is now, and is whole."""
     try:
-        kept = json.loads((store / "prepared.json").read_text())
-    except (OSError, ValueError):
+        kept = stored.read_json(store / "prepared.json", _Prepared, again="it is made again")
+    except (OSError, BadInput):
         return False
-    return {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
+    fits = {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
+    return fits and (store / "expression.f8").stat().st_size == 8 * kept["rows"] > 0
+
+
+class _Prepared(TypedDict):
+    """prepared.json of the store: of which file it is, and how long."""
+
+    rows: int
 
 
 def _opened(store: Path) -> TrainingTable:

@@ -169,14 +169,14 @@ def bootstrap(
     predictions
         Submission -> (n,) predictions of every test sequence, NaN where `part` does not need one.
     share
-        Of the items of each part that a draw has; at least two items.
+        Of the items of each part that a draw has; at least two items, where there are two.
     partial
         Leave out of the score what the test set does not have, instead of refusing.
     """
     parts = prepared(test, predictions, part, partial=partial)
 
     def some(rng: np.random.Generator, n: int) -> np.ndarray:
-        return rng.choice(n, max(2, round(share * n)), replace=False, shuffle=False)
+        return rng.choice(n, min(n, max(2, round(share * n))), replace=False, shuffle=False)
 
     scores = _resampled(parts, some, n_draws=n_draws, seed=seed, n_threads=n_threads, on_draw=on_draw)
     return Draws(tuple(predictions), scores, tuple(parts))

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.api import tables
 from benchmarks.api.errors import BadInput
+from benchmarks.api.stored import one_line
 from benchmarks.yeast.test_set import TestSet
 
 MAX_PROBLEMS = 20
@@ -78,6 +79,8 @@ def _parse_json(file: Path, lines: list[str], test: TestSet, y_pred: np.ndarray)
         given = json.loads("\n".join(lines), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise BadInput(f"{file}, line {error.lineno}: this is no JSON ({error.msg}).") from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{file}: this is no JSON that can be read ({one_line(error)}).") from None
     expected = set(map(str, np.flatnonzero(test.is_public)))
     yield from _few(f"{file}: row {key!r} stands there twice." for key in twice)
     yield from _few(

@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.api import origins, tables
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.api.stored import one_line
 
 TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
 SINGLES = {
@@ -209,7 +210,7 @@ def _one_of(folder: Path, *names: str) -> Path | None:
 
 
 def _positions(file: Path, column: str, n: int) -> np.ndarray:
-    return _in_range(file, _table(file, [column]), column, n)
+    return _in_range(file, tables.read_headed(file, [column]), column, n)
 
 
 def _in_range(file: Path, table: pd.DataFrame, column: str, n: int) -> np.ndarray:
@@ -257,19 +258,21 @@ def read_object(file: Path) -> dict:
         value = json.loads("\n".join(tables.read_lines(file)))
     except json.JSONDecodeError as error:
         raise BadInput(f"{file}, line {error.lineno}: this is no JSON ({error.msg}).") from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{file}: this is no JSON that can be read ({one_line(error)}).") from None
     if not isinstance(value, dict):
         raise BadInput(f"{file}: a JSON object is expected, got a {type(value).__name__}.")
     return value
 
 
 def _read_prepared(truth: Path, subsets: Path, pair_file: Path, *, inferred_snvs: bool) -> TestSet:
-    frame = _table(truth, ["sequence", "maude_expression", "public_leaderboard"])
+    frame = tables.read_headed(truth, ["sequence", "maude_expression", "public_leaderboard"])
     y_true = tables.numbers(truth, frame, "maude_expression")
     n, notes = len(y_true), []
-    single = _table(subsets, ["subset", "pos"])
+    single = tables.read_headed(subsets, ["subset", "pos"])
     position = _in_range(subsets, single, "pos", n)
     singles = {name: np.unique(position[(single["subset"] == name).to_numpy()]) for name in SINGLES}
-    pair = _table(pair_file, ["subset", "alt_pos", "ref_pos", "public"])
+    pair = tables.read_headed(pair_file, ["subset", "alt_pos", "ref_pos", "public"])
     both = np.stack([_in_range(pair_file, pair, column, n) for column in ("alt_pos", "ref_pos")], axis=1)
     public = tables.numbers(pair_file, pair, "public", whole=True) == 1
     kinds = {name: [name] for name in PAIRS} | {"SNVs": ["snv", "snv_inferred"] if inferred_snvs else ["snv"]}
@@ -287,13 +290,3 @@ def _read_prepared(truth: Path, subsets: Path, pair_file: Path, *, inferred_snvs
     return TestSet(
         y_true, is_public, singles, pairs, public_pairs, frame["sequence"].to_numpy(dtype=object), notes=tuple(notes)
     )
-
-
-def _table(file: Path, columns: list[str]) -> pd.DataFrame:
-    cells = tables.read_cells(file)
-    header = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
-    if missing := [column for column in columns if column not in header]:
-        raise BadInput(f"{file}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.")
-    table = cells.iloc[1:].copy()
-    table.columns = header
-    return table
