@@ -13,15 +13,17 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.api import stored, tables
 from benchmarks.api.checksums import digest
 from benchmarks.api.data import Origin
 from benchmarks.api.errors import BadInput
@@ -160,19 +162,32 @@ def read_about(folder: Path) -> dict[str, Any]:
     BadInput
         If the folder is none, was not prepared to the end, or by another version.
     """
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        version = about["format"]
-    except (FileNotFoundError, NotADirectoryError):
+    if not (folder / ABOUT).is_file():
         raise BadInput(
             f"{folder} is no prepared folder: it has no {ABOUT}. Make one: python -m benchmarks prepare --task atac "
             "--genome FASTA --reads FILE --peaks NARROWPEAK --out FOLDER."
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{folder / ABOUT} is damaged; prepare the folder again.") from None
+        )
+    again = "prepare the folder again"
+    version = stored.read_json(folder / ABOUT, _Format, again=again)["format"]
     if version != FORMAT:
         raise BadInput(f"{folder} was prepared in format {version}, this version reads {FORMAT}; prepare it again.")
-    return about
+    return stored.read_json(folder / ABOUT, _About, again=again)
+
+
+class _Format(TypedDict):
+    """Of prepared.json, what every version has."""
+
+    format: int
+
+
+class _About(_Format):
+    """Of prepared.json, what is read again."""
+
+    origin: Origin
+    stamp: str
+    sizes: dict[str, int]
+    notes_signal: list[str]
+    notes_regions: list[str]
 
 
 class _Steps:
@@ -183,7 +198,7 @@ class _Steps:
 
     def __call__(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         note = self.out / "work" / f"{name}.json"
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             kept = json.loads(note.read_text())
             if kept["stamp"] == self.stamp:
                 return kept["facts"]
@@ -413,10 +428,24 @@ def _cut(track: np.ndarray, centre: np.ndarray, width: int, pad: int, target: np
 
 
 def read_regions(path: Path) -> pd.DataFrame:
-    """Read the table of windows: chrom, centre, is_peak, fits_jitter, gc and fold_0 …; see PART_CODES."""
-    table = pd.read_csv(path, sep="\t", dtype={"chrom": "str"}, na_filter=False)  # a chromosome may be named NA
-    small = [name for name in table if name.startswith("fold_") or name in ("is_peak", "fits_jitter")]
-    return table.astype(dict.fromkeys(small, np.uint8))
+    """Read the table of windows: chrom, centre, is_peak, fits_jitter, gc and fold_0 …; see PART_CODES.
+
+    Raises
+    ------
+    BadInput
+        If it is damaged.
+    """
+    again = "prepare the folder again"
+    most = {"centre": 2**40, "is_peak": 1, "fits_jitter": 1, "gc": 100, "fold_0": max(PART_CODES.values())}
+    about = {"sep": "\t", "dtype": {"chrom": "str"}, "na_filter": False}  # a chromosome may be named NA
+    table = tables.read_ours(path, ["chrom", *most], again=again, **about)
+    most |= {name: most["fold_0"] for name in table if re.fullmatch(r"fold_\d+", name)}
+    for name, largest in most.items():
+        values = table[name]
+        if len(table) and not (pd.api.types.is_integer_dtype(values) and values.between(0, largest).all()):
+            raise BadInput(f"{path}: column {name!r} must hold whole numbers from 0 to {largest:,}; {again}.")
+    small = [name for name, largest in most.items() if largest < 100]
+    return table[["chrom", *most]].astype(dict.fromkeys(small, np.uint8))
 
 
 def _readme(name: str, about: dict[str, Any]) -> str:

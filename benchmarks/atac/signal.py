@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome, library_messages, needed
+from benchmarks.api.stored import one_line
 from benchmarks.atac import reads as cuts
 
 
@@ -31,6 +32,16 @@ def write(
     return total
 
 
+def _raise_others(error: BaseException) -> None:
+    """Let pass what is not about the file.
+
+    The library raises what it likes for a file that it cannot read, and panics at a damaged block, which Python sees as
+    an exception that is no Exception.
+    """
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+
+
 class Signal:
     """A bigWig file of cuts per base.
 
@@ -46,12 +57,14 @@ class Signal:
         try:
             with library_messages():
                 self._file = bigtools.open(str(path))
-        except Exception as error:  # the library raises what it likes for a file that it cannot read
-            reason = str(error).rstrip(".")
+                chroms = self._file.chroms()
+        except BaseException as error:
+            _raise_others(error)
+            reason = one_line(error) if isinstance(error, Exception) else "its header is damaged"
             raise BadInput(f"--signal: {path} is no bigWig file that can be read ({reason}).") from None
         if not self._file.is_bigwig:
             raise BadInput(f"--signal: {path} is a bigBed file; a bigWig of cuts per base is expected.")
-        self.sizes: dict[str, int] = self._file.chroms()
+        self.sizes: dict[str, int] = chroms
         genome.known(self.sizes, f"--signal: {path}")
         for chrom in self.sizes.keys() & genome.sizes.keys():
             if self.sizes[chrom] != genome.sizes[chrom]:
@@ -68,9 +81,7 @@ class Signal:
             with library_messages():
                 found = self._file.values(chrom, 0, self.sizes[chrom], fillna=0.0)
         except BaseException as error:
-            # A damaged block makes the library panic, which Python sees as an exception that is no Exception.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
+            _raise_others(error)
             raise BadInput(f"--signal: {self.path} is damaged: {chrom} cannot be read; copy it again.") from None
         found = np.where(np.isnan(found), 0.0, found)
         if len(found) and not (found.min() >= 0 and found.max() < 2**32):

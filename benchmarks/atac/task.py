@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import profiles
+from benchmarks.api import profiles, stored
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import Items, jsd, normalised_jsd, score_items
@@ -67,10 +67,9 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
     arrays = {}
     for name, width in (("codes", prepare.WIDE_SEQ), ("profile", prepare.WIDE_PROFILE)):
         file = path / "windows" / f"{name}.npy"
-        try:
-            arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError):
-            raise BadInput(f"{file} is missing or damaged; prepare the folder again.") from None
+        arrays[name] = stored.map_array(file, again="prepare the folder again")
+        if arrays[name].dtype.kind not in ("u" if name == "codes" else "uf"):
+            raise BadInput(f"{file} has values of type {arrays[name].dtype}; prepare the folder again.")
         if arrays[name].shape != (len(table), width):
             raise BadInput(f"{file} has shape {arrays[name].shape}, expected {(len(table), width)}; prepare it again.")
     return Dataset(
