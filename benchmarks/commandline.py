@@ -36,11 +36,11 @@ def command(app: typer.Typer, *examples: str) -> Callable:
             try:
                 return function(*args, **keywords)
             except BadInput as error:
-                typer.echo(f"Error: {error}", err=True)
+                typer.echo(f"Error: {in_one_line(error)}", err=True)
                 raise typer.Exit(2) from None
             except OSError as error:
                 where = f"{error.filename}: " if error.filename else ""
-                typer.echo(f"Error: {where}{error.strerror or error}.", err=True)
+                typer.echo(f"Error: {in_one_line(f'{where}{error.strerror or error}')}.", err=True)
                 raise typer.Exit(2) from None
             except stopping.Stopped as stopped:
                 typer.echo(f"Stopped, as {stopped}. Nothing is lost; the same command goes on from there.", err=True)
@@ -53,6 +53,11 @@ def command(app: typer.Typer, *examples: str) -> Callable:
         return app.command(name=name, epilog=_examples(*examples))(guarded)
 
     return register
+
+
+def in_one_line(text: Any) -> str:
+    """Write out what would break the line or steer the terminal: a file's own words stand in what is said of it."""
+    return "".join(c if c.isprintable() else " " if c in "\t\n\r" else ascii(c)[1:-1] for c in str(text))
 
 
 def _examples(*lines: str) -> str:

@@ -9,12 +9,14 @@ for.
 """
 
 import ast
+import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import re
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -23,6 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.api.stored import one_line
 
 MODEL_PACKAGES = ("dream_models", "baselines")
 MODEL_GROUP, TASK_GROUP = "dream_bench.models", "dream_bench.tasks"
@@ -189,10 +192,45 @@ def _load_file(entry: Entry) -> ModuleType:
     sys.modules[entry.module] = module  # dataclasses look their module up by name while it is executed
     try:
         spec.loader.exec_module(module)
+        _check_model(module)
+    except ModuleNotFoundError:
+        del sys.modules[entry.module]
+        raise
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        del sys.modules[entry.module]
+        at = _last_line(error, entry.path)
+        raise BadInput(
+            f"{entry.path}{at}: it cannot be imported: {type(error).__name__}: {one_line(error)}."
+        ) from error
     except BaseException:
         del sys.modules[entry.module]
         raise
     return module
+
+
+def _check_model(module: ModuleType) -> None:
+    """Look for what every model offers.
+
+    Raises
+    ------
+    TypeError
+        If something is missing or of another kind.
+    """
+    if not isinstance(module.NAME, str):
+        raise TypeError(f"NAME is a {type(module.NAME).__name__}, a text is expected")
+    if not dataclasses.is_dataclass(module.RECIPE) or isinstance(module.RECIPE, type):
+        raise TypeError(f"RECIPE is a {type(module.RECIPE).__name__}, a dataclass with its values is expected")
+    for name in ("unsupported", "build"):
+        if not callable(getattr(module, name)):
+            raise TypeError(f"{name} is no function")
+
+
+def _last_line(error: BaseException, path: Path) -> str:
+    """Say on which line of a file an error arose; nothing if on none."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {numbers[-1]}" if numbers else ""
 
 
 def model_entry(key: str) -> Entry:
@@ -284,7 +322,9 @@ def _parsed(path: Path) -> ast.Module:
     except SyntaxError as error:
         raise BadInput(f"{path}, line {error.lineno}: {error.msg}; this is no Python that can be read.") from None
     except ValueError as error:
-        raise BadInput(f"{path} is no Python file: {error}.") from None
+        raise BadInput(f"{path} is no Python file: {one_line(error)}.") from None
+    except (RecursionError, MemoryError):  # the parser's words for what is nested too deep
+        raise BadInput(f"{path} is no Python file that can be read: it is nested too deep.") from None
 
 
 def _is_model(tree: ast.Module) -> bool:

@@ -47,9 +47,8 @@ class Study:
         try:
             return Study(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise BadInput(
-                f"{folder / 'plan.json'} is no plan of this benchmark ({one_line(error)}); give the run's command again."
-            ) from None
+            what = f"{folder / 'plan.json'} is no plan of this benchmark ({one_line(error)})"
+            raise BadInput(f"{what}; give the run's command again.") from None
 
     @staticmethod
     def open_many(store: Store, tasks: Sequence[str] = (), folders: Sequence[Path] = ()) -> list["Study"]:
