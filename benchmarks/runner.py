@@ -453,7 +453,14 @@ def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -
         for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
             jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
             stored = [store.get_predictions(folder_of(store, job)) for job in jobs]
-            yield Predicted(dataset, model, test_fold, jobs, stored[0][0], tuple(values for _, values in stored))
+            rows = stored[0][0]
+            for job, (others, _) in zip(jobs, stored, strict=True):
+                if not np.array_equal(rows, others) or rows.max(initial=0) >= len(dataset):
+                    raise BadInput(
+                        f"{folder_of(store, job)} has predictions of other rows than its dataset and its fellows have; "
+                        "remove it and run the plan again."
+                    )
+            yield Predicted(dataset, model, test_fold, jobs, rows, tuple(values for _, values in stored))
 
 
 def score(

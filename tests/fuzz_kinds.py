@@ -265,7 +265,14 @@ def yeast_test_set(box: Box) -> tuple:
     def use(found: tuple) -> int:
         with box.damaged(**{f"data/{found[0]}": found[1]}):
             return box.call(
-                "challenge", "score", "--data", box.root / "data", "--submission", box.root / "mine.txt", "--part", "all"
+                "challenge",
+                "score",
+                "--data",
+                box.root / "data",
+                "--submission",
+                box.root / "mine.txt",
+                "--part",
+                "all",
             )
 
     return inputs, use, ("test_pairs.tsv", valid["test_pairs.tsv"].encode())
@@ -293,7 +300,9 @@ def _published_layout(folder: Path) -> dict[str, Any]:
         [("all_SNVs_seqs", "SNVs"), ("motif_perturbation", "motif_perturbation"), ("motif_tiling_seqs", "motif_tiling")]
     ):
         rows = [((i * 9 + j) % 60, (j * 3 + 1) % 60) for j in range(20)]
-        found[f"test_subset_ids/{stem}.csv"] = ",alt_pos,ref_pos\n" + "".join(f"{j},{a},{b}\n" for j, (a, b) in enumerate(rows))
+        found[f"test_subset_ids/{stem}.csv"] = ",alt_pos,ref_pos\n" + "".join(
+            f"{j},{a},{b}\n" for j, (a, b) in enumerate(rows)
+        )
         found[f"public_leaderboard_ids/{name}_exp_indices.json"] = {f"{a},{b}": [1.0, 2.0] for a, b in rows[:6]}  # fmt: skip
     for name, content in found.items():
         (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
@@ -367,8 +376,12 @@ def _genome_box(box: Box) -> dict[str, Any]:
     names = ("chr1", "chr2", "chr3", "chr4")
     sizes = dict.fromkeys(names, 24_000)
     rng = random.Random(5)
-    fragments = sorted((c, a := rng.randrange(100, 23_000), a + rng.randrange(40, 300)) for c in names for _ in range(60))
-    strands = [(c, a, a + 30, "N", 1000, "+") for c, a, _ in fragments] + [(c, b - 30, b, "N", 1000, "-") for c, _, b in fragments]
+    fragments = sorted(
+        (c, a := rng.randrange(100, 23_000), a + rng.randrange(40, 300)) for c in names for _ in range(60)
+    )
+    strands = [(c, a, a + 30, "N", 1000, "+") for c, a, _ in fragments] + [
+        (c, b - 30, b, "N", 1000, "-") for c, _, b in fragments
+    ]
     text = {
         "genome.fa": "".join(f">{c}\n" + "".join(dna(60, (c, i)) + "\n" for i in range(400)) for c in names),
         "fragments.tsv": "".join(f"{c}\t{a}\t{b}\tcell\t1\n" for c, a, b in fragments),
@@ -539,7 +552,9 @@ def prepared(box: Box) -> tuple:
     assert code == 0
     box.keep()
     about = json.loads((box.root / "out/prepared.json").read_text())
-    files = {name: (box.root / "out/windows" / name).read_bytes() for name in ("codes.npy", "profile.npy", "regions.tsv")}
+    files = {
+        name: (box.root / "out/windows" / name).read_bytes() for name in ("codes.npy", "profile.npy", "regions.tsv")
+    }
 
     def use(found: tuple) -> int:
         name, content = found
@@ -608,7 +623,14 @@ def _stored(box: Box) -> Path:
     return box.root / "results"
 
 
-READING = [("status",), ("status", "--json"), ("score",), ("gc", "--json"), ("compare", "--baseline", "kmer_ridge"), ("leaks",)]
+READING = [
+    ("status",),
+    ("status", "--json"),
+    ("score",),
+    ("gc", "--json"),
+    ("compare", "--baseline", "kmer_ridge"),
+    ("leaks",),
+]
 
 
 @kind("plan.json", 700)
@@ -1037,7 +1059,15 @@ def plugins(box: Box) -> tuple:
         if how == "name":
             names = ["my model.py", "kmer_ridge.py", "a.txt", "x.y.py", "é.py", "base_counts.py"]
             return draw(st.sampled_from(names)), GOOD.encode()
-        more = ["1/0", "raise SystemExit(3)", "import no_such_module", "NAME = 7", "RECIPE = None", "build = 3", "del RECIPE"]
+        more = [
+            "1/0",
+            "raise SystemExit(3)",
+            "import no_such_module",
+            "NAME = 7",
+            "RECIPE = None",
+            "build = 3",
+            "del RECIPE",
+        ]
         more += ["raise KeyboardInterrupt", "unsupported = None", "(" * 300, "x = " + "-" * 5000 + "1", *NASTY]
         lines[at : at + 1] = [] if how == "out" else [lines[at], draw(st.sampled_from(more))]
         return "base_counts.py", ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
@@ -1115,7 +1145,9 @@ def fetched(box: Box) -> tuple:
     record = {"a.zip": {"sha256": "0" * 64, "bytes": 3, "url": "https://example.org/a.zip"}}
     rows = "task,name,wanted,checksum,unpack,url,content\nyeast,a.zip,read,,.,https://example.org/a.zip,words\n"
     file = catalogue.File("human_mpra", "a.zip", "read", "", ".", "https://example.org/a.zip", "")
-    names = st.one_of(st.sampled_from(["../x", "/x", "a/../../x", "..", "human_mpra/../../x", "a\\..\\x", "a" * 300]), texts)
+    names = st.one_of(
+        st.sampled_from(["../x", "/x", "a/../../x", "..", "human_mpra/../../x", "a\\..\\x", "a" * 300]), texts
+    )
     odd = st.dictionaries(names, st.binary(max_size=5), max_size=3).map(lambda d: zipped({k.replace("\x00", "_") or "_": v for k, v in d.items()}))  # fmt: skip
     inputs = st.one_of(
         st.tuples(st.just("FETCHED.json"), damaged_json(record)),
