@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -206,6 +207,41 @@ def make_plan(
         titles={name: registry.model_entry(name).title for name in (*usable, task.BASELINE)},
         skipped=skipped,
     )
+
+
+def with_plugins(planned: Plan, files: Sequence[Path], only: Collection[str]) -> Plan:
+    """Let plug-ins of a stored plan be the files that are named now.
+
+    A plan may come from elsewhere, so a path that stands in it is never run: its reader names the file, and the file
+    must be the one that was planned.
+
+    Parameters
+    ----------
+    only
+        Ids of the trainings that are to be made.
+
+    Raises
+    ------
+    BadInput
+        If a model of one of them is a plug-in that is not named, or is not the code that was planned.
+    """
+    named = {entry.key: entry for entry in map(registry.add_plugin, files)}
+    jobs = []
+    for job in planned.jobs:
+        if job.id in only and job.plugin is not None:
+            if (entry := named.get(job.model)) is None:
+                raise BadInput(
+                    f"{job.model} is a plug-in, planned from {job.plugin}. A stored plan runs no file by itself: if it is "
+                    "yours, name it with --plugin FILE."
+                )
+            job = dataclasses.replace(job, plugin=str(entry.path))
+        if job.id in only and job.model in registry.models() and registry.models()[job.model].code != job.code:
+            raise BadInput(
+                f"{registry.models()[job.model].path} is not what {job.model} was planned with (its SHA-256 differs); "
+                "name the file as it was, or give `run` again."
+            )
+        jobs.append(job)
+    return dataclasses.replace(planned, jobs=tuple(jobs))
 
 
 def _prerequisites(module: ModuleType) -> tuple[str, ...]:

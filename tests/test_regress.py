@@ -186,7 +186,7 @@ def test_bad_words_are_one_sentence(folder, words, told):
     ("name", "text", "told"),
     [
         ("matrix.json", None, "matrix.json is missing"),
-        ("matrix.json", "[", "no JSON"),
+        ("matrix.json", "[", "is damaged"),
         ("matrix.json", "[]", "a list of entries"),
         ("matrix.json", '[{"task": "yeast"}]', "entry 0"),
         ("scores.csv", None, "--update"),
@@ -196,8 +196,8 @@ def test_bad_words_are_one_sentence(folder, words, told):
             ",".join([*KEY, "mean,sd,n_seeds,tolerance,judged"]) + "\n" + "a," * 7 + "x,0,3,0,True\n",
             "mean",
         ),
-        ("about.json", "no", "no JSON"),
-        ("about.json", "{}", "lacks 'n_params'"),
+        ("about.json", "no", "is damaged"),
+        ("about.json", "{}", "missing required field `n_params`"),
     ],
 )
 def test_a_damaged_reference_is_one_sentence(folder, tmp_path, name, text, told):

@@ -145,7 +145,7 @@ def simulate(*, seed: int, taste_strength: float = 1.0) -> Dataset:
         expected = write_files(raw, seed=seed, taste_strength=taste_strength)
         about = prepare.prepare(inputs(raw, taste_strength=taste_strength), out)
         table = prepare.read_regions(out / prepare.REGIONS)
-        codes, profile = (np.load(out / "windows" / f"{what}.npy") for what in ("codes", "profile"))
+        codes, profile = (np.load(out / "windows" / f"{what}.npy", allow_pickle=False) for what in ("codes", "profile"))
     notes = (
         f"SIMULATED: {N_CHROMOSOMES} chromosomes of {CHROM_BP:,} bp, {table['is_peak'].sum()} accessible sites "
         f"with one to {N_SLOTS} motifs; the enzyme {'has a taste' if taste_strength else 'cuts every sequence alike'}.",

@@ -67,13 +67,16 @@ def retry(
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0: none. Default: chosen.")] = None,
     cluster: ClusterOption = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="File of a model that is a plug-in; a stored plan runs none by itself.")
+    ] = None,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """Go on with a stored run as it was planned: train what failed or is missing, score it, write the report."""
     import dataclasses
 
-    from benchmarks import screen, session, state
+    from benchmarks import plan, screen, session, state
     from benchmarks.store import Store
     from benchmarks.studies import Study
 
@@ -94,6 +97,7 @@ def retry(
     planned = dataclasses.replace(study.plan, sources=sources)
     table = state.states(planned, store)
     chosen = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
+    planned = plan.with_plugins(planned, plugin or (), set(chosen))
     done = session.carry_out(planned, how, screen.open_console(stderr=json), only=set(chosen))
     if done and done.n_failed:
         raise typer.Exit(1)
