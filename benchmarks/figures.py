@@ -5,11 +5,13 @@ Colours are those of Okabe and Ito 2008, told apart by colour-blind readers; a m
 Figures are built without pyplot: no window system, no global state.
 """
 
+import contextlib
 import hashlib
 import io
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import blended_transform_factory
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -42,6 +44,7 @@ SIMULATED = "SIMULATED DATA"
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False,
     "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "benchmarks",
+    "text.parse_math": False,  # a name with dollar signs is a name
 }  # fmt: skip
 _PANEL = ["dataset", "output", "subset", "origin"]
 INK = "#444444"
@@ -124,7 +127,8 @@ def fold_scores(
     text = _explain_folds(chosen, [labels.get(name, name) for name in baselines], bases)
     text = textwrap.fill(text, int(fig.get_figwidth() * 16))
     fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
-    fig.draw_without_rendering()  # brackets are placed in points: the axes must know their height
+    with _without_warnings():
+        fig.draw_without_rendering()  # brackets are placed in points: the axes must know their height
     for ax, (key, part) in zip(axes, panels, strict=False):
         _brackets(ax, _where(tests, **key), _models(part, order))
     return fig
@@ -231,6 +235,7 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
         if 0 < 30 * least < most:
             what += " (log scale)"
             ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
             ax.set_xlim(10 ** np.floor(np.log10(least / 2)), 4 * most)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}" if most >= 5 else "{x:g}"))
         where = f"on {devices[0]}" if len(devices) == 1 else "device beside the name"
@@ -242,6 +247,15 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
     return fig
 
 
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Draw names as they are: a letter that the font lacks is a box, and a very long name takes the room there is."""
+    with warnings.catch_warnings():
+        for message in ("Glyph .* missing from", "constrained_layout not applied", "Tight layout not applied"):
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
 @mpl.rc_context(STYLE)
 def save(fig: Figure, path: Path | str) -> list[Path]:
     """Write `path` + ".png" (200 dpi) and `path` + ".svg", and return both paths.
@@ -249,7 +263,8 @@ def save(fig: Figure, path: Path | str) -> list[Path]:
     Source: none. A dot in the name stays: nothing is taken for a suffix. The folder must exist.
     """
     png, svg = Path(f"{path}.png"), Path(f"{path}.svg")
-    fig.savefig(png, dpi=200, bbox_inches="tight", pad_inches=0.08)
+    with _without_warnings():
+        fig.savefig(png, dpi=200, bbox_inches="tight", pad_inches=0.08)
     svg.write_text('<?xml version="1.0" encoding="utf-8"?>\n' + to_svg(fig), encoding="utf-8")
     return [png, svg]
 
@@ -264,7 +279,8 @@ def to_svg(fig: Figure) -> str:
     """
     buffer = io.StringIO()
     nobody = dict.fromkeys(["Date", "Creator", "Format", "Type"])
-    fig.savefig(buffer, format="svg", dpi=150, bbox_inches="tight", pad_inches=0.08, metadata=nobody)
+    with _without_warnings():
+        fig.savefig(buffer, format="svg", dpi=150, bbox_inches="tight", pad_inches=0.08, metadata=nobody)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     name = "f" + hashlib.sha256(svg.encode()).hexdigest()[:10]

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from benchmarks import figures, profile_figures
 from benchmarks.paper.found import Drawn, Found, Missing, Run
@@ -108,6 +109,8 @@ def _speed_bars(table: pd.DataFrame, labels: dict[str, str], simulated: bool) ->
                 va="center", size=7.5,
             )  # fmt: skip
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         low, high = table[column].min(), table[column].max()
         ax.set_xlim(low / 2, high * 4)
         ax.set_xlabel(f"{what} (log scale)")
