@@ -231,8 +231,8 @@ def with_plugins(planned: Plan, files: Sequence[Path], only: Collection[str]) ->
         if job.id in only and job.plugin is not None:
             if (entry := named.get(job.model)) is None:
                 raise BadInput(
-                    f"{job.model} is a plug-in, planned from {job.plugin}. A stored plan runs no file by itself: name it "
-                    "with --plugin FILE, if you trust it."
+                    f"{job.model} is a plug-in, planned from {job.plugin}. A stored plan runs no file by itself: "
+                    "name it with --plugin FILE, if you trust it."
                 )
             job = dataclasses.replace(job, plugin=str(entry.path))
         if job.id in only and job.model in registry.models() and registry.models()[job.model].code != job.code:

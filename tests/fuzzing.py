@@ -196,9 +196,10 @@ def _limited() -> Iterator[None]:
 NASTY = (
     "", " ", "nan", "NaN", "-inf", "inf", "1e400", "1e39", "-1", "0", "1", "1.5", "-0.0", "0x1F", "1_000", "9" * 400,
     "9223372036854775808", "4294967296", "２", "1,5", "None", "null", "true", "[]", "{}", "../../x", "/etc/passwd", "~",
-    "..", ".", "a/b", "a\\b", "C:\\x", "\x00", "\ufeff", "\u202e", "\u2028", "\x85", "\x1c", "é", "😀", "<script>alert(1)</script>",
-    "'\"<b>&", "=1+1", "%s%n", "{0}", "{{7*7}}", "$(touch x)", "`touch x`", "A" * 230, "ACGTN" * 50, "acgt", "N" * 249,
-    "A" * 5000, '"', "'", "\\", "\t", "\r", "\n", "\r\n", ",", "#", ">", "@", "train", "K562", "chr1", "chr2L", "+", "-",
+    "..", ".", "a/b", "a\\b", "C:\\x", "\x00", "\ufeff", "\u202e", "\u2028", "\x85", "\x1c", "\x1b[31m", "é", "😀",
+    "序列", "<script>alert(1)</script>", "'\"<b>&", "$\\frac$", "=1+1", "%s%n", "{0}", "{{7*7}}", "$(touch x)",
+    "`touch x`", "A" * 230, "ACGTN" * 50, "acgt", "N" * 249, "A" * 5000, '"', "'", "\\", "\t", "\r", "\n", "\r\n", ",",
+    "#", ">", "@", "train", "K562", "chr1", "chr2L", "+", "-",
 )  # fmt: skip
 """Cells, values and names that readers stumble over."""
 
@@ -221,37 +222,39 @@ def _flip(content: bytes, a: int, b: int, text: str) -> bytes:
     return bytes(found)
 
 
+def _at(content: bytes, a: int) -> int:
+    return a * len(content) // 2**16
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 _BYTES: dict[str, Callable[[bytes, int, int, str], bytes]] = {
     "flip": _flip,
-    "cut": lambda content, a, b, text: content[: a * len(content) // 2**16],
+    "cut": lambda content, a, b, text: content[: _at(content, a)],
     "head off": lambda content, a, b, text: content[1 + a % 50 :],
-    "span out": lambda content, a, b, text: (
-        content[: a * len(content) // 2**16] + content[a * len(content) // 2**16 + 1 + b % 200 :]
-    ),
-    "span twice": lambda content, a, b, text: (
-        content[: a * len(content) // 2**16] + content[max(0, a * len(content) // 2**16 - b % 200) :]
-    ),
-    "insert": lambda content, a, b, text: (
-        content[: a * len(content) // 2**16] + text.encode("utf-8", "surrogatepass") + content[a * len(content) // 2**16 :]
-    ),
-    "append": lambda content, a, b, text: content + text.encode("utf-8", "surrogatepass"),
+    "span out": lambda content, a, b, text: content[: _at(content, a)] + content[_at(content, a) + 1 + b % 200 :],
+    "span twice": lambda content, a, b, text: content[: _at(content, a)] + content[max(0, _at(content, a) - b % 200) :],
+    "insert": lambda content, a, b, text: content[: _at(content, a)] + _raw(text) + content[_at(content, a) :],
+    "append": lambda content, a, b, text: content + _raw(text),
     "empty": lambda content, a, b, text: b"",
-    "only text": lambda content, a, b, text: text.encode("utf-8", "surrogatepass"),
+    "only text": lambda content, a, b, text: _raw(text),
     "zeros": lambda content, a, b, text: (
-        content[: a * len(content) // 2**16] + bytes(1 + b % 64) + content[a * len(content) // 2**16 + 1 + b % 64 :]
+        content[: _at(content, a)] + bytes(1 + b % 64) + content[_at(content, a) + 1 + b % 64 :]
     ),
     "crlf": lambda content, a, b, text: content.replace(b"\n", b"\r\n"),
     "cr": lambda content, a, b, text: content.replace(b"\n", b"\r"),
     "utf-16": lambda content, a, b, text: content.decode("latin-1").encode("utf-16"),
     "byte order mark": lambda content, a, b, text: b"\xef\xbb\xbf" + content,
-    "latin-1": lambda content, a, b, text: content[: a % (len(content) + 1)] + b"\xe9\xff" + content[a % (len(content) + 1) :],
+    "latin-1": lambda content, a, b, text: content[: _at(content, a)] + b"\xe9\xff" + content[_at(content, a) :],
     "gzip": lambda content, a, b, text: gzip.compress(content, 1),
     "gzip cut": lambda content, a, b, text: gzip.compress(content, 1)[: 1 + a % 200],
-    "gzip and more": lambda content, a, b, text: gzip.compress(content, 1) + text.encode("utf-8", "surrogatepass"),
+    "gzip and more": lambda content, a, b, text: gzip.compress(content, 1) + _raw(text),
     "gzip flipped": lambda content, a, b, text: _flip(gzip.compress(content, 1), a, b, text),
     "gzip bomb": lambda content, a, b, text: gzip.compress(content[:1000] + b"A" * 3_000_000, 1),
     "reversed": lambda content, a, b, text: content[::-1],
-}  # fmt: skip
+}
 
 
 @st.composite
@@ -327,7 +330,8 @@ def damaged_table(draw: Any, text: str, separators: str = "\t, ;") -> bytes:
 
 
 json_values = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), texts, st.sampled_from([[], {}, [[]], {"a": {}}]),
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), texts,
+    st.sampled_from([[], {}, [[]], {"a": {}}]),
     st.lists(texts, max_size=2), st.dictionaries(texts, st.one_of(st.none(), st.integers(), texts), max_size=2),
 )  # fmt: skip
 
@@ -438,8 +442,8 @@ def _other_array(array: np.ndarray, how: str) -> np.ndarray:
 
 
 _ARRAYS = (
-    "object", "empty", "scalar", "shorter", "longer", "another axis", "text", "flags", "complex", "dates", "records", "nan",
-    "huge", "negative", "infinite",
+    "object", "empty", "scalar", "shorter", "longer", "another axis", "text", "flags", "complex", "dates", "records",
+    "nan", "huge", "negative", "infinite",
 )  # fmt: skip
 
 
