@@ -267,7 +267,7 @@ def damaged_bytes(draw: Any, content: bytes) -> bytes:
 
 
 def _of_table(rows: list[list[str]], how: str, a: int, b: int, text: str) -> list[list[str]]:
-    rows = [list(row) for row in rows]
+    rows = [list(row) or [""] for row in rows]
     n, width = len(rows), max(map(len, rows))
     row, other, column, second = a % n, b % n, a // 7 % width, b // 7 % width
     if how == "cell":

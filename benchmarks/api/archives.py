@@ -22,7 +22,8 @@ def unpack(archive: Path, folder: Path, *, named: str | None = None) -> None:
         If it is no archive, is damaged, or holds a name or a link that leads out of it.
     """
     try:
-        if zipfile.is_zipfile(archive):
+        # Asked for tar first: one that ends with a zip file, as .npz files are, would pass for that.
+        if not tarfile.is_tarfile(archive) and zipfile.is_zipfile(archive):
             _unzip(archive, folder)
         else:
             with tarfile.open(archive) as opened:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.errors import BadInput
+from benchmarks.api.stored import one_line
 
 ID_COLUMNS = ("seq_id", "id", "ID", "name", "tag")
 SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
@@ -215,8 +216,8 @@ def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
         raise BadInput(f"{path} is a parquet file; `pip install -e '.[parquet]'` to read it.") from None
     try:
         frame = pyarrow.parquet.read_table(io.BytesIO(content)).to_pandas()
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise BadInput(f"{path} is a damaged parquet file ({str(error).splitlines()[0]}); copy it again.") from None
+    except Exception as error:  # arrow has its own errors, and Python's of text, dates and sizes
+        raise BadInput(f"{path} is a damaged parquet file ({one_line(error)}); copy it again.") from None
     frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     text = frame.map(lambda cell: np.nan if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell))
     cells = pd.DataFrame([list(map(str, frame.columns)), *text.to_numpy(dtype=object).tolist()], dtype="str")
