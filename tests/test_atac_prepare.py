@@ -721,3 +721,33 @@ def test_the_deep_regions_are_unshifted_too(real_data, tmp_path):
     found = reads.detect_shift(ends, genome)
     assert (found.plus, found.minus) == (0, 0)
     assert ends.n_cuts() == 2 * 44_540
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("chr1\t5000\t1\t1\t50\t1", "is damaged"),
+        ("chr1\t-5\t1\t1\t50" + "\t1" * 4, "column 'centre' must hold whole numbers"),
+        ("chr1\t5000\t2\t1\t50" + "\t1" * 4, "column 'is_peak' must hold whole numbers from 0 to 1"),
+        ("chr1\t5000\t1\t1\t50" + "\t9" * 4, "column 'fold_0' must hold whole numbers from 0 to 3"),
+        ("chr1\tx\t1\t1\t50" + "\t1" * 4, "column 'centre' must hold"),
+    ],
+)
+def test_a_damaged_table_of_windows_is_one_sentence(line, says, prepared, tmp_path):
+    text = (prepared[0] / prepare.REGIONS).read_text()
+    (tmp_path / "r.tsv").write_text(f"{text}{line}\n")
+    if says == "is damaged":
+        (tmp_path / "r.tsv").write_bytes(b"\xff\xfe" + text.encode())
+    with pytest.raises(BadInput, match=says):
+        prepare.read_regions(tmp_path / "r.tsv")
+
+
+def test_a_bigwig_whose_header_makes_the_library_panic_is_refused(raw, genome, tmp_path):
+    sizes = {"chr1": genome.sizes["chr1"]}
+    pybigtools.open(str(tmp_path / "s.bw"), "w").write(sizes, iter([("chr1", 5, 6, 1.0)]))
+    content = bytearray((tmp_path / "s.bw").read_bytes())
+    at = int.from_bytes(content[8:16], "little")  # where the tree of chromosomes begins
+    content[at + 12 : at + 16] = (524_288).to_bytes(4, "little")  # bytes of a value in it
+    (tmp_path / "s.bw").write_bytes(content)
+    with pytest.raises(BadInput, match="is no bigWig file that can be read"):
+        signal.Signal(tmp_path / "s.bw", genome)

@@ -144,3 +144,24 @@ def test_a_package_that_announces_nonsense_is_named(package, line, says):
     done = in_package(package, "list")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nan", "line {n}: it cannot be imported: NameError: name 'nan' is not defined"),
+        ("raise SystemExit(3)", "line {n}: it cannot be imported: SystemExit: 3"),
+        ("RECIPE = None", "RECIPE is a NoneType, a dataclass with its values is expected"),
+        ("del RECIPE", "has no attribute 'RECIPE'"),
+        ("unsupported = 3", "unsupported is no function"),
+        ("x = " + "(" * 300 + ")" * 300, "this is no Python that can be read"),
+        ("import no_such_module", "needs the package 'no_such_module'"),
+    ],
+)
+def test_a_plug_in_that_fails_when_it_is_imported_says_where(line, says, plugin, tmp_path):
+    plugin.write_text(f"{GOOD}\n{line}\n")
+    n = plugin.read_text().rstrip("\n").count("\n") + 1
+    words = [*RUN, "--models", "base_counts", "--plugin", str(plugin), "--dry-run", "--results", str(tmp_path / "r")]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.exception
+    assert says.format(n=n) in done.stderr

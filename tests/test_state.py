@@ -148,3 +148,16 @@ def test_without_a_run_it_says_how_to_make_one(tmp_path):
         done = call(Store(tmp_path), *words)
         assert (done.exit_code, "Make one" in done.stderr) == (2, True)
     assert call(Store(tmp_path), "gc").exit_code == 0
+
+
+def test_a_running_model_without_epochs_is_shown(study):
+    """A ridge has no epochs to count, nor checkpoints."""
+    found, store = study
+    with claims.Claims() as held:
+        for job in found.plan.jobs[2:4]:
+            held.take(store.claim_file(runner.folder_of(store, job)))
+        shown = call(store, "status")
+        assert shown.exit_code == 0, shown.exception
+        assert shown.stdout.count("running on") == 2
+        (store.checkpoints(runner.folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
+        assert ", epoch 3 kept" in call(store, "status").stdout

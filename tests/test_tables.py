@@ -248,3 +248,22 @@ def test_required_text_comes_without_surrounding_blanks(tmp_path):
 def test_required_text_that_is_missing_is_named_with_its_line(tmp_path, cell):
     with pytest.raises(BadInput, match=r"t\.tsv, line 9: column 'x' is empty"):
         tables.required_text(tmp_path / "t.tsv", column(["a", cell], [8, 9]), "x")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "t.tsv").write_text("seq\tpos\tpos\nACGT\t1\t2\n")
+    with pytest.raises(BadInput, match="line 1: the header has two columns named 'pos'"):
+        tables.read_headed(tmp_path / "t.tsv", ["pos"])
+    with pytest.raises(BadInput, match=r"column 'value' is missing; its columns are seq, pos, pos\. Look"):
+        tables.read_headed(tmp_path / "t.tsv", ["value"], expected="Look.")
+    (tmp_path / "t.tsv").write_text("seq\tpos\n")
+    with pytest.raises(BadInput, match="is empty below its header"):
+        tables.read_headed(tmp_path / "t.tsv")
+
+
+def test_parquet_with_broken_text_is_refused(tmp_path):
+    pd.DataFrame({"name": ["abcdefgh"] * 3}).to_parquet(tmp_path / "t.parquet", compression=None, use_dictionary=False)
+    content = (tmp_path / "t.parquet").read_bytes().replace(b"abcdefgh", b"abc\xe0efgh")
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(BadInput, match="is a damaged parquet file"):
+        tables.read_cells(tmp_path / "t.parquet")

@@ -209,3 +209,31 @@ def test_what_is_no_store_gets_one_sentence(make, tmp_path, ours):
     done = CliRunner().invoke(app, ["import-runs", str(path), "--results", str(ours)])
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_an_uncompressed_tar_file_that_ends_with_arrays_is_no_zip_file(theirs, ours, tmp_path):
+    """An .npz file is a zip file, whose mark is looked for at the end."""
+    with tarfile.open(tmp_path / "home.tar", "w") as archive:
+        archive.add(theirs, arcname="results")
+        archive.add(a_job(theirs) / "predictions.npz", arcname="results/last.npz")
+    assert statuses(bring(tmp_path / "home.tar", ours)).count(("training", "imported")) == 3
+
+
+def test_a_link_to_nothing_in_a_tar_file_is_one_sentence(ours, tmp_path):
+    with tarfile.open(tmp_path / "bad.tar", "w") as archive:
+        link = tarfile.TarInfo("results/x")
+        link.type, link.linkname = tarfile.LNKTYPE, "nowhere"
+        archive.addfile(link)
+    done = CliRunner().invoke(app, ["import-runs", str(tmp_path / "bad.tar"), "--results", str(ours)])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "no archive that can be unpacked safely" in done.stderr
+
+
+def test_rows_beyond_the_dataset_are_refused_before_they_are_scored(theirs):
+    job = a_job(theirs)
+    with np.load(job / "predictions.npz") as arrays:
+        stored = dict(arrays)
+    np.savez_compressed(job / "predictions.npz", **stored | {"rows": stored["rows"] + 10**6})
+    checksums.write(job)
+    done = CliRunner().invoke(app, ["score", "--results", str(theirs)])
+    assert (done.exit_code, "predictions of other rows" in done.stderr) == (2, True)

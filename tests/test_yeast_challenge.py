@@ -1,5 +1,6 @@
 """The challenge: scores by an independent slow scorer, submissions checked, ranks by a naive bootstrap."""
 
+import dataclasses
 import gzip
 import json
 import math
@@ -420,3 +421,13 @@ def test_camformer_s_published_predictions_score_as_published(real_data):
         "motif_perturbation": 2_959, "motif_tiling": 2_361,
     }  # fmt: skip
     assert math.isnan(scoring.challenge_scores(private["value"].rename("value").reset_index())["pearson_score"])
+
+
+def test_a_part_of_one_item_is_drawn_whole(made):
+    """Two items are drawn at least, where there are two."""
+    read = test_set.read(made["folder"])
+    few = dataclasses.replace(read, pairs=read.pairs | {"motif_tiling": read.pairs["motif_tiling"][:1]},
+                              public_pairs=read.public_pairs | {"motif_tiling": np.array([False])})  # fmt: skip
+    with np.errstate(all="ignore"):
+        found = rank.bootstrap(few, {"a": made["y_pred"], "b": -made["y_pred"]}, n_draws=3)
+    assert found.scores.shape == (3, 2, 2)

@@ -216,10 +216,10 @@ def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
         raise BadInput(f"{path} is a parquet file; `pip install -e '.[parquet]'` to read it.") from None
     try:
         frame = pyarrow.parquet.read_table(io.BytesIO(content)).to_pandas()
-    except Exception as error:  # arrow has its own errors, and Python's of text, dates and sizes
+        frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+        text = frame.map(lambda cell: np.nan if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell))
+    except Exception as error:  # arrow has its own errors, and Python's of text, dates and sizes; some come with a cell
         raise BadInput(f"{path} is a damaged parquet file ({one_line(error)}); copy it again.") from None
-    frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
-    text = frame.map(lambda cell: np.nan if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell))
     cells = pd.DataFrame([list(map(str, frame.columns)), *text.to_numpy(dtype=object).tolist()], dtype="str")
     cells.index = np.arange(1, len(cells) + 1)
     cells.attrs["has_header"] = True

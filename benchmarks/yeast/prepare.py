@@ -104,7 +104,8 @@ def _is_of(store: Path, file: Path) -> bool:
     except (OSError, BadInput):
         return False
     fits = {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
-    return fits and (store / "expression.f8").stat().st_size == 8 * kept["rows"] > 0
+    sizes = {"codes.u8": promoters.SEQ_LEN * kept["rows"], "expression.f8": 8 * kept["rows"]}
+    return fits and kept["rows"] > 0 and all((store / name).stat().st_size == size for name, size in sizes.items())
 
 
 class _Prepared(TypedDict):
