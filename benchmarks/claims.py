@@ -171,12 +171,17 @@ def _created(new: Path, file: Path) -> bool:
 
 def _owner(file: Path) -> dict[str, Any]:
     """Return what a claim says; empty where there is none."""
+    unreadable = {"id": "unreadable", "machine": None}  # a disk that filled up, a machine that lost power
     try:
-        return json.loads(file.read_text())
+        owner = json.loads(file.read_text())
     except FileNotFoundError:
         return {}
-    except ValueError:  # a disk that filled up, a machine that lost power
-        return {"id": "unreadable", "machine": None}
+    except (ValueError, RecursionError):
+        return unreadable
+    kinds = {"id": str, "machine": str, "pid": int, "born": str | None}
+    if not isinstance(owner, dict) or not all(isinstance(owner.get(name), kind) for name, kind in kinds.items()):
+        return unreadable
+    return owner if owner["id"].isalnum() else unreadable  # it becomes part of a file's name
 
 
 def _age(file: Path, now: Path) -> float:

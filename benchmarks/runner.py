@@ -445,6 +445,7 @@ class Predicted:
 
 def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -> Iterator[Predicted]:
     """Give the stored predictions of a plan, or of some of its models, one test fold of one model at a time."""
+    outputs = registry.get_task(plan.task).SPEC.outputs
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
         mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
@@ -454,11 +455,12 @@ def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -
             jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
             stored = [store.get_predictions(folder_of(store, job)) for job in jobs]
             rows = stored[0][0]
-            for job, (others, _) in zip(jobs, stored, strict=True):
-                if not np.array_equal(rows, others) or rows.max(initial=0) >= len(dataset):
+            for job, (others, values) in zip(jobs, stored, strict=True):
+                fits = np.array_equal(rows, others) and rows.max(initial=0) < len(dataset)
+                if not fits or not set(outputs) <= values.keys():
                     raise BadInput(
-                        f"{folder_of(store, job)} has predictions of other rows than its dataset and its fellows have; "
-                        "remove it and run the plan again."
+                        f"{folder_of(store, job)} has predictions of other rows or outputs than its dataset and its "
+                        "fellows have; remove it and run the plan again."
                     )
             yield Predicted(dataset, model, test_fold, jobs, rows, tuple(values for _, values in stored))
 

@@ -199,7 +199,9 @@ class Store:
         rows = arrays.pop("rows", np.zeros(0))
         named = {name.removeprefix("output_"): values for name, values in arrays.items()}
         whole = rows.ndim == 1 and rows.dtype.kind in "iu" and (len(rows) == 0 or rows.min() >= 0)
-        if not whole or any(v.dtype.kind != "f" or v.shape[:1] != rows.shape for v in named.values()):
+        if not whole or any(
+            v.dtype.kind != "f" or v.shape[:1] != rows.shape or not np.isfinite(v).all() for v in named.values()
+        ):
             raise BadInput(
                 f"{folder / 'predictions.npz'} does not hold row numbers and predictions of them; {stored.TRAIN_AGAIN}."
             )
@@ -368,6 +370,10 @@ def _check_numbers(codes: np.ndarray, targets: dict[str, np.ndarray]) -> None:
 
 def _frame(file: Path, columns: list[str], again: str) -> pd.DataFrame:
     arrays = stored.read_arrays(file, again=again)
+    if wrong := next(
+        (name for name in columns if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "biufU"), None
+    ):
+        raise ValueError(f"column {wrong!r} of {file.name} holds neither numbers nor text")
     return pd.DataFrame({column: arrays[column] for column in columns})
 
 

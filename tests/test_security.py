@@ -3,6 +3,7 @@
 import ast
 import html.parser
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import registry, runner
+from benchmarks import claims, registry, runner
 from benchmarks.api import checksums, stored
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
@@ -339,3 +340,19 @@ def test_json_of_the_store_is_plain(made):
     """What is read back is what JSON can say, so that no reader needs more."""
     for file in made.rglob("*.json"):
         assert json.loads(file.read_text()) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "[]", "null", '{"id": "../../../x", "machine": "m", "pid": 1, "born": "1"}', '{"id": "x"}',
+     '{"id": "x", "machine": "m", "pid": "../1", "born": "1"}'],
+)  # fmt: skip
+def test_a_claim_that_is_none_leads_nowhere(text, tmp_path):
+    file = tmp_path / "job.claim"
+    file.write_text(text)
+    os.utime(file, (0, 0))
+    before = set(tmp_path.parent.rglob("*"))
+    assert claims.holder(file) is None
+    with claims.Claims() as held:
+        assert held.take(file), "it is stale, and taken over"
+    assert set(tmp_path.parent.rglob("*")) <= before

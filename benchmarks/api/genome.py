@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -145,6 +146,19 @@ def library_messages() -> Iterator[list[str]]:
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
             found += [line.partition("] ")[2] for line in lines if line.startswith(("[E::", "[W::"))]
+
+
+@contextlib.contextmanager
+def quiet_pysam() -> Iterator[Any]:
+    """Give pysam, which keeps to itself what it would write to the terminal of a file that it then refuses."""
+    pysam = needed("pysam")
+    verbosity, hook = pysam.set_verbosity(0), sys.unraisablehook
+    sys.unraisablehook = lambda _: None  # a file that could not be opened cannot be closed either, and says so
+    try:
+        yield pysam
+    finally:
+        pysam.set_verbosity(verbosity)
+        sys.unraisablehook = hook
 
 
 def _unpacked(path: Path, work: Path) -> Path:

@@ -17,7 +17,9 @@ import pandas as pd
 from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome, check_end, needed
 from benchmarks.api.sequences import COMPLEMENT, N_CODE
+from benchmarks.api.stored import one_line
 from benchmarks.api.tables import open_text
+from benchmarks.atac.genome import Genome, check_end, quiet_pysam
 
 FORMATS = ("fragments", "tagalign", "bedpe", "bam")
 TARGET = (4, -4)
@@ -207,9 +209,8 @@ def _where_wrong(path: Path, columns: list[int], is_text: set[int], form: str) -
 
 def _bam(path: Path) -> Iterator[Chunk]:
     """Give chunks of the mapped alignments of a BAM file, each of them one read."""
-    pysam = needed("pysam")
     try:
-        with pysam.AlignmentFile(str(path), "rb") as file:
+        with quiet_pysam() as pysam, pysam.AlignmentFile(str(path), "rb") as file:
             rows = []
             for read in file.fetch(until_eof=True):
                 if not read.is_unmapped:
@@ -221,7 +222,7 @@ def _bam(path: Path) -> Iterator[Chunk]:
             if rows:
                 yield _bam_chunk(rows)
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} is no BAM file, or a truncated one ({error}); copy it again.") from None
+        raise BadInput(f"{path} is no BAM file, or a truncated one ({one_line(error)}); copy it again.") from None
 
 
 def _bam_chunk(rows: list[tuple]) -> Chunk:
