@@ -42,20 +42,22 @@ class Kind:
     """`make` fills a box with what is valid and returns what to try, how, and an input that must be taken.
 
     `n` is how many of 10,000 inputs are of this kind; `quick` ones are tried by default too, a few of each.
+    What `heals` is made again or passed over where it is damaged.
     """
 
     name: str
     n: int
     quick: bool
+    heals: bool
     make: Callable[[Box], tuple[st.SearchStrategy, Use, Any]]
 
 
 KINDS: dict[str, Kind] = {}
 
 
-def kind(name: str, n: int, *, quick: bool = True) -> Callable:
+def kind(name: str, n: int, *, quick: bool = True, heals: bool = False) -> Callable:
     def known(make: Callable) -> Callable:
-        KINDS[name] = Kind(name, n, quick, make)
+        KINDS[name] = Kind(name, n, quick, heals, make)
         return make
 
     return known
@@ -227,7 +229,7 @@ def yeast_table(box: Box) -> tuple:
     return damaged_table("sequence\texpression\n" + YEAST) | damaged_table(YEAST), use, YEAST.encode()
 
 
-@kind("yeast store of codes beside the training table", 60)
+@kind("yeast store of codes beside the training table", 60, heals=True)
 def yeast_store(box: Box) -> tuple:
     from benchmarks.yeast import prepare
 
@@ -757,7 +759,7 @@ def stored_dataset(box: Box) -> tuple:
     return inputs, use, (("meta.npz", valid["meta.npz"]), ("score",))
 
 
-@kind("claims, failures and notes of trainings", 300)
+@kind("claims, failures and notes of trainings", 300, heals=True)
 def notes(box: Box) -> tuple:
     results = _stored(box)
     folder = sorted(results.glob("runs/*/*/*/test-*"))[0]
@@ -896,7 +898,7 @@ def saved_ridge(box: Box) -> tuple:
     return _saved_model(box, _trained(box, "kmer_ridge", "kmer_ridge.k=2"))
 
 
-@kind("saved model of torch", 250)
+@kind("saved model of torch", 250, quick=False)
 def saved_torch(box: Box) -> tuple:
     return _saved_model(box, _trained(box, "dream_cnn", "recipe.epochs=1", "recipe.width_scale=0.05"))
 

@@ -43,7 +43,7 @@ def test_damaged_inputs_are_refused_in_a_sentence(name, tmp_path):
     n = max(4, round(SHARE * KINDS[name].n))
     codes = tried(name, n, tmp_path)
     assert codes.total() >= n
-    assert codes[2] or codes[1], "nothing was damaged enough to be refused"
+    assert codes[1] or codes[2] or KINDS[name].heals, "nothing was damaged enough to be refused"
 
 
 @pytest.mark.slow
