@@ -280,6 +280,8 @@ def test_the_catalogue_is_whole():
         ("yeast,x,read,,,file:///etc/passwd,y", "column 'url'"),
         ("yeast,x,yes,,,https://a.org/x,y", "column 'wanted'"),
         ("yeast,x,read,md5:12,,https://a.org/x,y", "column 'checksum'"),
+        ("yeast,x,read,,,https://a.org/x,y,z", "line 2: 7 cells are expected"),
+        ("yeast,x,read,,,https://a.org/x", "line 2: 7 cells are expected"),
     ],
 )
 def test_a_catalogue_that_leads_astray_is_refused(tmp_path, line, told):

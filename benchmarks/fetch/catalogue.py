@@ -59,6 +59,8 @@ def read(path: Path | None = None) -> list[File]:
     files = []
     for line, row in enumerate(rows, start=2):
         where = f"{path}, line {line}"
+        if None in row or None in row.values():  # what the reader calls cells too many, and too few
+            raise BadInput(f"{where}: {len(_COLUMNS)} cells are expected.")
         for column, pattern in (
             ("name", _NAME),
             ("unpack", re.compile(rf"|\.|{_NAME.pattern}")),
