@@ -340,3 +340,10 @@ def test_a_run_fetches_what_it_lacks_after_asking(served, tmp_path, monkeypatch)
     CliRunner().invoke(app, [*words, "--yes"])
     assert len(server.asked) == 1
     assert (tmp_path / "data" / "human_mpra" / "WTC11_clean.tsv").read_bytes() == table
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "a,b\n1,2\n"])
+def test_what_is_no_catalogue_is_refused(tmp_path, text):
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(BadInput, match="the columns task, name"):
+        catalogue.read(tmp_path / "c.csv")

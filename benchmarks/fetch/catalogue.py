@@ -51,11 +51,11 @@ def read(path: Path | None = None) -> list[File]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
-            rows = list(table)
+            rows, columns = list(table), table.fieldnames
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} is no catalogue: {error}.") from None
-    if table.fieldnames != _COLUMNS:
-        raise BadInput(f"{path}: the columns {', '.join(_COLUMNS)} are expected, got {table.fieldnames}.")
+    if columns != _COLUMNS:
+        raise BadInput(f"{path}: the columns {', '.join(_COLUMNS)} are expected, got {columns}.")
     files = []
     for line, row in enumerate(rows, start=2):
         where = f"{path}, line {line}"
