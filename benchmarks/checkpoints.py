@@ -3,16 +3,20 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
+
+import msgspec
 
 from benchmarks import stopping
-from benchmarks.api import checksums
+from benchmarks.api import checksums, stored
+from benchmarks.api.errors import BadInput
 
 KEPT = 2
 """Checkpoints kept: if the last is damaged, the one before serves."""
@@ -21,6 +25,13 @@ WORTH = 20
 RARE_S = 300.0
 """Seconds between two checkpoints within an epoch; those after an epoch need not wait."""
 _RESUMED, _THREADS, _DIVERGED = "resumed.json", "threads.json", "diverged.json"
+
+
+class _Diverged(TypedDict):
+    """An attempt at a training that diverged."""
+
+    seed: int
+    reason: str
 
 
 class EpochCheckpoints:
@@ -38,7 +49,7 @@ class EpochCheckpoints:
 
     def threads(self) -> int | None:
         """Return the CPU threads that the interrupted training began with; None where there is none."""
-        return self._noted(_THREADS)
+        return self._noted(_THREADS, Annotated[int, msgspec.Meta(ge=1, le=10_000)])
 
     def due(self, within_epoch: bool = False) -> bool:
         now = time.monotonic()
@@ -96,11 +107,11 @@ class EpochCheckpoints:
 
     def resumed(self) -> list[int]:
         """List the epochs after which, or in the one after which, the training was taken up again."""
-        return self._noted(_RESUMED) or []
+        return self._noted(_RESUMED, list[int]) or []
 
     def diverged(self) -> list[dict[str, Any]]:
         """List the attempts at this training that diverged: `seed` and `reason` of each."""
-        return self._noted(_DIVERGED) or []
+        return self._noted(_DIVERGED, list[_Diverged]) or []
 
     def begin_again(self, seed: int, reason: str) -> None:
         """Note that the attempt with a seed diverged, and drop its checkpoints."""
@@ -117,14 +128,15 @@ class EpochCheckpoints:
         new.write_text(json.dumps(value))
         os.replace(new, self.folder / name)
 
-    def _noted(self, name: str) -> Any:
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads((self.folder / name).read_text())
+    def _noted(self, name: str, kind: Any) -> Any:
+        with contextlib.suppress(OSError, BadInput):  # a note that is damaged is none
+            return stored.read_json(self.folder / name, kind, again="it is written again")
         return None
 
     def _all(self) -> list[Path]:
         """List the checkpoints, latest first."""
-        return sorted(self.folder.glob("epoch-*"), reverse=True)
+        found = self.folder.glob("epoch-*")
+        return sorted((path for path in found if re.fullmatch(r"epoch-\d{5}(-\d{9})?", path.name)), reverse=True)
 
 
 def _name(epoch: int, batch: int) -> str:

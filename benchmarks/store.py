@@ -93,9 +93,7 @@ class Store:
         try:
             if wrong := next((name for name, values in targets.items() if values.dtype.kind not in "fiu"), None):
                 raise ValueError(f"target {wrong!r} is of type {targets[wrong].dtype}")
-            if all(values.ndim == 1 for values in targets.values()):  # profiles are too large to be read whole
-                _check_numbers(codes, targets)
-            return Dataset(
+            dataset = Dataset(
                 about["name"],
                 codes,
                 targets,
@@ -108,6 +106,11 @@ class Store:
                     for name, columns in about.get("tables", {}).items()
                 },
             )
+            if all(values.ndim == 1 for values in targets.values()):  # profiles are too large to be read whole
+                _check_numbers(codes, targets)
+                if (found := dataset.content_hash()[:12]) != digest:
+                    raise ValueError(f"its content has the hash {found}")
+            return dataset
         except BadInput:
             raise
         except (ValueError, TypeError, KeyError) as error:

@@ -621,6 +621,33 @@ def options(box: Box) -> tuple:
     return st.lists(given, min_size=1, max_size=2), use, [("--set", "kmer_ridge.k=3"), ("--folds", "0,2-3")]
 
 
+@kind("cluster files", 200)
+def clusters(box: Box) -> tuple:
+    from benchmarks import cluster
+
+    _needed("parsl")
+    yaml = _needed("yaml")
+    value = {
+        "provider": "slurm", "pilots": 2, "nodes": 1, "workers": 4, "gpus": 2, "threads": 2, "walltime": "12:00:00",
+        "stop_before_s": 60, "sbatch": {"partition": "gpu", "exclusive": True}, "modules": ["cuda/12"],
+        "environment": {"A": "b"}, "address": "10.0.0.1",
+    }  # fmt: skip
+    text = yaml.safe_dump(value)
+    inputs = st.one_of(
+        damaged_value(value).map(lambda found: yaml.dump(found, allow_unicode=True).encode("utf-8", "replace")),
+        damaged_table(text, ": "),
+        st.sampled_from(
+            [b"!!python/object/apply:os.system ['touch pwned']", b"&a [*a, *a]", b"a: &a [*a]", b"- " * 5000]
+        ),
+    )
+
+    def use(content: bytes) -> int:
+        with box.damaged(**{"data/c.yaml": content}):
+            return box.direct(lambda: cluster.read(box.root / "data/c.yaml"))
+
+    return inputs, use, text.encode()
+
+
 # the store
 
 
@@ -774,6 +801,7 @@ def notes(box: Box) -> tuple:
         f"{place}.failed.json": about | {"status": "failed", "reason": "ValueError: no"},
         f"{place}.partial/resumed.json": [1, 2],
         f"{place}.partial/threads.json": 1,
+        f"{place}.partial/diverged.json": [{"seed": 1, "reason": "diverged"}],
         f"{place}.partial/epoch-00003/training.json": {"stamp": {}},
     }
     for name, value in valid.items():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import claims, registry, runner
+from benchmarks import claims, registry
 from benchmarks.api import checksums, stored
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
@@ -323,17 +323,6 @@ def test_words_of_the_command_line_reach_no_shell(tmp_path, monkeypatch):
             done = CliRunner().invoke(app, ["run", "--task", "human_mpra", option, word, "--dry-run"])
             assert done.exit_code == 2
     assert list(tmp_path.iterdir()) == []
-
-
-def test_runner_takes_no_plug_in_that_changed(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_plugins", {})
-    file = tmp_path / "base_counts.py"
-    file.write_text(GOOD)
-    code = registry.add_plugin(file).code
-    file.write_text(GOOD + "\n1/0\n")
-    job = type("Job", (), {"plugin": str(file), "code": code})
-    with pytest.raises(BadInput, match="was changed"):
-        runner.run_job((job, str(tmp_path), "cpu", 1, False), lambda row: None)
 
 
 def test_json_of_the_store_is_plain(made):

@@ -301,6 +301,9 @@ class _Kept(TypedDict):
     history: list[dict[str, Any]]
     best_value: float
     best_epoch: int
+    losses: list[float]
+    train_seconds: float
+    seconds: float
 
 
 def _numpy_state() -> dict[str, Any]:
