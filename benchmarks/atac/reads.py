@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.errors import BadInput
-from benchmarks.api.genome import Genome, check_end, needed
+from benchmarks.api.genome import Genome, check_end, quiet_pysam
 from benchmarks.api.sequences import COMPLEMENT, N_CODE
 from benchmarks.api.stored import one_line
 from benchmarks.api.tables import open_text
-from benchmarks.atac.genome import Genome, check_end, quiet_pysam
 
 FORMATS = ("fragments", "tagalign", "bedpe", "bam")
 TARGET = (4, -4)
