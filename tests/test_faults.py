@@ -250,8 +250,9 @@ def test_a_training_whose_process_is_killed_goes_on_in_another_and_fails_after_t
         pytest.param("a time limit", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.timeout(900)
 def test_a_command_asked_to_stop_keeps_its_trainings_and_the_next_ends_bit_equal(tmp_path, how):
-    words = ["--models", "dream_rnn", "--folds", "0-1", "--workers", "2", "--set", "recipe.epochs=6"]
+    words = ["--models", "dream_rnn", "--folds", "0-1", "--workers", "2", "--set", "recipe.epochs=4"]
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     whole = start(undisturbed, *words)
     _, error = whole.communicate(timeout=200)
