@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,16 @@ def test_a_name_stands_for_the_latest_run_and_low_is_not_high(results, tmp_path)
         found[kind] = read(out)
         assert set(found[kind]["subset"]) == {kind}
     assert found["low"]["predicted kmer_ridge"].max() < found["high"]["predicted kmer_ridge"].min()
+
+
+def test_a_model_of_an_earlier_run_is_told_by_its_folder(results, tmp_path):
+    shutil.copytree(results, tmp_path / "results")
+    folder = runs_of(tmp_path / "results", "yeast")
+    folder = folder.rename(folder.with_name("vaishnav-0123abcd"))  # as if another run had been the latest
+    for file in folder.glob("*/job.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"model": "vaishnav"}))
+    words = ("high", "--run", "vaishnav", "--results", tmp_path / "results", *SMALL, "--out", tmp_path / "high.tsv")
+    assert f"name its folder: {folder}." in design(*words, ok=False).stderr
 
 
 def test_other_tasks_are_designed_for_as_well(results, tmp_path):
