@@ -18,7 +18,7 @@ ClusterOption = Annotated[
     Path | None, typer.Option("--cluster", help="YAML file: train on the nodes of a cluster; see docs/cluster.md.")
 ]
 RESULTS = Path("results")
-MODEL_HELP = "A training, a folder of trainings (averaged), weights, or a model's name: its latest run."
+MODEL_HELP = "A training, a folder of trainings (averaged), weights, or a model's name in the task's latest run."
 SETTINGS = {
     "rich_markup_mode": "markdown",
     "context_settings": {"help_option_names": ["-h", "--help"]},

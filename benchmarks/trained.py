@@ -65,7 +65,13 @@ def _of_latest(model: str, task: str, results: Path) -> Path:
     jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
     folders = {folder.parent for job in jobs if store.is_done(folder := runner.folder_of(store, job))}
     if not folders:
-        raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.")
+        earlier = {
+            folder.parent
+            for folder in store.job_folders()
+            if (job := read_json(folder / "job.json")).get("model") == model and job.get("task") == task
+        }
+        hint = f" An earlier run has; name its folder: {', '.join(sorted(map(str, earlier)))}." if earlier else ""
+        raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.{hint}")
     if len(folders) > 1:
         names = ", ".join(sorted(map(str, folders)))
         raise BadInput(f"--run {model}: the latest run of {task} has several data sets; name one of {names}.")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,16 @@ def test_a_name_stands_for_the_latest_run_and_low_is_not_high(results, tmp_path)
     assert found["low"]["predicted kmer_ridge"].max() < found["high"]["predicted kmer_ridge"].min()
 
 
+def test_a_model_of_an_earlier_run_is_told_by_its_folder(results, tmp_path):
+    shutil.copytree(results, tmp_path / "results")
+    folder = runs_of(tmp_path / "results", "yeast")
+    folder = folder.rename(folder.with_name("vaishnav-0123abcd"))  # as if another run had been the latest
+    for file in folder.glob("*/job.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"model": "vaishnav"}))
+    words = ("high", "--run", "vaishnav", "--results", tmp_path / "results", *SMALL, "--out", tmp_path / "high.tsv")
+    assert f"name its folder: {folder}." in design(*words, ok=False).stderr
+
+
 def test_other_tasks_are_designed_for_as_well(results, tmp_path):
     out = tmp_path / "high.tsv"
     design("high", "--run", runs_of(results, "human_mpra"), *SMALL, "--n", 5, "--out", out)
@@ -190,6 +201,7 @@ def bad(results, tmp_path_factory):
     yeast, human = runs_of(results, "yeast"), runs_of(results, "human_mpra")
     (folder / "short.fa").write_text(">good\n" + "A" * 80 + "\n>short\nACGT\n")
     (folder / "there").mkdir()
+    (folder / "empty.gtf").touch()
     out = ("--out", folder / "out.tsv")
     return {
         "another length": (
@@ -212,6 +224,14 @@ def bad(results, tmp_path_factory):
         "no folder": (("tile", "--out", folder / "absent" / "t.tsv"), "absent, does not exist"),
         "a folder": (("tile", "--out", folder / "there"), "is a folder"),
         "gzip": (("tile", "--out", folder / "t.tsv.gz"), "leave out the .gz"),
+        "twice": (("challenging", "--run", yeast, "--run", yeast, *out), "is named by two --run"),
+        "too few candidates": (("high", "--run", yeast, "--population", 20, "--n", 21, *out), "holds no more; raise"),
+        "two motifs": (("tile", "--motif", "X=ACGT", "--motif", "X=GGG", *out), "Two motifs are called X"),
+        "motif of N": (("perturb", "--motif", "X=NNN", *out), "is of N alone"),
+        "empty annotation": (
+            ("native", "--genome", "g.fa", "--annotation", folder / "empty.gtf", *out),
+            "empty.gtf is empty",
+        ),
         "choice": (("snv", "--choose", "up", *out), "Known: decrease, increase, random"),
         "walks": (("snv", "--choose", "increase", "--walks", 2, *out), "are the same under --choose increase"),
         "no model": (("snv", "--choose", "increase", *out), "name one with --run"),
@@ -232,7 +252,8 @@ def bad(results, tmp_path_factory):
     [
         "another length", "no such run", "no training", "one model", "weights", "no weight", "output", "mutation",
         "device", "short input", "no input", "no folder", "a folder", "gzip", "choice", "walks", "no model", "task",
-        "too many", "no genome", "library there", "library part", "library task",
+        "too many", "twice", "too few candidates", "two motifs", "motif of N", "empty annotation", "no genome",
+        "library there", "library part", "library task",
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence_and_nothing_is_written(bad, case):
@@ -262,6 +283,36 @@ def test_a_submission_is_of_a_yeast_model(results, tmp_path):
         app, ["challenge", "validate", "--data", str(tmp_path / "lib"), "--submission", str(tmp_path / "s.txt")]
     )
     assert valid.exit_code == 0, valid.output
+
+
+def test_a_submission_is_not_written_over_a_folder_and_leaves_nothing_there(results, tmp_path):
+    design("random", "--n", 3, "--out", tmp_path / "r.tsv")
+    design("library", "--part", tmp_path / "r.tsv", "--truth", "simulated", "--out", tmp_path / "lib")
+    before = sorted(tmp_path.rglob("*"))
+    words = ["--data", str(tmp_path / "lib"), "--run", "kmer_ridge", "--results", str(results), "--out"]
+    done = RUNNER.invoke(app, ["challenge", "submit", *words, str(tmp_path / "lib")])
+    assert done.exit_code == 2
+    assert "is a folder; a text file" in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_fewer_distinct_sequences_than_asked_for_are_told(results, tmp_path):
+    words = ("--run", runs_of(results, "yeast"), "--population", 20, "--generations", 4, "--n", 20)
+    done = design("high", *words, "--out", tmp_path / "high.tsv")
+    n = len(read(tmp_path / "high.tsv"))
+    assert n < 20
+    assert f"{n} of 20 sequences: no more of the last population differ" in done.stderr
+    done = design("high", *words[:-1], 1, "--out", tmp_path / "one.tsv")
+    assert "differ" not in done.stderr
+
+
+def test_a_table_named_twice_is_compared_once(tmp_path):
+    design("random", "--n", 4, "--out", tmp_path / "r.tsv")
+    design("snv", "--n", 2, "--steps", 2, "--out", tmp_path / "s.tsv")
+    parts = [word for name in "rsrs" for word in ("--part", tmp_path / f"{name}.tsv")]
+    done = design("library", *parts, "--out", tmp_path / "lib", "--json")
+    assert json.loads(done.stdout)["subsets"] == {"random": 4, "SNVs": 4}
+    assert len(pd.read_csv(tmp_path / "lib" / "test_subset_ids" / "all_random_seqs.csv")) == 4
 
 
 def test_the_origin_of_predictions_is_simulated_if_any_model_was():

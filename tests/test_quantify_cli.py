@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from benchmarks.api import promoters
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
-from benchmarks.quantify import count, simulate
+from benchmarks.quantify import count, outputs, simulate
 from benchmarks.yeast import task as yeast
 from benchmarks.yeast import test_set
 
@@ -119,6 +119,9 @@ def test_reads_become_labels_that_are_right(experiment, quantified):
     assert (per_bin.sum(axis=1) == labels["n_reads"]).all()
     single = labels["is_singleton"] == 1
     assert (labels.loc[single, "expression"] % 1 == 0).all()
+    train = pd.read_csv(quantified / "train.txt", sep="\t", header=None)
+    assert np.abs(train[1] - labels["expression"]).max() > 1e-7  # it has more digits than the table with errors
+    assert train[1].to_numpy() == pytest.approx(labels["expression"].to_numpy(), rel=1e-5)
     quality = json.loads((quantified / "quality_reads.json").read_text())
     assert quality["origin"] == "simulated"
     assert quality["n_pairs"] == sum(quality["overlaps"].values()) == labels["n_reads"].sum()
@@ -337,8 +340,44 @@ def test_swapped_files_of_different_length_and_empty_bins_are_refused(experiment
     refused_sheet(tmp_path, sheet, "The library is empty: none of the files of the sheet holds a read")
 
 
+def test_a_single_bin_is_refused(experiment, tmp_path):
+    sheet = small(tmp_path, experiment)
+    refused_sheet(tmp_path, sheet.iloc[:1], "replicate 1 has a single sorted bin")
+    refused_sheet(tmp_path, sheet.assign(replicate=[1, 1, 2]), "replicate 2 has a single sorted bin")
+
+
+def test_weights_without_quantiles_are_refused_before_anything_is_counted(experiment, tmp_path):
+    sheet = small(tmp_path, experiment).drop(columns=["start_q", "end_q"])
+    refused_sheet(tmp_path, sheet, "--weights gates needs start_q and end_q", "--weights", "gates")
+    assert not (tmp_path / "out").exists()
+
+
+def test_reads_in_lower_case_are_the_same_reads(experiment, tmp_path):
+    sheet = small(tmp_path, experiment)
+    sheet.to_csv(tmp_path / "sheet.tsv", sep="\t", index=False)
+    words = ("--sheet", tmp_path / "sheet.tsv", "--collapse", "none", "--workers", 1, "--out")
+    run("reads", *words, tmp_path / "upper")
+    for number, name in enumerate([*sheet["read1"], *sheet["read2"]]):
+        lines = text_of(tmp_path / name).splitlines()
+        lines[1::4] = [line[:50] + line[50:].lower() if number % 2 else line.lower() for line in lines[1::4]]
+        write_text(tmp_path / name, "\n".join(lines) + "\n")
+    run("reads", *words, tmp_path / "lower")
+    for name in ("train.txt", "promoters.tsv.gz"):
+        assert (tmp_path / "lower" / name).read_bytes() == (tmp_path / "upper" / name).read_bytes()
+
+
+def test_a_label_of_several_bins_is_not_rounded_to_a_whole_number(tmp_path):
+    values = [11.000003, 4.0, 12.9999996]
+    outputs.write_table(
+        tmp_path / "train.txt", pd.DataFrame({"sequence": "ACGT", "expression": values}), header=False, digits=10
+    )
+    written = [float(line.split("\t")[1]) for line in (tmp_path / "train.txt").read_text().splitlines()]
+    assert [value % 1 == 0 for value in written] == [False, True, False]
+    assert written == pytest.approx(values, abs=1e-7)
+
+
 def test_pairs_that_never_overlap_are_an_empty_library(experiment, tmp_path):
-    sheet = small(tmp_path, experiment, 1)
+    sheet = small(tmp_path, experiment, 2)
     refused_sheet(tmp_path, sheet, "read pairs could be merged", "--overlap", 20, "--tolerance", 3)
 
 
@@ -353,6 +392,18 @@ def test_simulated_and_measured_labels_are_never_mixed(experiment, tmp_path):
     sheet.to_csv(tmp_path / "sheet.tsv", sep="\t", index=False)
     run("reads", "--sheet", tmp_path / "sheet.tsv", "--out", tmp_path / "o", "--collapse", "none", "--workers", 1)
     assert (tmp_path / "o" / "SIMULATED.txt").is_file()
+    # What is refused leaves no mark under which measured labels would come to lie, and none is written under a mark.
+    words = ("--sheet", tmp_path / "sheet.tsv", "--collapse", "none", "--workers", 1, "--out")
+    refused("No promoter has", "reads", *words, tmp_path / "p", "--min-reads", 1_000_000)
+    assert not (tmp_path / "p" / "SIMULATED.txt").exists()
+    for name in [*sheet["read1"], *sheet["read2"]]:
+        write_text(tmp_path / name, text_of(tmp_path / name).replace("@SIMULATED:", "@M01:"))
+    run("reads", *words, tmp_path / "p")
+    assert not (tmp_path / "p" / "SIMULATED.txt").exists()
+    (tmp_path / "q").mkdir()
+    shutil.copy(experiment / "SIMULATED.txt", tmp_path / "q")
+    refused("holds simulated labels, the reads of", "reads", *words, tmp_path / "q")
+    assert not (tmp_path / "q" / "train.txt").exists()
 
 
 @needs_bowtie2
@@ -390,6 +441,48 @@ def test_an_experiment_is_planned_by_its_cells_and_reads(tmp_path):
     assert (tmp_path / "plan" / "plan.png").is_file()
     refused("--cells expects numbers above 0", "plan", "--cells", "3,x")
     refused("uniform or quantile", "plan", "--gates", "wide")
+    refused("fewer than two bins have a read", "plan", "--promoters", 50, "--cells", 0.002, "--reads-per-cell", 1)
+
+
+def test_an_experiment_too_small_for_all_bins_is_simulated_and_quantified_without_them(tmp_path):
+    words = ("--promoters", 60, "--cells", 3, "--reads", 9, "--seed", 2, "--json")
+    facts = json.loads(run("simulate", "--out", tmp_path / "sim", *words).stdout)
+    assert facts["n_empty_bins"] > 0
+    sheet = pd.read_csv(tmp_path / "sim" / "sheet.tsv", sep="\t")
+    assert len(sheet) == 18 - facts["n_empty_bins"]
+    assert (sheet["cells"] > 0).all()
+    out = tmp_path / "out"
+    run("reads", "--sheet", tmp_path / "sim" / "sheet.tsv", "--out", out, "--collapse", "none", "--workers", 1)
+    words = ("--truth", tmp_path / "sim" / "truth.tsv.gz", "--labels", out / "promoters.tsv.gz")
+    found = json.loads(run("check", *words, "--json").stdout)
+    # The same labels without noise, in other words: shares of the mean cells, in the bins that are in the sheet.
+    truth = pd.read_csv(tmp_path / "sim" / "truth.tsv.gz", sep="\t").set_index("sequence")
+    labels = pd.read_csv(out / "promoters.tsv.gz", sep="\t").set_index("sequence")
+    labels = labels[labels.index.isin(truth.index)]
+    mean = truth.loc[labels.index, [f"expected_{b}" for b in sheet["bin"]]].to_numpy()
+    share = mean / truth[[f"expected_{b}" for b in sheet["bin"]]].to_numpy().sum(axis=0) * sheet["cells"].to_numpy()
+    free = (share * sheet["bin"].to_numpy()).sum(axis=1) / share.sum(axis=1)
+    assert found["pearson_r_noise_free"] == pytest.approx(np.corrcoef(free, labels["expression"])[0, 1], abs=1e-4)
+
+
+def test_what_a_simulation_and_its_check_refuse(experiment, tmp_path):
+    refused("Fewer than two bins", "simulate", "--out", tmp_path / "s", "--promoters", 2, "--cells", 0.01)
+    refused("must be finite", "simulate", "--out", tmp_path / "s", "--reads", "inf")
+    (tmp_path / "oligos.tsv").write_text(f"seq_id\tsequence\na\t{'ACGT' * 20}\nb\tACGT\n")
+    refused(
+        "line 3: length 30 to 150 expected", "simulate", "--out", tmp_path / "s", "--library", tmp_path / "oligos.tsv"
+    )
+    assert not (tmp_path / "s").exists()
+    words = ("--sheet", experiment / "sheet.tsv", "--out", tmp_path / "o", "--collapse", "none", "--workers", 1)
+    run("reads", *words)
+    truth = pd.read_csv(experiment / "truth.tsv.gz", sep="\t")
+    truth["sequence"] = truth["sequence"].str[::-1]
+    truth.to_csv(tmp_path / "truth.tsv.gz", sep="\t", index=False)
+    labels = tmp_path / "o" / "promoters.tsv.gz"
+    refused("No promoter of --labels is in --truth", "check", "--truth", tmp_path / "truth.tsv.gz", "--labels", labels)
+    shutil.copy(labels, tmp_path / "promoters.tsv.gz")
+    words = ("--truth", experiment / "truth.tsv.gz", "--labels", tmp_path / "promoters.tsv.gz")
+    refused("quality_reads.json, which `quantify` wrote beside it, is needed", "check", *words)
 
 
 def test_the_benchmark_compares_equal_counts():

@@ -18,12 +18,14 @@ from benchmarks.design.shared_commands import (
     SomeRunsOption,
     TaskOption,
     begin,
+    check_kept,
     check_out,
     construct_of,
     draw_inserts,
     finish,
     open_predictor,
     read_inserts,
+    say_fewer,
 )
 
 NAME = "design"
@@ -92,6 +94,7 @@ def _extreme(
     from benchmarks.design import genetic, oligos
 
     search = dataclasses.replace(genetic.EXPRESSION, **settings)
+    check_kept(n, search.population)
     check_out(out)
     predict = open_predictor(models, output, device)
     weights = np.full(len(predict.names), sign / len(predict.names))
@@ -108,6 +111,7 @@ def _extreme(
         predict.construct, best.codes, tags, subset=subset, names=predict.names, values=best.values,
         trained_on=predict.trained_on,
     )  # fmt: skip
+    say_fewer(len(best.codes), n)
     finish(work, table, pd.DataFrame(found.history), predict, json)
 
 
@@ -159,6 +163,7 @@ def challenging(
         genetic.CHALLENGING, population=population, generations=generations, crossover=crossover, per_base=per_base,
         mutate=mutate, selection="tournament" if weighted_sum else "nsga2",
     )  # fmt: skip
+    check_kept(n, population)
     check_out(out)
     models = _located(run, task, results)
     predict = open_predictor(models, output, device)
@@ -180,6 +185,7 @@ def challenging(
         predict.construct, codes, of, subset="challenging", names=predict.names, values=values,
         trained_on=predict.trained_on,
     )  # fmt: skip
+    say_fewer(len(codes), batches * n)
     finish(work, table, history, predict, json)
 
 

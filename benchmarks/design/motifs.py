@@ -37,13 +37,17 @@ AT, N_MULTIPLE = 20, 50
 
 
 def named_words(given: list[str] | None, default: Mapping[str, str], length: int) -> dict[str, str]:
-    """Read `NAME=WORD` of letters ACGTN, no longer than an insert; the published ones where nothing was given."""
+    """Read `NAME=WORD` of letters ACGTN, not of N alone, no longer than an insert; the published ones by default."""
     found = {}
     for text in given or ():
         name, equals, letters = text.partition("=")
         letters = letters.strip().upper()
         if not equals or not re.fullmatch(r"[A-Za-z0-9.-]+", name.strip()) or not re.fullmatch("[ACGTN]+", letters):
             raise BadInput(f"A motif is expected as NAME=WORD, letters ACGTN, e.g. Reb1=CCGGGTAAC; got {text!r}.")
+        if name.strip() in found:
+            raise BadInput(f"Two motifs are called {name.strip()}; give every one a name of its own.")
+        if not letters.strip("N"):
+            raise BadInput(f"The motif {text!r} is of N alone, which changes nothing; bases are expected.")
         found[name.strip()] = letters
     found = found or dict(default)
     for name, letters in found.items():

@@ -32,6 +32,8 @@ def genes(annotation: Path, feature: str = "transcript") -> pd.DataFrame:
     except (ValueError, OSError, EOFError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadInput(f"--annotation: {annotation} is no GTF file that can be read ({reason}).") from None
+    if table.empty:
+        raise BadInput(f"--annotation: {annotation} is empty; a GTF file is expected.")
     chosen = table[(table["feature"] == feature) & table["strand"].isin(["+", "-"])]
     if chosen.empty:
         known = ", ".join(map(str, table["feature"].dropna().unique()[:8]))

@@ -163,10 +163,15 @@ def merge(files: Sequence[Path], construct: Construct) -> Library:
     return Library(
         construct,
         np.stack(inserts),
-        {name: pd.concat(parts, ignore_index=True) for name, parts in singles.items()},
-        {name: pd.concat(parts, ignore_index=True) for name, parts in pairs.items()},
+        {name: _distinct(parts) for name, parts in singles.items()},
+        {name: _distinct(parts) for name, parts in pairs.items()},
         "simulated" if "simulated" in origins else next(iter(origins), ""),
     )
+
+
+def _distinct(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put rows of several tables together; what two of them have alike, such as one table named twice, is one row."""
+    return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
 
 
 EXPRESSION = ("expression", "maude_expression", "mean", "measured", "value")

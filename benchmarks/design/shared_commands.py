@@ -77,6 +77,20 @@ def check_out(out: Path) -> None:
         raise BadInput(f"--out {out}: a plain table is written; leave out the .gz.")
 
 
+def check_kept(n: int, population: int) -> None:
+    if n > population:
+        raise BadInput(f"--n {n:,}: a population of {population:,} holds no more; raise --population or lower --n.")
+
+
+def say_fewer(n_found: int, n_wanted: int) -> None:
+    """Say that a search ended with fewer distinct sequences than were asked for: selection multiplies the best."""
+    if n_found < n_wanted:
+        typer.echo(
+            f"{n_found:,} of {n_wanted:,} sequences: no more of the last population differ; raise --population for "
+            "more.", err=True
+        )  # fmt: skip
+
+
 def construct_of(task: str) -> Any:
     from benchmarks import registry
     from benchmarks.design.candidates import construct_of
@@ -89,6 +103,8 @@ def open_predictor(models: list[Path], output: str | None, device: str) -> Any:
     from benchmarks import trained
     from benchmarks.design.candidates import Predictor
 
+    if again := [path for i, path in enumerate(models) if path.resolve() in {m.resolve() for m in models[:i]}]:
+        raise BadInput(f"{again[0]} is named by two --run; name every model once.")
     found: dict[str, Any] = {}
     seen: dict[str, int] = {}
     for path in models:

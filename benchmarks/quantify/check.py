@@ -38,19 +38,25 @@ def noise_free(truth: pd.DataFrame, estimator: Estimator, columns: Columns) -> n
     It is the true value on the estimator's own scale; (n,) float64.
     """
     expected = truth[[name for name in truth if name.removeprefix("expected_").isdecimal()]].to_numpy(np.float64)
-    n_replicates, n_bins = len(set(columns.replicate)), expected.shape[1]
-    if len(columns.numbers) != n_replicates * n_bins:
-        raise BadInput(f"The truth has {n_bins} bins, the labels {len(columns.numbers)} in {n_replicates} replicates.")
-    return estimator(np.tile(expected, n_replicates), columns).value
+    if columns.numbers.max() >= expected.shape[1]:
+        raise BadInput(f"The truth has bins 0 to {expected.shape[1] - 1}, the labels a bin {columns.numbers.max()}.")
+    return estimator(expected[:, columns.numbers], columns).value
 
 
 def check(labels: pd.DataFrame, truth: pd.DataFrame, without_noise: np.ndarray) -> dict[str, float]:
     """Compare labels (sequence, expression, se, n_cells) with the truth, promoter by promoter.
 
     `coverage` is the share of 95 % intervals that hold the true value on the estimator's own scale.
+
+    Raises
+    ------
+    BadInput
+        If the labels are of other promoters.
     """
     truth = truth.assign(noise_free=without_noise)
     joined = labels.merge(truth, on="sequence", suffixes=("", "_true"))
+    if joined.empty:
+        raise BadInput("No promoter of --labels is in --truth; name both of the same simulated experiment.")
     measured = joined[np.isfinite(joined["expression"]) & np.isfinite(joined["noise_free"])]
     y, true, free = (measured[name].to_numpy() for name in ("expression", "true_expression", "noise_free"))
     with_error = measured[np.isfinite(measured["se"])]

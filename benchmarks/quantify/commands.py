@@ -65,7 +65,7 @@ def reads(
         raise BadInput(f"--collapse expects {', '.join(pipeline.COLLAPSES)}, got {collapse!r}.")
     if collapse != "none":
         bowtie.require()
-    library, flanks, workers = _opened(sheet, out, left, right, workers, numbered=True)
+    library, flanks, workers = _opened(sheet, out, left, right, workers, numbered=True, weights=weights)
     counts, settings = _counted(library, out, (overlap, tolerance, identity), flanks, workers)
     with screen.bar("collapsing", 3) as on_done:
         labels = pipeline.promoters(
@@ -75,9 +75,10 @@ def reads(
     rows = labels.table[outputs.trainable(labels.table["sequence"])]
     facts = {"settings": settings | {"weights": weights, "min_reads": min_reads}} | labels.facts
     facts["n_rows_left_out_by_length"] = len(labels.table) - len(rows)
+    _mark(out, library)
     outputs.write_table(out / outputs.PROMOTERS, labels.table)
     outputs.write_table(out / "collapse_map.txt.gz", labels.merged, header=False)
-    outputs.write_table(out / outputs.TRAIN, rows[["sequence", "expression"]], header=False)
+    outputs.write_table(out / outputs.TRAIN, rows[["sequence", "expression"]], header=False, digits=10)
     _report(out, "reads", library, counts, labels, facts, json)
 
 
@@ -115,7 +116,7 @@ def designed(
     from benchmarks.quantify import ordered as controlling
 
     bowtie.require()
-    ids, sequences = _ordered(ordered)
+    ids, sequences, _ = _ordered(ordered)
     is_control = controlling.controls(controls, ids) if controls else None
     library, flanks, workers = _opened(sheet, out, left, right, workers, numbered=False)
     counts, settings = _counted(library, out, (overlap, tolerance, identity), flanks, workers)
@@ -126,6 +127,7 @@ def designed(
     kept = labels.table["expression"].notna().to_numpy()
     facts = {"settings": settings | {"min_reads": min_reads}} | labels.facts
     facts["n_subset_rows_left_out"] = outputs.write_subsets(subsets, out, kept) if subsets else None
+    _mark(out, library)
     position = np.where(kept, np.cumsum(kept) - 1, -1)
     outputs.write_table(out / outputs.DESIGNED, labels.table.assign(pos=position))
     outputs.write_table(out / outputs.TEST, labels.table.loc[kept, ["sequence", "expression"]], header=False)
@@ -158,21 +160,24 @@ def simulate(
 
     from benchmarks import registry, screen
     from benchmarks.api import origins
+    from benchmarks.api.sequences import SequenceError
     from benchmarks.quantify import outputs
     from benchmarks.quantify import simulate as simulation
 
     task = registry.get_task("yeast")
     design = simulation.Design(cells=cells, reads=reads_, gates=gates, unsorted=unsorted)
-    sequences = _ordered(library)[1] if library else task.simulated_library(n, seed=seed)
+    _, sequences, lines = _ordered(library) if library else ([], task.simulated_library(n, seed=seed), [])
     rng = np.random.default_rng([seed, 1])
     try:
         expression = task.simulated_expression(sequences)
-    except ValueError as error:
-        raise BadInput(f"{library}: {error}.") from None
+    except SequenceError as error:
+        raise BadInput(f"{library}, line {lines[error.row]}: {error.reason}.") from None
     if (out / "sheet.tsv").exists():
         raise BadInput(f"{out} holds a sheet already; name another folder.")
     lib = simulation.library(rng, expression, design)
     sorts = [simulation.sort(rng, lib, design) for _ in range(replicates)]
+    if min(int((one.reads.sum(axis=0) > 0).sum()) for one in sorts) < 2:
+        raise BadInput("Fewer than two bins would have a read; raise --promoters, --cells or --reads.")
     out.mkdir(parents=True, exist_ok=True)
     origins.mark(out, f"A sorting experiment of {len(sequences):,} promoters (seed {seed}).")
     expected = simulation.expected_reads(lib, design)
@@ -185,12 +190,15 @@ def simulate(
         sheet = simulation.write(out, sequences, lib, sorts, design, rng, on_done)
     facts = {"sheet": str(sheet), "origin": "simulated", "n_promoters": len(sequences)}
     facts |= {"n_cells": int(sum(one.cells.sum() for one in sorts)), "n_pairs": int(sum(s.reads.sum() for s in sorts))}
+    facts["n_empty_bins"] = int(sum((one.reads.sum(axis=0) == 0).sum() for one in sorts))
     if json:
         print_json(facts)
         return
     typer.echo(
         f"SIMULATED DATA: {facts['n_cells']:,} cells of {len(sequences):,} promoters, {facts['n_pairs']:,} pairs"
     )
+    if facts["n_empty_bins"]:
+        typer.echo(f"{facts['n_empty_bins']} bins got no cell or no read, and are not in the sheet.")
     typer.echo(f"Sheet: {sheet}")
 
 
@@ -213,7 +221,10 @@ def check(
 
     table = read_ours(labels, ["sequence", "expression", "se"], again="quantify again", sep="\t")
     kind = "designed" if labels.name == outputs.DESIGNED else "reads"
-    facts = read_json(labels.parent / f"quality_{kind}.json")
+    report = labels.parent / f"quality_{kind}.json"
+    if not report.is_file():
+        raise BadInput(f"{labels}: {report.name}, which `quantify` wrote beside it, is needed and not there.")
+    facts = read_json(report)
     known = checking.read_truth(truth)
     if kind == "designed":
         unsorted = known["expected_unsorted"].to_numpy() if facts["abundance"] == "unsorted library" else None
@@ -309,19 +320,21 @@ def bench(
 
 
 def _opened(
-    sheet: Path, out: Path, left: str | None, right: str | None, workers: int | None, *, numbered: bool
-) -> tuple[Any, Any, int]:
+    sheet: Path, out: Path, left: str | None, right: str | None, workers: int | None, *, numbered: bool,
+    weights: str | None = None,
+) -> tuple[Any, Any, int]:  # fmt: skip
     """Read a sheet and make the folder of the output, which holds simulated or measured data but not both."""
     from benchmarks.api import origins, promoters
     from benchmarks.executors import n_cores
-    from benchmarks.quantify import outputs
+    from benchmarks.quantify import estimate, outputs
     from benchmarks.quantify import sheet as sheets
     from benchmarks.quantify.count import Flanks
 
     library = sheets.read(sheet, numbered=numbered)
+    estimate.check_quantiles(weights, library.columns)  # before hours of counting
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {out} is a file; a folder is expected.")
-    held = any((out / name).exists() for name in (outputs.TRAIN, outputs.TEST))
+    held = any((out / name).exists() for name in outputs.LABELS) or origins.of(out) == "simulated"
     if held and origins.of(out) != library.origin:
         raise BadInput(
             f"{out} holds {origins.of(out)} labels, the reads of {sheet} are {library.origin}: name another folder, so "
@@ -332,9 +345,15 @@ def _opened(
         if set(flank) - set("ACGT"):
             raise BadInput(f"{name} expects bases of ACGT, got {flank!r}.")
     (out / "work").mkdir(parents=True, exist_ok=True)
+    return library, Flanks(*flanks), workers or n_cores()
+
+
+def _mark(out: Path, library: Any) -> None:
+    """Mark the folder as simulated before the first label is written, not sooner: what is refused leaves no mark."""
+    from benchmarks.api import origins
+
     if library.origin == "simulated":
         origins.mark(out, "Labels made of the reads of a simulated sorting experiment.")
-    return library, Flanks(*flanks), workers or n_cores()
 
 
 def _counted(library: Any, out: Path, rule: tuple, flanks: Any, workers: int) -> tuple[Any, dict]:
@@ -396,14 +415,14 @@ def _report(out: Path, kind: str, library: Any, counts: Any, labels: Any, facts:
     typer.echo(f"Labels, errors and report of quality: {out}")
 
 
-def _ordered(file: Path) -> tuple[list[str], list[str]]:
-    """Read ids and ordered sequences."""
+def _ordered(file: Path) -> tuple[list[str], list[str], list[int]]:
+    """Read ids and ordered sequences, and the lines on which they stand."""
     from benchmarks import prediction
     from benchmarks.quantify import ordered
 
     pieces = list(prediction.read_pieces(file))
     sequences, lines = ([x for piece in pieces for x in getattr(piece, name)] for name in ("sequences", "lines"))
-    return [name for piece in pieces for name in piece.ids], ordered.check(file, sequences, lines)
+    return [name for piece in pieces for name in piece.ids], ordered.check(file, sequences, lines), lines
 
 
 def _numbers(option: str, text: str) -> list[float]:

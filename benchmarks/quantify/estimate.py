@@ -47,9 +47,14 @@ def weighted(weights: str) -> Estimator:
     return partial(_weighted, weights)
 
 
-def _weighted(weights: str, counts: np.ndarray, columns: Columns) -> Estimates:
+def check_quantiles(weights: str | None, columns: Columns) -> None:
+    """Refuse weights that need the quantiles of bins where these are not known."""
     if weights == "gates" and np.isnan(columns.start_q).any():
         raise BadInput("--weights gates needs start_q and end_q of every bin in the sheet.")
+
+
+def _weighted(weights: str, counts: np.ndarray, columns: Columns) -> Estimates:
+    check_quantiles(weights, columns)
     totals = counts.sum(axis=0)
     per_read = np.empty(len(totals))
     for replicate in np.unique(columns.replicate):

@@ -22,10 +22,12 @@ SIMULATED_NAME = b"@SIMULATED:"
 _BLOCK = 1 << 21  # bytes of text that are read at a time
 _PLUS, _AT, _NEWLINE, _RETURN = b"+@\n\r"
 _COMPLEMENT = np.zeros(256, dtype=np.uint8)
-for _base, _other in zip(b"ACGTNacgtn", b"TGCANTGCAN", strict=True):
+for _base, _other in zip(b"ACGTN", b"TGCAN", strict=True):
     _COMPLEMENT[_base] = _other
 _IS_WRONG = _COMPLEMENT == 0
 _IS_WRONG[0] = False  # beyond the end of a read
+_UPPER = np.arange(256, dtype=np.uint8)
+_UPPER[ord("a") : ord("z") + 1] -= ord("a") - ord("A")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Reads:
     Parameters
     ----------
     bases, quals
-        (n, longest) uint8 characters, left-aligned, zero beyond a read's end.
+        (n, longest) uint8 characters, left-aligned, zero beyond a read's end; bases are upper case.
     lengths
         (n,) int64.
     """
@@ -152,18 +154,17 @@ class _Source:
         starts = starts.reshape(n, 4)
         self._check(starts, lengths)
         headers = _gathered(self.text, starts[:, 0], lengths[:, 0])
-        reads = Reads(
-            _gathered(self.text, starts[:, 1], lengths[:, 1]),
-            _gathered(self.text, starts[:, 3], lengths[:, 3]),
-            lengths[:, 1],
-        )
-        wrong = _IS_WRONG[reads.bases]
+        bases = _gathered(self.text, starts[:, 1], lengths[:, 1])
+        if (wrong := _IS_WRONG[bases]).any():  # lower case, at the least
+            bases = _UPPER[bases]
+            wrong = _IS_WRONG[bases]
         if wrong.any():
             row, at = (int(i[0]) for i in np.nonzero(wrong))
             raise BadInput(
-                f"{self.path}, line {4 * (self.n_taken + row) + 2:,}: letter {chr(reads.bases[row, at])!r} at position "
+                f"{self.path}, line {4 * (self.n_taken + row) + 2:,}: letter {chr(bases[row, at])!r} at position "
                 f"{at + 1} is not one of ACGTN."
             )
+        reads = Reads(bases, _gathered(self.text, starts[:, 3], lengths[:, 3]), lengths[:, 1])
         used = int(ends[-1]) + 1
         self.text, self.line_ends, self.n_taken = self.text[used:], self.line_ends[4 * n :] - used, self.n_taken + n
         return headers, reads

@@ -16,10 +16,14 @@ from benchmarks.quantify.estimate import INTERVAL, Estimates
 TRAIN, TEST = "train.txt", "filtered_test_data_with_MAUDE_expression.txt"
 """What the yeast task looks for in a folder: training rows and the designed test set, two columns without a header."""
 PROMOTERS, DESIGNED = "promoters.tsv.gz", "designed.tsv.gz"
+LABELS = (TRAIN, TEST, PROMOTERS, DESIGNED)
 
 
-def write_table(path: Path, table: pd.DataFrame, *, header: bool = True) -> None:
-    """Write a tab-separated table, gzip by its name, under another name, and rename it into place."""
+def write_table(path: Path, table: pd.DataFrame, *, header: bool = True, digits: int = 6) -> None:
+    """Write a tab-separated table, gzip by its name, under another name, and rename it into place.
+
+    Labels to train on need more `digits`: rounded to a whole number, one of several bins would be read as a singleton.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(descriptor)
     try:
@@ -29,7 +33,7 @@ def write_table(path: Path, table: pd.DataFrame, *, header: bool = True) -> None
             if path.suffix == ".gz"
             else open(name, "wb")
         ) as stream:
-            table.to_csv(stream, sep="\t", index=False, header=header, float_format="%.6g", lineterminator="\n")
+            table.to_csv(stream, sep="\t", index=False, header=header, float_format=f"%.{digits}g", lineterminator="\n")
         os.chmod(name, 0o644)
         os.replace(name, path)
     finally:

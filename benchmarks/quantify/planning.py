@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import pearson_r
 from benchmarks.quantify import simulate
 from benchmarks.quantify.estimate import Estimates, Estimator
@@ -45,6 +46,11 @@ def plan(
         lib = simulate.library(rng, expression, design)
         one = simulate.sort(rng, lib, design)
         seen = one.reads.sum(axis=0) > 0  # rare bins of a small experiment may be empty
+        if seen.sum() < 2:
+            raise BadInput(
+                f"With {design.cells:g} cells and {design.reads:g} reads per promoter, fewer than two bins have a "
+                "read; plan for more cells, reads or promoters."
+            )
         columns = columns_of(lib, [one]).take(seen)
         expected = simulate.expected_reads(lib, design)[:, seen]
         for name, estimator in estimators.items():

@@ -154,6 +154,12 @@ def _check_bins(path: Path, files: pd.DataFrame, *, numbered: bool) -> None:
     sorted_ = files[files["bin"] != UNSORTED]
     if sorted_.empty:
         raise BadInput(f"{path} lists no sorted bin.")
+    for replicate, n_bins in sorted_.groupby("replicate", sort=False)["bin"].nunique().items():
+        if n_bins < 2:
+            raise BadInput(
+                f"{path}: replicate {replicate} has a single sorted bin, which tells no expression from another; two "
+                "or more are expected."
+            )
     if not numbered and sorted_["start_q"].isna().any() and sorted_["fraction"].isna().any():
         raise BadInput(
             f"{path}: start_q and end_q of every sorted bin are needed, the quantiles of all cells between which it "

@@ -67,8 +67,9 @@ class Design:
     def __post_init__(self) -> None:
         if self.gates not in ("uniform", "quantile"):
             raise BadInput(f"Gates are uniform or quantile, got {self.gates!r}.")
-        if min(self.cells, self.reads, self.noise_sd, self.amplification_cv) <= 0 or self.n_bins < 3:
-            raise BadInput("Cells, reads and noise of a simulation must be more than 0, and bins at least 3.")
+        sizes = (self.cells, self.reads, self.noise_sd, self.amplification_cv)
+        if not all(0 < size < np.inf for size in sizes) or not 0 <= self.unsorted < np.inf or self.n_bins < 3:
+            raise BadInput("Cells, reads and noise of a simulation must be finite and more than 0, bins at least 3.")
 
 
 @dataclass(frozen=True)
@@ -271,14 +272,14 @@ def write(
     header = "bin\treplicate\tread1\tread2\tcells\tstart_q\tend_q"
     lines = [header]
     for replicate, one in enumerate(sorts, start=1):
-        for b in range(design.n_bins):
+        for b in np.flatnonzero(one.reads.sum(axis=0)):  # an empty bin is no sample
             stem = f"rep{replicate}_bin{b:02d}"
             files = write_reads(rng, sequences, one.reads[:, b], stem, folder, design)
             quantiles = f"{lib.start_q[b]:.6f}\t{lib.end_q[b]:.6f}"
             names = "\t".join(file.name for file in files)
             lines.append(f"{b}\t{replicate}\t{names}\t{one.cells_per_bin[b]}\t{quantiles}")
             if on_bin:
-                on_bin((replicate - 1) * design.n_bins + b + 1)
+                on_bin((replicate - 1) * design.n_bins + int(b) + 1)
         if design.unsorted:
             stem = f"rep{replicate}_unsorted"
             names = "\t".join(f.name for f in write_reads(rng, sequences, one.unsorted, stem, folder, design))

@@ -101,6 +101,8 @@ def submit(
 
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
+    if out.is_dir():
+        raise BadInput(f"--out {out} is a folder; a text file, e.g. {out / 'mine.txt'}, is expected.")
     test, several = _test_set(data, False), []
     models = trained.open_all(trained.located(run, "yeast", results), device)
     with screen.bar("sequences", len(models) * len(test)) as on_done:
