@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import outputs, registry, runner, sources, stats
+from benchmarks import host, outputs, registry, runner, sources, stats
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Plan, make_plan
 from benchmarks.store import Store
@@ -76,9 +76,7 @@ def measure(
         for source in plan.sources:
             store.put_dataset(source.dataset)
             result.digests[f"{plan.task}/{source.name}"] = source.digest
-        runner.execute(
-            plan, store, runner.Machine.choose(device, None, plan.jobs), save_models=False, on_event=on_event
-        )
+        runner.execute(plan, store, host.Machine.choose(device, None, plan.jobs), save_models=False, on_event=on_event)
         task = registry.get_task(plan.task)
         jobs = runner.job_table(plan, store)
         for row in jobs[jobs["status"] == "failed"].itertuples():

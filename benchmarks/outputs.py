@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import comparison, leak_report, outside, registry, runner, stats
+from benchmarks import comparison, host, leak_report, outside, registry, runner, stats
 from benchmarks.commandline import has_packages
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
@@ -253,7 +253,7 @@ def _reproduce(study: Study, store: Store) -> dict[str, Any]:
     folders = [runner.folder_of(store, job) for job in plan.jobs]
     done = [store.get_job(folder) for folder in folders if store.is_done(folder)]
     if not done:
-        done = [{"commit": runner.commit(), "versions": runner.versions(), "hardware": runner.hardware()}]
+        done = [{"commit": host.commit(), "versions": host.versions(), "hardware": host.hardware()}]
     return {
         "command": study.command,
         "commit": ", ".join(dict.fromkeys(str(record.get("commit")) for record in done)),

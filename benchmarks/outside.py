@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import registry, runner
+from benchmarks import host, registry, runner
 from benchmarks.api import tables
 from benchmarks.api.data import Dataset
 from benchmarks.api.errors import BadInput, did_you_mean
@@ -160,9 +160,9 @@ def _record(job: Job, plan: Plan, n_test: int, origin: str) -> dict:
         "n_test": n_test,
         "device": None,
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": runner.versions(),
-        "commit": runner.commit(),
-        "hardware": runner.hardware(),
+        "versions": host.versions(),
+        "commit": host.commit(),
+        "hardware": host.hardware(),
     }
 
 

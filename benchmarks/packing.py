@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import executors, runner
+from benchmarks import executors, host
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Plan
 from benchmarks.speed import Case, ready
@@ -54,7 +54,7 @@ def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
             "train_seq_per_s": n_steps * size / spent,
             "n_train": len(model.data),
             "sequences_per_epoch": model.fitted.rows_per_epoch(model.data),
-            "memory_mb": model.backend.peak_memory_mb() or runner.peak_memory_mb(),
+            "memory_mb": model.backend.peak_memory_mb() or host.peak_memory_mb(),
             "device": model.where["device"],
             "device_name": model.where["device_name"],
             "precision": model.fitted.precision,
@@ -87,7 +87,7 @@ def together(case: Case, n: int, *, seconds: float) -> list[dict[str, Any]]:
             calls,
             on_event,
             n_workers=n,
-            environments=runner.Machine(case.device, n, threads).environments(),
+            environments=host.Machine(case.device, n, threads).environments(),
             log_folder=Path(logs),
         )
     if failed:

@@ -1,31 +1,23 @@
 """Carrying out a plan: train what is missing, average, score. Scores come only from stored predictions."""
 
-import contextlib
-import dataclasses
 import errno
-import importlib.metadata
-import os
-import platform
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import __version__, cluster, executors, registry, stopping
+from benchmarks import executors, host, registry, stopping
 from benchmarks.api.data import Dataset, recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.api.training import Interrupted, TrainingDiverged
 from benchmarks.checkpoints import EpochCheckpoints
 from benchmarks.claims import Claims
-from benchmarks.cluster import Cluster
 from benchmarks.plan import Job, Plan, find_split, seed_of_attempt
 from benchmarks.store import Store
 
@@ -81,76 +73,11 @@ LOST_LIMIT = 3
 """Processes that may be killed under a training in one command before it counts as failed."""
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-_PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine:
-    """Where the jobs of a run go: device (`auto`, `cpu`, `cuda`), workers (0: this process), threads of each.
-
-    With a cluster, they are those of its nodes.
-    """
-
-    device: str = "auto"
-    n_workers: int = 1
-    threads: int = 1
-    cluster: Cluster | None = None
-
-    @staticmethod
-    def choose(device: str, n_workers: int | None, jobs: Sequence[Job], pack: int = 1) -> "Machine":
-        """Fill the machine without a fight: `pack` workers per GPU, or one per core with one thread each.
-
-        Narrow networks gain little from a second thread, so cores go to jobs first and to threads when jobs are few.
-
-        Raises
-        ------
-        BadInput
-            If jobs of two frameworks are to run in this one process.
-        """
-        frameworks = {job.framework for job in jobs} - {"numpy"}
-        if n_workers == 0 and len(frameworks) > 1:
-            raise BadInput(
-                f"--workers 0 runs everything in one process, and {' and '.join(sorted(frameworks))} must not share "
-                "one; choose the models of one framework (--models), or use workers."
-            )
-        gpus = 0 if device == "cpu" else executors.n_gpus()
-        cores = executors.n_cores()
-        if n_workers is None:
-            n_workers = gpus * pack or min(cores, _memory_gib() // 3 or 1)
-        n_workers = min(n_workers, max(1, len(jobs)))
-        return Machine(device, n_workers, max(1, cores // max(1, n_workers)))
-
-    def environments(self) -> list[dict[str, str]]:
-        """Give each worker its thread count and, with several GPUs, its own."""
-        threads = {"OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads)}
-        gpus = 0 if self.device == "cpu" else executors.n_gpus()
-        if gpus < 2:
-            return [threads]
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
-        return [threads | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
-
-    @contextlib.contextmanager
-    def executor(self, function: str, log_folder: Path) -> Iterator[executors.Executor]:
-        """Open what makes calls of a function (`module:name`) on this machine."""
-        if self.cluster:
-            with cluster.pilots(self.cluster, function, log_folder) as carry_out:
-                yield carry_out
-        elif self.n_workers == 0:
-            yield partial(executors.run_inline, function)
-        else:
-            yield partial(
-                executors.run_workers,
-                function,
-                n_workers=self.n_workers,
-                environments=self.environments(),
-                log_folder=log_folder,
-            )
-
 
 def execute(
     plan: Plan,
     store: Store,
-    machine: Machine,
+    machine: host.Machine,
     *,
     save_models: bool = True,
     on_event: OnEvent = lambda job, kind, payload: None,
@@ -265,7 +192,7 @@ def _without_blocked(
     return kept
 
 
-def _call(job: Job, store: Store, machine: Machine, save_models: bool) -> executors.Call:
+def _call(job: Job, store: Store, machine: host.Machine, save_models: bool) -> executors.Call:
     """Put a job into a worker's hands. One that was interrupted goes on with as many threads as it began with.
 
     The number of threads decides the order of sums, so another number would end in other predictions.
@@ -320,7 +247,7 @@ def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict],
     dataset = _dataset(root, job.dataset, job.digest)
     split = find_split(task, dataset, job.test_fold, job.val_fold)
     test = dataset.take(split.test)
-    reset_peak_memory()
+    host.reset_peak_memory()
     if backend:
         backend.reset_peak_memory()
     folder = folder_of(store, job)
@@ -362,13 +289,13 @@ def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict],
             "train_seq_per_s": sum(row.get("sequences", len(split.train)) for row in history) / train_seconds,
             "sequences_per_epoch": history[0].get("sequences", len(split.train)),
             "predict_seq_per_s": len(test) / (finished - fitted_at),
-            "peak_memory_mb": peak_memory_mb(),
+            "peak_memory_mb": host.peak_memory_mb(),
             "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
             "threads": threads,
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "versions": versions(),
-            "commit": commit(),
-            "hardware": hardware(),
+            "versions": host.versions(),
+            "commit": host.commit(),
+            "hardware": host.hardware(),
         }
     )
     save = fitted.save if save_models else None
@@ -544,65 +471,3 @@ def history_table(plan: Plan, store: Store) -> pd.DataFrame:
             head = {"dataset": job.dataset, "model": job.model, "test_fold": job.test_fold, "val_fold": job.val_fold}
             rows += [head | row for row in store.get_history(folder)]
     return pd.DataFrame(rows)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions of what computes, and of this package."""
-    found = {"dream-bench": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-@cache
-def commit() -> str | None:
-    """Return the git commit of the code, with `+changes` where it was edited since; None outside a checkout."""
-    here = Path(__file__).resolve().parent.parent
-
-    def git(*words: str) -> str | None:
-        with contextlib.suppress(OSError):
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
-            return done.stdout.strip() if done.returncode == 0 else None
-        return None
-
-    if not (here / ".git").exists() or not (head := git("rev-parse", "HEAD")):
-        return None
-    return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-
-
-@cache
-def hardware() -> dict[str, Any]:
-    """Return processor, cores and memory of this machine; GPUs stand in a job's `device_name`."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return {"cpu": model, "cores": executors.n_cores(), "memory_gib": _memory_gib(), "system": platform.platform()}
-
-
-def _memory_gib() -> int:
-    try:
-        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    except (ValueError, OSError, AttributeError):
-        return 4
-
-
-def reset_peak_memory() -> None:
-    """Forget the peaks of earlier jobs of this worker, where the system can."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory_mb() -> float | None:
-    """Return the most memory this process has held since the job began (elsewhere than on Linux: since it started)."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 2**10
-    try:
-        import resource
-    except ModuleNotFoundError:  # not on Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

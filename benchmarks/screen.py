@@ -22,10 +22,10 @@ from rich.text import Text
 
 from benchmarks import registry, stats
 from benchmarks.contract import Outcome
+from benchmarks.host import Machine
 from benchmarks.outputs import headlines_of
 from benchmarks.plan import Job, Plan, departures, estimate_seconds
 from benchmarks.progress import duration
-from benchmarks.runner import Machine
 from benchmarks.state import STATES
 from benchmarks.store import Store
 from benchmarks.timing import Speeds

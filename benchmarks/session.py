@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import cluster, executors, outputs, packing, runner, screen, sources, timing
+from benchmarks import cluster, executors, host, outputs, packing, runner, screen, sources, timing
 from benchmarks.api.errors import BadInput
 from benchmarks.commandline import print_json, records
 from benchmarks.plan import Plan, make_plan
@@ -119,9 +119,9 @@ def carry_out(
     # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
     if how.cluster:
         nodes = cluster.read(how.cluster)
-        machine = runner.Machine(nodes.device, nodes.capacity, nodes.threads, nodes)
+        machine = host.Machine(nodes.device, nodes.capacity, nodes.threads, nodes)
     else:
-        machine = runner.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
+        machine = host.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
     measured = packing.probe(planned, how.device, max(1, machine.n_workers)) if how.probe else []
     speeds = timing.Speeds([*store.finished_jobs(planned.task), *measured], machine.device)
     screen.print_plan(console, planned, waiting, machine, speeds)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import executors, registry, runner
+from benchmarks import executors, host, registry
 from benchmarks.api.data import Dataset, recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Source, make_plan
@@ -113,7 +113,7 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
         about |= {name: where[name] for name in ("device", "device_name")}
         peaks = tools.peak_rates(fitted.precision)
         flops = tools.flops_per_sequence(fitted, data)
-        runner.reset_peak_memory()
+        host.reset_peak_memory()
         backend.reset_peak_memory()
         total = protocol.warm_up + protocol.repeats * protocol.train_batches
         step = model.steps(total)
@@ -122,7 +122,7 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
         for repeat in range(protocol.repeats):
             times.append(step(protocol.train_batches) / protocol.train_batches)
             progress({"part": "training", "done": repeat + 1, "of": protocol.repeats})
-        train_memory = backend.peak_memory_mb() or runner.peak_memory_mb()
+        train_memory = backend.peak_memory_mb() or host.peak_memory_mb()
         throughput, ended_by = _doubling(model, protocol, about, progress)
     best = max(throughput, key=lambda row: row["seq_per_s"])
     low, median, high = _quartiles(times)
@@ -229,7 +229,7 @@ def _doubling(
             high, median, low = (size / seconds for seconds in _quartiles(times))
             counts = {"predict_batches": protocol.predict_batches, "repeats": protocol.repeats}
             rates = {"seq_per_s": median, "seq_per_s_low": low, "seq_per_s_high": high}
-            memory = backend.peak_memory_mb() or runner.peak_memory_mb()
+            memory = backend.peak_memory_mb() or host.peak_memory_mb()
             rows.append(about | {"batch_size": size} | counts | rates | {"memory_mb": memory})
             if on_cpu and size >= LAST_ON_CPU:
                 ended_by = "largest batch on a CPU"

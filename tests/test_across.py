@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.across import published
 from benchmarks.cli import app
 from benchmarks.plan import make_plan
@@ -66,7 +66,7 @@ def store(tmp_path_factory):
         found = sources.find(task, "quick", None, seed=0)
         plan = make_plan(task, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
         store.put_dataset(plan.sources[0].dataset)
-        runner.execute(plan, store, runner.Machine("cpu", 0, 1))
+        runner.execute(plan, store, host.Machine("cpu", 0, 1))
         Study.begin(plan, store, "command")
     return store
 

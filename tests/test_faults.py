@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from baselines import kmer_ridge
-from benchmarks import registry, runner, sources, stopping
+from benchmarks import host, registry, runner, sources, stopping
 from benchmarks.api.training import TrainingDiverged
 from benchmarks.plan import make_plan, seed_of_attempt
 from benchmarks.store import Store
@@ -21,7 +21,7 @@ from tests.drill import drill
 from tests.test_kill import assert_same_trainings, job_files, left_over, start
 
 TASK = registry.get_task("human_mpra")
-INLINE = runner.Machine("cpu", 0, 1)
+INLINE = host.Machine("cpu", 0, 1)
 
 
 def plan_for(models=("kmer_ridge",), **options):
@@ -222,7 +222,7 @@ def test_a_training_whose_process_is_killed_goes_on_in_another_and_fails_after_t
     plugin.write_text(text.replace("\n    def begin_epoch(self, epoch):\n        pass\n", body))
     monkeypatch.setattr(registry, "_plugins", {})
     registry.add_plugin(plugin)
-    workers = runner.Machine("cpu", 1, 1)
+    workers = host.Machine("cpu", 1, 1)
     plan = plan_for(["mortal"], test_folds=[0])
     events = []
     deaths.write_text("xx")

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.api import mutants
 from benchmarks.api.data import TaskSpec
 from benchmarks.api.errors import BadInput
@@ -114,7 +114,7 @@ def trained(tmp_path_factory):
     found = sources.find(TASK, "quick", None, seed=0)
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0])
     store.put_dataset(plan.sources[0].dataset)
-    runner.execute(plan, store, runner.Machine("cpu", 0, 1))
+    runner.execute(plan, store, host.Machine("cpu", 0, 1))
     Study.begin(plan, store, "command")
     return store, runner.folder_of(store, plan.jobs[0]), plan.sources[0].dataset
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import outputs, registry, runner, sources
+from benchmarks import host, outputs, registry, runner, sources
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import make_plan
 from benchmarks.store import Store
@@ -18,7 +18,7 @@ def test_every_machine_and_version_is_named(tmp_path):
     plan = make_plan(TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"])
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    runner.execute(plan, store, runner.Machine("cpu", 0, 1))
+    runner.execute(plan, store, host.Machine("cpu", 0, 1))
     other = runner.folder_of(store, plan.jobs[1]) / "job.json"
     record = json.loads(other.read_text())
     record["hardware"]["cpu"], record["versions"]["numpy"] = "an older one", "1.0"
@@ -27,7 +27,7 @@ def test_every_machine_and_version_is_named(tmp_path):
     results = outputs.write_scores(study, store)
     page = outputs.write_report(study, store, results).read_text()
     assert ", an older one" in page
-    assert f"{runner.versions()['numpy']}, 1.0" in page
+    assert f"{host.versions()['numpy']}, 1.0" in page
     assert study.command in page
     assert results.tests.empty  # the baseline did not run
     assert "did not run" in page

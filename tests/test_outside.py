@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.api.sequences import decode
 from benchmarks.cli import app
 from benchmarks.plan import make_plan
@@ -26,7 +26,7 @@ def ran(tmp_path_factory):
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    runner.execute(plan, store, runner.Machine("cpu", 0, 1))
+    runner.execute(plan, store, host.Machine("cpu", 0, 1))
     Study.begin(plan, store, "python -m benchmarks run …")
     return store, plan, plan.sources[0].dataset
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.cli import app
 from benchmarks.plan import make_plan
 from benchmarks.store import Store
@@ -24,7 +24,7 @@ def drawn(tmp_path_factory):
         task, "quick", sources.find(task, "quick", None, seed=0), seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2]
     )
     store.put_dataset(plan.sources[0].dataset)
-    runner.execute(plan, store, runner.Machine("cpu", 0, 1))
+    runner.execute(plan, store, host.Machine("cpu", 0, 1))
     Study.begin(plan, store, "command")
     words = ["figures", "--results", str(store.root), "--out", str(folder / "out"), "--panels", PANELS, "--json"]
     done = CliRunner().invoke(app, words)

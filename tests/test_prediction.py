@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import plan, prediction, registry, runner, sources
+from benchmarks import host, plan, prediction, registry, runner, sources
 from benchmarks.api import promoters
 from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import decode
@@ -160,7 +160,7 @@ def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
     )  # fmt: skip
     store = Store(tmp_path)
     store.put_dataset(small.dataset)
-    runner.execute(planned, store, runner.Machine("cpu", 0, 1))
+    runner.execute(planned, store, host.Machine("cpu", 0, 1))
     folder = runner.folder_of(store, planned.jobs[0])
     rows, stored = store.get_predictions(folder)
     text = [sequence[40:] for sequence in decode(small.dataset.codes[rows])]

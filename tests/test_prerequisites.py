@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Plan, make_plan
 from benchmarks.store import Store
 
 TASK = registry.get_task("human_mpra")
-INLINE = runner.Machine("cpu", 0, 1)
+INLINE = host.Machine("cpu", 0, 1)
 
 BASE = '''"""Predicts the mean of its training rows; fails where the file `fail` lies."""
 import json

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import matrix, runner
+from benchmarks import host, matrix
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
 from benchmarks.regress import judge as judging
@@ -114,7 +114,7 @@ def call(path, *words):
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch):
-    monkeypatch.setattr(runner.Machine, "choose", staticmethod(lambda *_: runner.Machine("cpu", 0, 1)))
+    monkeypatch.setattr(host.Machine, "choose", staticmethod(lambda *_: host.Machine("cpu", 0, 1)))
 
 
 def test_an_unchanged_run_passes(folder, tmp_path):

@@ -10,12 +10,12 @@ import pytest
 from scipy import stats as scipy_stats
 
 from baselines import kmer_ridge
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.plan import make_plan
 from benchmarks.store import Store
 
 TASK = registry.get_task("human_mpra")
-INLINE = runner.Machine("cpu", 0, 1)
+INLINE = host.Machine("cpu", 0, 1)
 
 
 def plan_for(**options):
@@ -171,7 +171,7 @@ def test_workers_give_what_the_same_process_gives(ran, tmp_path):
     plan, inline_store, _, _ = ran
     store = Store(tmp_path)
     events = []
-    execute(plan, store, machine=runner.Machine("cpu", 2, 1), on_event=lambda job, kind, _: events.append(kind))
+    execute(plan, store, machine=host.Machine("cpu", 2, 1), on_event=lambda job, kind, _: events.append(kind))
     assert events.count("done") == 9
     for job in plan.jobs:
         (rows, here), (rows_there, there) = (s.get_predictions(runner.folder_of(s, job)) for s in (inline_store, store))
@@ -219,6 +219,6 @@ def test_history_is_json_lines_and_tabulated(ran):
 def test_cores_are_neither_idle_nor_fought_over(monkeypatch, device, asked, jobs, gpus, cores, expected):
     monkeypatch.setattr(runner.executors, "n_gpus", lambda: gpus)
     monkeypatch.setattr(runner.executors, "n_cores", lambda: cores)
-    monkeypatch.setattr(runner, "_memory_gib", lambda: 64)
-    machine = runner.Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
+    monkeypatch.setattr(host, "_memory_gib", lambda: 64)
+    machine = host.Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
     assert (machine.n_workers, machine.threads) == expected

@@ -8,7 +8,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import claims, registry, runner, sources, state
+from benchmarks import claims, host, registry, runner, sources, state
 from benchmarks.cli import app
 from benchmarks.plan import make_plan
 from benchmarks.store import Store, read_json, write_json
@@ -24,7 +24,7 @@ def study(tmp_path):
     found = sources.find(TASK, "quick", None, seed=0)
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2, 3, 4])
     store.put_dataset(plan.sources[0].dataset)
-    runner.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, runner.Machine("cpu", 0, 1))
+    runner.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, host.Machine("cpu", 0, 1))
     for job in plan.jobs[:2]:
         file = runner.folder_of(store, job) / "job.json"
         write_json(file, read_json(file) | {"duration_s": 10.0})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import registry, runner, sources
+from benchmarks import host, registry, runner, sources
 from benchmarks.api import checksums
 from benchmarks.cli import app
 from benchmarks.plan import make_plan
@@ -27,7 +27,7 @@ def made(tmp_path_factory):
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    runner.execute(plan, store, runner.Machine("cpu", 0, 1))
+    runner.execute(plan, store, host.Machine("cpu", 0, 1))
     Study.begin(plan, store, "python -m benchmarks run …")
     return store, plan
 

@@ -52,7 +52,7 @@ def speed(
     """
     import pandas as pd
 
-    from benchmarks import executors, registry, runner, screen, session
+    from benchmarks import executors, host, registry, screen, session
     from benchmarks import speed as measuring
     from benchmarks.store import write_json, write_text
 
@@ -87,7 +87,7 @@ def speed(
             calls,
             on_event,
             n_workers=1,
-            environments=runner.Machine(device, 1, executors.n_cores()).environments(),
+            environments=host.Machine(device, 1, executors.n_cores()).environments(),
             log_folder=Path(logs),
         )
     speeds = pd.DataFrame([one["speed"] for one in found.values()], columns=measuring.SPEED_COLUMNS)
@@ -95,7 +95,7 @@ def speed(
         [row for one in found.values() for row in one["throughput"]], columns=measuring.THROUGHPUT_COLUMNS
     )
     facts = {
-        "hardware": runner.hardware(), "versions": runner.versions(), "speed": records(speeds),
+        "hardware": host.hardware(), "versions": host.versions(), "speed": records(speeds),
         "throughput": records(throughput), "failed": failed,
     }  # fmt: skip
     if out:

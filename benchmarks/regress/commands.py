@@ -104,7 +104,7 @@ def _say(console: Any) -> Any:
 def _update(console: Any, folder: Path, entries: list, reason: str, n_seeds: int, results: Path | None) -> None:
     import pandas as pd
 
-    from benchmarks import matrix, runner
+    from benchmarks import host, matrix
     from benchmarks.regress.judge import reference_of
     from benchmarks.store import write_json, write_text
 
@@ -124,8 +124,8 @@ def _update(console: Any, folder: Path, entries: list, reason: str, n_seeds: int
         "n_params": found.n_params,
         "digests": found.digests,
         "train_seq_per_s": found.train_seq_per_s,
-        "hardware": runner.hardware(),
-        "versions": runner.versions(),
+        "hardware": host.hardware(),
+        "versions": host.versions(),
     }
     log = folder / "LOG.md"
     before = log.read_text(encoding="utf-8") if log.is_file() else "# Why this reference was rewritten\n\n"
