@@ -437,12 +437,13 @@ def report(
     task: TaskOption = None, report: ReportOption = None, results: ResultsOption = RESULTS, json: JsonOption = False
 ) -> None:
     """Draw the plots and write report.html of a stored run again."""
-    from benchmarks import outputs
+    from benchmarks import outputs, runner
     from benchmarks.store import Store
     from benchmarks.studies import Study
 
     store = Store(results)
     study = Study.open(store, _known_task(task), report)
+    runner.job_table(study.plan, store), runner.history_table(study.plan, store)  # refused before anything is written
     page = outputs.write_report(study, store, outputs.write_scores(study, store))
     if page is None:
         raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")

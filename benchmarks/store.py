@@ -203,7 +203,8 @@ class Store:
         named = {name.removeprefix("output_"): values for name, values in arrays.items()}
         whole = rows.ndim == 1 and rows.dtype.kind in "iu" and (len(rows) == 0 or rows.min() >= 0)
         if not whole or any(
-            v.dtype.kind != "f" or v.shape[:1] != rows.shape or not np.isfinite(v).all() for v in named.values()
+            v.dtype.kind != "f" or v.shape[:1] != rows.shape or not (np.abs(v) <= _LARGEST).all()
+            for v in named.values()
         ):
             raise BadInput(
                 f"{folder / 'predictions.npz'} does not hold row numbers and predictions of them; {stored.TRAIN_AGAIN}."
@@ -363,11 +364,15 @@ def _about(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+_LARGEST = np.finfo(np.float32).max
+"""Of what is measured and predicted; also what tables may hold."""
+
+
 def _check_numbers(codes: np.ndarray, targets: dict[str, np.ndarray]) -> None:
     if codes.dtype == np.uint8 and codes.size and codes.max() > N_CODE:
         raise ValueError("its codes are not those of bases")
     for name, values in targets.items():
-        if not (np.abs(values) <= np.finfo(np.float32).max).all():  # as tables are read
+        if not (np.abs(values) <= _LARGEST).all():
             raise ValueError(f"target {name!r} has values that are not finite")
 
 
