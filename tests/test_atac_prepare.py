@@ -751,3 +751,10 @@ def test_a_bigwig_whose_header_makes_the_library_panic_is_refused(raw, genome, t
     (tmp_path / "s.bw").write_bytes(content)
     with pytest.raises(BadInput, match="is no bigWig file that can be read"):
         signal.Signal(tmp_path / "s.bw", genome)
+
+
+def test_a_genome_with_bytes_that_are_no_letters_is_refused(tmp_path):
+    """The index counts what is printed; reading ends at a NUL."""
+    (tmp_path / "g.fa").write_bytes(b">chr1\nACGT\0\0\0\0ACGT\n")
+    with pytest.raises(BadInput, match="8 bases of chr1 are announced by its lines, 4 can be read"):
+        opened(tmp_path / "g.fa", tmp_path).codes("chr1")

@@ -67,7 +67,13 @@ class Genome:
     @lru_cache(maxsize=1)  # noqa: B019 - one genome lives as long as the program
     def codes(self, chrom: str) -> np.ndarray:
         """Return a chromosome as codes, (length,) uint8."""
-        return encode_chromosome(self._fasta.fetch(chrom))
+        codes = encode_chromosome(self._fasta.fetch(chrom))
+        if len(codes) != self.sizes[chrom]:  # reading ends at a NUL, and the index does not
+            raise BadInput(
+                f"--genome: {self.path} is damaged: {self.sizes[chrom]:,} bases of {chrom} are announced by its lines, "
+                f"{len(codes):,} can be read."
+            )
+        return codes
 
     def known(self, names: Iterable[str], what: str) -> list[str]:
         """Return the names that the genome has, in its order.
