@@ -24,6 +24,10 @@ from benchmarks.executors import Call, Executor, OnEvent
 HEARTBEAT_S = 15
 LOST_AFTER_S = 60
 """Seconds of silence after which a node counts as lost, and a node gives up on a command that is gone."""
+ANSWER_S = 20
+"""Seconds that Parsl's interchange has to answer."""
+NEVER_CAME_LIMIT = 3
+"""Pilot jobs in a row that end before a worker of theirs has come, after which more would fare no better."""
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:/@%+=*&|\[\]-]*")
 _OPTION = re.compile(r"[a-z][a-z-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -204,9 +208,25 @@ def pilots(cluster: Cluster, function: str, log_folder: Path) -> Iterator[Execut
 
     log_folder = log_folder.resolve()
     log_folder.mkdir(parents=True, exist_ok=True)
-    with parsl.load(_config(cluster, log_folder)) as kernel:
+    config = _config(cluster, log_folder)
+    (pool,) = config.executors
+    with parsl.load(config) as kernel:
+        # Without a limit, Parsl waits for the answer of an interchange that is dead, and this process never ends.
+        pool.command_client.run = partial(pool.command_client.run, timeout_s=ANSWER_S)
         app = parsl.python_app(_answer, data_flow_kernel=kernel)
-        yield partial(_carry_out, partial(app, function, cluster, str(log_folder)), cluster.capacity)
+        try:
+            yield partial(_carry_out, partial(app, function, cluster, str(log_folder)), pool, cluster.capacity)
+        finally:
+            if pool.bad_state_is_set:  # Parsl leaves the pilot jobs of such an executor where they are
+                _cancel(pool)
+
+
+def _cancel(pool: Any) -> None:
+    """Cancel the pilot jobs that have not ended."""
+    status = pool.status_facade
+    left = [job for block, job in pool.blocks_to_job_id.items() if block not in status or not status[block].terminal]
+    if left:
+        pool.provider.cancel(left)
 
 
 def _answer(function: str, cluster: Cluster, log_folder: str, call: Call) -> tuple[str, Any]:
@@ -256,6 +276,7 @@ def _config(cluster: Cluster, log_folder: Path) -> Any:
         heartbeat_period=HEARTBEAT_S,
         heartbeat_threshold=LOST_AFTER_S,
         interchange_launch_cmd=[sys.executable, "-m", "benchmarks.interchange"],
+        block_error_handler=_give_up,
     )
     return Config(
         executors=[pool],
@@ -281,25 +302,63 @@ def _setup(cluster: Cluster) -> str:
     return "\n".join(lines)
 
 
+def _give_up(pool: Any, status: dict[str, Any]) -> None:
+    """Fail what waits for pilot jobs, if none is running and the last of them ended before a worker of theirs came.
+
+    Parsl's own rule gives up when the first one fails, be it that its node was lost, and never once another did not.
+    """
+    from parsl.jobs.states import JobState
+
+    in_order = [status[block] for block in sorted(status, key=int)]
+    last = [job for job in in_order if job.terminal][-NEVER_CAME_LIMIT:]
+    never_came = len(last) == NEVER_CAME_LIMIT and all(job.state == JobState.MISSING for job in last)
+    if never_came and not any(job.state == JobState.RUNNING for job in in_order):
+        said = [last[-1].message, f"EXIT CODE: {last[-1].exit_code}", last[-1].stderr_summary]
+        pool.set_bad_state_and_fail_all(RuntimeError("\n".join(text for text in said if text)))
+
+
+def _in_the_queue(pool: Any) -> str | None:
+    """Name the pilot jobs that wait, if none is running."""
+    from parsl.jobs.states import JobState
+
+    if pool.provider.label != "slurm":
+        return None
+    states = {pool.blocks_to_job_id.get(block): job.state for block, job in dict(pool.status_facade).items()}
+    waiting = [str(job) for job, state in states.items() if job and state == JobState.PENDING]
+    if not waiting or JobState.RUNNING in states.values():
+        return None
+    return f"Waiting for the queue to start a pilot job; `squeue --jobs {','.join(waiting)}` says why it does not yet."
+
+
 def _last_words(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[-3:])[-500:] or type(error).__name__
 
 
-def _carry_out(submit: Callable[[Call], Future], capacity: int, calls: list[Call], on_event: OnEvent) -> None:
+def _carry_out(
+    submit: Callable[[Call], Future], pool: Any, capacity: int, calls: list[Call], on_event: OnEvent
+) -> None:
     """Keep every worker busy, and one call waiting for each; what has not begun when asked to stop never will."""
     from parsl.executors.errors import BadStateException
     from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
     pending = list(reversed(calls))
     running: dict[Future, Call] = {}
+    said = None
     while pending or running:
+        if pool.interchange_proc.poll() is not None and not pool.bad_state_is_set:
+            pool.set_bad_state_and_fail_all(RuntimeError("Parsl's interchange has ended"))
+            stopping.ask("the process that spoke with its pilot jobs has ended")
         if stopping.reason():
             return  # the pilot jobs are cancelled next, and their trainings keep their state
         while pending and len(running) < 2 * capacity:
             call = pending.pop()
             running[submit(call)] = call
         over, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+        if (queue := _in_the_queue(pool)) != said:
+            said = queue
+            if said:
+                on_event(calls[0].id, "queued", said)
         for future in over:
             call = running.pop(future)
             try:

@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks import stopping
 
 OnEvent = Callable[[str, str, Any], None]
-"""(call id, kind, payload); kind is `start`, `progress`, `done` or `failed`.
+"""(call id, kind, payload); kind is `start`, `progress`, `done`, `failed` or `queued` (what all wait for).
 
 The payload of `failed` has `reason`, `traceback`, and `lost` where the process ended under the call: it may be tried
 again.

@@ -1,10 +1,12 @@
-"""Run Parsl's interchange, and end it with the command that started it, even when that was killed.
+"""Run Parsl's interchange, and end it with the command that started it: not before it, and even when that was killed.
 
-Left alone it would keep pilot jobs, and what they cost, for nobody.
+Left alone it would keep pilot jobs, and what they cost, for nobody. Control-C reaches every process of a terminal; the
+command answers it, and needs its interchange to end pilot jobs.
 """
 
 import os
 import runpy
+import signal
 import threading
 import time
 
@@ -16,5 +18,6 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")

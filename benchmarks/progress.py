@@ -59,6 +59,8 @@ class Reporter:
             if job.id in self.bars:
                 self.progress.remove_task(self.bars.pop(job.id))
             self._say(f"{_name(job)}: {payload['reason']}" + (" It goes on in another." if kind == "lost" else ""))
+        elif kind == "queued":
+            self._say(payload)
         elif kind == "waiting":
             self._say(f"{payload} training{'s' * (payload != 1)} left to another command; waiting for it.")
 

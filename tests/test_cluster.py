@@ -1,9 +1,14 @@
 """The cluster file: what it may say, what reaches the queue, and trainings on pilot jobs of this machine."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,3 +171,99 @@ def test_a_pilot_job_that_cannot_start_is_one_sentence(tmp_path, monkeypatch):
     pilots = cluster.pilots(cluster.Cluster(), "tests.test_executors:work", tmp_path / "logs")
     with pytest.raises(BadInput, match=r"pilot jobs fail one after the other: .*EXIT CODE: 3"), pilots as run:
         run([Call("a", "g", {"do": "ok", "x": 1})], lambda *event: None)
+
+
+def statuses(*states):
+    from parsl.jobs.states import JobState, JobStatus
+
+    return {str(i): JobStatus(JobState[name], message=f"job {i}") for i, name in enumerate(states)}
+
+
+@pytest.mark.parametrize(
+    ("states", "gives_up"),
+    [
+        (["MISSING"], False),  # one refusal may be a queue that is busy
+        (["FAILED"], False),  # its node was lost: the training goes on elsewhere
+        (["TIMEOUT", "CANCELLED", "FAILED"], False),  # all three have worked
+        (["MISSING", "MISSING", "MISSING"], True),
+        (["COMPLETED", "MISSING", "MISSING", "MISSING"], True),
+        (["MISSING", "MISSING", "MISSING", "PENDING"], True),
+        (["MISSING", "MISSING", "MISSING", "RUNNING"], False),
+        (["MISSING", "MISSING", "SCALED_IN", "MISSING"], False),
+        (["SCALED_IN"] * 9 + ["MISSING"] * 2, False),  # in the order of numbers, not of texts
+    ],
+)
+def test_pilot_jobs_are_given_up_once_three_in_a_row_never_came(states, gives_up):
+    given_up = []
+    cluster._give_up(SimpleNamespace(set_bad_state_and_fail_all=given_up.append), statuses(*states))
+    assert bool(given_up) == gives_up
+
+
+@pytest.mark.parametrize(
+    ("states", "label", "words"),
+    [
+        (["PENDING", "PENDING"], "slurm", "`squeue --jobs 70,71`"),
+        (["RUNNING", "PENDING"], "slurm", None),
+        (["COMPLETED", "PENDING"], "slurm", "`squeue --jobs 71`"),
+        ([], "slurm", None),
+        (["PENDING"], "local", None),
+    ],
+)
+def test_what_the_command_waits_for_is_said(states, label, words):
+    numbers = {str(i): str(70 + i) for i in range(len(states))}
+    pool = SimpleNamespace(
+        provider=SimpleNamespace(label=label), status_facade=statuses(*states), blocks_to_job_id=numbers
+    )
+    said = cluster._in_the_queue(pool)
+    assert (words in said) if words else said is None
+
+
+def processes(text):
+    """List the processes whose words or environment have a text."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if text.encode() in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(find, seconds=90):
+    end = time.monotonic() + seconds
+    while not (found := find()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize(("hit", "code"), [("control-c", 130), ("interchange", 75)])
+def test_a_command_ends_with_its_pilot_jobs(tmp_path, hit, code):
+    """By Control-C, which reaches all processes of a terminal, or as the one that speaks with pilots was killed."""
+    mark = f"MARK={tmp_path}"
+    plugin = Path(__file__).with_name("napping_model.py")
+    file = written(tmp_path, f"environment: {{NAPPING_S: '0.05', MARK: '{tmp_path}'}}\n")
+    words = ["run", "--task", "human_mpra", "--plugin", str(plugin), "--models", "napping_model", "--folds", "0-1"]
+    words += ["--results", str(tmp_path / "results"), "--cluster", str(file)]
+    with open(tmp_path / "log", "w") as log:
+        command = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", *words], stdout=log, stderr=log, start_new_session=True, cwd=ROOT
+        )
+    try:
+        wait_for(lambda: list((tmp_path / "results").glob("runs/*/*/*/*.claim")))
+        if hit == "control-c":
+            os.killpg(command.pid, signal.SIGINT)
+        else:
+            children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+            (one,) = [p for p in children if b"interchange" in Path(f"/proc/{p}/cmdline").read_bytes()]
+            os.kill(int(one), signal.SIGKILL)
+        assert command.wait(timeout=60) == code, (tmp_path / "log").read_text()
+    finally:
+        command.kill()
+    said = (tmp_path / "log").read_text()
+    assert "Traceback" not in said
+    assert "the same command goes on from there" in said
+    wait_for(lambda: not processes(mark), seconds=20)
+    assert list((tmp_path / "results").glob("runs/*/*/*/*.partial/epoch-*")), "its state was not kept"
