@@ -97,6 +97,11 @@ class EpochCheckpoints:
         found = self._all()
         return int(found[0].name.split("-")[1]) if found else None
 
+    def latest(self) -> str:
+        """Return the name of the latest checkpoint, empty where there is none; names sort as trainings go."""
+        found = self._all()
+        return found[0].name if found else ""
+
     def starts_after(self, epoch: int, batch: int = 0) -> None:
         """Note where the training goes on; later checkpoints, which are damaged or do not fit, are dropped."""
         for folder in self._all():

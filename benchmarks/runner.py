@@ -70,7 +70,7 @@ OnEvent = Callable[[Job, str, Any], None]
 ATTEMPTS = 3
 """Seeds that a training is tried with before it counts as failed because its loss stops being finite."""
 LOST_LIMIT = 3
-"""Processes that may be killed under a training in one command before it counts as failed."""
+"""Processes killed under a training in one command, without a new checkpoint, after which it counts as failed."""
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -85,9 +85,10 @@ def execute(
     """Train every job that is not stored yet; return counts of `done`, `failed` and `skipped` (stored before).
 
     A job that fails is written down with its reason and the others go on, but for those that need its model: they fail
-    too, for that reason. A job whose process was killed goes on in another one, up to LOST_LIMIT processes. Jobs whose
-    prerequisites are not done wait for them. Those that another command works on are left to it and waited for; what it
-    does not finish is taken over. `elsewhere` is the event of one that it finished.
+    too, for that reason. A job whose process was killed goes on in another one, until LOST_LIMIT processes in a row got
+    no further than the first of them. Jobs whose prerequisites are not done wait for them; these are in the plan. Those
+    that another command works on are left to it and waited for; what it does not finish is taken over. `elsewhere` is
+    the event of one that it finished.
 
     Raises
     ------
@@ -105,6 +106,7 @@ def execute(
     needed = {folder for job in plan.jobs for folder in _prerequisite_folders(store, job).values()}
     failed: set[Path] = set()
     n_lost: Counter[str] = Counter()
+    lost_at: dict[str, str] = {}
 
     def handle(call_id: str, kind: str, payload: Any) -> None:
         job = jobs[call_id]
@@ -119,21 +121,24 @@ def execute(
             counts["skipped"] += 1
             on_event(job, "elsewhere", None)
         elif kind == "failed":
-            n_lost[call_id] += bool(payload.get("lost"))
+            if payload.get("lost"):
+                reached = store.checkpoints(folder_of(store, job)).latest()
+                n_lost[call_id] = 1 if reached > lost_at.get(call_id, reached) else n_lost[call_id] + 1
+                lost_at[call_id] = max(reached, lost_at.get(call_id, reached))
             retried = payload.get("lost") and n_lost[call_id] < LOST_LIMIT and not stopping.reason()
+            if retried:
+                again.append(call_id)
+                on_event(job, "lost", payload)
+                return
             tries = {"times_lost": n_lost[call_id]} if n_lost[call_id] else {}
             try:
                 store.put_failure(folder_of(store, job), about(job) | {"status": "failed"} | tries | payload)
             except OSError as error:
                 stopping.ask(f"{store.root} cannot be written ({error.strerror})")
                 return
-            if retried:
-                again.append(call_id)
-                on_event(job, "lost", payload)
-            else:
-                failed.add(folder_of(store, job))
-                counts["failed"] += 1
-                on_event(job, "failed", payload)
+            failed.add(folder_of(store, job))
+            counts["failed"] += 1
+            on_event(job, "failed", payload)
         else:
             counts["done"] += kind == "done"
             on_event(job, kind, payload)

@@ -1,5 +1,6 @@
 """What goes wrong while trainings run, put there on purpose: what happens, what is said, and that nothing is lost."""
 
+import contextlib
 import errno
 import json
 import os
@@ -237,6 +238,33 @@ def test_a_training_whose_process_is_killed_goes_on_in_another_and_fails_after_t
     failure = store.get_failure(folders(plan, store)[0])
     assert failure["times_lost"] == 3
     assert "signal 9" in failure["reason"]
+
+
+def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
+    """Nodes that are taken away every few epochs, as in a queue that pre-empts: no number of them fails a training."""
+    plan, store = plan_for(["kmer_ridge"], test_folds=[0]), Store(tmp_path)
+    (folder,) = folders(plan, store)
+    events = []
+
+    def takes_away(calls, handle):
+        (call,) = calls
+        epoch = min(len(events) + 1, 7)  # from the seventh on it gets no further
+        store.checkpoints(folder).save(epoch, lambda new: (new / "state").write_text("x"))
+        handle(call.id, "failed", {"reason": "Its node was lost.", "traceback": "", "lost": True})
+
+    class Machine(runner.Machine):
+        @contextlib.contextmanager
+        def executor(self, function, log_folder):
+            yield takes_away
+
+    def listen(job, kind, payload):
+        events.append(kind)
+        if kind == "lost":
+            assert store.get_failure(folder) is None, "it goes on, and has not failed"
+
+    assert execute(plan, store, Machine("cpu", 1, 1), on_event=listen)["failed"] == 1
+    assert events == ["lost"] * 8 + ["failed"]
+    assert store.get_failure(folder)["times_lost"] == 3
 
 
 # Being asked to stop
