@@ -209,6 +209,24 @@ def make_plan(
     )
 
 
+def with_prerequisites(plan: Plan, chosen: Collection[str]) -> set[str]:
+    """Add to the ids of jobs those of the jobs whose models they need.
+
+    Raises
+    ------
+    BadInput
+        If the plan does not have one of them.
+    """
+    by_place = {(job.dataset, job.split_name, job.model, job.run): job.id for job in plan.jobs}
+    found = set(chosen)
+    for job in reversed(plan.jobs):  # what others need comes before them
+        for model, run in job.prerequisites.items() if job.id in found else ():
+            if (place := (job.dataset, job.split_name, model, run)) not in by_place:
+                raise BadInput(f"The plan has no training of {model}, which {job.id} needs; give `run` again.")
+            found.add(by_place[place])
+    return found
+
+
 def with_plugins(planned: Plan, files: Sequence[Path], only: Collection[str]) -> Plan:
     """Let plug-ins of a stored plan be the files that are named now.
 

@@ -27,6 +27,11 @@ class Study:
         return study
 
     @staticmethod
+    def all(store: Store) -> list["Study"]:
+        """Open every report folder."""
+        return [Study.open(store, None, folder) for folder in store.report_folders()]
+
+    @staticmethod
     def open(store: Store, task: str | None, folder: Path | None) -> "Study":
         """Open a report folder, by default the latest one (of a task).
 

@@ -1,14 +1,18 @@
 """A model that others need is fitted first on every split, once; what needs a lost one is not trained, and says why."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks import host, registry, runner, sources
 from benchmarks.api.errors import BadInput
-from benchmarks.plan import Plan, make_plan
+from benchmarks.cli import app
+from benchmarks.plan import Plan, make_plan, with_prerequisites
 from benchmarks.store import Store
+from benchmarks.studies import Study
 
 TASK = registry.get_task("human_mpra")
 INLINE = host.Machine("cpu", 0, 1)
@@ -147,6 +151,33 @@ def test_a_failed_prerequisite_blocks_what_needs_it_and_a_second_run_heals(world
     (tmp_path / "fail").unlink()
     assert runner.execute(plan, store, INLINE) == {"done": 4, "failed": 0, "skipped": 2}
     assert runner.job_table(plan, store)["status"].eq("done").all()
+
+
+def test_what_is_trained_again_brings_what_it_needs(world):
+    """A prerequisite that neither is done nor has failed, as after a kill, would be waited for without end."""
+    _, _, found = world
+    plan = plan_of(found, ("user", "kmer_ridge"))
+    base, user = plan.jobs[0], next(job for job in plan.jobs if job.model == "user")
+    assert with_prerequisites(plan, [user.id]) == {base.id, user.id}
+    ridge = next(job.id for job in plan.jobs if job.model == "kmer_ridge")
+    assert with_prerequisites(plan, [ridge]) == {ridge}
+    without = dataclasses.replace(plan, jobs=tuple(job for job in plan.jobs if job.model != "base"))
+    with pytest.raises(BadInput, match="no training of base"):
+        with_prerequisites(without, [user.id])
+
+
+def test_retrying_a_training_makes_the_one_it_needs_first(world):
+    tmp_path, store, found = world
+    plan = plan_of(found)
+    Study.begin(plan, store, "run")
+    user = next(job for job in plan.jobs if job.model == "user")
+    store.put_failure(runner.folder_of(store, user), runner.about(user) | {"status": "failed", "reason": "lost"})
+    words = ["retry", "--failed", "--results", str(store.root), "--workers", "0", "--device", "cpu"]
+    words += ["--plugin", str(tmp_path / "base.py"), "--plugin", str(tmp_path / "user.py")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    assert store.is_done(runner.folder_of(store, user))
+    assert (tmp_path / "log").read_text() == "base\n"
 
 
 def test_a_resumed_run_finds_the_prerequisite_that_is_there(world):

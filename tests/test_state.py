@@ -161,3 +161,26 @@ def test_a_running_model_without_epochs_is_shown(study):
         assert shown.stdout.count("running on") == 2
         (store.checkpoints(runner.folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
         assert ", epoch 3 kept" in call(store, "status").stdout
+
+
+def test_gc_leaves_what_came_to_be_needed_while_it_asked(study, monkeypatch):
+    found, store = study
+    claim = store.claim_file(runner.folder_of(store, found.plan.jobs[4]))
+    write_json(claim, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
+    other = claim.with_name("test-09_val-08.claim")
+    write_json(other, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
+    seen, look = [], state.leftovers
+
+    def looks(*words):
+        if seen:  # another command has taken the training over
+            claim.unlink()
+            assert mine.take(claim)
+        seen.append(look(*words))
+        return seen[-1]
+
+    monkeypatch.setattr(state, "leftovers", looks)
+    with claims.Claims() as mine:
+        assert "Removed." in call(store, "gc", "--yes").stdout
+        assert claim in [path for path, _, _ in seen[0]]
+        assert claim.exists()
+        assert not other.exists()

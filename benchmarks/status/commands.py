@@ -96,9 +96,10 @@ def retry(
     sources = tuple(dataclasses.replace(one, dataset=data) for one, data in zip(sources, here, strict=True))
     planned = dataclasses.replace(study.plan, sources=sources)
     table = state.states(planned, store)
-    chosen = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
-    planned = plan.with_plugins(planned, plugin or (), set(chosen))
-    done = session.carry_out(planned, how, screen.open_console(stderr=json), only=set(chosen))
+    asked = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
+    chosen = plan.with_prerequisites(planned, asked) - set(table[table["state"] == "done"]["job"])
+    planned = plan.with_plugins(planned, plugin or (), chosen)
+    done = session.carry_out(planned, how, screen.open_console(stderr=json), only=chosen)
     if done and done.n_failed:
         raise typer.Exit(1)
 
@@ -123,8 +124,7 @@ def gc(
     from benchmarks.studies import Study
 
     store = Store(results)
-    studies = [Study.open(store, None, folder) for folder in store.report_folders()]
-    found = state.leftovers(store, studies)
+    found = state.leftovers(store, Study.all(store))
     rows: list[dict[str, Any]] = [{"path": str(path), "why": why, "bytes": size} for path, why, size in found]
     if not json:
         for row in rows:
@@ -132,7 +132,11 @@ def gc(
         typer.echo(f"{sum(row['bytes'] for row in rows):>14,}  bytes in {len(rows)} leftovers")
     asked = sys.stdin.isatty() and not json
     remove = bool(rows) and (yes or (asked and typer.confirm("Remove them?", err=True)))
-    for path, _, _ in found if remove else ():
+    # Looked at again: while the question stood, another command may have come to need some of it.
+    still = {path for path, _, _ in state.leftovers(store, Study.all(store))} if remove else set()
+    for path, _, _ in found:
+        if path not in still:
+            continue
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if json:
         print_json({"leftovers": rows, "removed": remove})
