@@ -6,6 +6,7 @@ or this process dies, nothing is lost but the processes.
 
 import contextlib
 import dataclasses
+import logging
 import os
 import re
 import shlex
@@ -210,7 +211,7 @@ def pilots(cluster: Cluster, function: str, log_folder: Path) -> Iterator[Execut
     log_folder.mkdir(parents=True, exist_ok=True)
     config = _config(cluster, log_folder)
     (pool,) = config.executors
-    with parsl.load(config) as kernel:
+    with _logs_that_may_fail(), parsl.load(config) as kernel:
         # Without a limit, Parsl waits for the answer of an interchange that is dead, and this process never ends.
         pool.command_client.run = partial(pool.command_client.run, timeout_s=ANSWER_S)
         app = parsl.python_app(_answer, data_flow_kernel=kernel)
@@ -219,6 +220,16 @@ def pilots(cluster: Cluster, function: str, log_folder: Path) -> Iterator[Execut
         finally:
             if pool.bad_state_is_set:  # Parsl leaves the pilot jobs of such an executor where they are
                 _cancel(pool)
+
+
+@contextlib.contextmanager
+def _logs_that_may_fail() -> Iterator[None]:
+    """Let no line of a log that finds no room on a full disk print a traceback."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 def _cancel(pool: Any) -> None:

@@ -4,6 +4,7 @@ Left alone it would keep pilot jobs, and what they cost, for nobody. Control-C r
 command answers it, and needs its interchange to end pilot jobs.
 """
 
+import logging
 import os
 import runpy
 import signal
@@ -19,5 +20,6 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.raiseExceptions = False  # a log that finds no room on a full disk is no news for the terminal
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")

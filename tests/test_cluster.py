@@ -1,6 +1,8 @@
 """The cluster file: what it may say, what reaches the queue, and trainings on pilot jobs of this machine."""
 
+import contextlib
 import json
+import logging
 import os
 import shlex
 import signal
@@ -171,6 +173,21 @@ def test_a_pilot_job_that_cannot_start_is_one_sentence(tmp_path, monkeypatch):
     pilots = cluster.pilots(cluster.Cluster(), "tests.test_executors:work", tmp_path / "logs")
     with pytest.raises(BadInput, match=r"pilot jobs fail one after the other: .*EXIT CODE: 3"), pilots as run:
         run([Call("a", "g", {"do": "ok", "x": 1})], lambda *event: None)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
+def test_logs_on_a_full_disk_print_no_traceback(tmp_path, capfd):
+    with open("/dev/full", "w") as full:
+        handler = logging.StreamHandler(full)
+        try:
+            with cluster.pilots(cluster.Cluster(), "tests.test_executors:work", tmp_path / "logs"):
+                logging.getLogger("parsl").addHandler(handler)
+                logging.getLogger("parsl").error("no room for this")
+        finally:
+            logging.getLogger("parsl").removeHandler(handler)
+            with contextlib.suppress(OSError):
+                full.close()
+    assert "Logging error" not in capfd.readouterr().err
 
 
 def statuses(*states):
