@@ -320,11 +320,15 @@ def _give_up(pool: Any, status: dict[str, Any]) -> None:
     """
     from parsl.jobs.states import JobState
 
-    in_order = [status[block] for block in sorted(status, key=int)]
-    last = [job for job in in_order if job.terminal][-NEVER_CAME_LIMIT:]
-    never_came = len(last) == NEVER_CAME_LIMIT and all(job.state == JobState.MISSING for job in last)
-    if never_came and not any(job.state == JobState.RUNNING for job in in_order):
-        said = [last[-1].message, f"EXIT CODE: {last[-1].exit_code}", last[-1].stderr_summary]
+    def never_came(block: str) -> bool:
+        return status[block].state == JobState.MISSING or block not in pool.blocks_to_job_id  # the queue refused it
+
+    last = [block for block in sorted(status, key=int) if status[block].terminal][-NEVER_CAME_LIMIT:]
+    running = any(job.state == JobState.RUNNING for job in status.values())
+    if len(last) == NEVER_CAME_LIMIT and all(map(never_came, last)) and not running:
+        job = status[last[-1]]
+        code = None if job.exit_code is None else f"EXIT CODE: {job.exit_code}"
+        said = [job.message, code, job.stderr_summary]
         pool.set_bad_state_and_fail_all(RuntimeError("\n".join(text for text in said if text)))
 
 

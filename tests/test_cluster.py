@@ -211,9 +211,20 @@ def statuses(*states):
     ],
 )
 def test_pilot_jobs_are_given_up_once_three_in_a_row_never_came(states, gives_up):
-    given_up = []
-    cluster._give_up(SimpleNamespace(set_bad_state_and_fail_all=given_up.append), statuses(*states))
+    given_up, numbers = [], {str(i): str(70 + i) for i in range(len(states))}
+    pool = SimpleNamespace(set_bad_state_and_fail_all=given_up.append, blocks_to_job_id=numbers)
+    cluster._give_up(pool, statuses(*states))
     assert bool(given_up) == gives_up
+
+
+def test_pilot_jobs_that_the_queue_refuses_never_came():
+    """They have no number, and Parsl calls them failed until it looks at the queue again, a minute later."""
+    given_up = []
+    pool = SimpleNamespace(set_bad_state_and_fail_all=given_up.append, blocks_to_job_id={})
+    cluster._give_up(pool, statuses("FAILED", "FAILED"))
+    assert not given_up
+    cluster._give_up(pool, statuses("FAILED", "FAILED", "FAILED"))
+    assert str(given_up[0]) == "job 2"
 
 
 @pytest.mark.parametrize(
