@@ -44,7 +44,7 @@ def spoken(monkeypatch):
 def test_the_eta_follows_how_long_jobs_really_take(spoken):
     reporter, jobs, clock, out = spoken
     clock.now = 50.0  # twice as fast as expected: the other two should take 100 s together
-    reporter.on_event(jobs[0], "done", {"epochs_run": 2, "duration_s": 50.0})
+    reporter.on_event(jobs[0], "done", {"epochs_run": 2, "duration_s": 50.0, "diverged": []})
     assert out.getvalue() == (
         "[1/3] a on d, test fold 0, validation fold 1: 2 epochs in 50 s; about 1 min 40 s left\n"
     )  # fmt: skip
@@ -53,7 +53,7 @@ def test_the_eta_follows_how_long_jobs_really_take(spoken):
 def test_a_failure_is_said_with_its_reason_and_the_last_job_ends_the_eta(spoken):
     reporter, jobs, _, out = spoken
     for one in jobs[:2]:
-        reporter.on_event(one, "done", {"epochs_run": 2, "duration_s": 1.0})
+        reporter.on_event(one, "done", {"epochs_run": 2, "duration_s": 1.0, "diverged": []})
     reporter.on_event(jobs[2], "failed", {"reason": "no [luck]"})
     lines = out.getvalue().splitlines()
     assert lines[2] == "[3/3] FAILED c on d, test fold 0, validation fold 1: no [luck]; all done"
