@@ -191,7 +191,12 @@ def _without_blocked(
         if lost is None:
             kept.append(job_id)
             continue
-        reason = store.get_failure(needed[lost])["reason"]
+        failure = store.get_failure(needed[lost])
+        if failure is None:  # another command has trained it meanwhile
+            failed.discard(needed[lost])
+            kept.append(job_id)
+            continue
+        reason = failure["reason"]
         failed.add(folder_of(store, jobs[job_id]))
         handle(job_id, "failed", {"reason": f"Not trained: it needs {lost}, which failed on this split: {reason}"})
     return kept

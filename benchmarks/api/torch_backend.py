@@ -319,7 +319,7 @@ class TorchModel:
         """
         facts = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN)
         shift, scale = facts.targets["shift"], facts.targets["scale"]
-        if not len(facts.outputs) == len(shift) == len(scale):
+        if len(shift) != len(scale) or len(shift) not in (1, len(facts.outputs)):  # 1: the same for all outputs
             raise BadInput(f"{folder / 'model.json'} has not one unit for every output; {stored.TRAIN_AGAIN}.")
         try:
             load_state(self.net, read_state_dict(folder / "model.pth"), what="network of this run")
