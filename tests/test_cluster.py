@@ -277,7 +277,13 @@ def test_a_command_ends_with_its_pilot_jobs(tmp_path, hit, code):
     words += ["--results", str(tmp_path / "results"), "--cluster", str(file)]
     with open(tmp_path / "log", "w") as log:
         command = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks", *words], stdout=log, stderr=log, start_new_session=True, cwd=ROOT
+            [sys.executable, "-m", "benchmarks", *words],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=ROOT,
+            # A shell makes what it runs in the background deaf to Control-C; the tests may be such.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         wait_for(lambda: list((tmp_path / "results").glob("runs/*/*/*/*.claim")))

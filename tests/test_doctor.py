@@ -97,7 +97,9 @@ def test_a_folder_is_writable_slow_full_or_no_folder(tmp_path, monkeypatch):
 
 
 def test_slurm_answers_or_does_not(path):
-    assert checks.slurm().status == "note"
+    with pytest.MonkeyPatch.context() as without:
+        without.setenv("PATH", str(path))  # whatever is installed here
+        assert checks.slurm().status == "note"
     program(path, "sinfo", "echo 'gpu* up 4'; echo 'cpu up 9'")
     assert checks.slurm().says == "partitions: gpu*, cpu"
     program(path, "sinfo", "echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1")

@@ -252,7 +252,7 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
         store.checkpoints(folder).save(epoch, lambda new: (new / "state").write_text("x"))
         handle(call.id, "failed", {"reason": "Its node was lost.", "traceback": "", "lost": True})
 
-    class Machine(runner.Machine):
+    class Machine(host.Machine):
         @contextlib.contextmanager
         def executor(self, function, log_folder):
             yield takes_away
