@@ -242,12 +242,9 @@ def _cancel(pool: Any) -> None:
 
 def _answer(function: str, cluster: Cluster, log_folder: str, call: Call) -> tuple[str, Any]:
     """Make a call on a node; runs in a worker of Parsl, which numbers the workers of a node."""
-    threads = str(cluster.threads)
-    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    if cluster.gpus:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(cluster.gpus)))).split(",")
-        environment["CUDA_VISIBLE_DEVICES"] = visible[int(os.environ["PARSL_WORKER_RANK"]) % len(visible)]
-    return executors.answer(function, call, environment, Path(log_folder))
+    found = executors.environments(cluster.threads, cluster.gpus)
+    mine = found[int(os.environ["PARSL_WORKER_RANK"]) % len(found)]
+    return executors.answer(function, call, mine, Path(log_folder))
 
 
 def _config(cluster: Cluster, log_folder: Path) -> Any:
@@ -379,10 +376,7 @@ def _carry_out(
             try:
                 kind, payload = future.result()
             except (ManagerLost, WorkerLost) as error:
-                kind, payload = (
-                    "failed",
-                    {"reason": f"Its node or worker was lost: {error}", "traceback": "", "lost": True},
-                )
+                kind, payload = "failed", executors.lost(f"Its node or worker was lost: {error}")
             except BadStateException as error:
                 raise BadInput(f"The pilot jobs fail one after the other: {_last_words(error)}") from None
             except Exception as error:

@@ -65,6 +65,23 @@ def n_gpus() -> int:
     return listed.stdout.count("GPU ")
 
 
+def environments(threads: int, n_gpus: int) -> list[dict[str, str]]:
+    """Return the environment variables of workers, which take them in turn: their threads and, of several GPUs, one.
+
+    `n_gpus` counts the GPUs that workers are to be pinned to, 0 for none; those that this process may use are taken.
+    """
+    said = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if not n_gpus:
+        return [said]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(n_gpus)))).split(",")
+    return [said | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
+
+
+def lost(reason: str, traceback: str = "") -> dict[str, Any]:
+    """Return the payload of `failed` for a call whose process ended under it."""
+    return {"reason": reason, "traceback": traceback, "lost": True}
+
+
 def run_inline(function: str, calls: list[Call], on_event: OnEvent) -> None:
     """Make the calls one after the other in this process."""
     target = _load(function)
@@ -162,7 +179,7 @@ def answer(function: str, call: Call, environment: dict[str, str], log_folder: P
             _kept.receive(listen)
         elif os.getppid() != parent:  # nobody is left to bring this worker calls, or to take its answer
             _kept.stop()
-            return "failed", {"reason": "What had brought this worker is gone.", "traceback": "", "lost": True}
+            return "failed", lost("What had brought this worker is gone.")
     _kept.call = None
     return ended[0]
 
@@ -224,7 +241,7 @@ class _Worker:
         theirs.close()
         self.group = group
 
-    def _death(self) -> dict[str, str]:
+    def _death(self) -> dict[str, Any]:
         self.process.join()
         code = self.process.exitcode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -232,7 +249,7 @@ class _Worker:
         self.connection.close()
         self.process = None
         tail = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-        return {"reason": f"The worker process {how}{hint}.", "traceback": tail, "lost": True}
+        return lost(f"The worker process {how}{hint}.", tail)
 
     def stop(self) -> None:
         """End the process: if it is busy, once it has kept its state or ten seconds are over."""

@@ -58,12 +58,8 @@ class Machine:
 
     def environments(self) -> list[dict[str, str]]:
         """Give each worker its thread count and, with several GPUs, its own."""
-        threads = {"OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads)}
         gpus = 0 if self.device == "cpu" else executors.n_gpus()
-        if gpus < 2:
-            return [threads]
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
-        return [threads | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
+        return executors.environments(self.threads, gpus if gpus > 1 else 0)
 
     @contextlib.contextmanager
     def executor(self, function: str, log_folder: Path) -> Iterator[executors.Executor]:
