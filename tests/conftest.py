@@ -1,9 +1,20 @@
-"""Shared fixtures: where the published data lie."""
+"""Shared fixtures: where the published data lie; plug-ins that stay with the tests that named them."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+from benchmarks import registry
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plugins_of_one_file():
+    """Forget the plug-ins that the tests of a file have named: those of the next run in the same process."""
+    before = dict(registry._plugins)
+    yield
+    registry._plugins.clear()
+    registry._plugins.update(before)
 
 
 @pytest.fixture(scope="session")

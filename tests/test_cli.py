@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import registry
 from benchmarks.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,8 +67,7 @@ def test_help_has_examples(command):
     assert f"python -m benchmarks {command}" in out
 
 
-def test_list_as_json_names_tasks_and_models(monkeypatch):
-    monkeypatch.setattr(registry, "_plugins", {})  # of other tests in this process
+def test_list_as_json_names_tasks_and_models():
     code, out, _ = call("list", "--json")
     listed = json.loads(out)
     assert code == 0
