@@ -171,8 +171,7 @@ class Ready:
             batches = [rng.choice(n_rows, size, replace=n_rows < size) for _ in range(n)]
             self.tools.synchronise()
             start = time.perf_counter()
-            for rows in batches:
-                self.fitted.train_batch(rows)
+            self.fitted.train_batches(batches)
             self.tools.synchronise()
             return time.perf_counter() - start
 

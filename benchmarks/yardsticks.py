@@ -11,26 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from benchmarks import registry
-from benchmarks.api import profiles, promoters, sequences
+from benchmarks.api import plain, profiles, promoters, sequences
 from benchmarks.api.data import Dataset, TaskSpec, recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Source, make_plan
-
-_CODE_OF = {"A": 0, "G": 1, "C": 2, "T": 3, "N": 4}
-
-
-def encode_by_dictionary(sequence: str, is_reverse: float = 0.0) -> np.ndarray:
-    """Encode one sequence base by base with a dictionary, then to one-hot with a strand channel: (5, seq_len) float32.
-
-    Kept as the yardstick of `bench encoding`. Source: `prixfixe/autosome/dataset.py` of the challenge repository, which
-    does this for every row each time a batch asks for it (there with torch's one-hot in place of numpy's rows).
-    """
-    codes = np.array([_CODE_OF[base] for base in sequence.upper()])
-    one_hot = np.eye(5, dtype=np.float32)[codes][:, :4].T
-    return np.concatenate([one_hot, np.full((1, len(codes)), is_reverse, dtype=np.float32)])
 
 
 def prepare_promoter_by_row(row: str, expression: float) -> tuple[np.ndarray, np.ndarray]:
@@ -38,10 +24,8 @@ def prepare_promoter_by_row(row: str, expression: float) -> tuple[np.ndarray, np
 
     Kept as the yardstick of `bench encoding --task yeast`: a dictionary look-up per base, a frozen normal per row.
     """
-    one_hot = encode_by_dictionary((promoters.PLASMID_LEFT + row[len(promoters.LEFT_ADAPTER) :])[-promoters.SEQ_LEN :])
-    singleton = np.full((1, one_hot.shape[1]), float(expression).is_integer(), dtype=np.float32)
-    below = norm(loc=expression + 0.5, scale=0.5).cdf(np.array([-np.inf, *range(1, 18), np.inf]))
-    return np.concatenate([one_hot, singleton]), (below[1:] - below[:-1]).astype(np.float32)
+    promoter = (promoters.PLASMID_LEFT + row[len(promoters.LEFT_ADAPTER) :])[-promoters.SEQ_LEN :]
+    return plain.one_hot(promoter, (0.0, float(expression).is_integer())), plain.bin_probs(expression)
 
 
 def bench_promoters(n_rows: int = 100_000, repeats: int = 7) -> dict[str, float]:
@@ -208,7 +192,7 @@ def bench_encoding(n_rows: int = 20_000, seq_len: int = 230, repeats: int = 7) -
     batches = list(zip(codes.split(1024), side.split(1024), strict=True))
     rates: dict[str, list[float]] = {"dictionary": [], "encoding": [], "input": []}
     for _ in range(repeats):
-        rates["dictionary"].append(len(few) / _seconds(lambda: _consume(map(encode_by_dictionary, few))))
+        rates["dictionary"].append(len(few) / _seconds(lambda: _consume(plain.one_hot(text, (0.0,)) for text in few)))
         rates["encoding"].append(n_rows / _seconds(lambda: sequences.encode(text, seq_len)))
         rates["input"].append(n_rows / _seconds(lambda: _consume(itertools.starmap(to_input, batches))))
     trials = list(zip(*rates.values(), strict=True))
@@ -229,100 +213,6 @@ def _seconds(action: Callable[[], Any]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
-
-
-def bench_loop(
-    task_name: str, model: str, *, preset: str = "paper", n_steps: int = 5, n_predicted: int = 512, repeats: int = 5
-) -> list[dict[str, Any]]:
-    """Compare the engine, in either precision, with the plain loop of the published notebooks, on the CPU.
-
-    The same network, loss, optimiser and schedule train on the same simulated rows, 32 at a time, and predict 256 at a
-    time. Trials are interleaved; ratios are medians of ratios within a trial. See `benchmarks.api.torch_speed` for the
-    plain loop.
-
-    Returns
-    -------
-    A row per part (`training step`, `prediction`, `data path`): seq_per_s of the `plain` loop, of the engine in
-    `float32` and in `bfloat16`, and `ratio_float32`, `ratio_bfloat16`. Precision does not matter to the data path.
-
-    Raises
-    ------
-    BadInput
-        For a model that is not a torch model.
-    """
-    if registry.model_entry(model).framework != "torch":
-        raise BadInput(f"bench loop takes torch models; {model} is a {registry.model_entry(model).framework} model.")
-    task, module = registry.get_task(task_name), registry.get_model(model)
-    data = task.simulate(seed=0)
-    plan = make_plan(task, preset, [Source("simulated", len(data), data)], seed=0, models=[model])
-    backend, tools = registry.get_backend("torch"), registry.get_speed_tools("torch")
-    backend.configure("cpu")
-    size = 32
-
-    def built(precision: str) -> Any:
-        changes = plan.recipes[model] | {"batch_size": size, "precision": precision}
-        return module.build(task.SPEC, recipe_with(module.RECIPE, changes, source=f"preset {preset}"), {})
-
-    plain, fast = built("float32"), {name: built(name) for name in ("float32", "bfloat16")}
-    rng = np.random.default_rng(0)
-    total = (repeats + 1) * n_steps
-    for fitted in fast.values():
-        fitted.prepare(data, total)
-    steps = tools.plain_steps(plain, data, size, total)
-    few = data.take(np.resize(np.arange(len(data)), n_predicted)).without_targets()
-    n_rows = plain.rows_per_epoch(data)
-    batches = np.array_split(rng.choice(n_rows, 20_000), 20_000 // size)
-
-    def train(fitted: Any) -> None:
-        for _ in range(n_steps):
-            loss = fitted.train_batch(rng.integers(0, n_rows, size))
-        float(loss)
-
-    parts = {
-        "training step": (
-            n_steps * size,
-            lambda: [next(steps) for _ in range(n_steps)],
-            {name: lambda fitted=fitted: train(fitted) for name, fitted in fast.items()},
-        ),
-        "prediction": (
-            n_predicted,
-            lambda: tools.plain_predictions(plain, few, 256),
-            {name: lambda fitted=fitted: fitted.predict(few) for name, fitted in fast.items()},
-        ),
-    }
-    rows, usual = [], backend.PREDICT_BATCH
-    backend.PREDICT_BATCH = 256
-    try:
-        for part, (n, slow, engines) in parts.items():
-            trials = []
-            for trial in range(repeats + 1):
-                rates = {"plain": n / _seconds(slow)} | {name: n / _seconds(run) for name, run in engines.items()}
-                if trial:  # the first warms up
-                    trials.append(rates)
-            rows.append({"model": model, "part": part} | _ratios(trials))
-    finally:
-        backend.PREDICT_BATCH = usual
-    trials = []
-    for _ in range(repeats):
-        slow = len(few) / _seconds(lambda: _consume(tools.plain_batches(plain, few, size)))
-        quick = len(batches) * size / _seconds(lambda: _consume(map(fast["float32"].batch, map(_tensor, batches))))
-        trials.append({"plain": slow, "float32": quick})
-    rows.append({"model": model, "part": "data path"} | _ratios(trials))
-    return rows
-
-
-def _tensor(rows: np.ndarray) -> Any:
-    return registry.get_backend("torch").torch.from_numpy(rows)
-
-
-def _ratios(trials: list[dict[str, float]]) -> dict[str, float]:
-    medians = {name: statistics.median(trial[name] for trial in trials) for name in trials[0]}
-    ratios = {
-        f"ratio_{name}": statistics.median(trial[name] / trial["plain"] for trial in trials)
-        for name in trials[0]
-        if name != "plain"
-    }
-    return medians | ratios
 
 
 def bench_step(task_name: str, model: str, *, preset: str = "paper", n_steps: int = 20) -> dict[str, Any]:

@@ -15,8 +15,8 @@ COMMANDS_MAY = tuple(
     for name in (
         "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
         "comparison", "design_figures", "executors", "fetch", "figures", "grid_figures", "host", "ism_figures",
-        "leak_report", "matrix", "outputs", "packing", "plan", "prediction", "progress", "quantify_figures", "registry",
-        "resumable", "runner", "screen", "session", "sources", "speed", "speed_figures", "state", "stats", "store",
+        "leak_report", "loops", "matrix", "outputs", "packing", "plan", "prediction", "progress", "quantify_figures",
+        "registry", "resumable", "runner", "screen", "session", "sources", "speed", "speed_figures", "state", "stats", "store",
         "studies", "trained", "yardsticks",
     )
 )  # fmt: skip

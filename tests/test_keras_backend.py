@@ -114,6 +114,31 @@ def test_every_batch_has_its_own_loss():
     assert losses == pytest.approx(by_hand, rel=1e-5)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="one call of many steps is tensorflow's")
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_steps_in_one_call_are_those_one_after_the_other(jit_compile, monkeypatch):
+    """A GPU compiles steps with XLA."""
+    monkeypatch.setattr(keras_backend, "needs_xla", lambda: jit_compile)
+    data, start = dataset(20), None
+    batches = [np.arange(0, 8), np.arange(8, 16), np.arange(16, 20), np.arange(3, 11)]
+    found = []
+    for together in (False, True):
+        model = model_of(restless(), Recipe(max_lr=0.01))
+        for layer in model.network.layers:
+            if "rate" in layer.get_config():
+                layer.rate = 0.0  # dropout is drawn by a counter that both count, but not under XLA
+        start = start or model.network.get_weights()
+        model.network.set_weights(start)
+        model.prepare(data, 10)
+        losses = model.train_batches(batches) if together else [model.train_batch(rows) for rows in batches]
+        found.append((np.array(losses), model.network.get_weights()))
+    (alone, weights), (together, same) = found
+    np.testing.assert_allclose(together, alone, rtol=1e-4)
+    for a, b in zip(weights, same, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert any((a != b).any() for a, b in zip(start, same, strict=True))
+
+
 def test_the_first_adam_step_moves_every_weight_by_the_learning_rate():
     """In Adam's first step the bias-corrected moments cancel, so each weight with a gradient moves by the rate."""
     keras_backend.seed_everything(0)  # a weight whose gradient is near 0 by chance would feel Adam's epsilon

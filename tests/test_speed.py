@@ -1,5 +1,6 @@
 """Speeds: operations counted by hand, the plain loop against the engine, precision, several trainings at a time."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import matrix, packing, registry, speed
+from benchmarks import loops, matrix, packing, registry, speed
 from benchmarks.api.data import Recipe, recipe_with
 from benchmarks.api.errors import BadInput
 from benchmarks.cli import app
@@ -81,10 +82,69 @@ def test_the_plain_loop_computes_what_the_engine_does(data):
                     module.p = 0.0
         mine = [float(fast.train_batch(np.arange(24))) for _ in range(3)]
         # From the second step on, AdamW turns gradients near zero, and their rounding, into steps of full length.
-        np.testing.assert_allclose(list(torch_speed.plain_steps(plain, rows, 24, 3)), mine, rtol=1e-2)
+        np.testing.assert_allclose(torch_speed.plain_training(plain, rows, 24, 3)(3), mine, rtol=1e-2)
         backend.seed_everything(1)
         untrained = built(model).net.parameters()
         assert any((a != b).any() for a, b in zip(plain.net.parameters(), untrained, strict=True)), "it trains"
+
+
+def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
+    pytest.importorskip("keras")
+    backend, tools = registry.get_backend("keras"), registry.get_speed_tools("keras")
+    task, module = registry.get_task("drosophila"), registry.get_model("deepstarr")
+    rows = task.simulate(seed=0).take(np.arange(32))
+    recipe = recipe_with(module.RECIPE, {"batch_size": 32, "width_scale": 0.1}, source="test")
+    found = []
+    for _ in range(2):
+        backend.seed_everything(1)
+        found.append(module.build(task.SPEC, recipe, {}))
+    plain, fast = found
+    expected = np.stack(list(fast.predict(rows).values()), axis=1)
+    np.testing.assert_allclose(tools.plain_predictions(plain, rows, 7), expected, atol=1e-5)
+    for layer in (layer for model in found for layer in model.network.layers if "rate" in layer.get_config()):
+        layer.rate = 0.0
+    fast.prepare(rows, 1)
+    (mine,) = fast.train_batches([np.arange(32)])
+    assert tools.plain_training(plain, rows, 32, 1)(1) == pytest.approx([mine], rel=1e-4)
+    pairs = zip(plain.network.get_weights(), fast.network.get_weights(), strict=True)
+    apart = np.concatenate([np.abs(a - b).ravel() for a, b in pairs])
+    assert np.mean(apart > 1e-5) < 0.05, "Adam turns the rounding of a gradient near zero into a step of full length"
+
+
+def test_plain_rows_are_those_of_the_engine_and_hold_bins_where_a_network_learns_them():
+    backend, tools = registry.get_backend("torch"), registry.get_speed_tools("torch")
+    yeast = registry.get_task("yeast")
+    rows = yeast.simulate(seed=0).take(np.arange(20))
+    module = registry.get_model("dream_rnn")
+    model = module.build(yeast.SPEC, recipe_with(module.RECIPE, NARROW, source="test"), {})
+    model.prepare(rows, 1)
+    engine = model._with_targets(model.batch(backend.torch.arange(20)))
+    x, y, y_probs = next(iter(tools.plain_batches(model, rows, 20)))
+    assert backend.torch.equal(x, engine["x"])
+    assert backend.torch.equal(y, engine["y"])
+    np.testing.assert_allclose(y_probs.numpy(), engine["y_probs"].numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "parts"),
+    [
+        ("human_mpra", "dream_rnn", ["training step", "prediction", "prediction, one at a time", "data path"]),
+        ("human_mpra", "mprann", ["training step", "prediction"]),
+    ],
+)
+def test_the_loop_is_measured_part_by_part(task, model, parts, monkeypatch):
+    if model == "mprann":
+        pytest.importorskip("keras")
+    monkeypatch.setattr(loops, "TRIAL_S", 0.01)
+    monkeypatch.setattr(loops, "_MOST_ROWS", 640)
+    chosen = dataclasses.replace(case(model), recipe=case(model).recipe | {"width_scale": 0.05})
+    rows = loops.compare(chosen, repeats=1)
+    assert [row["part"] for row in rows] == parts
+    for row in rows:
+        assert row["ratio_float32"] == pytest.approx(row["float32"] / row["plain"])
+        assert ("ratio_bfloat16" in row) == (model == "dream_rnn" and row["part"] != "data path")
+        assert ("at_most" in row) == (row["part"] != "data path")
+        assert row.get("at_most", 2) > 1, "nothing is faster than its own products"
 
 
 def test_bfloat16_is_near_float32_keeps_its_weights_in_float32_and_names_itself(data):
@@ -210,7 +270,8 @@ def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
         (["bench", "speed", "--protocol", "papers"], "paper"),
         (["bench", "packing", "--members", "1,x"], "1,2,4,9"),
         (["bench", "precision", "--models", "mprann"], "mprann is none"),
-        (["bench", "loop", "--model", "mprann"], "torch models"),
+        (["bench", "loop", "--model", "kmer_ridge"], "does not train in batches"),
+        (["bench", "loop", "--task", "atac", "--model", "bpnet", "--preset", "quick"], "bench encoding --task atac"),
     ],
 )
 def test_bad_words_are_one_sentence(words, told):

@@ -53,6 +53,66 @@ class Quiet(nn.Module):
         return self.linear(self.drop(self.norm(x)).flatten(1))[:, 0]
 
 
+# Training rows
+
+
+def both_ways(monkeypatch, **keywords):
+    """Return two models with the same rows: one that keeps them encoded, one that encodes every batch anew."""
+    kept = model_of(linear_net(n_channels=5), processor=OneHot(("is_reverse",)), **keywords)
+    kept.prepare(dataset(600), 10)
+    monkeypatch.setattr(torch_backend, "MOST_ENCODED_BYTES", 600 * 5 * SEQ_LEN - 1)
+    anew = model_of(linear_net(n_channels=5), processor=OneHot(("is_reverse",)), **keywords)
+    anew.prepare(dataset(600), 10)
+    return kept, anew
+
+
+def test_rows_are_kept_encoded_where_they_fit_and_are_the_same_either_way(monkeypatch):
+    kept, anew = both_ways(monkeypatch)
+    assert kept._encoded[0].shape == (600, 5, SEQ_LEN)
+    assert anew._encoded is None
+    rows = torch.randperm(600)[:50]
+    for model in (kept, anew):
+        batch = model.batch(rows)
+        x = np.eye(5)[dataset(600).codes[rows]][:, :, :4].transpose(0, 2, 1)
+        np.testing.assert_array_equal(batch["x"][:, :4].numpy(), x)
+        assert batch["x"].dtype == torch.float32
+        assert batch["x"][:, 4].unique(dim=1)[:, 0].tolist() == (rows % 2).tolist()
+        np.testing.assert_array_equal(batch["y"][:, 0].numpy(), dataset(600).targets["activity"][rows])
+
+
+def test_batches_made_several_at_a_time_are_those_made_alone(monkeypatch):
+    rng = np.random.default_rng(0)
+    sizes = [300, 8, 8, 7, 600, 1]
+    wanted = [rng.integers(0, 600, size) for size in sizes]
+    for model in both_ways(monkeypatch):
+        made = list(model.batches(wanted))
+        assert [len(batch["x"]) for batch in made] == sizes
+        for rows, batch in zip(wanted, made, strict=True):
+            alone = model.batch(torch.from_numpy(rows))
+            assert all(torch.equal(batch[name], alone[name]) for name in ("x", "y"))
+
+
+def test_what_a_byte_does_not_hold_is_encoded_anew():
+    class Halves(OneHot):
+        def forward(self, codes, side):
+            return super().forward(codes, side) / 2
+
+    class Letters(OneHot):
+        def forward(self, codes, side):
+            return codes.long()
+
+    model = model_of(processor=Halves())
+    model.prepare(dataset(), 10)
+    assert model._encoded is None
+    assert model.batch(torch.arange(3))["x"].max() == 0.5
+    model = model_of(processor=Letters())
+    model.prepare(dataset(), 10)
+    assert model._encoded[0].dtype == torch.uint8
+    x = model.batch(torch.arange(3))["x"]
+    assert x.dtype == torch.int64
+    np.testing.assert_array_equal(x.numpy(), dataset().codes[:3])
+
+
 # Input channels
 
 

@@ -7,14 +7,14 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import registry, yardsticks
-from benchmarks.api import promoters, sequences
+from benchmarks.api import plain, promoters, sequences
 from benchmarks.cli import app
 
 
 def test_the_yardstick_encodes_as_the_engine_does():
     text = "ACGTNacgtn"
     expected = sequences.one_hot(sequences.encode([text], 10))[0].T
-    assert np.array_equal(yardsticks.encode_by_dictionary(text, is_reverse=1.0), np.vstack([expected, np.ones(10)]))
+    assert np.array_equal(plain.one_hot(text, (1.0,)), np.vstack([expected, np.ones(10)]))
 
 
 def test_encoding_once_beats_encoding_row_by_row():

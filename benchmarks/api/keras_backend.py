@@ -5,10 +5,11 @@ Networks run on tensorflow, or on torch where tensorflow is not installed; a `KE
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -170,10 +171,12 @@ class KerasModel:
 
     precision = "float32"
     n_copies, trains_otherwise = 1, False
+    _several_steps: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
         self.network = network
         self.trainer = trainer
+        self.order = order
         self.outputs: tuple[str, ...] = ()
         self.n_params = int(sum(np.prod(w.shape) for w in network.weights))
         codes = keras.Input((network.input_shape[1],), dtype="uint8")
@@ -201,6 +204,8 @@ class KerasModel:
         self.outputs = tuple(train.targets)
         self._codes, self._targets = train.codes, training.target_columns(train)
         self._model.compile(optimizer=self.trainer.optimiser(), loss=summed_squared_error, jit_compile=needs_xla())
+        if keras.backend.backend() == "tensorflow":
+            self._several_steps = several_steps(self._model, self._codes, self._targets)
 
     def train_batch(self, rows: np.ndarray) -> float:
         """Take one optimiser step on the given training rows and return their loss."""
@@ -211,7 +216,10 @@ class KerasModel:
         pass
 
     def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
-        return np.array([self.train_batch(rows) for rows in batches])
+        if not self._several_steps:
+            return np.array([self.train_batch(rows) for rows in batches])
+        of_one_size = (np.stack(list(some)) for _, some in itertools.groupby(batches, len))
+        return np.concatenate([self._several_steps(rows) for rows in of_one_size])
 
     def rows_per_epoch(self, train: Dataset) -> int:
         return self.n_copies * len(train)
@@ -287,6 +295,34 @@ class KerasModel:
             what = f"{folder / 'model.npz'} does not hold the weights of this network"
             raise BadInput(f"{what} ({stored.one_line(error)}); {stored.TRAIN_AGAIN}.") from None
         self.outputs = tuple(outputs)
+
+
+def several_steps(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Compile many optimiser steps of a compiled model into one call of tensorflow.
+
+    Keras comes back to Python after every step, which takes a small network longer than the step. Here the training
+    rows lie on the device and the steps, keras' own, follow each other there.
+
+    Returns
+    -------
+    A function from the rows of batches of one size, (n_batches, B), to their losses (n_batches,).
+    """
+    import tensorflow as tf
+
+    x, y = tf.constant(x), tf.constant(y)
+    model.optimizer.build(model.trainable_variables)  # variables cannot be made while a function is traced
+
+    def step(rows):
+        model.reset_metrics()  # what keras gives as loss is the mean since then
+        return model.train_step((tf.gather(x, rows), tf.gather(y, rows)))["loss"]
+
+    compiled = tf.function(step, jit_compile=model.jit_compile, reduce_retracing=True)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int64)])
+    def steps(rows):
+        return tf.map_fn(compiled, rows, fn_output_signature=tf.float32, parallel_iterations=1)
+
+    return lambda rows: steps(rows).numpy()
 
 
 class _Saved(TypedDict):

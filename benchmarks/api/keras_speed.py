@@ -1,14 +1,16 @@
 """Measuring Keras: what a device can do at best, and what a network asks of it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from benchmarks.api import keras_backend
+from benchmarks.api import keras_backend, plain, training
 from benchmarks.api.data import Dataset
+from benchmarks.api.sequences import decode
 
 
 def _out_of_memory() -> tuple[type[BaseException], ...]:
@@ -85,3 +87,40 @@ def flops_of_layers(network: keras.Model) -> int:
             positions = int(np.prod(layer.output.shape[1:-1])) if kernels else 0
             total += 2 * positions * sum(int(np.prod(w.shape)) for w in kernels)
     return total
+
+
+def plain_training(
+    model: keras_backend.KerasModel, data: Dataset, batch_size: int, n_steps: int
+) -> Callable[[int], list[float]]:
+    """Prepare to train as the published notebooks do: `fit` on rows that lie in memory as one-hot float32.
+
+    Network, loss and optimiser are the model's own, so that only the way of training differs.
+
+    Returns
+    -------
+    A function that takes n steps and gives the mean of their losses, the one number that `fit` gives.
+    """
+    network = model.network
+    if isinstance(network.output, list):
+        network = keras.Model(network.input, keras.layers.Concatenate()(network.output))
+    network.compile(optimizer=model.trainer.optimiser(), loss=keras_backend.summed_squared_error, jit_compile=False)
+    rows = np.resize(np.arange(len(data)), n_steps * batch_size)
+    x, y = plain_inputs(model, data), training.target_columns(data)
+
+    def take(n: int) -> list[float]:
+        some = rows[: n * batch_size]
+        return network.fit(x[some], y[some], batch_size=batch_size, epochs=1, verbose=0).history["loss"]
+
+    return take
+
+
+def plain_predictions(model: keras_backend.KerasModel, data: Dataset, batch_size: int) -> np.ndarray:
+    """Predict as the published notebooks do, `predict` on one-hot float32; (n, n_outputs)."""
+    found = model.network.predict(plain_inputs(model, data), batch_size=batch_size, verbose=0)
+    return np.concatenate(found, axis=1) if isinstance(found, list) else found
+
+
+def plain_inputs(model: keras_backend.KerasModel, data: Dataset) -> np.ndarray:
+    """Encode all rows as the published notebooks do, base by base, before they are used; (n, L, 4) float32."""
+    order = ["AGCT".index(base) for base in model.order]
+    return np.stack([plain.one_hot(text)[order].T for text in decode(np.asarray(data.codes))])

@@ -1,12 +1,13 @@
 """Torch models: processor + network + trainer, numpy in and numpy out.
 
-Codes stay uint8 on the device for the whole training; one-hot, side channels and the batch are made there.
+Rows stay on the device for the whole training, as bytes: encoded once where they fit, else as codes; batches are made
+there.
 """
 
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -23,6 +24,11 @@ from benchmarks.api.sequences import one_hot_table
 PREDICT_BATCH: int | None = None
 """Sequences per forward pass without gradients; predictions do not depend on it. None: 1,024 on a GPU, 64 on a CPU,
 whose caches larger batches leave: at 1,024 the convolutional networks predict half as many per second."""
+
+MOST_ENCODED_BYTES = 2**30
+"""Largest training set that is kept on the device encoded, a byte for every base and channel."""
+_BLOCK = 512
+"""Rows that are encoded, or taken from those that are, at a time: as many as a CPU's cache holds."""
 
 _device = torch.device("cpu")
 
@@ -187,14 +193,18 @@ class TorchModel:
         """Put a training set on the device and make an optimiser for `n_steps` steps."""
         self.outputs = tuple(train.targets)
         self._codes, self._side = self._to_device(train)
-        self._targets = torch.from_numpy(training.target_columns(train)).to(self.device)
-        self.processor.learn(self._targets)
+        targets = torch.from_numpy(training.target_columns(train)).to(self.device)
+        self.processor.learn(targets)
+        self._targets = targets.repeat(self.n_copies, 1)
+        self._encoded = self._encode_once()
         self.optimiser, self.lr_schedule = self.trainer.optimiser(self.net, n_steps)
         self.net.train()
 
     def train_batch(self, rows: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Take one optimiser step on the given training rows and return the loss, still on the device."""
-        batch = self.batch(torch.as_tensor(rows, device=self.device))
+        return self._step(self.batch(torch.as_tensor(rows, device=self.device)))
+
+    def _step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         self.optimiser.zero_grad(set_to_none=True)
         with self.autocast():
             loss = self.loss_of(batch)
@@ -209,7 +219,43 @@ class TorchModel:
 
     def batch(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make `x` (B, C, L) and `y` (B, n_outputs) of the given training rows."""
-        return {"x": self.processor(self._codes[rows], self._side[rows]), "y": self._targets[rows]}
+        if self._encoded is None:
+            x = self.inputs(rows)
+        else:
+            kept, dtype = self._encoded
+            x = kept.index_select(0, rows).to(dtype)
+        return {"x": x, "y": self._targets.index_select(0, rows)}
+
+    def batches(self, batches: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
+        """Make one batch after the other; what a batch costs beside its rows is paid once for a block of them."""
+        n = max(1, _BLOCK // max(map(len, batches), default=1))
+        for first in range(0, len(batches), n):
+            some = batches[first : first + n]
+            block = self.batch(torch.from_numpy(np.concatenate(some)).to(self.device))
+            for parts in zip(*(whole.split(list(map(len, some))) for whole in block.values()), strict=True):
+                yield dict(zip(block, parts, strict=True))
+
+    def inputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Encode the given training rows: what the network sees of them, (B, C, L)."""
+        return self.processor(self._codes.index_select(0, rows), self._side.index_select(0, rows))
+
+    def _encode_once(self) -> tuple[torch.Tensor, torch.dtype] | None:
+        """Encode all training rows as bytes, which one-hot and 0/1 channels are; with the type that they are read as.
+
+        None where they would need more than MOST_ENCODED_BYTES, or hold what a byte does not.
+        """
+        rows = torch.arange(len(self._targets), device=self.device)
+        kept = None
+        for some in rows.split(_BLOCK):
+            x = self.inputs(some)
+            if kept is None:
+                if len(rows) * x[0].numel() > MOST_ENCODED_BYTES:
+                    return None
+                kept = torch.empty(len(rows), *x.shape[1:], dtype=torch.uint8, device=self.device)
+            kept[some[0] : some[-1] + 1] = x
+            if not torch.equal(kept[some[0] : some[-1] + 1].to(x.dtype), x):
+                return None
+        return kept, x.dtype
 
     def loss_of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Forward pass and loss of a batch of `x` (B, C, L) and `y` (B, n_outputs)."""
@@ -222,8 +268,7 @@ class TorchModel:
 
     def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
         self.net.train()
-        rows = torch.from_numpy(np.concatenate(batches)).to(self.device)
-        losses = [self.train_batch(part) for part in rows.split(list(map(len, batches)))]
+        losses = list(map(self._step, self.batches(batches)))
         return torch.stack(losses).double().cpu().numpy()
 
     def rows_per_epoch(self, train: Dataset) -> int:

@@ -1,8 +1,9 @@
 """Measuring torch: what a device can do at best, what a network asks of it, and the plain loop of the notebooks."""
 
 import copy
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.api import torch_backend
+from benchmarks.api import plain, torch_backend
 from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import decode
 
@@ -90,52 +91,59 @@ def _silent_lstm(module: nn.LSTM) -> Any:
     return lambda x, *_: (x.new_zeros(*x.shape[:2], width), (None, None))
 
 
-_CODE_OF = {"A": 0, "G": 1, "C": 2, "T": 3, "N": 4}
-
-
 class PlainRows(TorchDataset):
     """Rows as the published notebooks serve them: text, encoded base by base whenever a batch asks for it.
 
+    A row is its input (C, L) and its targets (n_outputs,) or, where a network learns bins, their probabilities (18,).
     Source: `prixfixe/autosome/dataset.py` and the human and fly notebooks of the challenge repository.
     """
 
-    def __init__(self, data: Dataset, side_channels: tuple[str, ...] = ()):
+    def __init__(self, model: torch_backend.TorchModel, data: Dataset):
+        data = model.processor.rows(data)
         self.texts = decode(np.asarray(data.codes))
-        self.side = [data.meta[name].to_numpy(np.float32) for name in side_channels]
+        self.side = [data.meta[name].to_numpy(np.float32) for name in model.processor.side_channels]
         targets = list(data.targets.values()) or [np.zeros(len(data))]  # what is predicted has none
         self.targets = np.stack(targets, axis=1).astype(np.float32)
+        self.in_bins = getattr(getattr(model.net, "final", None), "gives_bins", False) and bool(data.targets)
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        codes = torch.from_numpy(np.array([_CODE_OF[base] for base in self.texts[i]]))
-        x = nn.functional.one_hot(codes.long(), 5)[:, :4].float().t()
-        extra = [torch.full((1, x.shape[1]), float(side[i])) for side in self.side]
-        return torch.cat([x, *extra]), torch.from_numpy(self.targets[i])
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, ...]:
+        x = torch.from_numpy(plain.one_hot(self.texts[i], [float(side[i]) for side in self.side]))
+        y = self.targets[i]
+        if self.in_bins:
+            return x, torch.from_numpy(y), torch.from_numpy(plain.bin_probs(float(y[0])))
+        return x, torch.from_numpy(y)
 
 
-def plain_steps(model: torch_backend.TorchModel, data: Dataset, batch_size: int, n_steps: int) -> Iterator[float]:
-    """Train as the published notebooks do, and give the loss of every step: eager, float32, rows from a DataLoader.
+def plain_training(
+    model: torch_backend.TorchModel, data: Dataset, batch_size: int, n_steps: int
+) -> Callable[[int], list[float]]:
+    """Prepare to train as the published notebooks do: eager, float32, rows from a DataLoader.
 
     Network, loss, optimiser and schedule are the model's own, so that only the way of training differs. Networks that
     see both strands of a row, or hidden bases, are shown the row alone.
+
+    Returns
+    -------
+    A function that takes the next n steps, of `n_steps` in all, and gives their losses.
     """
     model.prepare(data, n_steps)
-    rows = PlainRows(model.processor.rows(data), model.processor.side_channels)
-    done = 0
-    while done < n_steps:
-        for x, y in DataLoader(rows, batch_size, shuffle=True, drop_last=True):
-            batch = {"x": x.to(model.device), "y": y.to(model.device)}
+    steps = _plain_steps(model, PlainRows(model, data), batch_size)
+    return lambda n: list(itertools.islice(steps, n))
+
+
+def _plain_steps(model: torch_backend.TorchModel, rows: PlainRows, batch_size: int) -> Iterator[float]:
+    while True:
+        for row in DataLoader(rows, batch_size, shuffle=True, drop_last=True):
+            batch = {name: part.to(model.device) for name, part in zip(("x", "y", "y_probs"), row, strict=False)}
             model.optimiser.zero_grad(set_to_none=True)
             loss = model.loss_of(batch)
             loss.backward()
             model.optimiser.step()
             model.lr_schedule.step()
             yield loss.item()
-            done += 1
-            if done == n_steps:
-                return
 
 
 def plain_predictions(model: torch_backend.TorchModel, data: Dataset, batch_size: int) -> np.ndarray:
@@ -143,9 +151,9 @@ def plain_predictions(model: torch_backend.TorchModel, data: Dataset, batch_size
     model.net.eval()
     with torch.no_grad():
         batches = plain_batches(model, data, batch_size)
-        return np.concatenate([model.scores(x.to(model.device)).cpu().numpy() for x, _ in batches])
+        return np.concatenate([model.scores(x.to(model.device)).cpu().numpy() for x, *_ in batches])
 
 
 def plain_batches(model: torch_backend.TorchModel, data: Dataset, batch_size: int) -> DataLoader:
-    """Serve (B, C, L) and (B, n_outputs) as the published notebooks do, in the order of the rows."""
-    return DataLoader(PlainRows(model.processor.rows(data), model.processor.side_channels), batch_size)
+    """Serve (B, C, L), (B, n_outputs) and what else a row has, in the order of the rows."""
+    return DataLoader(PlainRows(model, data), batch_size)

@@ -125,25 +125,38 @@ def speed(
         raise typer.Exit(1)
 
 
-@command(app, "bench loop --model dream_rnn", "bench loop --task yeast --model dream_cnn --preset quick --json")
+@command(
+    app,
+    "bench loop --model dream_rnn",
+    "bench loop --task yeast --model dream_cnn --preset quick --json",
+    "bench loop --task drosophila --model deepstarr",
+)
 def loop(
     task: TaskOption = "human_mpra",
-    model: Annotated[str, typer.Option(help="A torch model.")] = "dream_cnn",
+    model: Annotated[str, typer.Option(help="A network.")] = "dream_cnn",
     preset: PresetOption = "paper",
     repeats: Annotated[int, typer.Option(min=1, help="Trials, interleaved.")] = 5,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Compare the engine with the plain training loop of the published notebooks, on the CPU."""
-    from benchmarks import yardsticks
+    """Compare the engine with the plain loop of the published notebooks: training, predicting, making batches.
 
-    rows = yardsticks.bench_loop(task, model, preset=preset, repeats=repeats)
+    `at most` says how many times as fast the plain loop would be if its products ran as fast as this device's own.
+    """
+    from benchmarks import loops
+
+    rows = loops.compare(_one_case(task, model, preset, set_, device), repeats=repeats)
     if json:
         print_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['model']}, {row['part']}: " + ", ".join(
-            f"{name} {value:,.1f}" for name, value in row.items() if name not in ("model", "part")
-        ))  # fmt: skip
+        rates = ", ".join(f"{name} {row[name]:,.0f}" for name in ("plain", "float32", "bfloat16") if name in row)
+        ratios = ", ".join(f"{row[f'ratio_{name}']:.2f}" for name in ("float32", "bfloat16") if name in row)
+        bound = f" (at most {row['at_most']:.1f})" if "at_most" in row else ""
+        typer.echo(
+            f"{row['model']}, {row['part']}, batch {row['batch_size']}: {rates} sequences/s; {ratios} times{bound}"
+        )
 
 
 @command(
@@ -163,15 +176,11 @@ def packing(
 ) -> None:
     """Measure what several trainings on one device do together, against one."""
     from benchmarks import packing as measuring
-    from benchmarks import session, speed
 
-    session.check_device(device)
+    case = _one_case(task, model, preset, set_, device)
     counts = [int(part) for part in members.split(",") if part.strip().isdecimal() and int(part)]
     if not counts or len(counts) != len(members.split(",")):
         raise BadInput(f"--members expects numbers such as 1,2,4,9, got {members!r}.")
-    case = speed.cases(
-        task, [model], preset=preset, changes=set_ or [], protocol="quick", device=device, memory_limit_gib=None
-    )[0]
     rows: list[dict[str, Any]] = []
     for n in counts:
         found = measuring.together(case, n, seconds=seconds)
@@ -307,6 +316,15 @@ def backends(
     from benchmarks import backends as comparing
 
     _say(comparing.compare(task, model, preset=preset), json)
+
+
+def _one_case(task: str, model: str, preset: str, changes: list[str] | None, device: str) -> Any:
+    from benchmarks import session, speed
+
+    session.check_device(device)
+    return speed.cases(
+        task, [model], preset=preset, changes=changes or [], protocol="quick", device=device, memory_limit_gib=None
+    )[0]
 
 
 def _say(result: dict[str, Any], json: bool) -> None:

@@ -133,14 +133,11 @@ class PrixFixeModel(TorchModel):
         self.trainer.n_rows = len(train)
         super().prepare(self.processor.rows(train, drawn=True), n_steps)
 
-    def batch(self, rows: torch.Tensor) -> Batch:
-        """Make a batch of training rows; the second half of the rows is the other strand of the first."""
+    def inputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Encode training rows; the second half of the rows is the other strand of the first."""
         n = len(self._codes)
-        batch = super().batch(rows % n)
-        if self.n_copies > 1:
-            turned = (rows >= n)[:, None, None]
-            batch["x"] = torch.where(turned, self.processor.flipped(batch["x"]), batch["x"])
-        return batch
+        x = super().inputs(rows % n)
+        return torch.where((rows >= n)[:, None, None], self.processor.flipped(x), x) if self.n_copies > 1 else x
 
     def loss_of(self, batch: Batch) -> torch.Tensor:
         """Forward pass and loss of a batch of `x` and unscaled `y` (B, n_outputs)."""

@@ -1,0 +1,135 @@
+"""The engine against the plain loop of the published notebooks: the same network, rows, loss and optimiser, two ways.
+
+The plain loops are `plain_training`, `plain_predictions` and `plain_batches` of `benchmarks.api.torch_speed` and
+`keras_speed`. Everything is a ratio in one run: trials are interleaved, and a ratio is the median of those of trials.
+"""
+
+import contextlib
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.api.errors import BadInput
+from benchmarks.speed import Case, Ready, ready
+
+PREDICT_BATCH = 256
+"""Batch of the plain loop's predictions; the engine takes its own, on which predictions do not depend."""
+TRIAL_S = 2.0
+"""About how long the plain loop runs in a trial of training or of predicting."""
+_MOST_STEPS, _MOST_ROWS = 10_000, 20_000
+
+
+def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
+    """Compare the two ways in training, in predicting and, where rows are encoded anew, in making batches.
+
+    Returns
+    -------
+    A row per part (`training step`, `prediction`, `prediction, one at a time`, `data path`): `batch_size` of the plain
+    loop, seq_per_s of the `plain` loop and of the engine in `float32` and `bfloat16`, `ratio_float32`,
+    `ratio_bfloat16`; and `at_most`, how many times as fast the plain loop would be if all its products ran at the rate
+    of this device's own matrix product in float32. One at a time is how the notebooks of the DREAM models predict.
+    Only torch models compute in bfloat16 and, in the published notebooks, encode the rows of every batch.
+
+    Raises
+    ------
+    BadInput
+        For a model of profiles, whose windows `bench encoding --task atac` measures.
+    """
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(ready(case))
+        if not hasattr(plain.fitted, "trainer"):
+            raise BadInput(f"bench loop takes models of single values; for {case.task}: bench encoding --task atac.")
+        of_torch = case.framework == "torch"
+        engines = {
+            name: stack.enter_context(ready(dataclasses.replace(case, recipe=case.recipe | changes)))
+            for name, changes in (("float32", {}), ("bfloat16", {"precision": "bfloat16"}))[: 2 if of_torch else 1]
+        }
+        tools, data, size = plain.tools, plain.data, case.recipe["batch_size"]
+        peak = tools.peak_rates("float32")["flops_per_s"]
+        flops = tools.flops_per_sequence(plain.fitted, data)
+        rows = []
+
+        def turns(part: str, batch_size: int, plain_rate: Callable[[], float], rates: Mapping[str, Callable]) -> None:
+            trials = [
+                {name: rate() for name, rate in ({"plain": plain_rate} | rates).items()} for _ in range(repeats + 1)
+            ]
+            rows.append({"model": case.model, "part": part, "batch_size": batch_size} | _medians(trials[1:]))
+
+        slow_steps = tools.plain_training(plain.fitted, data, size, _MOST_STEPS)
+        fast_steps = {name: one.steps(_MOST_STEPS) for name, one in engines.items()}
+        slow_steps(1)
+        n = _enough(partial(slow_steps, 2), 2, most=_MOST_STEPS // (repeats + 3))
+        turns(
+            "training step",
+            size,
+            _rate(n * size, partial(slow_steps, n)),
+            {name: _rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
+        )
+        rows[-1]["at_most"] = peak / (3 * flops * rows[-1]["plain"])  # forward, and twice that to go back
+
+        ways = [("prediction", PREDICT_BATCH, PREDICT_BATCH), ("prediction, one at a time", 1, 8)]
+        for part, batch_size, few in ways if of_torch else ways[:1]:
+            predict = partial(tools.plain_predictions, plain.fitted, batch_size=batch_size)
+            n = _enough(partial(predict, _resized(plain, few)), few, most=_MOST_ROWS)
+            some = _resized(plain, n)
+            turns(
+                part,
+                batch_size,
+                _rate(n, partial(predict, some)),
+                {name: _rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
+            )
+            rows[-1]["at_most"] = peak / (flops * rows[-1]["plain"])
+
+        if of_torch:
+            fast = engines["float32"].fitted
+            drawn = np.random.default_rng(0).integers(0, fast.rows_per_epoch(data), _MOST_ROWS)
+            batches = np.array_split(drawn, _MOST_ROWS // size)
+            turns(
+                "data path",
+                size,
+                _rate(len(data), lambda: _consume(tools.plain_batches(plain.fitted, data, size))),
+                {"float32": _rate(_MOST_ROWS, lambda: _consume(fast.batches(batches)))},
+            )
+    return rows
+
+
+def _rate(n: int, action: Callable[[], Any]) -> Callable[[], float]:
+    """Make a function that does something with n sequences and gives how many a second that were."""
+    return lambda: n / _seconds(action)
+
+
+def _resized(model: Ready, n: int) -> Any:
+    return model.data.take(np.resize(np.arange(len(model.data)), n)).without_targets()
+
+
+def _enough(action: Callable[[], Any], n: int, *, most: int) -> int:
+    """Say how many of what `action` does `n` of, once warm, fill a trial: multiples of n."""
+    action()
+    return min(max(1, round(TRIAL_S / _seconds(action))) * n, most)
+
+
+def _medians(trials: list[dict[str, float]]) -> dict[str, float]:
+    rates = {name: statistics.median(trial[name] for trial in trials) for name in trials[0]}
+    ratios = {
+        f"ratio_{name}": statistics.median(trial[name] / trial["plain"] for trial in trials)
+        for name in rates
+        if name != "plain"
+    }
+    return rates | ratios
+
+
+def _consume(results: Iterable) -> None:
+    """Let results go as they come, as training does; keeping them would time the memory."""
+    for _ in results:
+        pass
+
+
+def _seconds(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
