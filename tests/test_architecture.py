@@ -16,8 +16,8 @@ COMMANDS_MAY = tuple(
         "across_figures", "across_page", "backends", "challenge_figures", "claims", "commandline",
         "comparison", "design_figures", "executors", "fetch", "figures", "grid_figures", "host", "ism_figures",
         "leak_report", "loops", "matrix", "outputs", "packing", "plan", "prediction", "progress", "quantify_figures",
-        "registry", "resumable", "runner", "screen", "session", "sources", "speed", "speed_figures", "state", "stats", "store",
-        "studies", "trained", "yardsticks",
+        "registry", "resumable", "runner", "screen", "session", "sources", "speed", "speed_figures", "state", "stats",
+        "store", "studies", "trained", "yardsticks",
     )
 )  # fmt: skip
 DRAWING = (
