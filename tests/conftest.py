@@ -1,5 +1,6 @@
-"""Shared fixtures: where the published data lie; plug-ins that stay with the tests that named them."""
+"""Shared fixtures: where the published data lie; what the tests of one file leave behind in their process."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,17 @@ def _plugins_of_one_file():
     yield
     registry._plugins.clear()
     registry._plugins.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _objects_of_one_file():
+    """Look no more at what a file has left for good, graphs of frameworks above all, when garbage is collected.
+
+    statsmodels collects for every family of tests: with all of tensorflow's objects, that is a third of a second each.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
