@@ -51,7 +51,6 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
         }
         tools, data, size = plain.tools, plain.data, case.recipe["batch_size"]
         peak = tools.peak_rates("float32")["flops_per_s"]
-        flops = tools.flops_per_sequence(plain.fitted, data)
         rows = []
 
         def turns(part: str, batch_size: int, plain_rate: Callable[[], float], rates: Mapping[str, Callable]) -> None:
@@ -70,7 +69,7 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
             _rate(n * size, partial(slow_steps, n)),
             {name: _rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
         )
-        rows[-1]["at_most"] = peak / (3 * flops * rows[-1]["plain"])  # forward, and twice that to go back
+        rows[-1]["at_most"] = peak / (tools.training_flops_per_sequence(plain.fitted, data) * rows[-1]["plain"])
 
         ways = [("prediction", PREDICT_BATCH, PREDICT_BATCH), ("prediction, one at a time", 1, 8)]
         for part, batch_size, few in ways if of_torch else ways[:1]:
@@ -83,7 +82,7 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
                 _rate(n, partial(predict, some)),
                 {name: _rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
             )
-            rows[-1]["at_most"] = peak / (flops * rows[-1]["plain"])
+            rows[-1]["at_most"] = peak / (tools.flops_per_sequence(plain.fitted, data) * rows[-1]["plain"])
 
         if of_torch:
             fast = engines["float32"].fitted

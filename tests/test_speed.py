@@ -48,6 +48,18 @@ def test_operations_of_a_torch_network_add_up_to_a_count_by_hand(data):
     conv = 2 * 230 * 5 * 4 * 8
     lstm = 230 * 2 * 2 * (8 + 6) * 4 * 6  # two directions, four gates, two operations a weight
     assert torch_speed.flops_per_sequence(model, data) == conv + lstm + 2 * 12
+    assert torch_speed.training_flops_per_sequence(model, data) == 3 * (conv + lstm + 2 * 12)
+
+
+def test_a_second_strand_counts_where_it_is_computed():
+    yeast, module = registry.get_task("yeast"), registry.get_model("dream_rnn")
+    rows, tools = yeast.simulate(seed=0), registry.get_speed_tools("torch")
+    counts = {}
+    for name, changes in {"one": {"average_strands": False}, "averaged": {}, "conjoined": {"conjoined": True}}.items():
+        model = module.build(yeast.SPEC, recipe_with(module.RECIPE, NARROW | changes, source="test"), {})
+        counts[name] = tools.flops_per_sequence(model, rows), tools.training_flops_per_sequence(model, rows)
+    once = counts["one"][0]
+    assert counts == {"one": (once, 3 * once), "averaged": (2 * once, 3 * once), "conjoined": (2 * once, 6 * once)}
 
 
 def test_operations_of_a_keras_network_add_up_to_a_count_by_hand():

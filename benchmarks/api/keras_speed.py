@@ -71,6 +71,11 @@ def flops_per_sequence(model: Any, data: Dataset) -> float:
     return float(sum(flops_of_layers(network) for network in networks))
 
 
+def training_flops_per_sequence(model: Any, data: Dataset) -> float:
+    """Count the floating-point operations of training on one row: a pass, and twice that to go back."""
+    return 3 * flops_per_sequence(model, data)
+
+
 def flops_of_layers(network: keras.Model) -> int:
     """Add up two operations for every weight of a kernel at every position that it is used at."""
     total = 0

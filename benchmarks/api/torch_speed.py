@@ -62,6 +62,16 @@ def flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
 
     Convolutions, matrix products, attention and LSTMs count; what works element by element does not.
     """
+    return (2 if getattr(model, "averages_strands", False) else 1) * _flops_of_pass(model, data)
+
+
+def training_flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
+    """Count the floating-point operations of training on one row: a pass, and twice that to go back."""
+    on_both = getattr(model, "conjoined", False) or getattr(model.trainer, "uses_both_strands", False)
+    return 3 * (2 if on_both else 1) * _flops_of_pass(model, data)
+
+
+def _flops_of_pass(model: torch_backend.TorchModel, data: Dataset) -> float:
     two = data.take(np.arange(2))  # batch norm needs more than one row in training mode
     codes, side = model._to_device(two)
     net = copy.deepcopy(model.net).train()  # in training mode no fused layer hides its products
@@ -81,8 +91,7 @@ def flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
             module.forward = _silent_lstm(module)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(model.processor(codes, side))
-    strands = 2 if getattr(model, "averages_strands", False) else 1
-    return strands * (counter.get_total_flops() + lstm) / 2
+    return (counter.get_total_flops() + lstm) / 2
 
 
 def _silent_lstm(module: nn.LSTM) -> Any:
