@@ -19,7 +19,7 @@ run: $(READY)
 	$(BIN)/python -m benchmarks run --task $(TASK) $(ARGS)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -m "not slow and not gpu"
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m "slow or gpu"
