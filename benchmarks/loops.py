@@ -7,8 +7,7 @@ The plain loops are `plain_training`, `plain_predictions` and `plain_batches` of
 import contextlib
 import dataclasses
 import statistics
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from benchmarks.api.errors import BadInput
 from benchmarks.speed import Case, Ready, ready
+from benchmarks.yardsticks import consume, seconds_of
 
 PREDICT_BATCH = 256
 """Batch of the plain loop's predictions; the engine takes its own, on which predictions do not depend."""
@@ -91,15 +91,15 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
             turns(
                 "data path",
                 size,
-                _rate(len(data), lambda: _consume(tools.plain_batches(plain.fitted, data, size))),
-                {"float32": _rate(_MOST_ROWS, lambda: _consume(fast.batches(batches)))},
+                _rate(len(data), lambda: consume(tools.plain_batches(plain.fitted, data, size))),
+                {"float32": _rate(_MOST_ROWS, lambda: consume(fast.batches(batches)))},
             )
     return rows
 
 
 def _rate(n: int, action: Callable[[], Any]) -> Callable[[], float]:
     """Make a function that does something with n sequences and gives how many a second that were."""
-    return lambda: n / _seconds(action)
+    return lambda: n / seconds_of(action)
 
 
 def _resized(model: Ready, n: int) -> Any:
@@ -109,7 +109,7 @@ def _resized(model: Ready, n: int) -> Any:
 def _enough(action: Callable[[], Any], n: int, *, most: int) -> int:
     """Say how many of what `action` does `n` of, once warm, fill a trial: multiples of n."""
     action()
-    return min(max(1, round(TRIAL_S / _seconds(action))) * n, most)
+    return min(max(1, round(TRIAL_S / seconds_of(action))) * n, most)
 
 
 def _medians(trials: list[dict[str, float]]) -> dict[str, float]:
@@ -120,15 +120,3 @@ def _medians(trials: list[dict[str, float]]) -> dict[str, float]:
         if name != "plain"
     }
     return rates | ratios
-
-
-def _consume(results: Iterable) -> None:
-    """Let results go as they come, as training does; keeping them would time the memory."""
-    for _ in results:
-        pass
-
-
-def _seconds(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start

@@ -46,9 +46,9 @@ def bench_promoters(n_rows: int = 100_000, repeats: int = 7) -> dict[str, float]
         backend.bin_probs(backend.torch.from_numpy(expression))
 
     def prepare_by_row() -> None:
-        _consume(itertools.starmap(prepare_promoter_by_row, few))
+        consume(itertools.starmap(prepare_promoter_by_row, few))
 
-    trials = [(len(few) / _seconds(prepare_by_row), n_rows / _seconds(prepare)) for _ in range(repeats)]
+    trials = [(len(few) / seconds_of(prepare_by_row), n_rows / seconds_of(prepare)) for _ in range(repeats)]
     return {
         "by_row_rows_per_s": statistics.median(slow for slow, _ in trials),
         "preparing_rows_per_s": statistics.median(fast for _, fast in trials),
@@ -111,9 +111,9 @@ def bench_windows(n_peaks: int = 2_000, repeats: int = 5) -> dict[str, float]:
 
         trials = [
             (
-                len(places) / _seconds(by_row),
-                len(windows) / _seconds(lambda: epoch(one_hot=False)),
-                len(windows) / _seconds(lambda: epoch(one_hot=True)),
+                len(places) / seconds_of(by_row),
+                len(windows) / seconds_of(lambda: epoch(one_hot=False)),
+                len(windows) / seconds_of(lambda: epoch(one_hot=True)),
             )
             for _ in range(repeats)
         ]
@@ -192,9 +192,9 @@ def bench_encoding(n_rows: int = 20_000, seq_len: int = 230, repeats: int = 7) -
     batches = list(zip(codes.split(1024), side.split(1024), strict=True))
     rates: dict[str, list[float]] = {"dictionary": [], "encoding": [], "input": []}
     for _ in range(repeats):
-        rates["dictionary"].append(len(few) / _seconds(lambda: _consume(plain.one_hot(text, (0.0,)) for text in few)))
-        rates["encoding"].append(n_rows / _seconds(lambda: sequences.encode(text, seq_len)))
-        rates["input"].append(n_rows / _seconds(lambda: _consume(itertools.starmap(to_input, batches))))
+        rates["dictionary"].append(len(few) / seconds_of(lambda: consume(plain.one_hot(text, (0.0,)) for text in few)))
+        rates["encoding"].append(n_rows / seconds_of(lambda: sequences.encode(text, seq_len)))
+        rates["input"].append(n_rows / seconds_of(lambda: consume(itertools.starmap(to_input, batches))))
     trials = list(zip(*rates.values(), strict=True))
     return {
         **{f"{name}_rows_per_s": statistics.median(values) for name, values in rates.items()},
@@ -203,13 +203,13 @@ def bench_encoding(n_rows: int = 20_000, seq_len: int = 230, repeats: int = 7) -
     }
 
 
-def _consume(results: Iterable) -> None:
+def consume(results: Iterable) -> None:
     """Let results go as they come, as training does; keeping them would time the memory."""
     for _ in results:
         pass
 
 
-def _seconds(action: Callable[[], Any]) -> float:
+def seconds_of(action: Callable[[], Any]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
@@ -254,7 +254,7 @@ def bench_step(task_name: str, model: str, *, preset: str = "paper", n_steps: in
     for step in range(n_steps + 3):
         rows = rng.permutation(len(data))[: recipe.batch_size]
         inside.seconds = 0.0
-        total = _seconds(lambda rows=rows: fitted.train_batch(rows))
+        total = seconds_of(lambda rows=rows: fitted.train_batch(rows))
         if step >= 3:
             steps.append(total)
             shares.append(1 - inside.seconds / total)
