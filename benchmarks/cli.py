@@ -175,14 +175,16 @@ def list_(plugin: PluginOption = None, json: JsonOption = False) -> None:
             }
         )
         return
+    tasks = [(entry.key, entry.summary) for entry in registry.tasks().values()]
+    models = [(entry.key, entry) for entry in registry.models().values()]
+    models += [(f"{entry.key}.…", entry) for entry in registry.families().values()]
+    width = 2 + max(len(name) for name, _ in [*tasks, *models])
     typer.echo("Tasks")
-    for entry in registry.tasks().values():
-        typer.echo(f"  {entry.key:<14}{entry.summary}")
+    for name, summary in tasks:
+        typer.echo(f"  {name:<{width}}{summary}")
     typer.echo("\nModels")
-    for entry in registry.models().values():
-        typer.echo(f"  {entry.key:<14}{entry.framework:<7}{entry.summary}")
-    for entry in registry.families().values():
-        typer.echo(f"  {entry.key + '.…':<14}{entry.framework:<7}{entry.summary}")
+    for name, entry in models:
+        typer.echo(f"  {name:<{width}}{entry.framework:<7}{entry.summary}")
 
 
 @command("info human_mpra", "info dream_rnn --json", "info my_model --plugin my_model.py")

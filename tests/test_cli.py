@@ -67,6 +67,13 @@ def test_help_has_examples(command):
     assert f"python -m benchmarks {command}" in out
 
 
+def test_names_of_a_list_stand_apart_from_what_follows():
+    code, out, _ = call("list")
+    names = {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+    assert code == 0
+    assert {"dream_rnn_keras", "vaishnav_notebook", "human_mpra", "prix_fixe.…"} <= names
+
+
 def test_list_as_json_names_tasks_and_models():
     code, out, _ = call("list", "--json")
     listed = json.loads(out)
