@@ -31,33 +31,48 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
     -------
     A row per part (`training step`, `prediction`, `prediction, one at a time`, `data path`): `batch_size` of the plain
     loop, seq_per_s of the `plain` loop and of the engine in `float32` and `bfloat16`, `ratio_float32`,
-    `ratio_bfloat16`; and `at_most`, how many times as fast the plain loop would be if all its products ran at the rate
-    of this device's own matrix product in float32. One at a time is how the notebooks of the DREAM models predict.
+    `ratio_bfloat16`; device, framework, backend and threads; and on a CPU `at_most`, how many times as fast the plain
+    loop would be if all its products ran at the rate of this machine's own matrix product in float32 (a GPU computes
+    some of them in TF32, and is not bound by it). One at a time is how the notebooks of the DREAM models predict.
     Only torch models compute in bfloat16 and, in the published notebooks, encode the rows of every batch.
 
     Raises
     ------
     BadInput
-        For a model of profiles, whose windows `bench encoding --task atac` measures.
+        For a model of profiles, and for one whose network sees more of a sequence than the plain loop shows it.
     """
     with contextlib.ExitStack() as stack:
         plain = stack.enter_context(ready(case))
-        if not hasattr(plain.fitted, "trainer"):
-            raise BadInput(f"bench loop takes models of single values; for {case.task}: bench encoding --task atac.")
-        of_torch = case.framework == "torch"
-        engines = {
-            name: stack.enter_context(ready(dataclasses.replace(case, recipe=case.recipe | changes)))
-            for name, changes in (("float32", {}), ("bfloat16", {"precision": "bfloat16"}))[: 2 if of_torch else 1]
-        }
         tools, data, size = plain.tools, plain.data, case.recipe["batch_size"]
-        peak = tools.peak_rates("float32")["flops_per_s"]
-        rows = []
+        if not tools.has_plain_loop(plain.fitted):
+            raise BadInput(
+                f"bench loop takes models of single values whose network sees one-hot rows and is asked once for a "
+                f"prediction; {case.model} on {case.task} is none. For windows of atac: bench encoding --task atac."
+            )
+        of_torch = case.framework == "torch"
+        changes = [{"precision": name} for name in ("float32", "bfloat16")] if of_torch else [{}]
+        engines = {
+            one.get("precision", "float32"): stack.enter_context(
+                ready(dataclasses.replace(case, recipe=case.recipe | one))
+            )
+            for one in changes
+        }
+        about = {name: plain.where[name] for name in ("device", "device_name", "framework", "backend")}
+        about |= {"threads": case.threads}
+        peak = tools.peak_rates("float32")["flops_per_s"] if plain.where["device"] == "cpu" else None
+        rows: list[dict[str, Any]] = []
 
-        def turns(part: str, batch_size: int, plain_rate: Callable[[], float], rates: Mapping[str, Callable]) -> None:
-            trials = [
-                {name: rate() for name, rate in ({"plain": plain_rate} | rates).items()} for _ in range(repeats + 1)
-            ]
-            rows.append({"model": case.model, "part": part, "batch_size": batch_size} | _medians(trials[1:]))
+        def rate(n: int, action: Callable[[], Any]) -> Callable[[], float]:
+            """Make a function that does something with n sequences and gives how many a second that were."""
+            return lambda: n / seconds_of(lambda: (action(), tools.synchronise()))
+
+        def turns(
+            part: str, batch_size: int, plain_rate: Callable, rates: Mapping[str, Callable], flops: float | None = None
+        ) -> None:
+            timed = {"plain": plain_rate} | rates
+            trials = [{name: measure() for name, measure in timed.items()} for _ in range(repeats + 1)]
+            row = {"model": case.model, "part": part, "batch_size": batch_size} | _medians(trials[1:])
+            rows.append(row | ({"at_most": peak / (flops * row["plain"])} if peak and flops else {}) | about)
 
         slow_steps = tools.plain_training(plain.fitted, data, size, _MOST_STEPS)
         fast_steps = {name: one.steps(_MOST_STEPS) for name, one in engines.items()}
@@ -66,40 +81,33 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
         turns(
             "training step",
             size,
-            _rate(n * size, partial(slow_steps, n)),
-            {name: _rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
+            rate(n * size, partial(slow_steps, n)),
+            {name: rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
+            tools.training_flops_per_sequence(plain.fitted, data),
         )
-        rows[-1]["at_most"] = peak / (tools.training_flops_per_sequence(plain.fitted, data) * rows[-1]["plain"])
-
         ways = [("prediction", PREDICT_BATCH, PREDICT_BATCH), ("prediction, one at a time", 1, 8)]
         for part, batch_size, few in ways if of_torch else ways[:1]:
             predict = partial(tools.plain_predictions, plain.fitted, batch_size=batch_size)
-            n = _enough(partial(predict, _resized(plain, few)), few, most=_MOST_ROWS)
+            n = _enough(partial(predict, tools.PlainRows(plain.fitted, _resized(plain, few))), few, most=_MOST_ROWS)
             some = _resized(plain, n)
             turns(
                 part,
                 batch_size,
-                _rate(n, partial(predict, some)),
-                {name: _rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
+                rate(n, partial(predict, tools.PlainRows(plain.fitted, some))),
+                {name: rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
+                tools.flops_per_sequence(plain.fitted, data),
             )
-            rows[-1]["at_most"] = peak / (tools.flops_per_sequence(plain.fitted, data) * rows[-1]["plain"])
-
         if of_torch:
-            fast = engines["float32"].fitted
+            plain_rows, fast = tools.PlainRows(plain.fitted, data), engines["float32"].fitted
             drawn = np.random.default_rng(0).integers(0, fast.rows_per_epoch(data), _MOST_ROWS)
             batches = np.array_split(drawn, _MOST_ROWS // size)
             turns(
                 "data path",
                 size,
-                _rate(len(data), lambda: consume(tools.plain_batches(plain.fitted, data, size))),
-                {"float32": _rate(_MOST_ROWS, lambda: consume(fast.batches(batches)))},
+                rate(len(data), lambda: consume(tools.plain_batches(plain_rows, size))),
+                {"float32": rate(_MOST_ROWS, lambda: consume(fast.batches(batches)))},
             )
     return rows
-
-
-def _rate(n: int, action: Callable[[], Any]) -> Callable[[], float]:
-    """Make a function that does something with n sequences and gives how many a second that were."""
-    return lambda: n / seconds_of(action)
 
 
 def _resized(model: Ready, n: int) -> Any:

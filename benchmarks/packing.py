@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import executors, host
+from benchmarks.api import training
 from benchmarks.api.errors import BadInput
 from benchmarks.plan import Job, Plan
 from benchmarks.speed import Case, ready
@@ -45,10 +46,12 @@ def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
             if time.perf_counter() - waited > _PATIENCE_S:
                 raise TimeoutError("the other trainings did not get ready")
             time.sleep(0.02)
-        spent, n_steps = 0.0, 0
+        spent, n_steps, some = 0.0, 0, 2
         while spent < turn.seconds:
-            spent += take(2)
-            n_steps += 2
+            took = take(some)
+            spent += took
+            n_steps += some
+            some = max(1, min(training.FIRST_PIECE, int(some / max(took, 1e-9))))  # about a second, as in a training
         size = turn.case.recipe["batch_size"]
         return {
             "train_seq_per_s": n_steps * size / spent,

@@ -86,7 +86,9 @@ def test_the_plain_loop_computes_what_the_engine_does(data):
         backend.seed_everything(1)
         fast = built(model)
         (expected,) = fast.predict(rows).values()
-        np.testing.assert_allclose(torch_speed.plain_predictions(plain, rows, 7)[:, 0], expected, atol=1e-5)
+        np.testing.assert_allclose(
+            torch_speed.plain_predictions(plain, torch_speed.PlainRows(plain, rows), 7)[:, 0], expected, atol=1e-5
+        )
         fast.prepare(rows, 3)
         for part in (plain, fast):  # masks of dropout would differ with the order of rows
             for module in part.net.modules():
@@ -112,7 +114,7 @@ def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
         found.append(module.build(task.SPEC, recipe, {}))
     plain, fast = found
     expected = np.stack(list(fast.predict(rows).values()), axis=1)
-    np.testing.assert_allclose(tools.plain_predictions(plain, rows, 7), expected, atol=1e-5)
+    np.testing.assert_allclose(tools.plain_predictions(plain, tools.PlainRows(plain, rows), 7), expected, atol=1e-5)
     for layer in (layer for model in found for layer in model.network.layers if "rate" in layer.get_config()):
         layer.rate = 0.0
     fast.prepare(rows, 1)
@@ -131,7 +133,7 @@ def test_plain_rows_are_those_of_the_engine_and_hold_bins_where_a_network_learns
     model = module.build(yeast.SPEC, recipe_with(module.RECIPE, NARROW, source="test"), {})
     model.prepare(rows, 1)
     engine = model._with_targets(model.batch(backend.torch.arange(20)))
-    x, y, y_probs = next(iter(tools.plain_batches(model, rows, 20)))
+    x, y, y_probs = next(iter(tools.plain_batches(tools.PlainRows(model, rows), 20)))
     assert backend.torch.equal(x, engine["x"])
     assert backend.torch.equal(y, engine["y"])
     np.testing.assert_allclose(y_probs.numpy(), engine["y_probs"].numpy(), atol=1e-6)
@@ -157,6 +159,32 @@ def test_the_loop_is_measured_part_by_part(task, model, parts, monkeypatch):
         assert ("ratio_bfloat16" in row) == (model == "dream_rnn" and row["part"] != "data path")
         assert ("at_most" in row) == (row["part"] != "data path")
         assert row.get("at_most", 2) > 1, "nothing is faster than its own products"
+
+
+def test_both_ways_take_turns_in_every_part(monkeypatch):
+    backend, tools = registry.get_backend("torch"), registry.get_speed_tools("torch")
+    calls = []
+
+    def noted(name, function):
+        return lambda *args, **keywords: calls.append(name) or function(*args, **keywords)
+
+    for owner, name in (
+        (tools, "plain_predictions"), (tools, "plain_batches"), (tools, "_plain_steps"),
+        (backend.TorchModel, "train_batches"), (backend.TorchModel, "predict"), (backend.TorchModel, "batches"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, name, noted(name, getattr(owner, name)))
+    monkeypatch.setattr(tools, "has_plain_loop", lambda _: True)  # it looks at what is replaced here
+    monkeypatch.setattr(loops, "TRIAL_S", 0.01)
+    monkeypatch.setattr(loops, "_MOST_ROWS", 640)
+    rows = loops.compare(case(), repeats=1)
+    assert [row["device"] for row in rows] == ["cpu"] * 4
+    turns = [name for name in calls if name in ("plain_predictions", "predict")]
+    assert turns.count("predict") == 2 * 2 * 2, "two precisions, two parts, one trial after another to warm up"
+    assert turns[-6:] == ["plain_predictions", "predict", "predict"] * 2
+    assert "_plain_steps" in calls
+    assert calls.count("train_batches") == 2 * 2
+    # The data path comes last: the batches of the plain loop, then the engine's, and again.
+    assert calls[-4:] == ["plain_batches", "batches"] * 2
 
 
 def test_bfloat16_is_near_float32_keeps_its_weights_in_float32_and_names_itself(data):
@@ -284,6 +312,9 @@ def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
         (["bench", "precision", "--models", "mprann"], "mprann is none"),
         (["bench", "loop", "--model", "kmer_ridge"], "does not train in batches"),
         (["bench", "loop", "--task", "atac", "--model", "bpnet", "--preset", "quick"], "bench encoding --task atac"),
+        (["bench", "loop", "--task", "yeast", "--model", "originals.unlockdna", "--preset", "quick"], "one-hot rows"),
+        (["bench", "loop", "--task", "yeast", "--model", "originals.bhi", "--preset", "quick"], "one-hot rows"),
+        (["bench", "loop", "--set", "recipe.batch_size=64"], "leave out recipe.batch_size"),
     ],
 )
 def test_bad_words_are_one_sentence(words, told):

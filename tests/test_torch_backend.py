@@ -113,6 +113,17 @@ def test_what_a_byte_does_not_hold_is_encoded_anew():
     np.testing.assert_array_equal(x.numpy(), dataset().codes[:3])
 
 
+def test_what_is_drawn_by_chance_is_drawn_for_every_batch():
+    class Holes(OneHot):
+        def forward(self, codes, side):
+            return super().forward(torch.where(torch.rand(codes.shape) < 0.5, CODE["N"], codes), side)
+
+    model = model_of(processor=Holes())
+    model.prepare(dataset(), 10)
+    first, second = (model.batch(torch.arange(20))["x"] for _ in range(2))
+    assert not torch.equal(first, second)
+
+
 # Input channels
 
 

@@ -219,7 +219,7 @@ class KerasModel:
         if not self._several_steps:
             return np.array([self.train_batch(rows) for rows in batches])
         of_one_size = (np.stack(list(some)) for _, some in itertools.groupby(batches, len))
-        return np.concatenate([self._several_steps(rows) for rows in of_one_size])
+        return np.concatenate([np.empty(0, np.float32), *map(self._several_steps, of_one_size)])
 
     def rows_per_epoch(self, train: Dataset) -> int:
         return self.n_copies * len(train)

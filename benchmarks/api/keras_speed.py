@@ -1,7 +1,8 @@
-"""Measuring Keras: what a device can do at best, and what a network asks of it."""
+"""Measuring Keras: what a device can do at best, what a network asks of it, and the plain loop of the notebooks."""
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import keras
@@ -94,6 +95,11 @@ def flops_of_layers(network: keras.Model) -> int:
     return total
 
 
+def has_plain_loop(model: Any) -> bool:
+    """Tell whether a model is a network of single values that predicts in one pass."""
+    return type(model) is keras_backend.KerasModel
+
+
 def plain_training(
     model: keras_backend.KerasModel, data: Dataset, batch_size: int, n_steps: int
 ) -> Callable[[int], list[float]]:
@@ -103,29 +109,31 @@ def plain_training(
 
     Returns
     -------
-    A function that takes n steps and gives the mean of their losses, the one number that `fit` gives.
+    A function that takes n steps, at most `n_steps`, and gives the mean of their losses, the one number of `fit`.
     """
     network = model.network
     if isinstance(network.output, list):
         network = keras.Model(network.input, keras.layers.Concatenate()(network.output))
     network.compile(optimizer=model.trainer.optimiser(), loss=keras_backend.summed_squared_error, jit_compile=False)
     rows = np.resize(np.arange(len(data)), n_steps * batch_size)
-    x, y = plain_inputs(model, data), training.target_columns(data)
+    x, y = PlainRows(model, data).x, training.target_columns(data)
 
-    def take(n: int) -> list[float]:
-        some = rows[: n * batch_size]
-        return network.fit(x[some], y[some], batch_size=batch_size, epochs=1, verbose=0).history["loss"]
+    @cache
+    def first(n: int) -> tuple[np.ndarray, np.ndarray]:
+        return x[rows[: n * batch_size]], y[rows[: n * batch_size]]
 
-    return take
+    return lambda n: network.fit(*first(n), batch_size=batch_size, epochs=1, verbose=0).history["loss"]
 
 
-def plain_predictions(model: keras_backend.KerasModel, data: Dataset, batch_size: int) -> np.ndarray:
+class PlainRows:
+    """Rows as the published notebooks hold them: encoded base by base before they are used, `x` (n, L, 4) float32."""
+
+    def __init__(self, model: keras_backend.KerasModel, data: Dataset):
+        order = ["AGCT".index(base) for base in model.order]
+        self.x = np.stack([plain.one_hot(text)[order].T for text in decode(np.asarray(data.codes))])
+
+
+def plain_predictions(model: keras_backend.KerasModel, rows: PlainRows, batch_size: int) -> np.ndarray:
     """Predict as the published notebooks do, `predict` on one-hot float32; (n, n_outputs)."""
-    found = model.network.predict(plain_inputs(model, data), batch_size=batch_size, verbose=0)
+    found = model.network.predict(rows.x, batch_size=batch_size, verbose=0)
     return np.concatenate(found, axis=1) if isinstance(found, list) else found
-
-
-def plain_inputs(model: keras_backend.KerasModel, data: Dataset) -> np.ndarray:
-    """Encode all rows as the published notebooks do, base by base, before they are used; (n, L, 4) float32."""
-    order = ["AGCT".index(base) for base in model.order]
-    return np.stack([plain.one_hot(text)[order].T for text in decode(np.asarray(data.codes))])

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.api import plain, torch_backend
 from benchmarks.api.data import Dataset
-from benchmarks.api.sequences import decode
+from benchmarks.api.sequences import BASES, decode
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.OutOfMemoryError, MemoryError)
 
@@ -66,7 +66,10 @@ def flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
 
 
 def training_flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
-    """Count the floating-point operations of training on one row: a pass, and twice that to go back."""
+    """Count the floating-point operations of training on one row: a pass, and twice that to go back.
+
+    A first layer needs only once that, so that a few per cent are too many.
+    """
     on_both = getattr(model, "conjoined", False) or getattr(model.trainer, "uses_both_strands", False)
     return 3 * (2 if on_both else 1) * _flops_of_pass(model, data)
 
@@ -104,7 +107,8 @@ class PlainRows(TorchDataset):
     """Rows as the published notebooks serve them: text, encoded base by base whenever a batch asks for it.
 
     A row is its input (C, L) and its targets (n_outputs,) or, where a network learns bins, their probabilities (18,).
-    Source: `prixfixe/autosome/dataset.py` and the human and fly notebooks of the challenge repository.
+    Source: `prixfixe/autosome/dataset.py` and the human and fly notebooks of the challenge repository. Their loaders
+    have four processes; so have these beside a GPU, while on a CPU they would take the cores of the network.
     """
 
     def __init__(self, model: torch_backend.TorchModel, data: Dataset):
@@ -126,13 +130,23 @@ class PlainRows(TorchDataset):
         return x, torch.from_numpy(y)
 
 
+def has_plain_loop(model: Any) -> bool:
+    """Tell whether a network sees nothing of a sequence but one-hot rows, and is asked once for a prediction."""
+    return (
+        isinstance(model, torch_backend.TorchModel)
+        and type(model).predict is torch_backend.TorchModel.predict
+        and type(model.processor).forward is torch_backend.OneHot.forward
+        and len(model.processor.table) == len(BASES)
+    )
+
+
 def plain_training(
     model: torch_backend.TorchModel, data: Dataset, batch_size: int, n_steps: int
 ) -> Callable[[int], list[float]]:
     """Prepare to train as the published notebooks do: eager, float32, rows from a DataLoader.
 
-    Network, loss, optimiser and schedule are the model's own, so that only the way of training differs. Networks that
-    see both strands of a row, or hidden bases, are shown the row alone.
+    Network, loss, optimiser and schedule are the model's own, so that only the way of training differs. Of the copies
+    that a model makes of every row, the first is trained on.
 
     Returns
     -------
@@ -145,7 +159,7 @@ def plain_training(
 
 def _plain_steps(model: torch_backend.TorchModel, rows: PlainRows, batch_size: int) -> Iterator[float]:
     while True:
-        for row in DataLoader(rows, batch_size, shuffle=True, drop_last=True):
+        for row in plain_batches(rows, batch_size, shuffle=True, drop_last=True):
             batch = {name: part.to(model.device) for name, part in zip(("x", "y", "y_probs"), row, strict=False)}
             model.optimiser.zero_grad(set_to_none=True)
             loss = model.loss_of(batch)
@@ -155,14 +169,15 @@ def _plain_steps(model: torch_backend.TorchModel, rows: PlainRows, batch_size: i
             yield loss.item()
 
 
-def plain_predictions(model: torch_backend.TorchModel, data: Dataset, batch_size: int) -> np.ndarray:
+def plain_predictions(model: torch_backend.TorchModel, rows: PlainRows, batch_size: int) -> np.ndarray:
     """Predict as the published notebooks do: eager, float32, a DataLoader of single rows; (n, n_outputs)."""
     model.net.eval()
     with torch.no_grad():
-        batches = plain_batches(model, data, batch_size)
+        batches = plain_batches(rows, batch_size)
         return np.concatenate([model.scores(x.to(model.device)).cpu().numpy() for x, *_ in batches])
 
 
-def plain_batches(model: torch_backend.TorchModel, data: Dataset, batch_size: int) -> DataLoader:
-    """Serve (B, C, L), (B, n_outputs) and what else a row has, in the order of the rows."""
-    return DataLoader(PlainRows(model, data), batch_size)
+def plain_batches(rows: PlainRows, batch_size: int, **how: bool) -> DataLoader:
+    """Serve (B, C, L), (B, n_outputs) and what else a row has; in the order of the rows, if not told otherwise."""
+    n_workers = 4 if torch_backend._device.type == "cuda" else 0
+    return DataLoader(rows, batch_size, num_workers=n_workers, **how)

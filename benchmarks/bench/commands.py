@@ -135,14 +135,15 @@ def loop(
     task: TaskOption = "human_mpra",
     model: Annotated[str, typer.Option(help="A network.")] = "dream_cnn",
     preset: PresetOption = "paper",
-    repeats: Annotated[int, typer.Option(min=1, help="Trials, interleaved.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Trials, interleaved.")] = 5,
     set_: SetOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Compare the engine with the plain loop of the published notebooks: training, predicting, making batches.
 
-    `at most` says how many times as fast the plain loop would be if its products ran as fast as this device's own.
+    `at most`, on a CPU, is how many times as fast the plain loop would be if its products ran as fast as the machine's
+    own matrix product.
     """
     from benchmarks import loops
 
