@@ -346,7 +346,7 @@ def test_signals_mean_what_they_did_once_a_run_is_over():
 def test_a_drill_on_pilot_jobs_loses_nothing(tmp_path):
     found = drill(
         tmp_path, provider="local", n_models=2, folds="0-9", members=3, workers=6, pilots=1, nap_s=0.005,
-        driver_kills=2, worker_kills=8, walltime="00:01:30", stop_before_s=60,
+        driver_kills=2, worker_kills=8, walltime="00:02:00", stop_before_s=60,
     )  # fmt: skip
     assert found["kills"] == {"driver": 2, "worker": 8}
     assert (found["trainings"], found["done"], found["differ"], found["left_over"]) == (60, 60, [], [])
