@@ -50,12 +50,12 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
                 f"prediction; {case.model} on {case.task} is none. For windows of atac: bench encoding --task atac."
             )
         of_torch = case.framework == "torch"
-        changes = [{"precision": name} for name in ("float32", "bfloat16")] if of_torch else [{}]
+        recipes = {"float32": case.recipe}
+        if of_torch:
+            recipes = {name: case.recipe | {"precision": name} for name in ("float32", "bfloat16")}
         engines = {
-            one.get("precision", "float32"): stack.enter_context(
-                ready(dataclasses.replace(case, recipe=case.recipe | one))
-            )
-            for one in changes
+            name: stack.enter_context(ready(dataclasses.replace(case, recipe=recipe)))
+            for name, recipe in recipes.items()
         }
         about = {name: plain.where[name] for name in ("device", "device_name", "framework", "backend")}
         about |= {"threads": case.threads}
@@ -85,6 +85,7 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
             {name: rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
             tools.training_flops_per_sequence(plain.fitted, data),
         )
+        flops = tools.flops_per_sequence(plain.fitted, data)
         ways = [("prediction", PREDICT_BATCH, PREDICT_BATCH), ("prediction, one at a time", 1, 8)]
         for part, batch_size, few in ways if of_torch else ways[:1]:
             predict = partial(tools.plain_predictions, plain.fitted, batch_size=batch_size)
@@ -95,7 +96,7 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
                 batch_size,
                 rate(n, partial(predict, tools.PlainRows(plain.fitted, some))),
                 {name: rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
-                tools.flops_per_sequence(plain.fitted, data),
+                flops,
             )
         if of_torch:
             plain_rows, fast = tools.PlainRows(plain.fitted, data), engines["float32"].fitted
@@ -115,7 +116,7 @@ def _resized(model: Ready, n: int) -> Any:
 
 
 def _enough(action: Callable[[], Any], n: int, *, most: int) -> int:
-    """Say how many of what `action` does `n` of, once warm, fill a trial: multiples of n."""
+    """Say how many of what `action` does `n` of, once warm, fill a trial, `most` at the most."""
     action()
     return min(max(1, round(TRIAL_S / seconds_of(action))) * n, most)
 

@@ -51,7 +51,7 @@ def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
             took = take(some)
             spent += took
             n_steps += some
-            some = max(1, min(training.FIRST_PIECE, int(some / max(took, 1e-9))))  # about a second, as in a training
+            some = max(1, min(training.FIRST_PIECE, int(some / max(took, 1e-9))))  # for about a second
         size = turn.case.recipe["batch_size"]
         return {
             "train_seq_per_s": n_steps * size / spent,

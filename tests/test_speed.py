@@ -187,6 +187,18 @@ def test_both_ways_take_turns_in_every_part(monkeypatch):
     assert calls[-4:] == ["plain_batches", "batches"] * 2
 
 
+def test_the_loop_command_says_where_it_measured(monkeypatch):
+    monkeypatch.setattr(loops, "TRIAL_S", 0.01)
+    monkeypatch.setattr(loops, "_MOST_ROWS", 640)
+    words = ["bench", "loop", "--model", "dream_rnn", "--preset", "quick", "--set", "recipe.width_scale=0.05"]
+    done = CliRunner().invoke(app, [*words, "--repeats", "1", "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    *rows, where = done.stdout.splitlines()
+    assert len(rows) == 4
+    assert where.startswith("On cpu, ")
+    assert "torch " in where
+
+
 def test_bfloat16_is_near_float32_keeps_its_weights_in_float32_and_names_itself(data):
     backend = registry.get_backend("torch")
     torch = backend.torch
@@ -315,6 +327,7 @@ def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
         (["bench", "loop", "--task", "yeast", "--model", "originals.unlockdna", "--preset", "quick"], "one-hot rows"),
         (["bench", "loop", "--task", "yeast", "--model", "originals.bhi", "--preset", "quick"], "one-hot rows"),
         (["bench", "loop", "--set", "recipe.batch_size=64"], "leave out recipe.batch_size"),
+        (["bench", "loop", "--set", "dream_cnn.batch_size=64"], "leave out recipe.batch_size"),
     ],
 )
 def test_bad_words_are_one_sentence(words, told):

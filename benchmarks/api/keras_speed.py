@@ -11,7 +11,7 @@ from keras import ops
 
 from benchmarks.api import keras_backend, plain, training
 from benchmarks.api.data import Dataset
-from benchmarks.api.sequences import decode
+from benchmarks.api.sequences import BASES, decode
 
 
 def _out_of_memory() -> tuple[type[BaseException], ...]:
@@ -129,7 +129,7 @@ class PlainRows:
     """Rows as the published notebooks hold them: encoded base by base before they are used, `x` (n, L, 4) float32."""
 
     def __init__(self, model: keras_backend.KerasModel, data: Dataset):
-        order = ["AGCT".index(base) for base in model.order]
+        order = [BASES.index(base) for base in model.order]
         self.x = np.stack([plain.one_hot(text)[order].T for text in decode(np.asarray(data.codes))])
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
-_CODE_OF = {"A": 0, "G": 1, "C": 2, "T": 3, "N": 4}
+from benchmarks.api.sequences import BASES
+
+_CODE_OF = {base: code for code, base in enumerate(BASES)}
 
 
 def one_hot(sequence: str, side: Sequence[float] = ()) -> np.ndarray:

@@ -231,8 +231,9 @@ class TorchModel:
         n = max(1, _BLOCK // max(map(len, batches), default=1))
         for first in range(0, len(batches), n):
             some = batches[first : first + n]
+            sizes = list(map(len, some))
             block = self.batch(torch.from_numpy(np.concatenate(some)).to(self.device))
-            for parts in zip(*(whole.split(list(map(len, some))) for whole in block.values()), strict=True):
+            for parts in zip(*(whole.split(sizes) for whole in block.values()), strict=True):
                 yield dict(zip(block, parts, strict=True))
 
     def inputs(self, rows: torch.Tensor) -> torch.Tensor:

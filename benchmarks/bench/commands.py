@@ -158,6 +158,8 @@ def loop(
         typer.echo(
             f"{row['model']}, {row['part']}, batch {row['batch_size']}: {rates} sequences/s; {ratios} times{bound}"
         )
+    where = rows[0]
+    typer.echo(f"On {where['device_name']}, {where['threads']} threads; {where['framework']}, {where['backend']}.")
 
 
 @command(
