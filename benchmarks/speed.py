@@ -83,7 +83,8 @@ def cases(
     """
     if any(change.partition("=")[0].strip().endswith(".batch_size") for change in changes):
         raise BadInput(
-            "Training is measured in batches of 32 (64 for atac), as the paper did; leave out recipe.batch_size or model.batch_size."
+            "Training is measured in batches of 32 (64 for atac), as the paper did; "
+            "leave out recipe.batch_size or model.batch_size."
         )
     task = registry.get_task(task_name)
     wanted = models or [*task.MODELS, *(name for name in (task.BASELINE,) if name not in task.MODELS)]
