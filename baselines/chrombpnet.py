@@ -25,14 +25,14 @@ def network(seq_len: int = 2114, profile_len: int = 1000, width_scale: float = 1
 
     (B, seq_len, 4) one-hot in A,C,G,T -> profile logits (B, profile_len), log counts (B, 1), natural logarithm.
     """
-    from benchmarks.api.keras_profiles import bpnet
+    from benchmarks.training.keras_profiles import bpnet
 
     filters = max(1, round(FILTERS * width_scale))
     return bpnet(filters, N_DILATED, seq_len, profile_len, prefix="wo_bias_", name="chrombpnet")
 
 
 def build(spec: TaskSpec, recipe: ProfileRecipe, assets):
-    from benchmarks.api.keras_profiles import on_accessible
+    from benchmarks.training.keras_profiles import on_accessible
 
     return on_accessible(
         network(spec.seq_len, spec.profile_len, recipe.width_scale), spec, recipe, needs_bias=True, assets=assets
@@ -52,6 +52,6 @@ def load_published(path: str | Path):
     BadInput
         If h5py is missing, or the file lacks a layer's weights.
     """
-    from benchmarks.api.keras_profiles import load_by_layer
+    from benchmarks.training.keras_profiles import load_by_layer
 
     return load_by_layer(network(), Path(path))

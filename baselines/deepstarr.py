@@ -7,7 +7,7 @@ Source: `bernardo-de-almeida/DeepSTARR`, notebook `DeepSTARR_training.ipynb` (Ke
 from pathlib import Path
 
 from benchmarks.api.data import Recipe, TaskSpec
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
 
 NAME = "DeepSTARR"
 RECIPE = Recipe(batch_size=128, max_lr=0.002, epochs=100, patience=10)
@@ -30,7 +30,7 @@ def network(seq_len: int = SEQ_LEN, outputs: tuple[str, ...] = OUTPUTS, width_sc
     The first layer's activation is ReLU, which the later literature often swaps for an exponential. Flattening is
     position-major.
     """
-    from benchmarks.api.keras_backend import keras
+    from benchmarks.training.keras_backend import keras
 
     layers = keras.layers
 
@@ -55,7 +55,7 @@ def network(seq_len: int = SEQ_LEN, outputs: tuple[str, ...] = OUTPUTS, width_sc
 
 
 def build(spec: TaskSpec, recipe: Recipe, assets):
-    from benchmarks.api.keras_backend import EarlyStopping, KerasModel
+    from benchmarks.training.keras_backend import EarlyStopping, KerasModel
 
     names = tuple(output.capitalize() for output in spec.outputs)
     return KerasModel(network(spec.seq_len, names, recipe.width_scale), trainer=EarlyStopping(recipe))
@@ -74,7 +74,7 @@ def load_published(path: str | Path):
     BadInput
         If h5py is missing, or the file is no HDF5 file of these layers' weights, naming the first that differs.
     """
-    from benchmarks.api.keras_backend import read_hdf5_weights
+    from benchmarks.training.keras_backend import read_hdf5_weights
 
     model = network()
     weights = read_hdf5_weights(Path(path))

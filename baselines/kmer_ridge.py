@@ -14,13 +14,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from benchmarks.api import stored
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import mse, pearson_r
-from benchmarks.api.protocols import Checkpoints, History, OnEpoch
+from benchmarks.api.model import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import N_CODE, reverse_complement
-from benchmarks.api.training import target_columns
+from benchmarks.errors import BadInput
+from benchmarks.io import validated
+from benchmarks.training.loop import target_columns
 
 NAME = "k-mer ridge"
 MAX_K = 10
@@ -153,12 +153,12 @@ class KmerRidge:
         BadInput
             If it is damaged, or of another recipe.
         """
-        outputs = stored.read_json(folder / "model.json", _Saved, again=stored.TRAIN_AGAIN)["outputs"]
-        arrays = stored.read_arrays(folder / "model.npz", again=stored.TRAIN_AGAIN)
+        outputs = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)["outputs"]
+        arrays = validated.read_arrays(folder / "model.npz", again=validated.TRAIN_AGAIN)
         shapes = {"coefficients": (len(outputs), 4**self.recipe.k), "intercepts": (len(outputs),)}
         for name, shape in shapes.items():
             if name not in arrays or arrays[name].shape != shape or arrays[name].dtype.kind != "f":
-                raise BadInput(f"{folder / 'model.npz'} has no {name} of shape {shape}; {stored.TRAIN_AGAIN}.")
+                raise BadInput(f"{folder / 'model.npz'} has no {name} of shape {shape}; {validated.TRAIN_AGAIN}.")
         self._set(arrays["coefficients"], arrays["intercepts"])
         self.outputs = tuple(outputs)
 

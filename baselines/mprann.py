@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.data import Dataset, Recipe, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import reverse_insert
+from benchmarks.errors import BadInput
 
 NAME = "MPRAnn"
 
@@ -45,7 +45,7 @@ def network(seq_len: int = SEQ_LEN, n_outputs: int = 1, width_scale: float = 1.0
     Softmax runs over channels at every position, so what batch norm sees is tiny and its epsilon (0.001) matters. The
     fourth kernel is 2 wide in the code, whatever its comment says. Flattening is position-major.
     """
-    from benchmarks.api.keras_backend import keras
+    from benchmarks.training.keras_backend import keras
 
     layers = keras.layers
 
@@ -78,7 +78,7 @@ def network(seq_len: int = SEQ_LEN, n_outputs: int = 1, width_scale: float = 1.0
 
 
 def build(spec: TaskSpec, recipe: MPRAnnRecipe, assets):
-    from benchmarks.api.keras_backend import EarlyStopping, KerasModel
+    from benchmarks.training.keras_backend import EarlyStopping, KerasModel
 
     if recipe.augment_insert and spec.seq_len != SEQ_LEN:
         raise BadInput(f"augment_insert knows the insert of {SEQ_LEN}-bp sequences, this task has {spec.seq_len} bp.")

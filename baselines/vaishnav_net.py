@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.api import promoters, training
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.torch_backend import OneHot, TorchModel
+from benchmarks.training import loop
+from benchmarks.training.torch_backend import OneHot, TorchModel
 
 KERNEL, FIRST_CHANNELS, LSTM_UNITS = 30, 256, 8
 NORM_EPSILON = 1e-14
@@ -148,14 +149,14 @@ class Rows(OneHot):
 
     def __init__(self, spec: TaskSpec):
         super().__init__(order="ACGT", standardise=True)
-        self.in_plasmid = promoters.in_plasmid(spec)
+        self.in_plasmid = yeast_plasmid.in_plasmid(spec)
         self.seq_len = ROW_LEN if self.in_plasmid else spec.seq_len
         self.table[NOT_THERE] = 1.0
 
     def rows(self, data: Dataset) -> Dataset:
         if not self.in_plasmid or data.codes.shape[1] == ROW_LEN:
             return data
-        missing = ROW_LEN - np.minimum(promoters.row_lengths(data.codes), ROW_LEN)
+        missing = ROW_LEN - np.minimum(yeast_plasmid.row_lengths(data.codes), ROW_LEN)
         before = np.arange(ROW_LEN) < missing[:, None]
         return dataclasses.replace(data, codes=np.where(before, np.uint8(NOT_THERE), data.codes[:, -ROW_LEN:]))
 
@@ -165,7 +166,7 @@ class Trainer:
 
     def __init__(self, recipe: Any):
         self.recipe = recipe
-        self.schedule = training.Schedule(
+        self.schedule = loop.Schedule(
             recipe.epochs, recipe.batch_size, select="pearson_r", drop_last=False, patience=recipe.patience
         )
 

@@ -24,17 +24,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.api.stored import one_line
+from benchmarks import renamed
+from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io.validated import one_line
 
 MODEL_PACKAGES = ("dream_models", "baselines")
 MODEL_GROUP, TASK_GROUP = "dream_bench.models", "dream_bench.tasks"
 """Entry-point groups: name of the model or task -> its module."""
 _FRAMEWORK_OF_IMPORT = {
-    "benchmarks.api.torch_backend": "torch",
+    "benchmarks.training.torch_backend": "torch",
     "torch": "torch",
-    "benchmarks.api.keras_backend": "keras",
-    "benchmarks.api.keras_profiles": "keras",
+    "benchmarks.training.keras_backend": "keras",
+    "benchmarks.training.keras_profiles": "keras",
     "keras": "keras",
     "tensorflow": "keras",
 }
@@ -63,6 +64,8 @@ class Entry:
     code: str | None = None
     is_plugin: bool = False
 
+
+renamed.install()
 
 _plugins: dict[str, Entry] = {}
 
@@ -114,20 +117,6 @@ def tasks() -> dict[str, Entry]:
     for point in importlib.metadata.entry_points(group=TASK_GROUP):
         path = _file_of(point)
         found.setdefault(point.name, Entry(point.name, point.value, path, point.name, _summary(_parsed(path))))
-    return found
-
-
-def command_groups() -> list[tuple[str | None, Any]]:
-    """Import the commands that packages bring: name of the group, None for commands without one, and Typer application.
-
-    A `commands.py` defines `NAME` and `app`, and imports what is heavy inside its functions.
-    """
-    found = []
-    for package in ("benchmarks", *MODEL_PACKAGES):
-        for path in sorted(_folder(package).glob("**/commands.py")):
-            parts = path.relative_to(_folder(package)).with_suffix("").parts
-            module = importlib.import_module(".".join((package, *parts)))
-            found.append((module.NAME, module.app))
     return found
 
 
@@ -286,7 +275,7 @@ def get_backend(framework: str) -> ModuleType | None:
     if framework == "numpy":
         return None
     try:
-        return importlib.import_module(f"benchmarks.api.{framework}_backend")
+        return importlib.import_module(f"benchmarks.training.{framework}_backend")
     except ModuleNotFoundError as error:
         what = "'.[tensorflow]'" if framework == "keras" else "."
         raise BadInput(f"{framework} models need {error.name!r}: `pip install -e {what}`.") from error
@@ -294,7 +283,7 @@ def get_backend(framework: str) -> ModuleType | None:
 
 def get_speed_tools(framework: str) -> ModuleType:
     """Import what measures a framework, which is installed."""
-    return importlib.import_module(f"benchmarks.api.{framework}_speed")
+    return importlib.import_module(f"benchmarks.apps.speed.{framework}_tools")
 
 
 def _folder(package: str) -> Path:
@@ -364,6 +353,7 @@ def _framework(tree: ast.Module) -> str:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
+            name, *_ = renamed.MODULES.get(name, (name,))
             if framework := _FRAMEWORK_OF_IMPORT.get(name) or _FRAMEWORK_OF_IMPORT.get(name.partition(".")[0]):
                 return framework
     return "numpy"

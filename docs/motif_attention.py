@@ -17,7 +17,7 @@ def build(spec, recipe, assets):
     import torch
     from torch import nn
 
-    from benchmarks.api.torch_backend import OneCycle, TorchModel
+    from benchmarks.training.torch_backend import OneCycle, TorchModel
 
     width = max(4, round(64 * recipe.width_scale))
 

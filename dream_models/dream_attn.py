@@ -6,8 +6,8 @@ Source: Rafi et al. 2024, notebooks of the challenge repository. Differs from th
 
 from benchmarks.api.data import TaskSpec
 from dream_models.prixfixe import recipe as prixfixe
+from dream_models.prixfixe.combinations import Combination
 from dream_models.prixfixe.recipe import PrixFixeRecipe
-from dream_models.prixfixe.teams import Combination
 
 __all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
 

@@ -5,8 +5,8 @@ channels per kernel as in the code and every checkpoint, not 256 (`--set dream_c
 """
 
 from benchmarks.api.data import TaskSpec
+from dream_models.prixfixe.combinations import Combination
 from dream_models.prixfixe.recipe import PrixFixeRecipe, unsupported
-from dream_models.prixfixe.teams import Combination
 
 __all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
 

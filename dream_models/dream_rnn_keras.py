@@ -5,8 +5,8 @@ code: the schedule counts the steps of the data at hand, and batch norm means wh
 """
 
 from benchmarks.api.data import TaskSpec
-from dream_models import keras_twins
-from dream_models.keras_twins import DreamKerasRecipe, unsupported
+from dream_models.prixfixe import keras_profile
+from dream_models.prixfixe.keras_profile import DreamKerasRecipe, unsupported
 
 __all__ = ["FRAMEWORK", "NAME", "PREREQUISITES", "RECIPE", "build", "network", "unsupported"]
 
@@ -18,8 +18,8 @@ RECIPE = DreamKerasRecipe()
 
 def network(seq_len: int = 2114, profile_len: int = 1000, recipe: DreamKerasRecipe = RECIPE):
     """Return the untrained network without the bias model; see `keras_twins.network`."""
-    return keras_twins.network(keras_twins.rnn_core, seq_len, profile_len, recipe, "dream_rnn")
+    return keras_profile.network(keras_profile.rnn_core, seq_len, profile_len, recipe, "dream_rnn")
 
 
 def build(spec: TaskSpec, recipe: DreamKerasRecipe, assets):
-    return keras_twins.model(network(spec.seq_len, spec.profile_len, recipe), spec, recipe, assets)
+    return keras_profile.model(network(spec.seq_len, spec.profile_len, recipe), spec, recipe, assets)

@@ -4,12 +4,12 @@
 challenge repository; sizes equal those reported (1,852,846, 6,875,137 and 47,425,543). Differ from the submissions: a
 tenth of the rows is set aside, as for every model here, where Autosome and BHI trained on all and UnlockDNA on 95 %;
 BHI's padding is drawn once, as in the framework, and not for every epoch; UnlockDNA's network is torch instead of
-TensorFlow. What the sources leave open stands in `dream_models/prixfixe/originals.py`.
+TensorFlow. What the sources leave open stands in `dream_models/prixfixe/submissions.py`.
 """
 
 from dataclasses import dataclass, replace
 
-from benchmarks.api import promoters
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import TaskSpec
 from dream_models.prixfixe import recipe as recipes
 
@@ -34,16 +34,16 @@ class Original:
         return f"The submission of {self.title}, with its own training and steps at test time."
 
     def unsupported(self, spec: TaskSpec) -> str | None:
-        return None if promoters.in_plasmid(spec) else "was made for the yeast challenge alone"
+        return None if yeast_plasmid.in_plasmid(spec) else "was made for the yeast challenge alone"
 
     def network(self, spec: TaskSpec, recipe: recipes.CombinationRecipe | None = None):
         """Return the untrained network, for what its processor makes of a promoter."""
         return self.build(spec, recipe or self.RECIPE, {}).net
 
     def build(self, spec: TaskSpec, recipe: recipes.CombinationRecipe, assets):
-        from dream_models.prixfixe import originals
+        from dream_models.prixfixe import submissions
 
-        return originals.MODELS[self.team](spec, recipe)
+        return submissions.MODELS[self.team](spec, recipe)
 
 
 VARIANTS = {

@@ -8,8 +8,8 @@ Source: Rafi et al. 2024, Fig. 2, and the challenge repository; every departure 
 from dataclasses import dataclass
 
 from benchmarks.api.data import TaskSpec
+from dream_models.prixfixe.combinations import PARTS, TEAMS, Combination, combinations
 from dream_models.prixfixe.recipe import CombinationRecipe
-from dream_models.prixfixe.teams import PARTS, TEAMS, Combination, combinations
 
 NAME = "Prix Fixe"
 FRAMEWORK = "torch"

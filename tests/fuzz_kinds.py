@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from benchmarks.api import checksums
+from benchmarks.io import checksums
 from tests.fuzzing import (
     NASTY,
     Box,
@@ -555,7 +555,7 @@ def bigwig(box: Box) -> tuple:
 @kind("prepared ATAC folder", 450)
 def prepared(box: Box) -> tuple:
     from benchmarks.atac import task
-    from benchmarks.store import Store
+    from benchmarks.engine.store.store import Store
 
     _genome_box(box)
     data = box.root / "data"
@@ -623,7 +623,7 @@ def options(box: Box) -> tuple:
 
 @kind("cluster files", 200)
 def clusters(box: Box) -> tuple:
-    from benchmarks import cluster
+    from benchmarks.engine.execution import cluster
 
     _needed("parsl")
     yaml = _needed("yaml")
@@ -942,7 +942,7 @@ def published_weights(box: Box) -> tuple:
     import torch
 
     from dream_models.prixfixe import combine
-    from dream_models.prixfixe.teams import Combination
+    from dream_models.prixfixe.combinations import Combination
     from dream_models.published import SPECS
 
     combination = Combination("autosome", "autosome", "autosome", "autosome")
@@ -964,8 +964,8 @@ def published_weights(box: Box) -> tuple:
 
 def _checkpoints(box: Box, model: str) -> tuple:
     """Damage the checkpoint of a training that was stopped; going on from it must end well, or in a refusal."""
-    from benchmarks import checkpoints as kept
-    from benchmarks.contract import SMALL, Case
+    from benchmarks.apps.model_checks import SMALL, Case
+    from benchmarks.engine.store import checkpoints as kept
 
     case = Case(model, "human_mpra", SMALL | {"epochs": 2})
     store = kept.EpochCheckpoints(box.root / "results/job.partial")
@@ -1192,7 +1192,7 @@ def _odd_tar(draw: Any, whole: bytes) -> bytes:
 
 @kind("fetched files: record, archives, catalogue", 350)
 def fetched(box: Box) -> tuple:
-    from benchmarks.fetch import catalogue, download
+    from benchmarks.engine.datasets import catalogue, download
 
     content = zipped({"human_mpra/HepG2_clean.tsv": HUMAN.encode(), "human_mpra/more/K562.tsv": b"x"})
     tar = io.BytesIO()
@@ -1231,12 +1231,12 @@ def fetched(box: Box) -> tuple:
 @kind("tables behind figures and reports", 350)
 def figure_tables(box: Box) -> tuple:
     from benchmarks import registry
-    from benchmarks.across import published
-    from benchmarks.paper import gather
-    from benchmarks.regress import reference
+    from benchmarks.apps.across_tasks import published_values
+    from benchmarks.apps.paper import load_figure_data
+    from benchmarks.apps.regression import reference
 
     root = Path(registry.__file__).resolve().parents[1] / "results/reference"
-    cut = "".join(published.default_file().read_text().splitlines(keepends=True)[:12])
+    cut = "".join(published_values.default_file().read_text().splitlines(keepends=True)[:12])
     valid = {
         "sites.tsv": f"name\twild_type\tvariant\na\t{DESIGNED[0]}\t{DESIGNED[0][:40]}A{DESIGNED[0][41:]}\n",
         "motifs.tsv": "name\tword\nRAP1\tACACCCA\nREB1\tTTACCCG\n",
@@ -1252,10 +1252,10 @@ def figure_tables(box: Box) -> tuple:
     box.keep()
     data = box.root / "data"
     readers = {
-        "sites.tsv": lambda: gather.read_sites(data / "sites.tsv"),
-        "motifs.tsv": lambda: gather.read_motifs(data / "motifs.tsv"),
-        "published.csv": lambda: published.context(published.read(data / "published.csv")),
-        "c/ranking.csv": lambda: gather.read_challenge([data / "c"]),
+        "sites.tsv": lambda: load_figure_data.read_sites(data / "sites.tsv"),
+        "motifs.tsv": lambda: load_figure_data.read_motifs(data / "motifs.tsv"),
+        "published.csv": lambda: published_values.context(published_values.read(data / "published.csv")),
+        "c/ranking.csv": lambda: load_figure_data.read_challenge([data / "c"]),
         "ref/matrix.json": lambda: reference.read_matrix(data / "ref"),
         "ref/about.json": lambda: reference.read(data / "ref"),
         "ref/scores.csv": lambda: reference.read(data / "ref"),

@@ -21,8 +21,8 @@ import numpy as np
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
+from benchmarks.cli.main import app
+from benchmarks.errors import BadInput
 
 LIMIT_S = 60.0
 """Seconds after which an input counts as a hang; each takes a fraction of one, on a busy machine a few."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.api import training
-from benchmarks.api.training import Schedule, target_columns
+from benchmarks.training import loop
+from benchmarks.training.loop import Schedule, target_columns
 
 NAME = "napping"
 FRAMEWORK = "numpy"
@@ -52,7 +52,7 @@ class Napping:
         self.rng = np.random.default_rng(seed)
         self.weights = self.rng.normal(size=self.weights.shape) * 0.1
         schedule = Schedule(self.recipe.epochs, self.recipe.batch_size, "pearson_r", drop_last=True)
-        history = training.fit(self, schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
+        history = loop.fit(self, schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
         if file := os.environ.get(COMPLETED):
             with open(file, "a") as log:
                 log.write(f"{seed}\n")
@@ -78,7 +78,7 @@ class Napping:
         return float((residual**2).mean())
 
     def validate(self, val):
-        return training.validate_numbers(self, val)
+        return loop.validate_numbers(self, val)
 
     def learning_rate(self):
         return self.recipe.max_lr

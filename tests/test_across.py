@@ -9,19 +9,21 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import host, registry, runner, sources
-from benchmarks.across import published
-from benchmarks.cli import app
-from benchmarks.plan import make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.apps.across_tasks import published_values
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
 
 FILE = Path(__file__).parents[1] / "results/reference/published.csv"
 
 
 @pytest.fixture(scope="module")
 def table():
-    return published.read(FILE)
+    return published_values.read(FILE)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +65,10 @@ def store(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("results"))
     for name in ("human_mpra", "drosophila"):
         task = registry.get_task(name)
-        found = sources.find(task, "quick", None, seed=0)
+        found = data_sources.find(task, "quick", None, seed=0)
         plan = make_plan(task, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
         store.put_dataset(plan.sources[0].dataset)
-        runner.execute(plan, store, host.Machine("cpu", 0, 1))
+        schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
         Study.begin(plan, store, "command")
     return store
 
@@ -82,7 +84,7 @@ def test_means_intervals_and_ranks_stand_in_one_table(store, tmp_path):
     assert set(found["task"]) == {"human_mpra", "drosophila"}
     assert set(found["origin"]) == {"simulated"}
     task = registry.get_task("human_mpra")
-    scores = runner.score(Study.open(store, "human_mpra", None).plan, store, task)
+    scores = schedule.score(Study.open(store, "human_mpra", None).plan, store, task)
     values = scores[(scores["role"] == "ensemble") & (scores["level"] == "row") & (scores["metric"] == "pearson_r")]
     interval = scipy_stats.ttest_1samp(values["value"], 0).confidence_interval()
     row = found[(found["task"] == "human_mpra") & (found["level"] == "row")].iloc[0]

@@ -5,11 +5,12 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from benchmarks import plan as planning
-from benchmarks import registry, sources
-from benchmarks.across import claims, table
-from benchmarks.across.checks import Challenge, Evidence, Grid
-from benchmarks.plan import make_plan
+from benchmarks import registry
+from benchmarks.apps.across_tasks import claims, table
+from benchmarks.apps.across_tasks.verdicts import Challenge, Evidence, Grid
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning import plan as planning
+from benchmarks.engine.planning.plan import make_plan
 
 TASK = registry.get_task("drosophila")
 
@@ -69,7 +70,7 @@ def test_only_the_published_protocol_on_measured_data_is_evidence(more, told):
 
 
 def test_what_departs_from_the_published_protocol_is_named():
-    simulated = sources.find(TASK, "quick", None, seed=0)[0]
+    simulated = data_sources.find(TASK, "quick", None, seed=0)[0]
     source = dataclasses.replace(simulated, name="S2", dataset=dataclasses.replace(simulated.dataset, notes=()))
 
     def said(model="dream_cnn", preset="paper", at=source, splits=None, changes=()):

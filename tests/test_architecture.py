@@ -22,7 +22,7 @@ COMMANDS_MAY = tuple(
 )  # fmt: skip
 DRAWING = (
     *(f"benchmarks.{name}figures" for name in ("", "challenge_", "grid_", "ism_", "profile_")),
-    "benchmarks.report",
+    "benchmarks.engine.reporting.run_page",
 )
 UPPER = {p.stem for p in (ROOT / "benchmarks").glob("*.py")} - {"__init__", "__main__"}
 
@@ -55,7 +55,7 @@ def starts(name: str, *prefixes: str) -> bool:
 def test_the_scan_sees_the_project():
     assert {"human_mpra"} <= TASKS
     assert {"cli", "runner", "store", "stats"} <= UPPER
-    assert "benchmarks.api.data" in ours(ROOT / "benchmarks/runner.py")
+    assert "benchmarks.api.data" in ours(ROOT / "benchmarks/engine/execution/schedule.py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
@@ -66,41 +66,43 @@ def test_imports_point_down(path):
     elif name.split(".")[0] == "benchmarks" and len(name.split(".")) > 2:
         allowed = ("benchmarks.api", f"benchmarks.{name.split('.')[1]}")
         assert name.split(".")[1] in PACKAGES
-        if name.startswith("benchmarks.paper."):  # lays out what the drawing modules draw; they know no task
+        if name.startswith("benchmarks.apps.paper."):  # lays out what the drawing modules draw; they know no task
             allowed += DRAWING
         # What a package adds to the command line may use what `cli` uses.
-        if name.endswith("commands") or name == "benchmarks.paper.gather":
+        if name.endswith("commands") or name == "benchmarks.apps.paper.load_figure_data":
             allowed += COMMANDS_MAY
     elif starts(name, "baselines", "dream_models"):
         allowed = ("benchmarks.api", name.split(".")[0])
         if name.endswith(".commands"):
             allowed += COMMANDS_MAY
     elif name in (
-        "benchmarks.grid_figures",
-        "benchmarks.challenge_figures",
-        "benchmarks.design_figures",
-        "benchmarks.ism_figures",
-        "benchmarks.profile_figures",
-        "benchmarks.quantify_figures",
-        "benchmarks.speed_figures",
+        "benchmarks.engine.figures.prixfixe_grid",
+        "benchmarks.engine.figures.challenge",
+        "benchmarks.engine.figures.design",
+        "benchmarks.engine.figures.ism",
+        "benchmarks.engine.figures.profiles",
+        "benchmarks.engine.figures.quantify",
+        "benchmarks.engine.figures.speed",
     ):
-        allowed = ("benchmarks.figures",)
+        allowed = ("benchmarks.engine.figures.scores",)
     elif name.removeprefix("benchmarks.") in ("stats", "figures", "report", "claims", "stopping"):
         allowed = ()
-    elif name == "benchmarks.executors":
-        allowed = ("benchmarks.stopping",)
-    elif name == "benchmarks.checkpoints":
-        allowed = ("benchmarks.api", "benchmarks.stopping")
-    elif name == "benchmarks.records":
+    elif name == "benchmarks.engine.execution.workers":
+        allowed = ("benchmarks.shutdown",)
+    elif name == "benchmarks.engine.store.checkpoints":
+        allowed = ("benchmarks.api", "benchmarks.shutdown")
+    elif name == "benchmarks.engine.store.records":
         allowed = ("benchmarks.api",)
-    elif name == "benchmarks.store":
-        allowed = ("benchmarks.api", "benchmarks.checkpoints", "benchmarks.records")
+    elif name == "benchmarks.engine.store.store":
+        allowed = ("benchmarks.api", "benchmarks.engine.store.checkpoints", "benchmarks.engine.store.records")
     elif name == "benchmarks.__main__":
-        allowed = ("benchmarks.cli",)
+        allowed = ("benchmarks.cli.main",)
     else:
         allowed = ("benchmarks.api", *(f"benchmarks.{upper}" for upper in UPPER - {"cli"}), "benchmarks.__version__")
         allowed += ("benchmarks",) if seen & {"benchmarks"} else ()
-        allowed += ("benchmarks.fetch",) if name == "benchmarks.sources" else ()  # data that a run lacks are fetched
+        allowed += (
+            ("benchmarks.engine.datasets",) if name == "benchmarks.engine.planning.data_sources" else ()
+        )  # data that a run lacks are fetched
     wrong = {s for s in seen if s != "benchmarks" and not starts(s, *(a for a in allowed if a != "benchmarks"))}
     assert not wrong, f"{name} must not import {sorted(wrong)}"
 
@@ -108,8 +110,8 @@ def test_imports_point_down(path):
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_frameworks_are_imported_in_their_files_alone(path):
     name = module_of(path)
-    torch_homes = ("benchmarks.api.torch_backend", "benchmarks.api.keras_backend", "dream_models.prixfixe")
-    torch_homes += ("baselines.vaishnav_net", "benchmarks.api.torch_speed", "benchmarks.api.keras_speed")
+    torch_homes = ("benchmarks.training.torch_backend", "benchmarks.training.keras_backend", "dream_models.prixfixe")
+    torch_homes += ("baselines.vaishnav_net", "benchmarks.apps.speed.torch_tools", "benchmarks.apps.speed.keras_tools")
     found = {s.partition(".")[0] for s in imports(path)} & {"torch", "keras", "tensorflow"}
     if name == "dream_models.published":  # a type annotation only, under TYPE_CHECKING
         assert "torch" not in {s.partition(".")[0] for s in imports(path, top_level_only=True)}
@@ -119,7 +121,11 @@ def test_frameworks_are_imported_in_their_files_alone(path):
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_only_the_registry_imports_dynamically(path):
-    allowed = {"benchmarks.registry", "benchmarks.executors", "baselines"}  # executors: a function by its name
+    allowed = {
+        "benchmarks.registry",
+        "benchmarks.engine.execution.workers",
+        "baselines",
+    }  # executors: a function by its name
     used = "importlib" in {s.partition(".")[0] for s in imports(path)} and "import_module" in path.read_text()
     assert not used or module_of(path) in allowed
 
@@ -127,6 +133,6 @@ def test_only_the_registry_imports_dynamically(path):
 def test_only_the_store_names_the_results_folder_tree():
     for path in FILES:
         text = path.read_text()
-        if module_of(path) not in ("benchmarks.store",):
+        if module_of(path) not in ("benchmarks.engine.store.store",):
             for folder in ('"runs"', '"reports"', "predictions.npz"):
                 assert folder not in text, f"{path} builds results paths itself"

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome
-from benchmarks.atac import prepare, reads, regions, signal, simulate, task
-from benchmarks.claims import Claims
-from benchmarks.cli import app
+from benchmarks.atac import bigwig, prepare, reads, regions, simulate, task
+from benchmarks.cli.main import app
+from benchmarks.engine.store.locks import Claims
+from benchmarks.errors import BadInput
 
 pysam = pytest.importorskip("pysam")
 pybigtools = pytest.importorskip("pybigtools")
@@ -564,7 +564,7 @@ def test_a_signal_that_is_no_count_of_cuts_is_refused(tmp_path, values, sizes, s
     genome = opened(small_genome(tmp_path, chr1="ACGT" * 1000), tmp_path)
     path = small_signal(tmp_path / "s.bw", values, sizes)
     with pytest.raises(BadInput) as caught:
-        signal.Signal(path, genome).count_type(["chr1"])
+        bigwig.Signal(path, genome).count_type(["chr1"])
     assert says in str(caught.value)
 
 
@@ -572,14 +572,14 @@ def test_a_damaged_signal_is_refused_quietly(tmp_path, capfd):
     genome = opened(small_genome(tmp_path, chr1="ACGT" * 1000), tmp_path)
     path = small_signal(tmp_path / "s.bw", [("chr1", i, i + 1, float(i % 7)) for i in range(0, 4000, 2)])
     whole = path.read_bytes()
-    assert signal.Signal(path, genome).values("chr1")[:7].tolist() == [0, 0, 2, 0, 4, 0, 6]
+    assert bigwig.Signal(path, genome).values("chr1")[:7].tolist() == [0, 0, 2, 0, 4, 0, 6]
     at = whole.index(b"\x78\x9c")  # the first packed block of values
     path.write_bytes(whole[: at + 20] + bytes(200) + whole[at + 220 :])
     with pytest.raises(BadInput, match="is damaged: chr1 cannot be read"):
-        signal.Signal(path, genome).values("chr1")
+        bigwig.Signal(path, genome).values("chr1")
     path.write_bytes(whole[:100])
     with pytest.raises(BadInput, match="no bigWig file"):
-        signal.Signal(path, genome)
+        bigwig.Signal(path, genome)
     assert capfd.readouterr() == ("", "")
 
 
@@ -750,7 +750,7 @@ def test_a_bigwig_whose_header_makes_the_library_panic_is_refused(raw, genome, t
     content[at + 12 : at + 16] = (524_288).to_bytes(4, "little")  # bytes of a value in it
     (tmp_path / "s.bw").write_bytes(content)
     with pytest.raises(BadInput, match="is no bigWig file that can be read"):
-        signal.Signal(tmp_path / "s.bw", genome)
+        bigwig.Signal(tmp_path / "s.bw", genome)
 
 
 def test_a_genome_with_bytes_that_are_no_letters_is_refused(tmp_path):

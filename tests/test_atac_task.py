@@ -6,13 +6,16 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from benchmarks import figures, leak_report, profile_figures, registry
+from benchmarks import registry
 from benchmarks.api.data import Dataset
-from benchmarks.api.errors import BadInput
 from benchmarks.atac import prepare, task
-from benchmarks.plan import Source, make_plan
-from benchmarks.stats import compare
-from benchmarks.store import Store
+from benchmarks.engine.evaluation import leakage
+from benchmarks.engine.evaluation.fold_tests import compare
+from benchmarks.engine.figures import profiles
+from benchmarks.engine.figures import scores as figures
+from benchmarks.engine.planning.plan import Source, make_plan
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
 
 pytest.importorskip("pysam")
 
@@ -46,7 +49,7 @@ def test_splits_hold_whole_chromosomes_out(data):
 def test_stored_windows_are_searched_for_leaks_and_motifs_where_they_lie(data, tmp_path):
     store = Store(tmp_path)
     stored = store.get_dataset(data.name, store.put_dataset(data)[:12])
-    found = leak_report.of_dataset(task, stored, leak_report.Rule(), wanted={(0, 0)}).table.set_index("kind")
+    found = leakage.of_dataset(task, stored, leakage.Rule(), wanted={(0, 0)}).table.set_index("kind")
     split = next(task.splits(data.meta))
     codes = np.asarray(data.codes)
     seen = {row.tobytes() for row in codes[np.concatenate([split.train, split.val])]}
@@ -192,7 +195,7 @@ def test_headlines_and_examples_are_drawn(data):
     for output, subset, metric in task.HEADLINES:
         chosen = scores[(scores["output"] == output) & (scores["subset"] == subset)]
         figures.fold_scores(chosen, tests, metric=metric, level="region", ceilings=None, **looks)
-    figure = profile_figures.counts(test, predictions, 1000, **looks)
+    figure = profiles.counts(test, predictions, 1000, **looks)
     titles = [ax.get_title(loc="left") for ax in figure.get_axes()]
     peaks = test.meta["is_peak"].to_numpy(bool)
     observed = np.log1p(test.targets["profile"][peaks, 500:1500].sum(axis=1))
@@ -200,7 +203,7 @@ def test_headlines_and_examples_are_drawn(data):
     assert titles[0] == f"BPNet\nr = {r:.3f}"
     assert titles[1].startswith("ChromBPNet")
     assert "SIMULATED" in "".join(text.get_text() for text in figure.texts)
-    figure = profile_figures.examples(test, predictions, 1000, **looks)
+    figure = profiles.examples(test, predictions, 1000, **looks)
     svg = figures.to_svg(figure)
     assert "SIMULATED" in "".join(text.get_text() for text in figure.texts)
     axes = figure.get_axes()
@@ -211,7 +214,7 @@ def test_headlines_and_examples_are_drawn(data):
 
 
 def test_lower_distance_is_better(data):
-    from benchmarks import stats as ours
+    from benchmarks.engine.evaluation import fold_tests as ours
 
     assert "median_jsd" in ours.LOWER_IS_BETTER
     assert not {"median_norm_jsd", "one_minus_median_jsd"} & ours.LOWER_IS_BETTER

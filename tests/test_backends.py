@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import backends
-from benchmarks.cli import app
+from benchmarks.apps.speed import keras_backends
+from benchmarks.cli.main import app
 
 FORWARD, LOSS = 1e-3, 1e-4
 """Tolerances: of a prediction, in units of their spread; of a loss, relative. Measured: 3e-5 and 1e-5 at most."""
@@ -27,7 +27,7 @@ def test_mprann_computes_alike_on_tensorflow_and_torch():
 
 @pytest.mark.slow
 def test_mprann_computes_alike_at_full_width():
-    found = backends.compare("human_mpra", "mprann", preset="paper")
+    found = keras_backends.compare("human_mpra", "mprann", preset="paper")
     assert found["forward_difference"] < FORWARD * found["forward_spread"]
     assert max(found["loss_differences"]) < LOSS
 

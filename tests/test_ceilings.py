@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.api import ceilings
-from benchmarks.api.errors import BadInput
+from benchmarks.api import noise_ceiling
+from benchmarks.errors import BadInput
 from benchmarks.human_mpra import prepare
 
 RNG = np.random.default_rng(11)
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(11)
 def test_the_ceiling_is_what_the_truth_itself_reaches(k, noise):
     truth = RNG.normal(size=50_000)
     replicates = truth[:, None] + noise * RNG.normal(size=(50_000, k))
-    value, basis = ceilings.from_replicates(replicates)
+    value, basis = noise_ceiling.from_replicates(replicates)
     assert value == pytest.approx(np.corrcoef(truth, replicates.mean(axis=1))[0, 1], abs=0.01)
     assert value == pytest.approx(np.sqrt(1 / (1 + noise**2 / k)), abs=0.01)
     assert f"between {k} replicates (50,000 sequences)" in basis
@@ -25,22 +25,22 @@ def test_rows_with_a_missing_replicate_do_not_count():
     values = RNG.normal(size=(20, 1)) + 0.3 * RNG.normal(size=(20, 2))
     r = np.corrcoef(values.T)[0, 1]
     with_gap = np.vstack([values, [[5.0, np.nan]]])
-    value, basis = ceilings.from_replicates(with_gap)
+    value, basis = noise_ceiling.from_replicates(with_gap)
     assert value == pytest.approx(np.sqrt(2 * r / (1 + r)))
     assert "20 sequences" in basis
 
 
 def test_no_ceiling_without_replicates_or_agreement():
     x = RNG.normal(size=(30, 1))
-    assert ceilings.from_replicates(x) is None
-    assert ceilings.from_replicates(np.hstack([x, -x])) is None
-    assert ceilings.from_replicates(np.hstack([x, x])[:2]) is None
+    assert noise_ceiling.from_replicates(x) is None
+    assert noise_ceiling.from_replicates(np.hstack([x, -x])) is None
+    assert noise_ceiling.from_replicates(np.hstack([x, x])[:2]) is None
 
 
 def test_replicates_are_told_by_their_names():
     names = ["rep1", "rep_2", "Replicate 3", "report", "rep", "mean_value", "dev_rep1"]
-    assert ceilings.replicate_columns(names) == ["rep1", "rep_2", "Replicate 3"]
-    assert ceilings.replicate_columns(names, "dev_") == ["dev_rep1"]
+    assert noise_ceiling.replicate_columns(names) == ["rep1", "rep_2", "Replicate 3"]
+    assert noise_ceiling.replicate_columns(names, "dev_") == ["dev_rep1"]
 
 
 def table_file(folder, cell="0.5"):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import challenge_figures, figures
+from benchmarks.engine.figures import challenge, scores
 
 TEAMS = ["first", "second", "third_with_a_very_long_name_that_nobody_would_print_in_full"]
 LOOK = {"order": TEAMS, "labels": {"first": "Team One"}, "simulated": False}
@@ -34,7 +34,7 @@ def texts(figure):
 
 
 def test_ranks_are_shares_of_samples_and_shared_ranks_count_half_on_either_side():
-    figure = challenge_figures.ranks(counts(), **LOOK)
+    figure = challenge.ranks(counts(), **LOOK)
     shares = figure.axes[0].images[0].get_array()
     np.testing.assert_allclose(shares, [[0.75, 0.125, 0.125], [0, 0.875, 0.125], [0, 0, 1]])
     (means,) = figure.axes[0].lines
@@ -45,7 +45,7 @@ def test_ranks_are_shares_of_samples_and_shared_ranks_count_half_on_either_side(
 
 
 def test_heat_maps_show_squares_of_pearson_and_colour_every_column_from_worst_to_best():
-    figure = challenge_figures.heat_map(part_scores(), **LOOK)
+    figure = challenge.heat_map(part_scores(), **LOOK)
     shade = figure.axes[0].images[0].get_array()
     squares = np.array([[0.81, 0.36, 0.64], [0.64, 0.49, 0.49], [0.25, 0.04, 0.36]])
     expected = (squares - squares.min(axis=0)) / (squares.max(axis=0) - squares.min(axis=0))
@@ -56,7 +56,7 @@ def test_heat_maps_show_squares_of_pearson_and_colour_every_column_from_worst_to
 
 
 def test_a_part_that_is_not_at_hand_has_no_column():
-    figure = challenge_figures.heat_map(part_scores(n_missing=1), **LOOK)
+    figure = challenge.heat_map(part_scores(n_missing=1), **LOOK)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["all", "high"]
 
 
@@ -69,7 +69,7 @@ def test_boxes_are_the_quantiles():
             for m in METRICS[:2]
         ]
     )
-    figure = challenge_figures.score_distributions(quantiles, **LOOK)
+    figure = challenge.score_distributions(quantiles, **LOOK)
     medians = sorted({float(x) for line in figure.axes[0].lines for x in line.get_xdata()})
     for i in (1, 2, 3):
         assert any(abs(x - (0.1 * i + 0.03)) < 1e-12 for x in medians)
@@ -80,7 +80,7 @@ def test_gaps_are_bars():
     table = pd.DataFrame(
         {"metric": ["pearson_r"] * 2 + ["spearman_rho"] * 2, "subset": ["all", "high"] * 2, "percent": [5, 48, 3, 20]}
     )
-    figure = challenge_figures.disparities(table, simulated=False)
+    figure = challenge.disparities(table, simulated=False)
     assert [[bar.get_width() for bar in ax.patches] for ax in figure.axes] == [[5, 48], [3, 20]]
 
 
@@ -93,7 +93,7 @@ def test_progress_is_every_team_s_best_so_far_and_leaves_out_what_has_no_date():
             "spearman_score": [0.6, 0.7, 0.5, 0.8, 0.9],
         }
     )
-    figure = challenge_figures.progression(table, simulated=False)
+    figure = challenge.progression(table, simulated=False)
     lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
     assert lines["a"] == [0.5, 0.5, 0.6]
     assert lines["b"] == [0.7]
@@ -106,11 +106,11 @@ def test_any_number_of_submissions_is_drawn_and_simulated_data_says_so(n, tmp_pa
     teams = [f"team_{i:02d}" for i in range(n)]
     ranked = pd.DataFrame([{"submission": t, "metric": m, "rank": i + 1.0, "draws": 5}
                            for m in METRICS for i, t in enumerate(teams)])  # fmt: skip
-    figure = challenge_figures.ranks(ranked, order=teams, labels={}, simulated=True)
-    assert figures.SIMULATED in texts(figure)
+    figure = challenge.ranks(ranked, order=teams, labels={}, simulated=True)
+    assert scores.SIMULATED in texts(figure)
     assert figure.axes[0].images[0].get_array().shape == (n, n)
-    assert all(path.stat().st_size > 1000 for path in figures.save(figure, tmp_path / "ranks"))
+    assert all(path.stat().st_size > 1000 for path in scores.save(figure, tmp_path / "ranks"))
 
 
 def test_measured_data_carries_no_badge():
-    assert figures.SIMULATED not in texts(challenge_figures.ranks(counts(), **LOOK))
+    assert scores.SIMULATED not in texts(challenge.ranks(counts(), **LOOK))

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks.api import checksums
-from benchmarks.api.training import Interrupted
-from benchmarks.checkpoints import EpochCheckpoints
-from benchmarks.contract import SMALL, Case, timeless
+from benchmarks.apps.model_checks import SMALL, Case, timeless
+from benchmarks.engine.store.checkpoints import EpochCheckpoints
+from benchmarks.io import checksums
+from benchmarks.training.loop import Interrupted
 
 EPOCHS = 5
 
@@ -25,7 +25,7 @@ def store(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _after_every_epoch(monkeypatch):
-    monkeypatch.setattr("benchmarks.checkpoints.WORTH", 0)
+    monkeypatch.setattr("benchmarks.engine.store.checkpoints.WORTH", 0)
 
 
 def training(model, checkpoints=None, killed_after=None):
@@ -61,16 +61,18 @@ def test_a_training_killed_twice_ends_bit_equal(model, store):
 
 @pytest.mark.parametrize("model", ["dream_cnn", "dream_rnn", "dream_attn", "mprann"])
 def test_a_training_asked_to_stop_within_epochs_ends_bit_equal(model, store, monkeypatch):
-    monkeypatch.setattr("benchmarks.api.training.FIRST_PIECE", 1)
-    monkeypatch.setattr("benchmarks.api.training.PIECE_S", 0.0)  # a look after every batch
+    monkeypatch.setattr("benchmarks.training.loop.FIRST_PIECE", 1)
+    monkeypatch.setattr("benchmarks.training.loop.PIECE_S", 0.0)  # a look after every batch
     undisturbed, within = training(model), []
     for looks in (1, 6, 3):
         left = iter([None] * looks)
-        monkeypatch.setattr("benchmarks.checkpoints.stopping.reason", lambda left=left: next(left, "SIGUSR1"))
+        monkeypatch.setattr(
+            "benchmarks.engine.store.checkpoints.stopping.reason", lambda left=left: next(left, "SIGUSR1")
+        )
         with pytest.raises(Interrupted, match=r"SIGUSR1.*batch"):
             training(model, store)
         within.append("-" in max(store.folder.glob("epoch-*")).name.removeprefix("epoch-"))
-    monkeypatch.setattr("benchmarks.checkpoints.stopping.reason", lambda: None)
+    monkeypatch.setattr("benchmarks.engine.store.checkpoints.stopping.reason", lambda: None)
     resumed = training(model, store)
     assert any(within), "no stop fell within an epoch"
     assert len(store.resumed()) == 3
@@ -155,9 +157,9 @@ def test_two_checkpoints_are_kept(store):
 
 
 def test_checkpoints_cost_a_twentieth_at_most(store, monkeypatch):
-    monkeypatch.setattr("benchmarks.checkpoints.WORTH", 20)
+    monkeypatch.setattr("benchmarks.engine.store.checkpoints.WORTH", 20)
     clock = iter([0.0, 100.0, 102.0, 141.0, 142.5, 400.0, 402.5])
-    monkeypatch.setattr("benchmarks.checkpoints.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("benchmarks.engine.store.checkpoints.time.monotonic", lambda: next(clock))
     assert store.due()  # at 0
     store.begin(threads=1)
     store.save(1, lambda folder: None)  # from 100 to 102: two seconds

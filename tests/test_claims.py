@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from benchmarks import claims
-from benchmarks.claims import Claims
+from benchmarks.engine.store import locks
+from benchmarks.engine.store.locks import Claims
 
 
 @pytest.fixture
@@ -46,19 +46,19 @@ def test_the_end_of_a_command_gives_its_claims_back(file):
 def test_a_dead_owner_on_this_machine_is_replaced_at_once(file):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    put(file, machine=claims.machine(), pid=gone.pid, born="1")
+    put(file, machine=locks.machine(), pid=gone.pid, born="1")
     with Claims() as ours:
         assert ours.take(file)
 
 
 def test_a_number_that_was_used_again_is_not_the_owner(file):
-    put(file, machine=claims.machine(), pid=os.getpid(), born="1")  # this process lives, but started at another time
+    put(file, machine=locks.machine(), pid=os.getpid(), born="1")  # this process lives, but started at another time
     with Claims() as ours:
         assert ours.take(file)
 
 
 def test_a_living_owner_on_this_machine_is_left_alone_however_silent(file):
-    put(file, machine=claims.machine(), pid=os.getpid(), born=claims._born(os.getpid()), age=1e6)
+    put(file, machine=locks.machine(), pid=os.getpid(), born=locks._born(os.getpid()), age=1e6)
     with Claims(stale_s=1) as ours:
         assert not ours.take(file)
 

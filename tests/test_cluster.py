@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from benchmarks import cluster, executors
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.executors import Call
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import cluster, workers
+from benchmarks.engine.execution.workers import Call
+from benchmarks.errors import BadInput
 
 pytest.importorskip("parsl", reason="pilot jobs need Parsl: pip install -e '.[cluster]'")
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,7 +144,7 @@ def test_the_workers_of_a_node_are_spread_over_its_gpus(tmp_path, monkeypatch, v
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     pinned = []
-    monkeypatch.setattr(executors, "answer", lambda function, call, environment, logs: pinned.append(environment))
+    monkeypatch.setattr(workers, "answer", lambda function, call, environment, logs: pinned.append(environment))
     for rank in range(5):
         monkeypatch.setenv("PARSL_WORKER_RANK", str(rank))
         cluster._answer("f", cluster.Cluster(workers=5, gpus=2, threads=3), str(tmp_path), Call("a", "g", 1))

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import contract, registry
+from benchmarks import registry
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.errors import BadInput
-from dream_models.prixfixe import combine, teams
-from dream_models.prixfixe.net import Block, ContractError, FinalBlock, PrixFixeNet, Reconstruction
-from dream_models.prixfixe.teams import Combination, read_combination
+from benchmarks.apps import model_checks
+from benchmarks.errors import BadInput
+from dream_models.prixfixe import combinations, combine
+from dream_models.prixfixe.base import Block, ContractError, FinalBlock, PrixFixeNet, Reconstruction
+from dream_models.prixfixe.combinations import Combination, read_combination
 from tests.reference_networks import huber, mse, prix_fixe_forward
 
 YEAST = TaskSpec(150, ("expression",), "soft_classification", side_channels=("is_reverse", "is_singleton"))
 SHORT = TaskSpec(40, ("activity",), side_channels=("is_reverse",))
 TWO = TaskSpec(40, ("dev", "hk"), side_channels=("is_reverse",))
-ALL = list(teams.combinations())
+ALL = list(combinations.combinations())
 COMPATIBLE = [c for c in ALL if c.refusal() is None]
 
 
@@ -58,7 +59,7 @@ def test_what_is_declared_is_what_comes_of_trying():
 
 
 def test_36_and_9_fit_and_first_and_core_never_matter():
-    for processor, final in itertools.product(teams.TEAMS, repeat=2):
+    for processor, final in itertools.product(combinations.TEAMS, repeat=2):
         verdicts = {c.refusal() for c in ALL if (c.processor, c.final) == (processor, final)}
         assert len(verdicts) == 1
     assert sum(c.processor == c.final == "unlockdna" for c in COMPATIBLE) == 9
@@ -138,7 +139,7 @@ def test_parameter_counts_on_yeast(code, changes, n_params):
 
 def test_processors_tell_the_network_its_input_on_yeast():
     shapes = {}
-    for team in teams.TEAMS:
+    for team in combinations.TEAMS:
         net = combine.network(Combination(team, "bhi", "bhi", "bhi"), YEAST, narrow(Combination(team, *["bhi"] * 3)))
         shapes[team] = (net.first.in_channels, net.first.seqsize)
     assert shapes == {"autosome": (6, 150), "bhi": (4, 110), "unlockdna": (6, 200)}
@@ -164,9 +165,9 @@ def randomised(net, seed=0):
 
 
 @pytest.mark.parametrize("integers", [False, True], ids=["one-hot", "integers"])
-@pytest.mark.parametrize("final", list(teams.TEAMS))
-@pytest.mark.parametrize("core", list(teams.TEAMS))
-@pytest.mark.parametrize("first", list(teams.TEAMS))
+@pytest.mark.parametrize("final", list(combinations.TEAMS))
+@pytest.mark.parametrize("core", list(combinations.TEAMS))
+@pytest.mark.parametrize("first", list(combinations.TEAMS))
 def test_outputs_agree_with_the_independent_networks(first, core, final, integers):
     """Every first, core and final block, on float channels and on integer codes."""
     processor = "unlockdna" if integers else "autosome"
@@ -290,7 +291,7 @@ def test_a_network_that_keeps_the_contract_is_left_as_it_was():
 
 @pytest.mark.parametrize("combination", COMPATIBLE, ids=str)
 def test_every_combination_trains_two_steps_and_predicts(combination):
-    data = contract.made_up(SHORT, n_rows=8)
+    data = model_checks.made_up(SHORT, n_rows=8)
     torch.manual_seed(0)
     model = registry.get_model(f"prix_fixe.{combination}").build(SHORT, narrow(combination), {})
     model.prepare(data, n_steps=2)
@@ -304,17 +305,17 @@ def test_every_combination_trains_two_steps_and_predicts(combination):
     assert np.isfinite(predicted).all()
 
 
-@pytest.mark.parametrize("promise", contract.PROMISES, ids=lambda promise: promise.name)
+@pytest.mark.parametrize("promise", model_checks.PROMISES, ids=lambda promise: promise.name)
 @pytest.mark.parametrize("name", ["bhi-unlockdna-bhi-bhi", "unlockdna-bhi-autosome-unlockdna"])
 def test_variants_keep_the_promises_of_a_model(name, promise, cases):
     """One combination under each new trainer; Autosome's is that of the DREAM models, tested with them."""
     try:
         promise.check(cases(f"prix_fixe.{name}"))
-    except contract.NotTested as why:
+    except model_checks.NotTested as why:
         pytest.skip(str(why))
 
 
 @pytest.fixture(scope="module")
 def cases():
     made = {}
-    return lambda model: made.setdefault(model, contract.Case(model, "human_mpra"))
+    return lambda model: made.setdefault(model, model_checks.Case(model, "human_mpra"))

@@ -8,12 +8,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import comparison, registry, runner, sources, stats
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.plan import find_split, make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.cli.main import app
+from benchmarks.engine.evaluation import compare, fold_tests
+from benchmarks.engine.execution import schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import find_split, make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
 
@@ -26,8 +29,8 @@ def put(store, plan, job, noise):
     rng = np.random.default_rng([job.seed, len(job.model)])
     truth = dataset.targets["expression"][split.test]
     predicted = (truth + noise * rng.normal(size=len(truth))).astype(np.float32)
-    record = runner.about(job) | {"status": "done"}
-    store.put_job(runner.folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
+    record = schedule.about(job) | {"status": "done"}
+    store.put_job(schedule.folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def study(tmp_path_factory):
     """A run of three models on three test folds, two members each, without a training."""
     store = Store(tmp_path_factory.mktemp("results"))
     plan = make_plan(
-        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "dream_cnn", "kmer_ridge"],
+        TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "dream_cnn", "kmer_ridge"],
         test_folds=[0, 1, 2], n_members=2,
     )  # fmt: skip
     for source in plan.sources:
@@ -47,7 +50,7 @@ def study(tmp_path_factory):
 
 def test_the_members_of_an_ensemble_have_seen_all_but_the_test_fold(study):
     found, store = study
-    sizes = comparison.sizes(found.plan, store, TASK)
+    sizes = compare.sizes(found.plan, store, TASK)
     dataset = store.get_dataset(found.plan.sources[0].name, found.plan.sources[0].digest)
     fold = dataset.meta["fold"].to_numpy()
     assert sizes["test_fold"].tolist() == [0, 1, 2]
@@ -59,19 +62,19 @@ def test_the_members_of_an_ensemble_have_seen_all_but_the_test_fold(study):
 def test_a_single_member_has_not_seen_its_validation_fold(tmp_path):
     store = Store(tmp_path)
     plan = make_plan(
-        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"], test_folds=[0]
+        TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"], test_folds=[0]
     )
     store.put_dataset(plan.sources[0].dataset)
     fold = plan.sources[0].dataset.meta["fold"].to_numpy()
-    row = comparison.sizes(plan, store, TASK, "member").iloc[0]
-    assert row["n_train"] == comparison.sizes(plan, store, TASK).iloc[0]["n_train"]
+    row = compare.sizes(plan, store, TASK, "member").iloc[0]
+    assert row["n_train"] == compare.sizes(plan, store, TASK).iloc[0]["n_train"]
     assert row["n_train"] == ((fold != 0) & (fold != plan.jobs[0].val_fold)).sum() == plan.jobs[0].n_train
 
 
 def test_all_tests_stand_in_one_row(study):
     found, store = study
-    table = comparison.of_study(found, store, n_draws=200).tables["tests"]
-    assert list(table.columns) == comparison.COLUMNS
+    table = compare.of_study(found, store, n_draws=200).tables["tests"]
+    assert list(table.columns) == compare.COLUMNS
     row = table[(table["model"] == "dream_cnn") & (table["metric"] == "pearson_r") & (table["level"] == "row")].iloc[0]
     assert row["ci_low"] <= row["mean_difference"] <= row["ci_high"]
     assert row["ci_low_corrected"] < row["ci_low"]
@@ -82,8 +85,8 @@ def test_all_tests_stand_in_one_row(study):
 
 def test_the_bootstrap_is_of_the_averaged_predictions(study):
     found, store = study
-    scores = runner.score(found.plan, store, TASK)
-    table = comparison.of_study(found, store, n_draws=500).tables["tests"]
+    scores = schedule.score(found.plan, store, TASK)
+    table = compare.of_study(found, store, n_draws=500).tables["tests"]
     ensembles = scores[(scores["role"] == "ensemble") & (scores["metric"] == "mse") & (scores["level"] == "row")]
     means = ensembles.groupby("model")["value"].mean()
     row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
@@ -95,7 +98,7 @@ def test_the_bootstrap_is_of_the_averaged_predictions(study):
 def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
     store = Store(tmp_path)
     plan = make_plan(
-        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
+        TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
         test_folds=[0, 1, 2], n_members=2,
     )  # fmt: skip
     store.put_dataset(plan.sources[0].dataset)
@@ -103,7 +106,7 @@ def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
     for job in plan.jobs:
         if job is not lacking:  # fold 2 is much worse than the others, and of one member only
             put(store, plan, job, 1.0 if job.model == "mprann" else 20.0 if job.test_fold == 2 else 2.0)
-    table = comparison.of_study(Study.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
+    table = compare.of_study(Study.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
     row = table[(table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["n_folds"] == 2
     assert "fold 2 left out" in row["note"]
@@ -115,20 +118,20 @@ def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
 def test_why_there_is_no_bootstrap_is_said(tmp_path):
     store = Store(tmp_path)
     plan = make_plan(
-        TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
+        TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
         test_folds=[0], n_members=2,
     )  # fmt: skip
     store.put_dataset(plan.sources[0].dataset)
     for job in plan.jobs[:-1]:  # one member of the ridge is missing
         put(store, plan, job, 1.0)
-    table = comparison.of_study(Study.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
+    table = compare.of_study(Study.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
     assert table["note"].str.endswith("; no bootstrap: no fold has predictions of both by as many members").all()
     assert table["p_bootstrap"].isna().all()
 
 
 def test_members_are_compared_without_a_bootstrap(study):
     found, store = study
-    table = comparison.of_study(found, store, role="member").tables["tests"]
+    table = compare.of_study(found, store, role="member").tables["tests"]
     row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["mean_difference"] == pytest.approx(3, abs=0.5)
     assert pd.isna(row["p_bootstrap"])
@@ -146,11 +149,11 @@ def test_members_are_compared_without_a_bootstrap(study):
 
 def test_chosen_models_are_the_family(study):
     found, store = study
-    table = comparison.of_study(found, store, models=["dream_cnn"], n_draws=0).tables["tests"]
+    table = compare.of_study(found, store, models=["dream_cnn"], n_draws=0).tables["tests"]
     assert set(table["model"]) == {"dream_cnn"}
     assert (table["family_size"] == 1).all()
     with pytest.raises(BadInput, match="dream_cn"):
-        comparison.of_study(found, store, models=["dream_cn"])
+        compare.of_study(found, store, models=["dream_cn"])
 
 
 def test_the_command_writes_every_test_and_says_what_each_assumes(study, tmp_path):
@@ -159,13 +162,13 @@ def test_the_command_writes_every_test_and_says_what_each_assumes(study, tmp_pat
     shown = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
     assert shown.exit_code == 0, shown.output
     assert "SIMULATED DATA" in shown.output
-    for test in stats.ASSUMPTIONS:
+    for test in fold_tests.ASSUMPTIONS:
         assert test in shown.output
     table = pd.read_csv(tmp_path / "tests.csv")
-    assert list(table.columns) == comparison.COLUMNS
+    assert list(table.columns) == compare.COLUMNS
     printed = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert len(printed["comparisons"][0]["tests"]) == len(table)
-    assert printed["assumptions"] == stats.ASSUMPTIONS
+    assert printed["assumptions"] == fold_tests.ASSUMPTIONS
 
 
 def test_an_output_folder_that_is_missing_is_one_sentence(study):
@@ -182,7 +185,7 @@ def two_tasks(tmp_path, **models):
     for name, wanted in models.items():
         task = registry.get_task(name)
         planned = [model.rstrip("?") for model in wanted]
-        found = sources.find(task, "quick", None, seed=0)
+        found = data_sources.find(task, "quick", None, seed=0)
         plan = make_plan(task, "quick", found, seed=0, models=planned, test_folds=[0, 1])
         store.put_dataset(plan.sources[0].dataset)
         for job in plan.jobs:
@@ -193,8 +196,8 @@ def two_tasks(tmp_path, **models):
                     output: (values[split.test] + rng.normal(0, 1, len(split.test))).astype(np.float32)
                     for output, values in plan.sources[0].dataset.targets.items()
                 }
-                record = runner.about(job) | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
-                store.put_job(runner.folder_of(store, job), record, [], split.test, predicted, None)
+                record = schedule.about(job) | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
+                store.put_job(schedule.folder_of(store, job), record, [], split.test, predicted, None)
         Study.begin(plan, store, "command")
     return store
 

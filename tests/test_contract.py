@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import contract, registry
-from benchmarks.cli import app
+from benchmarks import registry
+from benchmarks.apps import model_checks
+from benchmarks.cli.main import app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -129,18 +130,18 @@ def plugin(tmp_path, monkeypatch):
 
 def outcomes(file):
     name = registry.add_plugin(file).key
-    return {outcome.promise: outcome for outcome in contract.validate(name, "human_mpra")}
+    return {outcome.promise: outcome for outcome in model_checks.validate(name, "human_mpra")}
 
 
 def test_a_good_plug_in_keeps_every_promise(plugin):
     found = outcomes(plugin(GOOD))
-    assert list(found) == [promise.name for promise in contract.PROMISES]
+    assert list(found) == [promise.name for promise in model_checks.PROMISES]
     assert {name for name, outcome in found.items() if outcome.status != "kept"} == {"device"}
     assert found["device"].detail == "computes with numpy, on the CPU only"
 
 
 def test_every_promise_but_the_device_s_is_broken_once_below():
-    assert {promise.name for promise in contract.PROMISES} == {*BREAKS, "device"}
+    assert {promise.name for promise in model_checks.PROMISES} == {*BREAKS, "device"}
 
 
 @pytest.mark.parametrize("promise", list(BREAKS))

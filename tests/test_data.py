@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.api.data import Dataset, Recipe, Split, recipe_with
-from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.errors import BadInput, did_you_mean
 
 
 def dataset(n=5, **changes):

@@ -6,7 +6,7 @@ import pytest
 
 import baselines
 from benchmarks import registry
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
 
 PUBLISHED = [
     ("Conv1D_1st", 7_424), (None, 1_024), ("Conv1D_2", 46_140), (None, 240), ("Conv1D_3", 18_060), (None, 240),

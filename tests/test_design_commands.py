@@ -14,12 +14,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import design_figures, figures, registry, trained
-from benchmarks.api import mutants
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.design.candidates import Predictor
-from benchmarks.yeast import scoring, simulate, test_set
+from benchmarks import registry
+from benchmarks.apps.design.predictor import Predictor
+from benchmarks.cli.main import app
+from benchmarks.engine.figures import design as design_figures
+from benchmarks.engine.figures import scores
+from benchmarks.engine.inference import load, mutagenesis
+from benchmarks.errors import BadInput
+from benchmarks.yeast import challenge_score, simulate, test_set
 from benchmarks.yeast.task import CONSTRUCT
 from tests import documented
 
@@ -74,7 +76,7 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
     scored = json.loads(last)
     assert scored["origin"] == "simulated"
     parts = {row["subset"] for row in scored["scores"]}
-    assert parts == {"challenge", *scoring.WEIGHTS} - {"native"}
+    assert parts == {"challenge", *challenge_score.WEIGHTS} - {"native"}
 
     # what was scored is what the simulated world says of the oligos, and what the models predict of them
     test = test_set.read(tmp_path / "designed")
@@ -105,8 +107,8 @@ def test_candidates_get_what_the_models_predict_of_their_sequences(results, tmp_
     assert len(folders) == 2
     expected = []
     for folder in folders:
-        one = trained.open_model(folder)
-        data = mutants.of_codes(one.task.encode(table["sequence"].tolist()), one.task.SPEC)
+        one = load.open_model(folder)
+        data = mutagenesis.of_codes(one.task.encode(table["sequence"].tolist()), one.task.SPEC)
         expected.append(one.model.predict(data)["expression"])
     np.testing.assert_allclose(table["predicted kmer_ridge"], np.mean(expected, axis=0), rtol=1e-5)
     assert (table["sequence"] == CONSTRUCT.left + table["insert"] + CONSTRUCT.right).all()
@@ -317,12 +319,12 @@ def test_a_table_named_twice_is_compared_once(tmp_path):
 
 def test_the_origin_of_predictions_is_simulated_if_any_model_was():
     def one(trained_on):
-        return trained.Trained(None, registry.get_task("yeast"), "m", "m", trained_on)
+        return load.Trained(None, registry.get_task("yeast"), "m", "m", trained_on)
 
     assert Predictor({"a": [one("measured")]}).trained_on == "measured"
     assert Predictor({"a": [one("measured")], "b": [one("simulated")]}).trained_on == "simulated"
     with pytest.raises(BadInput, match="cannot be designed"):
-        Predictor({"a": [trained.Trained(None, type("T", (), {"NAME": "atac"}), "m", "m", "measured")]})
+        Predictor({"a": [load.Trained(None, type("T", (), {"NAME": "atac"}), "m", "m", "measured")]})
 
 
 def test_a_model_that_predicts_nan_is_refused():
@@ -332,7 +334,7 @@ def test_a_model_that_predicts_nan_is_refused():
         def predict(self, data):
             return {"expression": np.full(len(data), np.nan, np.float32)}
 
-    predict = Predictor({"m": [trained.Trained(Broken(), task, "m", "m", "measured")]})
+    predict = Predictor({"m": [load.Trained(Broken(), task, "m", "m", "measured")]})
     with pytest.raises(BadInput, match="m predicts no finite number"):
         predict(np.zeros((3, 80), np.uint8))
 
@@ -345,7 +347,7 @@ def test_figures_say_that_data_are_simulated(tmp_path):
             design_figures.search(history, simulated=simulated),
             design_figures.disagreement(table, ("a", "b"), simulated=simulated),
         ):
-            said = any(text.get_text() == figures.SIMULATED for text in figure.texts)
+            said = any(text.get_text() == scores.SIMULATED for text in figure.texts)
             assert said is simulated
     (scatter, *_), (best, *_) = (
         design_figures.disagreement(table, ("a", "b"), simulated=True).axes[0].collections,

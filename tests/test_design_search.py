@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import BASES
-from benchmarks.checkpoints import EpochCheckpoints
-from benchmarks.design import challenging, genetic, walks
+from benchmarks.apps.design import disagreement, evolve, mutation_walks
+from benchmarks.engine.store.checkpoints import EpochCheckpoints
+from benchmarks.errors import BadInput
 from benchmarks.yeast import simulate
 
 LENGTH = 80
 WEIGHTS = np.random.default_rng(5).normal(size=(LENGTH, 4))
-SMALL = dataclasses.replace(genetic.EXPRESSION, population=2000, generations=60)
-PAIR = dataclasses.replace(genetic.CHALLENGING, population=40, generations=15)
+SMALL = dataclasses.replace(evolve.EXPRESSION, population=2000, generations=60)
+PAIR = dataclasses.replace(evolve.CHALLENGING, population=40, generations=15)
 
 
 def additive(codes):
@@ -54,14 +54,14 @@ def dies_after(n_calls, score):
 
 @pytest.mark.parametrize(("sign", "optimum"), [(1.0, WEIGHTS.max(axis=1).sum()), (-1.0, WEIGHTS.min(axis=1).sum())])
 def test_it_reaches_nine_tenths_of_the_best_additive_sequence(sign, optimum):
-    found = genetic.evolve(additive, LENGTH, SMALL, np.array([sign]), seed=(1,)).best(10, np.array([sign]))
+    found = evolve.evolve(additive, LENGTH, SMALL, np.array([sign]), seed=(1,)).best(10, np.array([sign]))
     assert found.values[0, 0] / optimum >= 0.9
     assert abs(found.values[0, 0]) <= abs(optimum) + 1e-9
 
 
 def test_it_reaches_nine_tenths_of_what_simulated_promoters_can_express():
-    search = dataclasses.replace(genetic.EXPRESSION, population=4000, generations=15)
-    found = genetic.evolve(lambda codes: simulate.expression(codes)[:, None], LENGTH, search, np.ones(1), seed=(0,))
+    search = dataclasses.replace(evolve.EXPRESSION, population=4000, generations=15)
+    found = evolve.evolve(lambda codes: simulate.expression(codes)[:, None], LENGTH, search, np.ones(1), seed=(0,))
     random_ones = np.random.default_rng(9).integers(0, 4, (4000, LENGTH), dtype=np.uint8)
     supremum = 8.0 + 7.5  # centre and half range of the simulation, whose sum of effects levels off
     assert found.values.max() >= 0.9 * supremum
@@ -73,7 +73,7 @@ def test_it_reaches_nine_tenths_of_what_simulated_promoters_can_express():
 
 @given(st.data())
 def test_crossover_exchanges_one_stretch_and_nothing_else(data):
-    individual = genetic._individual_type(genetic._deap()[1], (1.0,))
+    individual = evolve._individual_type(evolve._deap()[1], (1.0,))
     parents = [data.draw(st.binary(min_size=LENGTH, max_size=LENGTH)) for _ in range(2)]
     children = tools.cxTwoPoint(*(individual(parent) for parent in parents))
     swapped = []
@@ -86,9 +86,9 @@ def test_crossover_exchanges_one_stretch_and_nothing_else(data):
 
 def counted(name, base, n=20_000):
     """Count what a base becomes in many copies of it, mutated everywhere."""
-    individual = genetic._individual_type(genetic._deap()[1], (1.0,))(bytes([BASES.index(base)] * n))
+    individual = evolve._individual_type(evolve._deap()[1], (1.0,))(bytes([BASES.index(base)] * n))
     random.seed(3)
-    (changed,) = genetic._mutated(individual, 1.0, genetic.MUTATIONS[name])
+    (changed,) = evolve._mutated(individual, 1.0, evolve.MUTATIONS[name])
     return {letter: changed.count(BASES.index(letter)) for letter in "ACGT"}
 
 
@@ -107,9 +107,9 @@ def test_the_published_mutation_lets_g_and_t_stay_and_only_c_become_a(base, beco
 
 
 def test_the_rate_of_mutated_bases_is_that_of_the_settings():
-    individual = genetic._individual_type(genetic._deap()[1], (1.0,))(bytes(200_000))
+    individual = evolve._individual_type(evolve._deap()[1], (1.0,))(bytes(200_000))
     random.seed(4)
-    (changed,) = genetic._mutated(individual, 0.025, genetic.MUTATIONS["uniform"])
+    (changed,) = evolve._mutated(individual, 0.025, evolve.MUTATIONS["uniform"])
     assert (200_000 - changed.count(0)) / 200_000 == pytest.approx(0.025, abs=0.002)
 
 
@@ -119,9 +119,9 @@ def test_an_unknown_mutation_is_named():
 
 
 def test_settings_are_those_of_the_paper():
-    assert dataclasses.astuple(genetic.EXPRESSION)[:7] == (100_000, 10, 0.1, 0.1, 0.025, False, "tournament")
-    assert dataclasses.astuple(genetic.CHALLENGING)[:7] == (100, 100, 0.5, 1.0, 0.02, True, "nsga2")
-    assert genetic.TOURNAMENT == 3
+    assert dataclasses.astuple(evolve.EXPRESSION)[:7] == (100_000, 10, 0.1, 0.1, 0.025, False, "tournament")
+    assert dataclasses.astuple(evolve.CHALLENGING)[:7] == (100, 100, 0.5, 1.0, 0.02, True, "nsga2")
+    assert evolve.TOURNAMENT == 3
 
 
 # What a search returns
@@ -135,7 +135,7 @@ def test_what_was_not_predicted_again_has_the_value_that_predicting_gives(search
         n_scored.append(len(codes))
         return two_models(codes)
 
-    found = genetic.evolve(score, LENGTH, search, np.array([1.0, -1.0]), seed=(2,))
+    found = evolve.evolve(score, LENGTH, search, np.array([1.0, -1.0]), seed=(2,))
     np.testing.assert_array_equal(found.values, two_models(found.codes))
     assert [row["n_scored"] for row in found.history] == n_scored
     assert n_scored[0] == search.population
@@ -144,7 +144,7 @@ def test_what_was_not_predicted_again_has_the_value_that_predicting_gives(search
 
 
 def test_the_best_are_distinct_and_in_order():
-    found = genetic.evolve(additive, LENGTH, dataclasses.replace(SMALL, generations=8), np.ones(1), seed=(0,))
+    found = evolve.evolve(additive, LENGTH, dataclasses.replace(SMALL, generations=8), np.ones(1), seed=(0,))
     best = found.best(50, np.ones(1))
     assert len({row.tobytes() for row in best.codes}) == 50
     assert (np.diff(best.values[:, 0]) <= 0).all()
@@ -159,10 +159,10 @@ def test_a_seed_repeats_a_search_and_leaves_other_random_numbers_alone():
     random.seed(11)
     expected = random.random()
     random.seed(11)
-    first = genetic.evolve(additive, LENGTH, search, np.ones(1), seed=(7,))
+    first = evolve.evolve(additive, LENGTH, search, np.ones(1), seed=(7,))
     assert random.random() == expected
-    again = genetic.evolve(additive, LENGTH, search, np.ones(1), seed=(7,))
-    other = genetic.evolve(additive, LENGTH, search, np.ones(1), seed=(8,))
+    again = evolve.evolve(additive, LENGTH, search, np.ones(1), seed=(7,))
+    other = evolve.evolve(additive, LENGTH, search, np.ones(1), seed=(8,))
     np.testing.assert_array_equal(first.codes, again.codes)
     assert (first.codes != other.codes).any()
 
@@ -188,7 +188,7 @@ values_of_models = st.integers(1, 4).flatmap(
 @given(values_of_models)
 def test_fronts_are_what_is_not_beaten_peeled_off_one_by_one(case):
     values, signs = np.array(case[0], dtype=float), np.array(case[1])
-    front, order = genetic.fronts(values, signs)
+    front, order = evolve.fronts(values, signs)
     assert sorted(order) == list(range(len(values)))
     assert (np.diff(front[order]) >= 0).all()
     left = np.arange(len(values))
@@ -203,7 +203,7 @@ def test_fronts_are_what_is_not_beaten_peeled_off_one_by_one(case):
 @given(st.integers(0, 10_000), st.sampled_from([(1.0, -1.0), (-1.0, 1.0), (2.0, 0.5)]))
 def test_the_pareto_set_of_a_search_is_non_dominated(seed, signs):
     search = dataclasses.replace(PAIR, population=20, generations=5)
-    codes, values, about, _ = challenging.batches(
+    codes, values, about, _ = disagreement.batches(
         two_models, LENGTH, search, np.array(signs), n_batches=2, n_kept=20, seed=seed
     )
     np.testing.assert_array_equal(values, two_models(codes))
@@ -217,7 +217,7 @@ def test_the_pareto_set_of_a_search_is_non_dominated(seed, signs):
 
 def test_models_that_disagree_are_driven_apart():
     signs = np.array([1.0, -1.0])
-    _, values, _, history = challenging.batches(
+    _, values, _, history = disagreement.batches(
         two_models, LENGTH, dataclasses.replace(PAIR, generations=40), signs, n_batches=3, n_kept=10, seed=0
     )
     start = two_models(np.random.default_rng(0).integers(0, 4, (5000, LENGTH), dtype=np.uint8)) @ signs
@@ -228,7 +228,7 @@ def test_models_that_disagree_are_driven_apart():
 def test_a_weighted_sum_is_one_objective_by_tournaments():
     signs = np.array([1.0, -0.5])
     search = dataclasses.replace(PAIR, selection="tournament", generations=40)
-    _, values, _, history = challenging.batches(two_models, LENGTH, search, signs, n_batches=1, n_kept=10, seed=0)
+    _, values, _, history = disagreement.batches(two_models, LENGTH, search, signs, n_batches=1, n_kept=10, seed=0)
     assert (np.diff(values @ signs) <= 0).all()
     assert history["best"].iloc[-1] > history["best"].iloc[0] + 5
 
@@ -244,16 +244,16 @@ def test_a_weighted_sum_is_one_objective_by_tournaments():
 def test_a_search_that_was_killed_ends_like_one_that_was_not(tmp_path, monkeypatch, search, score, signs):
     monkeypatch.setattr(EpochCheckpoints, "due", lambda self: True)
     signs = np.array(signs)
-    expected = genetic.evolve(score, LENGTH, search, signs, seed=(3,))
+    expected = evolve.evolve(score, LENGTH, search, signs, seed=(3,))
     for n_calls in (3, 2):
         with pytest.raises(Killed):
-            genetic.evolve(
+            evolve.evolve(
                 dies_after(n_calls, score), LENGTH, search, signs, seed=(3,), checkpoints=EpochCheckpoints(tmp_path)
             )
     latest = next(EpochCheckpoints(tmp_path).whole())
     (latest / "arrays.npz").write_bytes(b"half")  # the one before serves
     seen = []
-    found = genetic.evolve(
+    found = evolve.evolve(
         score, LENGTH, search, signs, seed=(3,), checkpoints=EpochCheckpoints(tmp_path), on_generation=seen.append
     )
     np.testing.assert_array_equal(found.codes, expected.codes)
@@ -268,8 +268,8 @@ def test_a_finished_batch_is_not_searched_again(tmp_path):
 
     signs = np.array([1.0, -1.0])
     keywords = {"n_batches": 2, "n_kept": 5, "seed": 1, "checkpoints": checkpoints}
-    expected = challenging.batches(two_models, LENGTH, PAIR, signs, **keywords)
-    found = challenging.batches(dies_after(0, two_models), LENGTH, PAIR, signs, **keywords)
+    expected = disagreement.batches(two_models, LENGTH, PAIR, signs, **keywords)
+    found = disagreement.batches(dies_after(0, two_models), LENGTH, PAIR, signs, **keywords)
     for ours, theirs in zip(found[:2], expected[:2], strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -292,7 +292,7 @@ def one_step(codes, score, sign):
 @pytest.mark.parametrize(("choose", "sign"), [("increase", 1.0), ("decrease", -1.0)])
 def test_a_walk_takes_the_strongest_substitution(choose, sign):
     starts = np.random.default_rng(1).integers(0, 4, (3, LENGTH), dtype=np.uint8)
-    path = walks.walk(starts, steps=2, choose=choose, seed=0, score=additive)
+    path = mutation_walks.walk(starts, steps=2, choose=choose, seed=0, score=additive)
     for row in range(3):
         expected = one_step(starts[row], additive, sign)
         np.testing.assert_array_equal(path[row, 1], expected)
@@ -303,9 +303,9 @@ def test_a_walk_stays_at_the_top_and_gives_no_pair_there():
     top = WEIGHTS.argmax(axis=1).astype(np.uint8)
     below = top.copy()
     below[7] = (below[7] + 1) % 4
-    path = walks.walk(np.stack([below]), steps=3, choose="increase", seed=0, score=additive)
+    path = mutation_walks.walk(np.stack([below]), steps=3, choose="increase", seed=0, score=additive)
     np.testing.assert_array_equal(path[0, 1:], np.stack([top] * 3))
-    table, codes = walks.pairs(["w"], path, "increase")
+    table, codes = mutation_walks.pairs(["w"], path, "increase")
     assert table["tag"].tolist() == ["w", f"w_increase1.{BASES[below[7]]}7{BASES[top[7]]}"]
     assert table["ref_tag"].tolist() == ["", "w"]
     np.testing.assert_array_equal(codes, np.stack([below, top]))
@@ -313,7 +313,7 @@ def test_a_walk_stays_at_the_top_and_gives_no_pair_there():
 
 def test_drift_changes_one_base_per_step_evenly():
     starts = np.zeros((4000, LENGTH), dtype=np.uint8)
-    path = walks.walk(starts, steps=2, choose="random", seed=5)
+    path = mutation_walks.walk(starts, steps=2, choose="random", seed=5)
     assert ((path[:, 1:] != path[:, :-1]).sum(axis=2) == 1).all()
     _, at = np.nonzero(path[:, 1])
     assert chisquare(np.bincount(at, minlength=LENGTH)).pvalue > 1e-4
@@ -322,8 +322,8 @@ def test_drift_changes_one_base_per_step_evenly():
 
 def test_pairs_of_walks_are_one_substitution_apart():
     starts = np.random.default_rng(2).integers(0, 4, (5, LENGTH), dtype=np.uint8)
-    table, codes = walks.pairs(
-        [f"s{i}" for i in range(5)], walks.walk(starts, steps=4, choose="random", seed=1), "random"
+    table, codes = mutation_walks.pairs(
+        [f"s{i}" for i in range(5)], mutation_walks.walk(starts, steps=4, choose="random", seed=1), "random"
     )
     of = dict(zip(table["tag"], codes, strict=True))
     assert len(of) == len(table) == 25
@@ -337,16 +337,18 @@ def test_a_walk_that_was_killed_ends_like_one_that_was_not(tmp_path, monkeypatch
     monkeypatch.setattr(EpochCheckpoints, "due", lambda self: True)
     starts = np.random.default_rng(1).integers(0, 4, (3, LENGTH), dtype=np.uint8)
     keywords = {"steps": 4, "choose": "increase", "seed": 0}
-    expected = walks.walk(starts, score=additive, **keywords)
+    expected = mutation_walks.walk(starts, score=additive, **keywords)
     with pytest.raises(Killed):
-        walks.walk(starts, score=dies_after(2, additive), checkpoints=EpochCheckpoints(tmp_path), **keywords)
-    found = walks.walk(starts, score=dies_after(2, additive), checkpoints=EpochCheckpoints(tmp_path), **keywords)
+        mutation_walks.walk(starts, score=dies_after(2, additive), checkpoints=EpochCheckpoints(tmp_path), **keywords)
+    found = mutation_walks.walk(
+        starts, score=dies_after(2, additive), checkpoints=EpochCheckpoints(tmp_path), **keywords
+    )
     np.testing.assert_array_equal(found, expected)
 
 
 def test_a_walk_needs_a_known_choice_and_a_model():
     starts = np.zeros((1, LENGTH), dtype=np.uint8)
     with pytest.raises(BadInput, match="Did you mean 'increase'"):
-        walks.walk(starts, steps=1, choose="incraese", seed=0)
+        mutation_walks.walk(starts, steps=1, choose="incraese", seed=0)
     with pytest.raises(BadInput, match="name one with --run"):
-        walks.walk(starts, steps=1, choose="increase", seed=0)
+        mutation_walks.walk(starts, steps=1, choose="increase", seed=0)

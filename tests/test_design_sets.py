@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from benchmarks import registry
-from benchmarks.api import origins
-from benchmarks.api.constructs import Construct
-from benchmarks.api.errors import BadInput
+from benchmarks.api import simulated_marker
+from benchmarks.api.construct import Construct
 from benchmarks.api.genome import Genome
 from benchmarks.api.sequences import SequenceError, decode, encode
-from benchmarks.design import motifs, native, oligos
+from benchmarks.apps.design import motifs, native_promoters, oligo_library
+from benchmarks.errors import BadInput
 from benchmarks.yeast import test_set
 
 CONSTRUCT = registry.get_task("yeast").CONSTRUCT
@@ -133,15 +133,15 @@ def little_genome(tmp_path):
 def test_native_pieces_are_what_lies_before_genes(little_genome):
     folder, chromosomes = little_genome
     genome = Genome(folder / "g.fa", folder)
-    genes = native.genes(folder / "g.gtf")
+    genes = native_promoters.genes(folder / "g.gtf")
     assert genes.set_index("name").loc["fwd", ["start", "end"]].tolist() == [500, 700]
-    before = native.promoters(genes, genome.sizes, 250).set_index("name")
+    before = native_promoters.promoters(genes, genome.sizes, 250).set_index("name")
     assert before.loc["fwd", ["start", "end"]].tolist() == [250, 500]
     assert before.loc["rev", ["start", "end"]].tolist() == [200, 450]
     assert before.loc["near", ["start", "end"]].tolist() == [700, 750]  # up to the gene before
     assert before.loc["edge", ["start", "end"]].tolist() == [0, 30]
     assert "within" not in before.index
-    table, codes = native.tiles(genome, before.reset_index(), 80, 80)
+    table, codes = native_promoters.tiles(genome, before.reset_index(), 80, 80)
     c1 = chromosomes["c1"]
     expected = {
         "fwd.0": c1[420:500], "fwd.1": c1[340:420], "rev.0": turned(c1[200:280]), "rev.2": turned(c1[360:440])
@@ -152,9 +152,9 @@ def test_native_pieces_are_what_lies_before_genes(little_genome):
 
 def test_native_pieces_of_the_yeast_genome(real_data, tmp_path):
     genome = Genome(real_data("atac/sacCer3.fa.gz"), tmp_path)
-    genes = native.genes(real_data("atac/sacCer3.ensGene.gtf.gz"))
-    before = native.promoters(genes, genome.sizes, 500)
-    table, codes = native.tiles(genome, before, 80, 80)
+    genes = native_promoters.genes(real_data("atac/sacCer3.ensGene.gtf.gz"))
+    before = native_promoters.promoters(genes, genome.sizes, 500)
+    table, codes = native_promoters.tiles(genome, before, 80, 80)
     assert len(table) > 20_000
     assert len({row.tobytes() for row in codes}) == len(codes)
     with gzip.open(real_data("atac/sacCer3.fa.gz"), "rt") as file:
@@ -174,16 +174,16 @@ def test_native_pieces_of_the_yeast_genome(real_data, tmp_path):
 def test_an_annotation_that_does_not_serve_is_refused(little_genome, tmp_path):
     folder, _ = little_genome
     with pytest.raises(BadInput, match="no GTF file"):
-        native.genes(folder / "absent.gtf")
+        native_promoters.genes(folder / "absent.gtf")
     with pytest.raises(BadInput, match="no feature 'gene' with a strand; it has transcript, exon"):
-        native.genes(folder / "g.gtf", "gene")
+        native_promoters.genes(folder / "g.gtf", "gene")
     (tmp_path / "words.gtf").write_text("just\nsome words\n")
     with pytest.raises(BadInput, match=r"no GTF file that can be read|no feature"):
-        native.genes(tmp_path / "words.gtf")
+        native_promoters.genes(tmp_path / "words.gtf")
     genome = Genome(folder / "g.fa", folder)
-    short = native.promoters(native.genes(folder / "g.gtf"), genome.sizes, 40)
+    short = native_promoters.promoters(native_promoters.genes(folder / "g.gtf"), genome.sizes, 40)
     with pytest.raises(BadInput, match="raise --upstream"):
-        native.tiles(genome, short, 80, 80)
+        native_promoters.tiles(genome, short, 80, 80)
 
 
 # Constructs and tables
@@ -207,7 +207,7 @@ def test_inserts_are_taken_out_of_their_flanks():
 
 def written(folder, name, codes, subset, tags, references=None, **more):
     about = pd.DataFrame({"tag": tags} | ({"ref_tag": references} if references else {}))
-    table = oligos.table(CONSTRUCT, codes, about, subset=subset, **more)
+    table = oligo_library.table(CONSTRUCT, codes, about, subset=subset, **more)
     table.to_csv(folder / name, sep="\t", index=False)
     return folder / name
 
@@ -219,7 +219,7 @@ def test_a_library_has_every_sequence_once_and_is_read_by_the_challenge(tmp_path
         written(tmp_path, "snv.tsv", codes[[2, 3, 4]], "SNVs", ["a", "b", "c"], ["", "a", "b"]),
         written(tmp_path, "more.tsv", codes[[3, 5]], "high", ["h0", "h1"]),
     ]
-    library = oligos.merge(files, CONSTRUCT)
+    library = oligo_library.merge(files, CONSTRUCT)
     np.testing.assert_array_equal(library.inserts, codes)
     assert library.trained_on == "simulated"
     table = library.oligos()
@@ -275,27 +275,27 @@ def test_tables_that_do_not_fit_are_refused_by_line(tmp_path):
         ([short], "short.tsv, line 2: an insert of 80 bp or 110 with flanks expected, got 4 bp"),
     ):
         with pytest.raises(BadInput, match=sentence):
-            oligos.merge(files, CONSTRUCT)
+            oligo_library.merge(files, CONSTRUCT)
     (tmp_path / "no.tsv").write_text("tag\tsequence\nx\tA\n")
     with pytest.raises(BadInput, match="column 'subset' is missing"):
-        oligos.merge([tmp_path / "no.tsv"], CONSTRUCT)
+        oligo_library.merge([tmp_path / "no.tsv"], CONSTRUCT)
 
 
 def test_expression_is_looked_up_by_sequence(tmp_path):
     codes = inserts(3)
-    library = oligos.merge([written(tmp_path, "h.tsv", codes, "high", list("abc"))], CONSTRUCT)
+    library = oligo_library.merge([written(tmp_path, "h.tsv", codes, "high", list("abc"))], CONSTRUCT)
     rows = CONSTRUCT.rows(codes)
     table = pd.DataFrame({"sequence": rows[::-1], "expression": [3.0, 2.0, 1.0]})
     file = tmp_path / "labels.tsv"
     table.to_csv(file, sep="\t", index=False)
-    values, origin = oligos.expression_of(file, library)
+    values, origin = oligo_library.expression_of(file, library)
     assert values.tolist() == [1.0, 2.0, 3.0]
     assert origin == "measured"
     table.assign(origin="simulated").to_csv(file, sep="\t", index=False)
-    assert oligos.expression_of(file, library)[1] == "simulated"
+    assert oligo_library.expression_of(file, library)[1] == "simulated"
     table.to_csv(file, sep="\t", index=False)
-    origins.mark(tmp_path, "A test.")
-    assert oligos.expression_of(file, library)[1] == "simulated"
+    simulated_marker.mark(tmp_path, "A test.")
+    assert oligo_library.expression_of(file, library)[1] == "simulated"
     for wrong, sentence in (
         (table.iloc[1:], "no expression of 1 of 3 oligos"),
         (pd.concat([table, table.iloc[:1]]), "stands there twice"),
@@ -304,7 +304,7 @@ def test_expression_is_looked_up_by_sequence(tmp_path):
     ):
         wrong.to_csv(file, sep="\t", index=False)
         with pytest.raises(BadInput, match=sentence):
-            oligos.expression_of(file, library)
+            oligo_library.expression_of(file, library)
 
 
 def test_other_tasks_have_constructs_too():

@@ -8,9 +8,9 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.cli import app
-from benchmarks.doctor import checks
-from benchmarks.fetch.catalogue import File
+from benchmarks.apps import system_checks
+from benchmarks.cli.main import app
+from benchmarks.engine.datasets.catalogue import File
 
 
 def program(folder, name, text):
@@ -31,17 +31,17 @@ def path(tmp_path, monkeypatch):
 
 def test_a_gpu_is_named_hidden_or_broken(path, monkeypatch):
     program(path, "nvidia-smi", "echo 'NVIDIA H100, 550.54, 81559 MiB'")
-    finding, gpus = checks.driver()
+    finding, gpus = system_checks.driver()
     assert (finding.status, len(gpus)) == ("ok", 1)
     assert "H100" in finding.says
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    finding, gpus = checks.driver()
+    finding, gpus = system_checks.driver()
     assert (finding.status, gpus) == ("warning", [])
     assert "CUDA_VISIBLE_DEVICES" in finding.fix
     program(path, "nvidia-smi", "exit 9")
-    assert checks.driver()[0].status == "problem"
+    assert system_checks.driver()[0].status == "problem"
     (path / "nvidia-smi").unlink()
-    assert checks.driver()[0].status == "note"
+    assert system_checks.driver()[0].status == "note"
 
 
 def says(**found):
@@ -62,74 +62,74 @@ def says(**found):
     ],
 )
 def test_a_framework_is_asked_in_a_process_of_its_own(monkeypatch, asked, gpus, status, told):
-    monkeypatch.setattr(checks, "_ASK_TORCH", asked)
-    found = checks.framework("torch", gpus)
+    monkeypatch.setattr(system_checks, "_ASK_TORCH", asked)
+    found = system_checks.framework("torch", gpus)
     assert found.status == status
     assert told in found.says
     assert bool(found.fix) == (status == "problem")
 
 
 def test_this_machines_torch_computes():
-    assert checks.framework("torch", []).status == "ok"
+    assert system_checks.framework("torch", []).status == "ok"
 
 
 def test_a_folder_is_writable_slow_full_or_no_folder(tmp_path, monkeypatch):
-    writable, speed = checks.folder(tmp_path / "results" / "new")
+    writable, speed = system_checks.folder(tmp_path / "results" / "new")
     assert {writable.status, speed.status} <= {"ok", "warning"}
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
-    assert checks.folder(tmp_path / "file" / "results")[0].status == "problem"
-    monkeypatch.setattr(checks, "_speed", lambda _: {"mb_per_s": 1.0, "files_per_s": 5.0})
-    assert checks.folder(tmp_path)[1].status == "warning"
+    assert system_checks.folder(tmp_path / "file" / "results")[0].status == "problem"
+    monkeypatch.setattr(system_checks, "_speed", lambda _: {"mb_per_s": 1.0, "files_per_s": 5.0})
+    assert system_checks.folder(tmp_path)[1].status == "warning"
 
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checks, "_speed", full)
-    found = checks.folder(tmp_path)[0]
+    monkeypatch.setattr(system_checks, "_speed", full)
+    found = system_checks.folder(tmp_path)[0]
     assert (found.status, found.fix) == ("problem", "Free some space.")
 
     def read_only(_):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(checks, "_speed", read_only)
-    assert "--results" in checks.folder(tmp_path)[0].fix
+    monkeypatch.setattr(system_checks, "_speed", read_only)
+    assert "--results" in system_checks.folder(tmp_path)[0].fix
 
 
 def test_slurm_answers_or_does_not(path):
     with pytest.MonkeyPatch.context() as without:
         without.setenv("PATH", str(path))  # whatever is installed here
-        assert checks.slurm().status == "note"
+        assert system_checks.slurm().status == "note"
     program(path, "sinfo", "echo 'gpu* up 4'; echo 'cpu up 9'")
-    assert checks.slurm().says == "partitions: gpu*, cpu"
+    assert system_checks.slurm().says == "partitions: gpu*, cpu"
     program(path, "sinfo", "echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1")
-    found = checks.slurm()
+    found = system_checks.slurm()
     assert found.status == "problem"
     assert "Unable to contact" in found.says
 
 
 def test_threads_memory_and_files_are_compared_with_what_there_is(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    assert checks.threads(2).status == "warning"
+    assert system_checks.threads(2).status == "warning"
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert checks.threads(2).status == "ok"
-    monkeypatch.setattr(checks, "ENOUGH_MEMORY_GIB", 1e6)
-    assert checks.memory().status == ("warning" if sys.platform == "linux" else "note")
-    monkeypatch.setattr(checks, "ENOUGH_FILES", 10**9)
-    assert "ulimit -n" in checks.open_files().fix
+    assert system_checks.threads(2).status == "ok"
+    monkeypatch.setattr(system_checks, "ENOUGH_MEMORY_GIB", 1e6)
+    assert system_checks.memory().status == ("warning" if sys.platform == "linux" else "note")
+    monkeypatch.setattr(system_checks, "ENOUGH_FILES", 10**9)
+    assert "ulimit -n" in system_checks.open_files().fix
 
 
 def test_data_are_there_absent_or_cut(tmp_path):
     file = File("yeast", "a.txt", "read", "", "", "https://a.org/a.txt", "")
-    assert checks.data("yeast", tmp_path, [file], {}, False).fix == "python -m benchmarks fetch --task yeast"
+    assert system_checks.data("yeast", tmp_path, [file], {}, False).fix == "python -m benchmarks fetch --task yeast"
     (tmp_path / "a.txt").write_text("abc")
-    assert checks.data("yeast", tmp_path, [file], {"a.txt": {"bytes": 3}}, True).status == "ok"
-    assert checks.data("yeast", tmp_path, [file], {"a.txt": {"bytes": 4}}, True).status == "problem"
+    assert system_checks.data("yeast", tmp_path, [file], {"a.txt": {"bytes": 3}}, True).status == "ok"
+    assert system_checks.data("yeast", tmp_path, [file], {"a.txt": {"bytes": 4}}, True).status == "problem"
 
 
 def test_the_command_prints_every_finding_and_fails_on_a_problem(tmp_path, monkeypatch):
     for name in ("_ASK_TORCH", "_ASK_TENSORFLOW"):  # asked for real above; importing both takes half a minute
-        monkeypatch.setattr(checks, name, says(version="2", cuda=None, gpus=0, sum=None))
+        monkeypatch.setattr(system_checks, name, says(version="2", cuda=None, gpus=0, sum=None))
     done = CliRunner().invoke(app, ["doctor", "--results", str(tmp_path / "r"), "--data", str(tmp_path), "--json"])
     found = {one["about"]: one for one in json.loads(done.stdout)}
     assert done.exit_code == int(any(one["status"] == "problem" for one in found.values()))

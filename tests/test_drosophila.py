@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import registry, sources
-from benchmarks.api.errors import BadInput
+from benchmarks import registry
 from benchmarks.api.sequences import decode
-from benchmarks.cli import app
+from benchmarks.cli.main import app
 from benchmarks.drosophila import prepare, simulate
+from benchmarks.engine.planning import data_sources
+from benchmarks.errors import BadInput
 
 TASK = registry.get_task("drosophila")
 RNG = np.random.default_rng(0)
@@ -106,7 +107,7 @@ def test_one_pair_can_be_named_by_either_file(genome_wide, tmp_path):
 def test_a_folder_of_tables_is_one_dataset_and_shared_rows_collapse(genome_wide, tmp_path):
     save(genome_wide.iloc[:100], tmp_path, "train.txt")
     save(genome_wide.iloc[90:], tmp_path, "val.txt")
-    (found,) = sources.find(TASK, "quick", tmp_path, seed=0)
+    (found,) = data_sources.find(TASK, "quick", tmp_path, seed=0)
     assert (found.name, found.n_rows) == ("S2", len(genome_wide))
     assert any("10 exact duplicate rows were collapsed" in note for note in found.dataset.notes)
 
@@ -296,7 +297,7 @@ def test_the_kind_of_split_is_asked_for_by_name():
     assert "Did you mean 'strict'?" in done.stderr
     info = json.loads(CliRunner().invoke(app, ["info", "drosophila", "--json"]).stdout)
     assert info["splits"] == ["chromosome", "strict", "deepstarr", "position"]
-    digests = {sources.find(TASK, "quick", None, seed=0, split=kind)[0].digest for kind in prepare.SPLITS}
+    digests = {data_sources.find(TASK, "quick", None, seed=0, split=kind)[0].digest for kind in prepare.SPLITS}
     assert len(digests) == 4  # trainings of two kinds are never taken for each other
 
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from benchmarks import executors, stopping
-from benchmarks.executors import Call, run_inline, run_workers
+from benchmarks import shutdown
+from benchmarks.engine.execution import workers
+from benchmarks.engine.execution.workers import Call, run_inline, run_workers
 
 
 def work(argument, progress):
@@ -120,16 +121,16 @@ def test_no_worker_is_left_when_an_event_handler_fails(tmp_path):
 @pytest.mark.parametrize(("visible", "n"), [("", 0), ("-1", 0), ("0", 1), ("0,2", 2)])
 def test_visible_devices_are_counted_from_the_environment(monkeypatch, visible, n):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(executors.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert executors.n_gpus() == n
-    monkeypatch.setattr(executors.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
-    assert executors.n_gpus() == 0
+    monkeypatch.setattr(workers.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert workers.n_gpus() == n
+    monkeypatch.setattr(workers.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
+    assert workers.n_gpus() == 0
 
 
 def slow_work(argument, progress):
     """Wait to be asked to stop, or give up."""
     for _ in range(200):
-        if reason := stopping.reason():
+        if reason := shutdown.reason():
             return {"stopped": reason, "pid": os.getpid()}
         if argument == 0:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -155,15 +156,15 @@ def test_a_worker_that_somebody_asked_to_stop_is_replaced(tmp_path):
 
 
 def test_calls_that_others_workers_make_keep_their_process_apart_by_group(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_kept", None)
+    monkeypatch.setattr(workers, "_kept", None)
 
     def answer(call):
-        return executors.answer("tests.test_executors:work", call, {"SOME_THREADS": "2"}, tmp_path)
+        return workers.answer("tests.test_executors:work", call, {"SOME_THREADS": "2"}, tmp_path)
 
     try:
         found = [answer(call) for call in [*calls("ok", "ok"), *calls("ok", group="h"), *calls("die", "ok", group="h")]]
     finally:
-        executors._kept.stop()
+        workers._kept.stop()
     pids = [payload.get("pid") for _, payload in found]
     assert [kind for kind, _ in found] == ["done", "done", "done", "failed", "done"]
     assert found[3][1]["lost"]
@@ -174,7 +175,7 @@ def test_calls_that_others_workers_make_keep_their_process_apart_by_group(tmp_pa
 
 def test_a_worker_with_nothing_to_do_ends_when_it_is_asked_to_stop(tmp_path):
     """Its other end may stay open: whoever holds it may be waiting for the worker to end."""
-    worker = executors._Worker("tests.test_executors:work", {}, tmp_path, "idle")
+    worker = workers._Worker("tests.test_executors:work", {}, tmp_path, "idle")
     worker.begin(calls("ok")[0])
     while not worker.receive(lambda *event: None):
         pass

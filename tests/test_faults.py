@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 from baselines import kmer_ridge
-from benchmarks import host, registry, runner, sources, stopping
-from benchmarks.api.training import TrainingDiverged
-from benchmarks.plan import make_plan, seed_of_attempt
-from benchmarks.store import Store
+from benchmarks import registry, shutdown
+from benchmarks.engine.execution import machine as host
+from benchmarks.engine.execution import schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan, seed_of_attempt
+from benchmarks.engine.store.store import Store
+from benchmarks.training.loop import TrainingDiverged
 from tests import napping_model
 from tests.drill import drill
 from tests.test_kill import assert_same_trainings, job_files, left_over, start
@@ -26,18 +29,18 @@ INLINE = host.Machine("cpu", 0, 1)
 
 
 def plan_for(models=("kmer_ridge",), **options):
-    found = sources.find(TASK, "quick", None, seed=0)
+    found = data_sources.find(TASK, "quick", None, seed=0)
     return make_plan(TASK, "quick", found, seed=0, models=list(models), **options)
 
 
 def execute(plan, store, machine=INLINE, **options):
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    return runner.execute(plan, store, machine, **options)
+    return schedule.execute(plan, store, machine, **options)
 
 
 def folders(plan, store):
-    return [runner.folder_of(store, job) for job in plan.jobs]
+    return [schedule.folder_of(store, job) for job in plan.jobs]
 
 
 @pytest.fixture
@@ -62,9 +65,9 @@ def test_a_training_that_diverges_is_repeated_with_another_seed_and_says_so(tmp_
     first = plan.jobs[0]
     diverging |= {first.seed}
     assert execute(plan, store)["done"] == 2
-    record = store.get_job(runner.folder_of(store, first))
+    record = store.get_job(schedule.folder_of(store, first))
     assert record["diverged"] == [{"seed": first.seed, "reason": f"seed {first.seed} diverged"}]
-    assert runner.job_table(plan, store)["diverged"].tolist() == [1, 0]
+    assert schedule.job_table(plan, store)["diverged"].tolist() == [1, 0]
 
 
 def test_a_training_that_diverges_with_three_seeds_has_failed(tmp_path, diverging):
@@ -74,19 +77,19 @@ def test_a_training_that_diverges_with_three_seeds_has_failed(tmp_path, divergin
     assert len({*seeds, plan.jobs[1].seed}) == 4
     diverging |= set(seeds)
     assert execute(plan, store) == {"done": 1, "failed": 1, "skipped": 0}
-    reason = runner.job_table(plan, store)["reason"].iloc[0]
+    reason = schedule.job_table(plan, store)["reason"].iloc[0]
     assert "each of 3 seeds" in reason
     assert f"seed {seeds[2]} diverged" in reason
     diverging.clear()
     assert execute(plan, store) == {"done": 1, "failed": 0, "skipped": 1}
-    assert store.get_job(runner.folder_of(store, first))["diverged"] == []
+    assert store.get_job(schedule.folder_of(store, first))["diverged"] == []
 
 
 def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, diverging, monkeypatch):
     store, plan = Store(tmp_path), plan_for(test_folds=[0])
     (job,) = plan.jobs
-    store.checkpoints(runner.folder_of(store, job)).begin(1)
-    store.checkpoints(runner.folder_of(store, job)).begin_again(job.seed, "diverged before the kill")
+    store.checkpoints(schedule.folder_of(store, job)).begin(1)
+    store.checkpoints(schedule.folder_of(store, job)).begin_again(job.seed, "diverged before the kill")
     tried, fit = [], kmer_ridge.KmerRidge.fit
     monkeypatch.setattr(
         kmer_ridge.KmerRidge,
@@ -95,7 +98,7 @@ def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, divergi
     )
     execute(plan, store)
     assert tried == [seed_of_attempt(job, 1)]
-    assert [row["seed"] for row in store.get_job(runner.folder_of(store, job))["diverged"]] == [job.seed]
+    assert [row["seed"] for row in store.get_job(schedule.folder_of(store, job))["diverged"]] == [job.seed]
 
 
 def test_a_network_that_really_diverges(tmp_path):
@@ -103,7 +106,7 @@ def test_a_network_that_really_diverges(tmp_path):
     store = Store(tmp_path)
     plan = plan_for(["dream_rnn"], test_folds=[0], changes=["recipe.max_lr=1e30", "recipe.epochs=1"])
     assert execute(plan, store)["failed"] == 1
-    assert "Lower the learning rate" in runner.job_table(plan, store)["reason"].iloc[0]
+    assert "Lower the learning rate" in schedule.job_table(plan, store)["reason"].iloc[0]
 
 
 # A disk that is full, or read-only
@@ -118,8 +121,8 @@ def test_a_disk_that_takes_no_more_ends_the_command_in_one_sentence(tmp_path, mo
     def refuse(*args, **keywords):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(*{"put_job": (np, "savez_compressed"), "claim": (runner.Claims, "take")}[where], refuse)
-    with pytest.raises(stopping.Stopped, match=os.strerror(code)):
+    monkeypatch.setattr(*{"put_job": (np, "savez_compressed"), "claim": (schedule.Claims, "take")}[where], refuse)
+    with pytest.raises(shutdown.Stopped, match=os.strerror(code)):
         execute(plan, store)
     assert [store.is_done(folder) for folder in folders(plan, store)] == [True, False, False]
     assert not any(store.get_failure(folder) for folder in folders(plan, store))
@@ -135,7 +138,7 @@ def test_another_error_of_the_system_fails_its_training_alone(tmp_path, monkeypa
     left = iter([OSError(errno.EIO, "Input/output error")])
     monkeypatch.setattr(np, "savez_compressed", lambda *a, **k: _raise(next(left, None)) or original(*a, **k))
     assert execute(plan, store) == {"done": 1, "failed": 1, "skipped": 0}
-    assert "Input/output error" in runner.job_table(plan, store)["reason"].iloc[0]
+    assert "Input/output error" in schedule.job_table(plan, store)["reason"].iloc[0]
 
 
 def _raise(error):
@@ -305,36 +308,36 @@ def test_a_command_asked_to_stop_keeps_its_trainings_and_the_next_ends_bit_equal
 
 
 def _limited(results, words, end):
-    os.environ[stopping.STOP_AT] = str(end)
+    os.environ[shutdown.STOP_AT] = str(end)
     try:
         return start(results, *words)
     finally:
-        del os.environ[stopping.STOP_AT]
+        del os.environ[shutdown.STOP_AT]
 
 
 def test_the_time_to_stop_is_read_from_the_environment(monkeypatch):
-    monkeypatch.delenv(stopping.STOP_AT, raising=False)
+    monkeypatch.delenv(shutdown.STOP_AT, raising=False)
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
-    assert stopping.reason() is None
-    monkeypatch.setenv(stopping.STOP_AT, str(time.time() + 60))
-    assert stopping.reason() is None
-    monkeypatch.setenv(stopping.STOP_AT, str(time.time() - 1))
-    assert stopping.reason() == "its time limit is near"
-    monkeypatch.delenv(stopping.STOP_AT)
+    assert shutdown.reason() is None
+    monkeypatch.setenv(shutdown.STOP_AT, str(time.time() + 60))
+    assert shutdown.reason() is None
+    monkeypatch.setenv(shutdown.STOP_AT, str(time.time() - 1))
+    assert shutdown.reason() == "its time limit is near"
+    monkeypatch.delenv(shutdown.STOP_AT)
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + 150)))
-    assert stopping.reason() is None
+    assert shutdown.reason() is None
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + 90)))
-    assert stopping.reason() == "its time limit is near"
+    assert shutdown.reason() == "its time limit is near"
     monkeypatch.setenv("SLURM_JOB_END_TIME", "soon")
-    assert stopping.reason() is None
+    assert shutdown.reason() is None
 
 
 def test_signals_mean_what_they_did_once_a_run_is_over():
     before = signal.getsignal(signal.SIGTERM)
-    with stopping.on_signals():
+    with shutdown.on_signals():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stopping.reason() == "it got SIGTERM"
-    assert stopping.reason() is None
+        assert shutdown.reason() == "it got SIGTERM"
+    assert shutdown.reason() is None
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import registry
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.fetch import catalogue, download
+from benchmarks.cli.main import app
+from benchmarks.engine.datasets import catalogue, download
+from benchmarks.errors import BadInput
 
 BODY = bytes(range(256)) * 20_000  # 5 MB: several pieces
 MD5 = hashlib.md5(BODY).hexdigest()

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from benchmarks import figures
+from benchmarks.engine.figures import scores as figures
 
 LABELS = {
     "ridge": "k-mer ridge",

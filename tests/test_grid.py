@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import figures, grid_figures
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
+from benchmarks.cli.main import app
+from benchmarks.engine.figures import prixfixe_grid
+from benchmarks.engine.figures import scores as figures
+from benchmarks.errors import BadInput
 from benchmarks.yeast import simulate, task
 from dream_models.prixfixe import grid
-from dream_models.prixfixe.teams import TEAMS, combinations
+from dream_models.prixfixe.combinations import TEAMS, combinations
 
 FITTING = [c for c in combinations() if not c.refusal()]
 LOOK = {"order": list(TEAMS), "labels": {key: team.title for key, team in TEAMS.items()}, "simulated": True}
@@ -93,7 +94,7 @@ def test_originals_stand_beside_the_best_with_their_core():
 
 def test_cells_show_scores_and_greys_where_there_is_none():
     table = grid.summarise(*tables(r_of, absent=[FITTING[0]]), {}, "pearson_score")
-    figure = grid_figures.heat_map(
+    figure = prixfixe_grid.heat_map(
         table, rows=("core", "final"), columns=("processor", "first"), title="t", what="w", **LOOK
     )
     values = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
@@ -112,7 +113,7 @@ def test_cells_show_scores_and_greys_where_there_is_none():
 
 def test_originals_are_white_points():
     table = grid.summarise(*tables(r_of), {}, "pearson_score")
-    figure = grid_figures.by_part(table, part="processor", marked="is_original", title="t", what="w", **LOOK)
+    figure = prixfixe_grid.by_part(table, part="processor", marked="is_original", title="t", what="w", **LOOK)
     white = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
     found = sorted(float(y) for line in white for y in line.get_ydata())
     assert found == pytest.approx(sorted(r_of(c) / 2 for c in FITTING if c.is_original))

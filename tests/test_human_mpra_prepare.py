@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.api import sequences
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
 from benchmarks.human_mpra import prepare
 
 LEFT, RIGHT = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"

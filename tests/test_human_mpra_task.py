@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
 from benchmarks.human_mpra import task
 
 

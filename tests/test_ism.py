@@ -9,17 +9,19 @@ import pytest
 from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
-from benchmarks import host, registry, runner, sources
-from benchmarks.api import mutants
+from benchmarks import registry
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import decode, encode
-from benchmarks.cli import app
-from benchmarks.ism import agreement, pairs
-from benchmarks.ism.recovery import recovery
-from benchmarks.plan import make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks.apps.ism import model_agreement, variants
+from benchmarks.apps.ism.motif_recovery import recovery
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.inference import mutagenesis
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
 
 SPEC = TaskSpec(seq_len=12, outputs=("expression",), head="regression")
 RNG = np.random.default_rng(3)
@@ -36,24 +38,24 @@ class Linear:
 
 def test_the_effects_of_a_linear_model_are_differences_of_its_weights():
     codes = RNG.integers(0, 4, (3, 12), dtype=np.uint8)
-    of = mutants.effects(Linear(), mutants.of_codes(codes, SPEC))["expression"]
+    of = mutagenesis.effects(Linear(), mutagenesis.of_codes(codes, SPEC))["expression"]
     for row in range(3):
         for at in range(12):
             for i, letter in enumerate("ACGT"):
                 code = encode([letter], 1)[0, 0]
                 expected = WEIGHTS[at, code] - WEIGHTS[at, codes[row, at]]
                 assert of.deltas[row, at, i] == pytest.approx(expected, abs=1e-5)
-    np.testing.assert_allclose(of.wild_type, Linear().predict(mutants.of_codes(codes, SPEC))["expression"])
+    np.testing.assert_allclose(of.wild_type, Linear().predict(mutagenesis.of_codes(codes, SPEC))["expression"])
 
 
 def test_it_equals_writing_every_mutant_as_text():
     codes = RNG.integers(0, 4, (2, 12), dtype=np.uint8)
-    of = mutants.effects(Linear(), mutants.of_codes(codes, SPEC))["expression"]
+    of = mutagenesis.effects(Linear(), mutagenesis.of_codes(codes, SPEC))["expression"]
     for row, text in enumerate(decode(codes)):
         for at in range(12):
             for i, letter in enumerate("ACGT"):
                 mutant = encode([text[:at] + letter + text[at + 1 :]], 12)
-                predicted = Linear().predict(mutants.of_codes(mutant, SPEC))["expression"][0]
+                predicted = Linear().predict(mutagenesis.of_codes(mutant, SPEC))["expression"][0]
                 assert of.deltas[row, at, i] == pytest.approx(predicted - of.wild_type[row], abs=1e-5)
 
 
@@ -61,23 +63,23 @@ def test_n_and_what_is_not_asked_for_stay_open():
     codes = encode(["ACGTNACGTACG"], 12)
     where = np.ones((1, 12), bool)
     where[0, 0] = False
-    of = mutants.effects(Linear(), mutants.of_codes(codes, SPEC), where=where)["expression"]
+    of = mutagenesis.effects(Linear(), mutagenesis.of_codes(codes, SPEC), where=where)["expression"]
     assert np.isnan(of.deltas[0, [0, 4]]).all()
     assert np.isfinite(np.delete(of.deltas[0], [0, 4], axis=0)).all()
-    assert mutants.n_mutants(codes, where) == 30
+    assert mutagenesis.n_mutants(codes, where) == 30
 
 
 def test_the_mean_is_over_three_bases_or_four():
     deltas = np.array([[[0.0, 3.0, 6.0, -3.0]]], np.float32)
-    assert mutants.position_scores(deltas)[0, 0] == 2.0
-    assert mutants.position_scores(deltas, 4)[0, 0] == 1.5
+    assert mutagenesis.position_scores(deltas)[0, 0] == 2.0
+    assert mutagenesis.position_scores(deltas, 4)[0, 0] == 1.5
     with pytest.raises(BadInput, match="got 5"):
-        mutants.position_scores(deltas, 5)
+        mutagenesis.position_scores(deltas, 5)
 
 
 def test_an_unknown_output_is_named():
     with pytest.raises(BadInput, match="'expresion'"):
-        mutants.effects(Linear(), mutants.of_codes(np.zeros((1, 12), np.uint8), SPEC), outputs=["expresion"])
+        mutagenesis.effects(Linear(), mutagenesis.of_codes(np.zeros((1, 12), np.uint8), SPEC), outputs=["expresion"])
 
 
 def test_recovery_is_the_average_precision_of_sklearn_and_its_control_the_base_rate():
@@ -91,9 +93,9 @@ def test_recovery_is_the_average_precision_of_sklearn_and_its_control_the_base_r
 
 def test_agreement_is_pearsons_r():
     one, two = RNG.normal(size=(2, 3, 12))
-    table = agreement.agreement({"a": {"y": one}, "b": {"y": two}}, ["s", "t", "u"]).set_index("seq_id")
+    table = model_agreement.agreement({"a": {"y": one}, "b": {"y": two}}, ["s", "t", "u"]).set_index("seq_id")
     assert table.loc["t", "pearson_r"] == pytest.approx(np.corrcoef(one[1], two[1])[0, 1])
-    assert table.loc[agreement.ALL, "pearson_r"] == pytest.approx(np.corrcoef(one.ravel(), two.ravel())[0, 1])
+    assert table.loc[model_agreement.ALL, "pearson_r"] == pytest.approx(np.corrcoef(one.ravel(), two.ravel())[0, 1])
 
 
 @pytest.mark.parametrize("name", ["human_mpra", "drosophila", "yeast"])
@@ -111,12 +113,12 @@ def test_planted_bases_are_covered_by_words_and_are_few(name):
 def trained(tmp_path_factory):
     """A k-mer ridge trained on simulated data, and its folder."""
     store = Store(tmp_path_factory.mktemp("results"))
-    found = sources.find(TASK, "quick", None, seed=0)
+    found = data_sources.find(TASK, "quick", None, seed=0)
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0])
     store.put_dataset(plan.sources[0].dataset)
-    runner.execute(plan, store, host.Machine("cpu", 0, 1))
+    schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
     Study.begin(plan, store, "command")
-    return store, runner.folder_of(store, plan.jobs[0]), plan.sources[0].dataset
+    return store, schedule.folder_of(store, plan.jobs[0]), plan.sources[0].dataset
 
 
 def call(*words):
@@ -177,14 +179,14 @@ def test_bad_sequences_are_one_sentence(trained, tmp_path, text, told):
 def test_a_table_of_no_known_layout_is_refused(tmp_path):
     (tmp_path / "p.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(BadInput, match="no layout of pairs"):
-        pairs.read(tmp_path / "p.tsv")
+        variants.read(tmp_path / "p.tsv")
 
 
 def test_measured_values_may_be_missing_in_part(trained, tmp_path):
     ref, alt = decode(trained[2].codes[:2])
     table = pd.DataFrame({"seq_ref": [ref, alt], "seq_alt": [alt, ref], "measured": ["", "0.5"]})
     table.to_csv(tmp_path / "p.csv", index=False)
-    assert pairs.read(tmp_path / "p.csv")["measured"].isna().tolist() == [True, False]
+    assert variants.read(tmp_path / "p.csv")["measured"].isna().tolist() == [True, False]
 
 
 def test_two_sequences_of_one_name_and_an_output_that_is_a_file_are_refused_at_once(trained, tmp_path):

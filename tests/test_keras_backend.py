@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("keras")
 
-from benchmarks.api import keras_backend
 from benchmarks.api.data import Dataset, Recipe
-from benchmarks.api.errors import BadInput
-from benchmarks.api.keras_backend import EarlyStopping, KerasModel, OneHot, keras
+from benchmarks.errors import BadInput
+from benchmarks.training import keras_backend
+from benchmarks.training.keras_backend import EarlyStopping, KerasModel, OneHot, keras
 
 SEQ_LEN = 6
 # Codes of the bases, one home for this file: A0 G1 C2 T3 N4 (fact sheet "dream", 1.1).

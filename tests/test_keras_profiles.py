@@ -17,9 +17,10 @@ from baselines import bpnet, bpnet_bias, chrombpnet
 from benchmarks import registry
 from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import one_hot
-from dream_models import dream_cnn_keras, dream_rnn_keras, keras_twins
+from benchmarks.errors import BadInput
+from dream_models import dream_cnn_keras, dream_rnn_keras
+from dream_models.prixfixe import keras_profile
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = TaskSpec(200, profiles.OUTPUTS, "profile_counts", profile_len=40, max_jitter=6)
@@ -108,7 +109,7 @@ def slow_bpnet(network, x, n_dilated, profile_len, prefix=""):
 
 @pytest.mark.parametrize(("n_dilated", "prefix"), [(4, ""), (5, "wo_bias_")])
 def test_bpnet_computes_what_a_slow_network_does(n_dilated, prefix):
-    from benchmarks.api.keras_profiles import bpnet as make
+    from benchmarks.training.keras_profiles import bpnet as make
 
     network = make(5, n_dilated, 320, 60, prefix=prefix)
     rng = np.random.default_rng(0)
@@ -122,7 +123,7 @@ def test_bpnet_computes_what_a_slow_network_does(n_dilated, prefix):
 
 
 def test_paired_convolutions_are_grouped_convolutions():
-    from benchmarks.api.keras_profiles import PairedConv, layers
+    from benchmarks.training.keras_profiles import PairedConv, layers
 
     x = np.random.default_rng(0).normal(size=(3, 40, 12)).astype(np.float32)
     ours, theirs = PairedConv(7), layers.Conv1D(12, 7, groups=6, use_bias=False, padding="same")
@@ -133,7 +134,7 @@ def test_paired_convolutions_are_grouped_convolutions():
 
 def test_batch_norm_has_torchs_meaning_or_the_references():
     for reference, momentum, epsilon in ((False, 0.9, 1e-5), (True, 0.1, 1e-3)):
-        recipe = keras_twins.DreamKerasRecipe(width_scale=0.02, reference_batch_norm=reference)
+        recipe = keras_profile.DreamKerasRecipe(width_scale=0.02, reference_batch_norm=reference)
         norms = [
             layer
             for layer in dream_cnn_keras.network(200, 40, recipe).layers
@@ -166,18 +167,18 @@ def torch():
 
 
 def test_the_cnn_core_is_the_torch_models(torch):
-    from benchmarks.api.keras_profiles import keras
+    from benchmarks.training.keras_profiles import keras
     from dream_models.prixfixe.autosome import AutosomeCore
 
-    recipe = keras_twins.DreamKerasRecipe(width_scale=0.0625)  # eight channels wherever the published core has 128
-    widths = [recipe.width(published) for published in keras_twins.CNN_CHANNELS]
+    recipe = keras_profile.DreamKerasRecipe(width_scale=0.0625)  # eight channels wherever the published core has 128
+    widths = [recipe.width(published) for published in keras_profile.CNN_CHANNELS]
     torch.manual_seed(0)
     theirs = AutosomeCore(24, widths[-1], 50, widths=tuple(widths[:-1])).eval()
     for name, value in theirs.state_dict().items():
         if value.is_floating_point():
             value.copy_(torch.rand_like(value) * 0.5 + 0.1 if "running" in name else torch.randn_like(value) * 0.4)
     inputs = keras.Input((50, 24))
-    ours = keras.Model(inputs, keras_twins.cnn_core(inputs, recipe))
+    ours = keras.Model(inputs, keras_profile.cnn_core(inputs, recipe))
     holders = [layer for layer in ours.layers if layer.weights]
     left = [(kind, [array.detach().numpy() for array in arrays]) for kind, arrays in torch_weights(theirs)]
     assert len(holders) == len(left)
@@ -191,14 +192,14 @@ def test_the_cnn_core_is_the_torch_models(torch):
 
 
 def test_the_rnn_core_is_the_torch_models(torch):
-    from benchmarks.api.keras_profiles import keras
+    from benchmarks.training.keras_profiles import keras
     from dream_models.prixfixe.bhi import BHICore
 
-    recipe = keras_twins.DreamKerasRecipe(width_scale=0.05)  # two branches of 8 channels
+    recipe = keras_profile.DreamKerasRecipe(width_scale=0.05)  # two branches of 8 channels
     torch.manual_seed(0)
     theirs = BHICore(16, 16, 30).eval()
     inputs = keras.Input((30, 16))
-    ours = keras.Model(inputs, keras_twins.rnn_core(inputs, recipe))
+    ours = keras.Model(inputs, keras_profile.rnn_core(inputs, recipe))
     arrays = []
     for turn in ("", "_reverse"):
         weights = {name: getattr(theirs.lstm, f"{name}_l0{turn}") for name in ("weight_ih", "weight_hh")}
@@ -320,7 +321,7 @@ def test_a_folder_without_weights_is_refused(tmp_path):
 
 
 def test_the_schedule_rises_and_falls_as_the_reference():
-    from benchmarks.api.keras_profiles import RiseAndCosine
+    from benchmarks.training.keras_profiles import RiseAndCosine
 
     n, top = 1000, 5e-4
     rate = RiseAndCosine(top, n)
@@ -349,7 +350,7 @@ def test_recipes_are_those_of_the_fact_sheet():
             500, 0.1, "linear", False,
         )  # fmt: skip
     with pytest.raises(ValueError, match="linear or cosine"):
-        keras_twins.DreamKerasRecipe(rise="steps")
+        keras_profile.DreamKerasRecipe(rise="steps")
 
 
 # published files

@@ -9,13 +9,16 @@ import pytest
 from scipy.stats import pearsonr
 from typer.testing import CliRunner
 
-from benchmarks import leak_report, registry, runner, sources
+from benchmarks import registry
 from benchmarks.api.sequences import decode
-from benchmarks.cli import app
+from benchmarks.cli.main import app
+from benchmarks.engine.evaluation import leakage
+from benchmarks.engine.execution import schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import Source, find_split, make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
 from benchmarks.human_mpra.prepare import INSERT, reverse_insert
-from benchmarks.plan import Source, find_split, make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
 
 TASK = registry.get_task("human_mpra")
 YEAST = registry.get_task("yeast")
@@ -46,7 +49,7 @@ def planted(seed=0):
 
 def test_every_planted_kind_is_caught_in_its_fold():
     dataset, rows = planted()
-    found = leak_report.of_dataset(TASK, dataset, leak_report.Rule(), wanted=[(0, 1), (0, 2)])
+    found = leakage.of_dataset(TASK, dataset, leakage.Rule(), wanted=[(0, 1), (0, 2)])
     # Both orientations of an element may be there, so that a copy is also the other orientation's reverse complement.
     table = found.table.set_index("kind")
     assert set(found.rows[0 if False else (dataset.name, 0)]) >= set(rows.values())
@@ -58,7 +61,7 @@ def test_every_planted_kind_is_caught_in_its_fold():
 
 
 def test_the_simulated_experiment_has_no_leak():
-    found = leak_report.of_dataset(TASK, TASK.simulate(seed=0), leak_report.Rule())
+    found = leakage.of_dataset(TASK, TASK.simulate(seed=0), leakage.Rule())
     assert (found.table["n_leaking"] == 0).all()
     assert found.worst == 0
     assert set(found.table["origin"]) == {"simulated"}
@@ -72,25 +75,25 @@ def study(tmp_path_factory):
     source = Source(dataset.name, len(dataset), dataset, dataset.content_hash()[:12])
     plan = make_plan(TASK, "quick", [source], seed=0, models=["kmer_ridge", "mprann"], test_folds=[0, 2], n_members=2)
     store.put_dataset(dataset)
-    leaking = leak_report.of_plan(plan, store, TASK, runner.score(plan, store, TASK)).rows[dataset.name, 0]
+    leaking = leakage.of_plan(plan, store, TASK, schedule.score(plan, store, TASK)).rows[dataset.name, 0]
     for job in plan.jobs:
         split = find_split(TASK, dataset, job.test_fold, job.val_fold)
         rng = np.random.default_rng([job.val_fold, len(job.model)])
         truth = dataset.targets["expression"][split.test].astype(np.float32)
         noise = np.where(np.isin(split.test, leaking), 0, rng.normal(size=len(truth)) * 2)
-        record = runner.about(job) | {"status": "done"}
+        record = schedule.about(job) | {"status": "done"}
         predicted = {"expression": (truth + noise).astype(np.float32)}
-        store.put_job(runner.folder_of(store, job), record, [], split.test, predicted, None)
+        store.put_job(schedule.folder_of(store, job), record, [], split.test, predicted, None)
     return Study.begin(plan, store, "command"), store, dataset, leaking
 
 
 def test_leak_free_scores_leave_out_leaking_elements_whole(study):
     found, store, dataset, leaking = study
-    scores = runner.score(found.plan, store, TASK)
-    leaks = leak_report.of_plan(found.plan, store, TASK, scores)
+    scores = schedule.score(found.plan, store, TASK)
+    leaks = leakage.of_plan(found.plan, store, TASK, scores)
     free = leaks.scores[leaks.scores["test_fold"] == 0]
     one = free[(free["role"] == "ensemble") & (free["model"] == "mprann") & (free["metric"] == "pearson_r")]
-    stored = next(p for p in runner.predicted(found.plan, store) if (p.model, p.test_fold) == ("mprann", 0))
+    stored = next(p for p in schedule.predicted(found.plan, store) if (p.model, p.test_fold) == ("mprann", 0))
     group = dataset.meta["group"].to_numpy()
     keep = ~np.isin(group[stored.rows], group[leaking])
     truth, mean = dataset.targets["expression"][stored.rows], np.mean([m["expression"] for m in stored.members], axis=0)
@@ -104,8 +107,8 @@ def test_leak_free_scores_leave_out_leaking_elements_whole(study):
 
 def test_a_fold_without_leaks_keeps_its_scores(study):
     found, store, _, _ = study
-    scores = runner.score(found.plan, store, TASK)
-    free = leak_report.of_plan(found.plan, store, TASK, scores).scores
+    scores = schedule.score(found.plan, store, TASK)
+    free = leakage.of_plan(found.plan, store, TASK, scores).scores
     clean = free[free["test_fold"] == 2]
     assert len(clean)
     assert (clean["difference"] == 0).all()
@@ -114,22 +117,22 @@ def test_a_fold_without_leaks_keeps_its_scores(study):
 
 def test_above_the_limit_nothing_is_searched_and_the_command_is_named(study, monkeypatch, tmp_path):
     found, store, _, _ = study
-    monkeypatch.setattr(leak_report, "QUICK_BASES", 1000)
-    scores = runner.score(found.plan, store, TASK)
-    leaks = leak_report.beside_scores(found.plan, store, TASK, scores, tmp_path)
+    monkeypatch.setattr(leakage, "QUICK_BASES", 1000)
+    scores = schedule.score(found.plan, store, TASK)
+    leaks = leakage.beside_scores(found.plan, store, TASK, scores, tmp_path)
     assert f"leaks --results {store.root} --report {tmp_path}" in leaks.skipped
     assert leaks.table.empty
-    leak_report.write(leaks, tmp_path)
+    leakage.write(leaks, tmp_path)
     assert not list(tmp_path.iterdir())
-    leak_report.write(leak_report.of_plan(found.plan, store, TASK, scores), tmp_path)
-    again = leak_report.beside_scores(found.plan, store, TASK, scores, tmp_path)
+    leakage.write(leakage.of_plan(found.plan, store, TASK, scores), tmp_path)
+    again = leakage.beside_scores(found.plan, store, TASK, scores, tmp_path)
     assert again.table["n_leaking"].sum() > 0
     assert "earlier" in again.skipped
 
 
 def test_bases_are_counted_over_folds(study):
     found, store, dataset, _ = study
-    assert leak_report.n_bases(found.plan, store, TASK) == 2 * len(dataset) * 230
+    assert leakage.n_bases(found.plan, store, TASK) == 2 * len(dataset) * 230
 
 
 def test_the_command_searches_a_run_and_can_fail(study):
@@ -212,7 +215,7 @@ def test_without_leaves_out_yeast_pairs_with_a_leaking_member():
 def test_windows_that_share_a_base_of_the_genome():
     test = pd.DataFrame({"chrom": ["a", "a", "a", "b"], "start": [0, 100, 299, 0], "end": [10, 200, 310, 10]})
     seen = pd.DataFrame({"chrom": ["a", "a", "c"], "start": [10, 199, 0], "end": [100, 300, 10]})
-    assert leak_report._share_a_base(test, seen).tolist() == [False, True, True, False]
+    assert leakage._share_a_base(test, seen).tolist() == [False, True, True, False]
 
 
 def test_coordinates_of_drosophila_count_their_last_base():
@@ -220,12 +223,12 @@ def test_coordinates_of_drosophila_count_their_last_base():
     data = task.simulate(seed=0).take(np.array([0, 0, 0]))
     # One, counted from 1 with its end; a window that shares its last base; one that only touches it.
     meta = data.meta.assign(chrom="chr2R", start=[1000, 1248, 1249], end=[1248, 1496, 1497])
-    places = leak_report._places(dataclasses.replace(data, meta=meta), 249)
-    assert leak_report._share_a_base(places.iloc[1:], places.iloc[:1]).tolist() == [True, False]
+    places = leakage._places(dataclasses.replace(data, meta=meta), 249)
+    assert leakage._share_a_base(places.iloc[1:], places.iloc[:1]).tolist() == [True, False]
 
 
 def test_published_folds_of_the_wtc11_sample_have_no_equal_sequences(real_data):
-    source = sources.find(TASK, "quick", real_data("human_mpra/wtc11_dream_sample.tsv.gz"), seed=0)[0]
-    totals = leak_report.of_dataset(TASK, source.dataset, leak_report.Rule()).table.groupby("kind")["n_leaking"].sum()
+    source = data_sources.find(TASK, "quick", real_data("human_mpra/wtc11_dream_sample.tsv.gz"), seed=0)[0]
+    totals = leakage.of_dataset(TASK, source.dataset, leakage.Rule()).table.groupby("kind")["n_leaking"].sum()
     assert (totals["exact"], totals["reverse_complement"]) == (0, 0)
     assert totals["near"] > 0

@@ -1,4 +1,4 @@
-"""Every model that the registry finds, on every task: what `benchmarks.contract` promises of the Model protocol.
+"""Every model that the registry finds, on every task: what `benchmarks.apps.model_checks` promises of the Model protocol.
 
 Models and tasks are found by folder scan, so a new file is tested as soon as it is there.
 """
@@ -8,8 +8,9 @@ from functools import cache
 
 import pytest
 
-from benchmarks import contract, registry
+from benchmarks import registry
 from benchmarks.api.data import Preset
+from benchmarks.apps import model_checks
 
 PAIRS = [(model, task) for model in registry.models() for task in registry.tasks()]
 QUICK = ("module", "refusal")
@@ -30,14 +31,14 @@ CASES = [
         id=f"{model}-{task}-{promise.name}",
         marks=[pytest.mark.slow, pytest.mark.timeout(1800)] if profiles_are_slow(model, task, promise) else [],
     )
-    for promise in contract.PROMISES
+    for promise in model_checks.PROMISES
     for model, task in PAIRS
 ]
 
 
 @cache
 def case_of(model, task):
-    return contract.Case(model, task)
+    return model_checks.Case(model, task)
 
 
 @pytest.mark.parametrize(("model", "task", "promise"), CASES)
@@ -48,7 +49,7 @@ def test_a_model_keeps_its_promises(model, task, promise):
         pytest.skip(f"{model} declines {task}: {reason}")
     try:
         promise.check(case)
-    except contract.NotTested as why:
+    except model_checks.NotTested as why:
         pytest.skip(str(why))
 
 

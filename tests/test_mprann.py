@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("keras")
 
 from baselines import mprann
-from benchmarks.api import keras_backend
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.keras_backend import keras
+from benchmarks.training import keras_backend
+from benchmarks.training.keras_backend import keras
 from tests import reference_networks
 from tests.reference_networks import mprann_forward
 

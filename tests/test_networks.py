@@ -13,7 +13,7 @@ import torch
 from benchmarks.api.data import TaskSpec
 from dream_models import dream_attn, dream_cnn, dream_rnn
 from dream_models.prixfixe.autosome import AutosomeCore, AutosomeFirst, SoftClassificationHead
-from dream_models.prixfixe.net import PrixFixeNet
+from dream_models.prixfixe.base import PrixFixeNet
 from dream_models.prixfixe.unlockdna import ConformerBlock
 from tests.reference_networks import dream_forward, random_weights, read_shapes
 

@@ -7,11 +7,13 @@ import pytest
 import torch
 from scipy import stats as scipy_stats
 
-from benchmarks import contract, registry
-from benchmarks.api import promoters, torch_backend
+from benchmarks import registry
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import TaskSpec
 from benchmarks.api.sequences import decode
-from dream_models.prixfixe import originals
+from benchmarks.apps import model_checks
+from benchmarks.training import torch_backend
+from dream_models.prixfixe import submissions
 
 TEAMS = ("autosome", "bhi", "unlockdna")
 
@@ -36,7 +38,7 @@ def test_sizes_are_the_reported_ones(team, n_params):
 
 @pytest.mark.parametrize("team", TEAMS)
 def test_every_submission_keeps_the_contract_on_yeast(team):
-    broken = [one for one in contract.validate(f"originals.{team}", "yeast") if one.status == "broken"]
+    broken = [one for one in model_checks.validate(f"originals.{team}", "yeast") if one.status == "broken"]
     assert not broken
 
 
@@ -49,7 +51,7 @@ def test_other_tasks_are_declined(team):
 def test_autosome_s_gate_multiplies_pairs_of_squeezed_channels():
     """The low-rank tensor written out in full, and a loop over all pairs."""
     torch.manual_seed(0)
-    layer = originals.Bilinear(6).double()
+    layer = submissions.Bilinear(6).double()
     with torch.no_grad():
         layer.weights.normal_()
         layer.bias.normal_()
@@ -92,10 +94,10 @@ def test_bhi_averages_ten_views_and_takes_their_normal_mass(promoter_rows):
     model = built("bhi", width_scale=0.05)
     model.prepare(promoter_rows, 1)
     model.net.eval()
-    lengths = promoters.row_lengths(promoter_rows.codes)
+    lengths = yeast_plasmid.row_lengths(promoter_rows.codes)
     expected = []
     for sequence, length in zip(decode(promoter_rows.codes), lengths, strict=True):
-        long = sequence + promoters.PLASMID_RIGHT
+        long = sequence + yeast_plasmid.PLASMID_RIGHT
         missing = 110 - length
         start = 150 - length - missing // 2
         scores = []
@@ -129,7 +131,7 @@ def test_unlockdna_reads_the_expression_from_tokens_before_the_sequence(promoter
 
 def test_unlockdna_s_heads_are_each_as_wide_as_the_stream():
     torch.manual_seed(0)
-    layer = originals.WideAttention(4, 3).double()
+    layer = submissions.WideAttention(4, 3).double()
     x = np.random.default_rng(0).normal(size=(5, 4))
     w = {name: value.detach().numpy() for name, value in layer.named_parameters()}
     parts = []

@@ -4,30 +4,33 @@ import json
 
 import pytest
 
-from benchmarks import host, outputs, registry, runner, sources
-from benchmarks.api.errors import BadInput
-from benchmarks.plan import make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.reporting import write_results
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
 
 
 def test_every_machine_and_version_is_named(tmp_path):
     store = Store(tmp_path)
-    plan = make_plan(TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"])
+    plan = make_plan(TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"])
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    runner.execute(plan, store, host.Machine("cpu", 0, 1))
-    other = runner.folder_of(store, plan.jobs[1]) / "job.json"
+    schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
+    other = schedule.folder_of(store, plan.jobs[1]) / "job.json"
     record = json.loads(other.read_text())
     record["hardware"]["cpu"], record["versions"]["numpy"] = "an older one", "1.0"
     other.write_text(json.dumps(record))
     study = Study.begin(plan, store, "python -m benchmarks run --task human_mpra")
-    results = outputs.write_scores(study, store)
-    page = outputs.write_report(study, store, results).read_text()
+    results = write_results.write_scores(study, store)
+    page = write_results.write_report(study, store, results).read_text()
     assert ", an older one" in page
-    assert f"{host.versions()['numpy']}, 1.0" in page
+    assert f"{machine.versions()['numpy']}, 1.0" in page
     assert study.command in page
     assert results.tests.empty  # the baseline did not run
     assert "did not run" in page
@@ -35,7 +38,7 @@ def test_every_machine_and_version_is_named(tmp_path):
 
 def test_a_study_is_found_again(tmp_path):
     store = Store(tmp_path)
-    plan = make_plan(TASK, "quick", sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"])
+    plan = make_plan(TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["kmer_ridge"])
     study = Study.begin(plan, store, "command")
     back = Study.open(store, "human_mpra", None)
     assert (back.folder, back.command, back.plan.id) == (study.folder, "command", plan.id)
@@ -43,7 +46,7 @@ def test_a_study_is_found_again(tmp_path):
 
 def begun(store, task_name, seed=0):
     task = registry.get_task(task_name)
-    found = sources.find(task, "quick", None, seed=seed)
+    found = data_sources.find(task, "quick", None, seed=seed)
     return Study.begin(make_plan(task, "quick", found, seed=seed, models=["kmer_ridge"]), store, "command")
 
 

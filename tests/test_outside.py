@@ -9,12 +9,14 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import host, registry, runner, sources
+from benchmarks import registry
 from benchmarks.api.sequences import decode
-from benchmarks.cli import app
-from benchmarks.plan import make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
 
 TASK = registry.get_task("human_mpra")
 
@@ -22,11 +24,11 @@ TASK = registry.get_task("human_mpra")
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("results"))
-    found = sources.find(TASK, "quick", None, seed=0)
+    found = data_sources.find(TASK, "quick", None, seed=0)
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    runner.execute(plan, store, host.Machine("cpu", 0, 1))
+    schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
     Study.begin(plan, store, "python -m benchmarks run …")
     return store, plan, plan.sources[0].dataset
 
@@ -84,7 +86,7 @@ def test_it_is_scored_as_scipy_would_and_stands_in_the_report(ran, table, tmp_pa
     )  # fmt: skip
     assert row["n_folds"] == 3
     assert row["mean_difference"] > 0.2
-    assert len(runner.score(plan, store, TASK)["model"].unique()) == 1  # the first study is as it was
+    assert len(schedule.score(plan, store, TASK)["model"].unique()) == 1  # the first study is as it was
 
 
 def test_sequences_key_it_as_well_as_ids(ran, table, tmp_path):

@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import host, registry, runner, sources
-from benchmarks.cli import app
-from benchmarks.plan import make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
 
 PANELS = "1b,1c,1d,1e,1f,1g,2b,2e,3a,3b,3c,3e,ED1,ED10,T1,T2"
 
@@ -21,16 +23,21 @@ def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
     store, task = Store(folder / "results"), registry.get_task("human_mpra")
     plan = make_plan(
-        task, "quick", sources.find(task, "quick", None, seed=0), seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2]
+        task,
+        "quick",
+        data_sources.find(task, "quick", None, seed=0),
+        seed=0,
+        models=["kmer_ridge"],
+        test_folds=[0, 1, 2],
     )
     store.put_dataset(plan.sources[0].dataset)
-    runner.execute(plan, store, host.Machine("cpu", 0, 1))
+    schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
     Study.begin(plan, store, "command")
     words = ["figures", "--results", str(store.root), "--out", str(folder / "out"), "--panels", PANELS, "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     json.loads(done.stdout)
-    return folder / "out", runner.score(plan, store, task)
+    return folder / "out", schedule.score(plan, store, task)
 
 
 def test_every_panel_is_drawn_or_listed_with_its_reason(drawn):

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from benchmarks import registry
-from benchmarks.api.errors import BadInput
-from benchmarks.plan import Plan, Source, estimate_seconds, make_plan
+from benchmarks.engine.planning.plan import Plan, Source, estimate_seconds, make_plan
+from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
 

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import registry
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
+from benchmarks.cli.main import app
+from benchmarks.errors import BadInput
 from tests.test_contract import GOOD
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,19 +9,22 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import host, plan, prediction, registry, runner, sources
-from benchmarks.api import promoters
-from benchmarks.api.errors import BadInput
+from benchmarks import registry
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.sequences import decode
-from benchmarks.cli import app
-from benchmarks.store import Store
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.inference import predict_file
+from benchmarks.engine.planning import data_sources, plan
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
 from dream_models import published
 from dream_models.prixfixe import combine
-from dream_models.prixfixe.teams import read_combination
+from dream_models.prixfixe.combinations import read_combination
 
 RNG = np.random.default_rng(0)
 PROMOTERS = [
-    promoters.LEFT_ADAPTER + "".join(RNG.choice(list("ACGT"), width)) + promoters.RIGHT_ADAPTER
+    yeast_plasmid.LEFT_ADAPTER + "".join(RNG.choice(list("ACGT"), width)) + yeast_plasmid.RIGHT_ADAPTER
     for width in (80, 79, 80, 81, 80)
 ]
 
@@ -49,7 +52,7 @@ def expected(net, sequences):
     """Both orientations one-hot in A, G, C, T by hand, through the network one by one; their means."""
     found = []
     for sequence in sequences:
-        text = (promoters.PLASMID_LEFT + sequence[17:])[-150:]
+        text = (yeast_plasmid.PLASMID_LEFT + sequence[17:])[-150:]
         strands = [text, text[::-1].translate(str.maketrans("ACGT", "TGCA"))]
         x = np.zeros((2, 6, 150), dtype=np.float32)
         for i, strand in enumerate(strands):
@@ -77,8 +80,8 @@ def test_any_combination_of_the_archive_is_told_and_predicts(weights, code):
     assert (found.combination.code, found.variant) == (code, "yeast")
     fitted = published.load_model(found)
     spec = published.SPECS["yeast"]
-    data = prediction.as_data(None, prediction.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
-                               promoters.construct)  # fmt: skip
+    data = predict_file.as_data(None, predict_file.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
+                               yeast_plasmid.construct)  # fmt: skip
     assert np.isfinite(fitted.predict(data)["expression"]).all()
 
 
@@ -109,7 +112,7 @@ def test_the_archive_itself_names_a_folder_to_choose(weights):
 def test_every_shape_of_file_gives_the_same_sequences(tmp_path, name, text, ids, zipped):
     file = tmp_path / (f"{name}.gz" if zipped else name)
     file.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
-    pieces = list(prediction.read_pieces(file, n=2))
+    pieces = list(predict_file.read_pieces(file, n=2))
     assert [len(piece.ids) for piece in pieces] == [2, 2, 1]
     assert [name for piece in pieces for name in piece.ids] == ids.split()
     assert [sequence for piece in pieces for sequence in piece.sequences] == PROMOTERS
@@ -117,7 +120,7 @@ def test_every_shape_of_file_gives_the_same_sequences(tmp_path, name, text, ids,
 
 def test_the_strand_of_a_row_is_read_from_its_column(tmp_path):
     (tmp_path / "s.tsv").write_text(f"seq\tis_reverse\n{PROMOTERS[0]}\t1\n{PROMOTERS[1]}\t0\n")
-    (piece,) = prediction.read_pieces(tmp_path / "s.tsv")
+    (piece,) = predict_file.read_pieces(tmp_path / "s.tsv")
     assert piece.is_reverse == [1.0, 0.0]
 
 
@@ -135,7 +138,7 @@ def test_the_strand_of_a_row_is_read_from_its_column(tmp_path):
 def test_files_without_sequences_are_refused(tmp_path, content, says):
     (tmp_path / "s.tsv").write_bytes(content)
     with pytest.raises(BadInput, match=says):
-        list(prediction.read_pieces(tmp_path / "s.tsv"))
+        list(predict_file.read_pieces(tmp_path / "s.tsv"))
 
 
 def test_a_bad_sequence_is_named_by_line_and_nothing_is_left(weights, tmp_path):
@@ -152,7 +155,7 @@ def test_a_bad_sequence_is_named_by_line_and_nothing_is_left(weights, tmp_path):
 
 def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
     task = registry.get_task("yeast")
-    found = sources.find(task, "quick", None, seed=0)
+    found = data_sources.find(task, "quick", None, seed=0)
     small = found[0]
     planned = plan.make_plan(
         task, "quick", [small], seed=0, models=["dream_cnn"], n_members=1,
@@ -160,8 +163,8 @@ def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
     )  # fmt: skip
     store = Store(tmp_path)
     store.put_dataset(small.dataset)
-    runner.execute(planned, store, host.Machine("cpu", 0, 1))
-    folder = runner.folder_of(store, planned.jobs[0])
+    schedule.execute(planned, store, machine.Machine("cpu", 0, 1))
+    folder = schedule.folder_of(store, planned.jobs[0])
     rows, stored = store.get_predictions(folder)
     text = [sequence[40:] for sequence in decode(small.dataset.codes[rows])]
     (tmp_path / "s.txt").write_text("\n".join(text))
@@ -192,9 +195,9 @@ def test_profiles_go_into_an_array_beside_the_table(tmp_path, monkeypatch, name)
     (tmp_path / "s.txt").write_text("\n".join(decode(codes)) + "\n")
     task = registry.get_task("atac")
     out = tmp_path / name
-    pieces = list(prediction.read_pieces(tmp_path / "s.txt", 3))
-    monkeypatch.setattr(prediction, "read_pieces", lambda source: iter(pieces))
-    assert prediction.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", out) == 7
+    pieces = list(predict_file.read_pieces(tmp_path / "s.txt", 3))
+    monkeypatch.setattr(predict_file, "read_pieces", lambda source: iter(pieces))
+    assert predict_file.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", out) == 7
     table = pd.read_csv(out, sep="\t", compression="gzip" if name.endswith(".gz") else None)
     assert table.columns.tolist() == ["seq_id", "log_counts"]
     assert table["log_counts"].tolist() == codes.sum(axis=1).tolist()
@@ -206,5 +209,5 @@ def test_a_sequence_of_another_length_leaves_nothing_behind(tmp_path):
     (tmp_path / "s.txt").write_text("A" * 2114 + "\n" + "ACGT\n")
     task = registry.get_task("atac")
     with pytest.raises(BadInput, match="line 2"):
-        prediction.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", tmp_path / "p.tsv")
+        predict_file.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", tmp_path / "p.tsv")
     assert [file.name for file in tmp_path.iterdir()] == ["s.txt"]

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import host, registry, runner, sources
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.plan import Plan, make_plan, with_prerequisites
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import Plan, make_plan, with_prerequisites
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
-INLINE = host.Machine("cpu", 0, 1)
+INLINE = machine.Machine("cpu", 0, 1)
 
 BASE = '''"""Predicts the mean of its training rows; fails where the file `fail` lies."""
 import json
@@ -87,7 +89,7 @@ def world(tmp_path, monkeypatch):
     for name, text in texts.items():
         (tmp_path / f"{name}.py").write_text(text)
         registry.add_plugin(tmp_path / f"{name}.py")
-    found = sources.find(TASK, "quick", None, seed=0)
+    found = data_sources.find(TASK, "quick", None, seed=0)
     store = Store(tmp_path / "results")
     for source in found:
         store.put_dataset(source.dataset)
@@ -122,7 +124,7 @@ def test_the_fitted_model_arrives_and_is_shared(world):
     tmp_path, store, found = world
     plan = plan_of(found)
     events = []
-    counts = runner.execute(
+    counts = schedule.execute(
         plan, store, INLINE, save_models=False, on_event=lambda j, k, p: events.append((j.model, k))
     )
     assert counts == {"done": 4, "failed": 0, "skipped": 0}
@@ -130,27 +132,27 @@ def test_the_fitted_model_arrives_and_is_shared(world):
     finished = [model for model, kind in events if kind == "done"]
     assert finished == ["base", "base", "user", "user"]
     for base, user in (plan.jobs[:2], plan.jobs[2:]):
-        (_, ours), (_, theirs) = (store.get_predictions(runner.folder_of(store, job)) for job in (user, base))
+        (_, ours), (_, theirs) = (store.get_predictions(schedule.folder_of(store, job)) for job in (user, base))
         name = next(iter(ours))
         np.testing.assert_allclose(ours[name], theirs[name] + 1, rtol=1e-6)
-    assert runner.execute(plan, store, INLINE) == {"done": 0, "failed": 0, "skipped": 4}
+    assert schedule.execute(plan, store, INLINE) == {"done": 0, "failed": 0, "skipped": 4}
 
 
 def test_a_failed_prerequisite_blocks_what_needs_it_and_a_second_run_heals(world):
     tmp_path, store, found = world
     (tmp_path / "fail").touch()
     plan = plan_of(found, ("user", "kmer_ridge"))
-    counts = runner.execute(plan, store, INLINE)
+    counts = schedule.execute(plan, store, INLINE)
     assert counts == {"done": 2, "failed": 4, "skipped": 0}
-    table = runner.job_table(plan, store).set_index("model")
+    table = schedule.job_table(plan, store).set_index("model")
     assert set(table.loc["kmer_ridge", "status"]) == {"done"}
     assert set(table.loc["user", "status"]) == {"failed"}
     reason = table.loc["user", "reason"].iloc[0]
     assert reason == "Not trained: it needs base, which failed on this split: the file says so"
 
     (tmp_path / "fail").unlink()
-    assert runner.execute(plan, store, INLINE) == {"done": 4, "failed": 0, "skipped": 2}
-    assert runner.job_table(plan, store)["status"].eq("done").all()
+    assert schedule.execute(plan, store, INLINE) == {"done": 4, "failed": 0, "skipped": 2}
+    assert schedule.job_table(plan, store)["status"].eq("done").all()
 
 
 def test_what_is_trained_again_brings_what_it_needs(world):
@@ -171,20 +173,20 @@ def test_retrying_a_training_makes_the_one_it_needs_first(world):
     plan = plan_of(found)
     Study.begin(plan, store, "run")
     user = next(job for job in plan.jobs if job.model == "user")
-    store.put_failure(runner.folder_of(store, user), runner.about(user) | {"status": "failed", "reason": "lost"})
+    store.put_failure(schedule.folder_of(store, user), schedule.about(user) | {"status": "failed", "reason": "lost"})
     words = ["retry", "--failed", "--results", str(store.root), "--workers", "0", "--device", "cpu"]
     words += ["--plugin", str(tmp_path / "base.py"), "--plugin", str(tmp_path / "user.py")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
-    assert store.is_done(runner.folder_of(store, user))
+    assert store.is_done(schedule.folder_of(store, user))
     assert (tmp_path / "log").read_text() == "base\n"
 
 
 def test_a_resumed_run_finds_the_prerequisite_that_is_there(world):
     tmp_path, store, found = world
-    runner.execute(plan_of(found, ("base",)), store, INLINE)
+    schedule.execute(plan_of(found, ("base",)), store, INLINE)
     plan = plan_of(found)
-    assert runner.execute(plan, store, INLINE) == {"done": 2, "failed": 0, "skipped": 2}
+    assert schedule.execute(plan, store, INLINE) == {"done": 2, "failed": 0, "skipped": 2}
     assert (tmp_path / "log").read_text() == "base\n" * 2
 
 

@@ -19,8 +19,8 @@ from dream_models.prixfixe.autosome import (
     SoftClassificationHead,
     TwoOutputHead,
 )
+from dream_models.prixfixe.base import Block, FinalBlock, PrixFixeNet
 from dream_models.prixfixe.bhi import BHICore, BHIFirst
-from dream_models.prixfixe.net import Block, FinalBlock, PrixFixeNet
 from dream_models.prixfixe.unlockdna import ConformerBlock, UnlockDNACore
 from tests.reference_networks import kl_batchmean, mse, soft_bins
 

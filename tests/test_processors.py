@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.api import promoters, sequences
+from benchmarks.api import sequences, yeast_plasmid
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import SequenceError
+from benchmarks.errors import BadInput
 from dream_models import dream_cnn, prix_fixe
 from dream_models.prixfixe import bhi, combine, unlockdna
-from dream_models.prixfixe.teams import read_combination
+from dream_models.prixfixe.combinations import read_combination
 from tests.reference_networks import huber, kl_batchmean, masked_cross_entropy, mse, soft_bins
 
 YEAST = TaskSpec(150, ("expression",), "soft_classification", side_channels=("is_reverse", "is_singleton"))
@@ -44,7 +44,7 @@ def dataset(rows, expression=None):
     values = np.arange(len(rows)) % 18 if expression is None else expression
     meta = pd.DataFrame({"is_reverse": np.zeros(len(rows)), "is_singleton": np.ones(len(rows))})
     targets = {"expression": np.asarray(values, dtype=np.float32)}
-    return Dataset("yeast", promoters.construct(rows), targets, meta, "simulated")
+    return Dataset("yeast", yeast_plasmid.construct(rows), targets, meta, "simulated")
 
 
 # Promoters in their plasmid
@@ -54,31 +54,31 @@ def test_a_row_is_extended_to_the_left_with_the_plasmid():
     """The published rule: the plasmid's 150 bases, the row without its adapter, the last 150 of both."""
     rows = random_rows(200)
     expected = [(PLASMID + row[17:])[-150:] for row in rows]
-    assert sequences.decode(promoters.construct(rows)) == expected
+    assert sequences.decode(yeast_plasmid.construct(rows)) == expected
 
 
 def test_a_nominal_row_keeps_forty_bases_of_the_backbone():
     row = LEFT + 80 * "A" + RIGHT
-    (built,) = sequences.decode(promoters.construct([row]))
+    (built,) = sequences.decode(yeast_plasmid.construct([row]))
     assert built == "AGTGCTAGCAGGAATGATGCAAAAGGTTCCCGATTCGAAC" + row
 
 
 def test_the_length_of_a_row_is_told_from_its_150_bases():
     rows = random_rows(400, lengths=range(121))
-    assert promoters.row_lengths(promoters.construct(rows)).tolist() == list(map(len, rows))
+    assert yeast_plasmid.row_lengths(yeast_plasmid.construct(rows)).tolist() == list(map(len, rows))
 
 
 def test_a_sequence_outside_the_plasmid_is_refused_by_number():
-    codes = promoters.construct(random_rows(3)).copy()
+    codes = yeast_plasmid.construct(random_rows(3)).copy()
     codes[1, :20] = 0
     with pytest.raises(BadInput, match="Sequence 2 does not begin in the yeast plasmid"):
-        promoters.row_lengths(codes)
+        yeast_plasmid.row_lengths(codes)
 
 
 @pytest.mark.parametrize("length", [29, 151])
 def test_rows_of_impossible_length_are_refused(length):
     with pytest.raises(SequenceError, match="length 30 to 150 expected"):
-        promoters.construct([LEFT + 80 * "A" + RIGHT, length * "A"])
+        yeast_plasmid.construct([LEFT + 80 * "A" + RIGHT, length * "A"])
 
 
 # BHI's rows

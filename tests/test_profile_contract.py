@@ -8,7 +8,8 @@ from functools import cache
 
 import pytest
 
-from benchmarks import contract, registry
+from benchmarks import registry
+from benchmarks.apps import model_checks
 from benchmarks.atac import task
 
 pytest.importorskip("pysam")
@@ -34,7 +35,7 @@ def test_the_models_of_the_task_are_here():
 
 @cache
 def case_of(model):
-    return contract.Case(model, "atac", spec=SHORT)
+    return model_checks.Case(model, "atac", spec=SHORT)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +48,12 @@ def case_of(model):
             marks=[pytest.mark.slow] if (model, promise.name) in SLOW else [],
         )
         for model in MODELS
-        for promise in contract.PROMISES
+        for promise in model_checks.PROMISES
         if promise.name not in ("module", "refusal")
     ],
 )
 def test_a_model_of_profiles_keeps_its_promises(model, promise):
     try:
         promise.check(case_of(model))
-    except contract.NotTested as why:
+    except model_checks.NotTested as why:
         pytest.skip(str(why))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from benchmarks import progress
+from benchmarks.engine.reporting import progress
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.api import promoters
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.quantify import count, outputs, simulate
+from benchmarks.api import yeast_plasmid
+from benchmarks.apps.quantify import count, label_files, simulate
+from benchmarks.cli.main import app
+from benchmarks.errors import BadInput
 from benchmarks.yeast import task as yeast
 from benchmarks.yeast import test_set
 
@@ -166,7 +166,7 @@ def test_the_yeast_task_reads_the_folder_as_it_is_and_knows_that_it_is_simulated
     with pytest.raises(BadInput, match=r"All 2.. training rows of train occur in the test set"):
         yeast.load(folder)
     rng = np.random.default_rng(0)
-    other = promoters.LEFT_ADAPTER + "".join(rng.choice(list("ACGT"), 80)) + promoters.RIGHT_ADAPTER
+    other = yeast_plasmid.LEFT_ADAPTER + "".join(rng.choice(list("ACGT"), 80)) + yeast_plasmid.RIGHT_ADAPTER
     (folder / "train.txt").write_text(f"{rows}{other}\t7.5\n")
     dataset = yeast.load(folder)
     assert dataset.origin == "simulated"
@@ -177,7 +177,7 @@ def test_the_yeast_task_reads_the_folder_as_it_is_and_knows_that_it_is_simulated
     assert dataset.targets["expression"][: len(labels)] == pytest.approx(labels["expression"], rel=1e-5)
     assert dataset.targets["expression"][len(labels) + 1 :] == pytest.approx(kept["expression"], rel=1e-5)
     assert dataset.meta["is_singleton"][: len(labels)].tolist() == labels["is_singleton"].tolist()
-    assert (dataset.codes[: len(labels)] == promoters.construct(labels["sequence"].tolist())).all()
+    assert (dataset.codes[: len(labels)] == yeast_plasmid.construct(labels["sequence"].tolist())).all()
     words = ["run", "--task", "yeast", "--data", str(folder), "--dry-run", "--results", str(tmp_path)]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
@@ -254,7 +254,7 @@ def test_a_minimum_of_reads_leaves_rows_out_and_changes_none(experiment, quantif
 @needs_bowtie2
 def test_subset_files_follow_the_sequences_that_are_left_out(experiment, quantified, tmp_path):
     oligos = pd.read_csv(quantified.parent / "oligos.tsv", sep="\t")
-    never = promoters.LEFT_ADAPTER + "ACGTTGCAAC" * 8 + promoters.RIGHT_ADAPTER
+    never = yeast_plasmid.LEFT_ADAPTER + "ACGTTGCAAC" * 8 + yeast_plasmid.RIGHT_ADAPTER
     table = pd.concat([oligos.iloc[:2], pd.DataFrame({"seq_id": ["never"], "sequence": [never]}), oligos.iloc[2:]])
     table.to_csv(tmp_path / "oligos.tsv", sep="\t", index=False)
     ids, public = tmp_path / "design" / "test_subset_ids", tmp_path / "design" / "public_leaderboard_ids"
@@ -368,7 +368,7 @@ def test_reads_in_lower_case_are_the_same_reads(experiment, tmp_path):
 
 def test_a_label_of_several_bins_is_not_rounded_to_a_whole_number(tmp_path):
     values = [11.000003, 4.0, 12.9999996]
-    outputs.write_table(
+    label_files.write_table(
         tmp_path / "train.txt", pd.DataFrame({"sequence": "ACGT", "expression": values}), header=False, digits=10
     )
     written = [float(line.split("\t")[1]) for line in (tmp_path / "train.txt").read_text().splitlines()]

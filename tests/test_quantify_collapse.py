@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks.api import promoters
-from benchmarks.api.errors import BadInput
-from benchmarks.quantify import align, bowtie, collapse
-from benchmarks.quantify.bowtie import Hit
+from benchmarks.api import yeast_plasmid
+from benchmarks.apps.quantify import assign_designed, bowtie2, collapse
+from benchmarks.apps.quantify.bowtie2 import Hit
+from benchmarks.errors import BadInput
 
 needs_bowtie2 = pytest.mark.skipif(
     shutil.which("bowtie2") is None, reason="bowtie2 is not installed (apt-get install bowtie2)"
@@ -16,7 +16,7 @@ needs_bowtie2 = pytest.mark.skipif(
 
 
 def promoter(rng, n=80):
-    return promoters.LEFT_ADAPTER + "".join(rng.choice(list("ACGT"), n)) + promoters.RIGHT_ADAPTER
+    return yeast_plasmid.LEFT_ADAPTER + "".join(rng.choice(list("ACGT"), n)) + yeast_plasmid.RIGHT_ADAPTER
 
 
 def changed(text, *places):
@@ -57,7 +57,7 @@ def test_chains_are_followed_and_the_published_sweep_is_not_closed(monkeypatch):
     # In the order of the answer: 3 hits 2, then 2 hits 1, then 1 hits 0. One sweep leaves 3 with 2.
     hits = [Hit(3, 2, 0, None), Hit(2, 1, 0, None), Hit(1, 0, 0, None), Hit(0, 0, 0, None), Hit(4, -1, None, None)]
     answers = iter([hits, [], []] * 2)
-    monkeypatch.setattr(bowtie, "align", lambda *a, **k: iter(next(answers)))
+    monkeypatch.setattr(bowtie2, "align", lambda *a, **k: iter(next(answers)))
     counts = np.array([20, 5, 4, 3, 2])
     closed = collapse.collapse(["A"] * 5, counts)
     assert closed.representative.tolist() == [0, 0, 0, 0, 4]
@@ -72,7 +72,7 @@ def test_chains_are_followed_and_the_published_sweep_is_not_closed(monkeypatch):
 def test_the_published_sweep_loses_reads_of_late_chains(monkeypatch):
     late = [Hit(3, 2, 0, None), Hit(2, 1, 0, None)]
     answers = iter([[], [], late])
-    monkeypatch.setattr(bowtie, "align", lambda *a, **k: iter(next(answers)))
+    monkeypatch.setattr(bowtie2, "align", lambda *a, **k: iter(next(answers)))
     found = collapse.collapse(["A"] * 4, np.array([20, 5, 4, 3]), closed=False)
     assert found.representative.tolist() == [0, 1, 1, 2]
     assert found.n_lost == 3  # the reads of 3 went to 2 after 2 had given its own away
@@ -102,7 +102,7 @@ def test_reads_of_a_designed_library_find_their_sequence():
     reads = {
         a: 10, snv: 7, changed(a, 20): 3, changed(snv, 90, 91): 2, third: 5, changed(b, 40): 1, promoter(rng): 4,
     }  # fmt: skip
-    found = align.align(list(reads), np.array(list(reads.values())), ordered)
+    found = assign_designed.align(list(reads), np.array(list(reads.values())), ordered)
     assert found.ordered.tolist() == [0, 1, 0, 1, -1, 2, -1]  # the third base fits a and its variant equally well
     assert (found.n_exact, found.n_aligned, found.n_ambiguous, found.n_unaligned) == (17, 6, 5, 4)
 
@@ -110,6 +110,6 @@ def test_reads_of_a_designed_library_find_their_sequence():
 def test_a_missing_bowtie2_is_named_with_what_to_do(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BadInput, match=r"bowtie2 is needed .* apt-get install bowtie2"):
-        bowtie.require()
+        bowtie2.require()
     with pytest.raises(BadInput, match="apt-get install bowtie2"):
         collapse.collapse(["ACGT"], np.array([1]))

@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import nbinom, norm
 
-from benchmarks.api.errors import BadInput
-from benchmarks.quantify import estimate, expression, maude, planning, simulate, uncertainty
-from benchmarks.quantify.sheet import Columns
+from benchmarks.apps.quantify import dispersion, estimators, experiment_planning, maude, simulate, weighted_average
+from benchmarks.apps.quantify.sample_sheet import Columns
+from benchmarks.errors import BadInput
 
 NUMBERS = np.arange(18)
 
@@ -26,11 +26,13 @@ def test_the_weighted_average_by_hand():
     cells = np.array([100.0, 300.0, 100.0])
     nothing = np.full(3, np.nan)
     per_read = {
-        kind: expression.weight_per_read(kind, totals, cells, np.array([0.1, 0.2, 0.6]), np.array([0.2, 0.6, 0.7]))
-        for kind in expression.WEIGHTS
+        kind: weighted_average.weight_per_read(
+            kind, totals, cells, np.array([0.1, 0.2, 0.6]), np.array([0.2, 0.6, 0.7])
+        )
+        for kind in weighted_average.WEIGHTS
     }
     # relative: 4/10 and 6/30; cells: times 0.2 and 0.2; gates: times 0.1 and 0.1; reads: 4 and 6
-    averages = {kind: expression.weighted_average(counts, np.arange(3), w) for kind, w in per_read.items()}
+    averages = {kind: weighted_average.weighted_average(counts, np.arange(3), w) for kind, w in per_read.items()}
     assert averages["relative"][0] == pytest.approx(2 * 0.2 / 0.6)
     assert averages["cells"][0] == pytest.approx(2 * 0.2 / 0.6)
     assert averages["reads"][0] == pytest.approx(1.2)
@@ -39,10 +41,12 @@ def test_the_weighted_average_by_hand():
     for average in averages.values():
         assert average[1] == 1.0  # exactly: what tells a singleton to the yeast task
         assert np.isnan(average[2])
-    unknown = expression.weight_per_read("cells", totals, nothing, nothing, nothing)
+    unknown = weighted_average.weight_per_read("cells", totals, nothing, nothing, nothing)
     assert unknown == pytest.approx(1 / totals)
     # Two replicates of three bins: the same bin twice is one bin.
-    assert expression.n_bins_seen(np.array([[0, 3, 0, 0, 9, 0], [1, 0, 0, 0, 1, 0]]), np.r_[0:3, 0:3]).tolist() == [
+    assert weighted_average.n_bins_seen(
+        np.array([[0, 3, 0, 0, 9, 0], [1, 0, 0, 0, 1, 0]]), np.r_[0:3, 0:3]
+    ).tolist() == [
         1,
         2,
     ]
@@ -78,7 +82,7 @@ def simulated(seed=0, n=1_500, **changes):
     design = simulate.Design(**changes)
     lib = simulate.library(rng, truth, design)
     one = simulate.sort(rng, lib, design)
-    return truth, design, lib, one, planning.columns_of(lib, [one])
+    return truth, design, lib, one, experiment_planning.columns_of(lib, [one])
 
 
 def second_route(observed, bins, i):
@@ -125,7 +129,7 @@ def test_a_mean_beyond_the_limits_is_the_limit_and_has_no_error():
     rng = np.random.default_rng(0)
     counts = rng.poisson(200, (300, 6))
     counts[0], counts[1] = [0, 0, 0, 0, 0, 900], 0
-    found = estimate.by_maude(0.0)(counts, known)
+    found = estimators.by_maude(0.0)(counts, known)
     bins = maude.BinModel(known.start_q, known.end_q)
     observed = maude.observe(counts, pseudocount=0)
     grid = np.linspace(-4, 4, 2_001)
@@ -192,45 +196,45 @@ def test_the_scatter_of_counts_is_found_whether_or_not_cells_are_known():
         _, design, _, one, known = simulated(n=6_000, cells=cells, reads=reads)
         depth = one.reads.sum(axis=0) / one.cells_per_bin
         true = 1 + depth * (1 + design.amplification_cv**2)
-        found = uncertainty.dispersion(one.reads, known.numbers, known.replicate, known.cells)
+        found = dispersion.dispersion(one.reads, known.numbers, known.replicate, known.cells)
         assert found.values == pytest.approx(true, rel=0.06)
-        blind = uncertainty.dispersion(one.reads, known.numbers, known.replicate, np.full(18, np.nan))
+        blind = dispersion.dispersion(one.reads, known.numbers, known.replicate, np.full(18, np.nan))
         assert blind.values == pytest.approx(np.average(true, weights=one.reads.sum(axis=0)), rel=0.1)
 
 
 def test_few_bins_fall_back_on_what_is_known_and_say_so():
     counts = np.array([[10, 20, 30, 40]] * 5)
-    known = uncertainty.dispersion(counts, np.arange(4), np.array(["1"] * 4), np.array([10.0, 10, 10, 20]))
+    known = dispersion.dispersion(counts, np.arange(4), np.array(["1"] * 4), np.array([10.0, 10, 10, 20]))
     assert known.values.tolist() == [6, 11, 16, 11]
     assert "reads per sorted cell" in known.basis
-    blind = uncertainty.dispersion(counts, np.arange(4), np.array(["1"] * 4), np.full(4, np.nan))
+    blind = dispersion.dispersion(counts, np.arange(4), np.array(["1"] * 4), np.full(4, np.nan))
     assert blind.values.tolist() == [1, 1, 1, 1]
     assert "lower bounds" in blind.basis
 
 
 def test_effective_cells_and_pooled_variances_by_hand():
     weights = np.array([[2.0, 2, 2, 0], [6, 0, 0, 1], [0, 0, 0, 0]])
-    assert uncertainty.effective_cells(weights, np.array([1.0, 1, 1, 1])).tolist() == [6, 7, 0]
-    assert uncertainty.effective_cells(weights, np.array([2.0, 2, 2, 1])) == pytest.approx([3, 49 / 13, 0])
+    assert dispersion.effective_cells(weights, np.array([1.0, 1, 1, 1])).tolist() == [6, 7, 0]
+    assert dispersion.effective_cells(weights, np.array([2.0, 2, 2, 1])) == pytest.approx([3, 49 / 13, 0])
     rng = np.random.default_rng(0)
     n, sd = rng.integers(1, 6, 4_000), 1.7
     cells = [rng.normal(0, sd, k) for k in n]
     own = np.array([((c - c.mean()) ** 2).sum() / len(c) ** 2 for c in cells])  # as propagation of errors has it
     location = np.array([c.mean() for c in cells])
-    pooled = uncertainty.pooled_variance(own, 1 / n, n.astype(float), np.zeros(len(n)))
+    pooled = dispersion.pooled_variance(own, 1 / n, n.astype(float), np.zeros(len(n)))
     assert pooled == pytest.approx(sd**2, rel=0.05)
-    assert len(uncertainty.pooled_variance(own, 1 / n, n.astype(float), location)) == len(n)
+    assert len(dispersion.pooled_variance(own, 1 / n, n.astype(float), location)) == len(n)
 
 
 @pytest.mark.parametrize(
     ("cells", "reads", "estimator"),
     [
-        (3, 6, estimate.weighted("cells")),
-        (30, 75, estimate.weighted("cells")),
-        (100, 300, estimate.weighted("gates")),
-        (30, 75, estimate.by_maude(10)),
-        (30, 75, estimate.by_maude(0)),
-        (100, 300, estimate.by_maude(10)),
+        (3, 6, estimators.weighted("cells")),
+        (30, 75, estimators.weighted("cells")),
+        (100, 300, estimators.weighted("gates")),
+        (30, 75, estimators.by_maude(10)),
+        (30, 75, estimators.by_maude(0)),
+        (100, 300, estimators.by_maude(10)),
     ],
 )
 def test_intervals_of_95_percent_hold_the_true_value_in_92_to_98(cells, reads, estimator):
@@ -240,7 +244,7 @@ def test_intervals_of_95_percent_hold_the_true_value_in_92_to_98(cells, reads, e
     has = np.isfinite(found.value) & np.isfinite(found.se)
     off = np.abs(found.value - free)[has] / found.se[has]
     assert has.sum() > (3_300 if cells == 3 else 3_900)
-    assert 0.92 <= (off < estimate.INTERVAL).mean() <= 0.98
+    assert 0.92 <= (off < estimators.INTERVAL).mean() <= 0.98
     assert np.corrcoef(found.value[has], truth[has])[0, 1] > (0.9 if cells == 3 else 0.94)
 
 
@@ -250,12 +254,12 @@ def test_an_unsorted_library_gives_the_abundance_and_its_own_part_of_the_error()
     unsorted, mean = rng.poisson(20_000_000 * lib.abundance), 20_000_000 * lib.abundance
     rare, mean_rare = rng.poisson(60_000 * lib.abundance), 60_000 * lib.abundance
     for reads, expected in ((unsorted, mean), (rare, mean_rare)):
-        found = estimate.by_maude(0.0, reads)(one.reads, known)
-        free = estimate.by_maude(0.0, expected)(simulate.expected_reads(lib, design), known).value
+        found = estimators.by_maude(0.0, reads)(one.reads, known)
+        free = estimators.by_maude(0.0, expected)(simulate.expected_reads(lib, design), known).value
         has = np.isfinite(found.se) & np.isfinite(free)
         assert has.mean() > 0.95
         off = np.abs(found.value - free)[has] / found.se[has]
-        assert 0.91 <= (off < estimate.INTERVAL).mean() <= 0.98
+        assert 0.91 <= (off < estimators.INTERVAL).mean() <= 0.98
     observed = maude.observe(one.reads, rare, 0.0)
     share = rng.poisson(60_000 * lib.abundance[:, None], (3_000, 400)) / rare.sum()
     assert observed.library_variance.mean() == pytest.approx(share.var(axis=1).mean(), rel=0.05)
@@ -263,11 +267,11 @@ def test_an_unsorted_library_gives_the_abundance_and_its_own_part_of_the_error()
 
 def test_reads_taken_for_cells_make_errors_that_are_too_small():
     _, design, lib, one, known = simulated(seed=6, n=4_000, cells=100, reads=600)
-    found = estimate.by_maude(0)(one.reads, known)
-    free = estimate.by_maude(0)(simulate.expected_reads(lib, design), known).value
+    found = estimators.by_maude(0)(one.reads, known)
+    free = estimators.by_maude(0)(simulate.expected_reads(lib, design), known).value
     off = np.abs(found.value - free)
-    assert np.nanmean(off < estimate.INTERVAL * found.curvature) < 0.8
-    assert 0.92 <= np.nanmean((off / found.se)[np.isfinite(found.se)] < estimate.INTERVAL) <= 0.98
+    assert np.nanmean(off < estimators.INTERVAL * found.curvature) < 0.8
+    assert 0.92 <= np.nanmean((off / found.se)[np.isfinite(found.se)] < estimators.INTERVAL) <= 0.98
 
 
 def test_replicates_agree_as_they_are_estimated_alone():
@@ -276,19 +280,19 @@ def test_replicates_agree_as_they_are_estimated_alone():
     design = simulate.Design(cells=40, reads=100)
     lib = simulate.library(rng, truth, design)
     sorts = [simulate.sort(rng, lib, design) for _ in range(2)]
-    known = planning.columns_of(lib, sorts)
+    known = experiment_planning.columns_of(lib, sorts)
     counts = np.concatenate([one.reads for one in sorts], axis=1)
-    table, alone = estimate.agreement(estimate.weighted("cells"), counts, known)
-    single = estimate.weighted("cells")(sorts[0].reads, planning.columns_of(lib, sorts[:1])).value
+    table, alone = estimators.agreement(estimators.weighted("cells"), counts, known)
+    single = estimators.weighted("cells")(sorts[0].reads, experiment_planning.columns_of(lib, sorts[:1])).value
     assert alone["1"] == pytest.approx(single, nan_ok=True)
     assert table["pearson_r"].tolist() == pytest.approx([np.corrcoef(alone["1"], alone["2"])[0, 1]])
-    both = estimate.weighted("cells")(counts, known)
-    assert np.nanmedian(both.se) == pytest.approx(np.nanmedian(estimate.weighted("cells")(sorts[0].reads,
-        planning.columns_of(lib, sorts[:1])).se) / np.sqrt(2), rel=0.1)  # fmt: skip
+    both = estimators.weighted("cells")(counts, known)
+    assert np.nanmedian(both.se) == pytest.approx(np.nanmedian(estimators.weighted("cells")(sorts[0].reads,
+        experiment_planning.columns_of(lib, sorts[:1])).se) / np.sqrt(2), rel=0.1)  # fmt: skip
 
 
 def test_an_unknown_weight_and_gates_without_quantiles_are_refused():
     with pytest.raises(BadInput, match="Did you mean 'cells'"):
-        estimate.weighted("cell")
+        estimators.weighted("cell")
     with pytest.raises(BadInput, match="needs start_q and end_q"):
-        estimate.weighted("gates")(np.ones((3, 4), dtype=int), columns(4))
+        estimators.weighted("gates")(np.ones((3, 4), dtype=int), columns(4))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.api.errors import BadInput
-from benchmarks.quantify import fastq, merge
-from benchmarks.quantify.fastq import Reads
-from benchmarks.quantify.merge import Rule
+from benchmarks.apps.quantify import fastq, merge_reads
+from benchmarks.apps.quantify.fastq import Reads
+from benchmarks.apps.quantify.merge_reads import Rule
+from benchmarks.errors import BadInput
 
 OTHER = {"A": "T", "C": "G", "G": "C", "T": "A", "N": "N"}
 
@@ -46,11 +46,11 @@ def as_reads(texts, quals):
 
 def check_pairs(pairs, rule):
     one, two = (as_reads([p[i] for p in pairs], [p[i + 1] for p in pairs]) for i in (0, 2))
-    merged = merge.merge(one, two, rule)
+    merged = merge_reads.merge(one, two, rule)
     expected = [slow(*pair, rule) for pair in pairs]
     assert [s.decode() for s in merged.sequences()] == [e[0] for e in expected if e]
     assert merged.overlaps.tolist() == [e[1] if e else 0 for e in expected]
-    assert [merge.merge_one(*pair, rule) for pair in pairs] == expected
+    assert [merge_reads.merge_one(*pair, rule) for pair in pairs] == expected
     return expected
 
 
@@ -98,10 +98,10 @@ def test_identity_must_exceed_three_quarters_and_the_first_overlap_is_taken():
     swap = {"A": "C", "C": "A", "G": "T", "T": "G"}
     for n_wrong, found in ((9, 40), (10, 0)):  # 30 of 40 equal is not more than 0.75
         wrong = "".join(swap[b] if 36 <= i < 36 + n_wrong else b for i, b in enumerate(one))
-        merged = merge.merge(as_reads([wrong], ["I" * 76]), as_reads([two], ["I" * 76]), Rule())
+        merged = merge_reads.merge(as_reads([wrong], ["I" * 76]), as_reads([two], ["I" * 76]), Rule())
         assert merged.overlaps[0] == found
     # A run of one letter fits everywhere: 40 comes first, though every other overlap fits as well.
-    merged = merge.merge(as_reads(["A" * 76], ["I" * 76]), as_reads(["T" * 76], ["I" * 76]), Rule())
+    merged = merge_reads.merge(as_reads(["A" * 76], ["I" * 76]), as_reads(["T" * 76], ["I" * 76]), Rule())
     assert merged.overlaps[0] == 40
     assert merged.sequences() == [b"A" * 112]
 
@@ -112,7 +112,7 @@ def test_the_better_base_is_taken_and_that_of_read_2_in_a_tie():
     one = "ACGTTGCATC"
     rule = Rule(10, 0, 0.5)
     for quality, base in (("J", "T"), ("I", "A"), ("H", "A")):
-        merged = merge.merge(as_reads([one], ["I" * 8 + quality + "I"]), as_reads([two], ["I" * 10]), rule)
+        merged = merge_reads.merge(as_reads([one], ["I" * 8 + quality + "I"]), as_reads([two], ["I" * 10]), rule)
         assert merged.sequences() == [("ACGTTGCA" + base + "C").encode()]
 
 

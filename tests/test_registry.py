@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import registry
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
 
 
 def test_the_models_are_found_with_their_frameworks():
@@ -58,7 +58,7 @@ def new_folder(tmp_path, monkeypatch):
     ("imports", "framework"),
     [
         ("from torch import nn", "torch"),
-        ("from benchmarks.api.torch_backend import TorchModel", "torch"),
+        ("from benchmarks.training.torch_backend import TorchModel", "torch"),
         ("from benchmarks.api import torch_backend", "torch"),
         ("import tensorflow as tf", "keras"),
         ("import numpy", "numpy"),

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import host, matrix
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.regress import judge as judging
-from benchmarks.regress import reference
-from benchmarks.regress.judge import KEY, judge, parameters_moved, reference_of
+from benchmarks.apps.regression import reference, train_matrix
+from benchmarks.apps.regression import tolerance as judging
+from benchmarks.apps.regression.tolerance import KEY, judge, parameters_moved, reference_of
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine
+from benchmarks.errors import BadInput
 
 PLACE = {
     "task": "human_mpra", "task_version": 1, "dataset": "simulated", "output": "expression", "subset": "all",
@@ -114,7 +114,7 @@ def call(path, *words):
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch):
-    monkeypatch.setattr(host.Machine, "choose", staticmethod(lambda *_: host.Machine("cpu", 0, 1)))
+    monkeypatch.setattr(machine.Machine, "choose", staticmethod(lambda *_: machine.Machine("cpu", 0, 1)))
 
 
 def test_an_unchanged_run_passes(folder, tmp_path):
@@ -241,4 +241,4 @@ def test_an_unknown_task_in_the_matrix_is_one_sentence(tmp_path):
     (tmp_path / "matrix.json").write_text(json.dumps([entry]))
     entries = reference.read_matrix(tmp_path)
     with pytest.raises(BadInput, match="yeats"):
-        matrix.plans(entries, seed=0)
+        train_matrix.plans(entries, seed=0)

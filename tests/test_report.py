@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from benchmarks import report
+from benchmarks.engine.reporting import run_page
 
 PLACE = {"dataset": "K562", "output": "activity", "subset": "all", "level": "row", "metric": "pearson_r"}
 LABELS = {"mprann": "MPRAnn", "rnn": "DREAM-RNN"}
@@ -74,7 +74,7 @@ def render(**other):
         "figures": [("Scores.", '<svg id="f1"><g id="f1-a"/></svg>')],
         "reproduce": {"command": "python -m benchmarks run", "seed": 0, "versions": {"torch": "2.11"}},
     }
-    return report.render(**(inputs | other))
+    return run_page.render(**(inputs | other))
 
 
 class Page(HTMLParser):
@@ -240,7 +240,7 @@ def test_a_run_without_any_score_still_has_its_report():
 
 
 def test_long_score_tables_are_cut_ensembles_first():
-    members = [score("rnn", 0.5, role="member", val_fold=i, n_members=1) for i in range(report.MAX_SCORE_ROWS)]
+    members = [score("rnn", 0.5, role="member", val_fold=i, n_members=1) for i in range(run_page.MAX_SCORE_ROWS)]
     html = render(scores=pd.DataFrame([*members, score("rnn", 0.66341)]), reproduce={"scores_csv": "a/scores.csv"})
     text = Page(html).text
     assert "All 201 scores are in a/scores.csv." in text
@@ -271,7 +271,7 @@ def test_contradictions_and_missing_columns_are_refused(change, message):
     ],
 )  # fmt: skip
 def test_number(value, digits, expected):
-    assert report.number(value, digits) == expected
+    assert run_page.number(value, digits) == expected
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_number(value, digits, expected):
     ],
 )  # fmt: skip
 def test_mean_sd(mean, sd, expected):
-    assert report.mean_sd(mean, sd) == expected
+    assert run_page.mean_sd(mean, sd) == expected
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_mean_sd(mean, sd, expected):
     [(41.23, "41.2 s"), (723, "12 min 3 s"), (11_100, "3 h 5 min"), (3599.8, "1 h 0 min"), (None, "–")],
 )
 def test_duration(seconds, expected):
-    assert report.duration(seconds) == expected
+    assert run_page.duration(seconds) == expected
 
 
 def test_leaks_are_counted_over_folds_and_the_scores_they_change_are_shown():

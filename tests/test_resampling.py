@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmarks import resampling
 from benchmarks.api.metrics import Items
+from benchmarks.engine.evaluation import bootstrap
 
 RNG = np.random.default_rng(5)
 
@@ -27,8 +27,8 @@ def test_every_metric_agrees_with_scipy_on_the_rows_a_draw_stands_for(ties):
     y_true, y_pred = RNG.normal(size=(2, 40))
     if ties:
         y_true, y_pred = np.round(y_true), np.round(2 * y_pred) / 2
-    counts = resampling.unit_counts(20, 50, np.random.default_rng(1))
-    found = resampling.resampled(regression(y_true, y_pred, unit), counts)
+    counts = bootstrap.unit_counts(20, 50, np.random.default_rng(1))
+    found = bootstrap.resampled(regression(y_true, y_pred, unit), counts)
     for i, line in enumerate(counts):
         rows = drawn_rows(unit, line)
         a, b = y_true[rows], y_pred[rows]
@@ -42,8 +42,8 @@ def test_medians_leave_out_profiles_without_counts():
     distance[[3, 9]] = np.nan
     unit = np.arange(31)
     items = Items("profile", "peaks", "region", unit, {"jsd": distance, "norm_jsd": 1 - distance})
-    counts = resampling.unit_counts(31, 40, np.random.default_rng(2))
-    found = resampling.resampled(items, counts)
+    counts = bootstrap.unit_counts(31, 40, np.random.default_rng(2))
+    found = bootstrap.resampled(items, counts)
     expected = [np.nanmedian(distance[drawn_rows(unit, line)]) for line in counts]
     np.testing.assert_allclose(found["median_jsd"], expected)
     np.testing.assert_allclose(found["one_minus_median_jsd"], 1 - np.array(expected))
@@ -51,7 +51,7 @@ def test_medians_leave_out_profiles_without_counts():
 
 
 def test_a_draw_holds_as_many_units_as_there_are_with_the_variance_of_drawing_with_replacement():
-    counts = resampling.unit_counts(50, 4000, np.random.default_rng(3))
+    counts = bootstrap.unit_counts(50, 4000, np.random.default_rng(3))
     assert (counts.sum(axis=1) == 50).all()
     assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)  # binomial(50, 1/50)
 
@@ -67,7 +67,7 @@ def test_the_interval_agrees_with_scipys_paired_bootstrap():
         (y, better, worse), difference, paired=True, vectorized=False, n_resamples=3000, method="percentile", rng=1
     ).confidence_interval
     folds = {0: {"new": [regression(y, better)], "old": [regression(y, worse)]}}
-    table = resampling.differences(folds, "old", n_draws=3000)
+    table = bootstrap.differences(folds, "old", n_draws=3000)
     row = table[table["metric"] == "pearson_r"].iloc[0]
     assert row["ci_low_bootstrap"] == pytest.approx(expected.low, abs=0.01)
     assert row["ci_high_bootstrap"] == pytest.approx(expected.high, abs=0.01)
@@ -85,7 +85,7 @@ def test_a_pair_of_orientations_is_one_unit_and_widens_the_interval():
                 "old": [regression(y[twice], (y + other)[twice], unit)],
             }
         }
-        row = resampling.differences(folds, "old", n_draws=2000).iloc[0]
+        row = bootstrap.differences(folds, "old", n_draws=2000).iloc[0]
         return row["ci_high_bootstrap"] - row["ci_low_bootstrap"]
 
     # Two copies of everything carry no more information: rows taken for units promise sqrt(2) too much.
@@ -96,7 +96,7 @@ def test_only_shared_folds_count_and_equal_models_do_not_differ():
     y = RNG.normal(size=30)
     same = [regression(y, y + 1)]
     folds = {0: {"a": same, "base": same}, 1: {"a": [regression(y, -y)]}}
-    table = resampling.differences(folds, "base", n_draws=99)
+    table = bootstrap.differences(folds, "base", n_draws=99)
     assert set(table["model"]) == {"a"}
     row = table[table["metric"] == "pearson_r"].iloc[0]
     assert (row["ci_low_bootstrap"], row["ci_high_bootstrap"], row["p_bootstrap"]) == (0, 0, 1)
@@ -105,14 +105,14 @@ def test_only_shared_folds_count_and_equal_models_do_not_differ():
 def test_the_smallest_p_value_is_that_of_no_draw_on_the_other_side():
     y = RNG.normal(size=200)
     folds = {0: {"good": [regression(y, y)], "bad": [regression(y, RNG.normal(size=200))]}}
-    table = resampling.differences(folds, "bad", n_draws=199)
+    table = bootstrap.differences(folds, "bad", n_draws=199)
     assert (table["p_bootstrap"] == 1 / 200).all()
 
 
 def test_what_is_not_defined_is_left_open():
     constant = np.ones(10)
     folds = {0: {"a": [regression(constant, RNG.normal(size=10))], "b": [regression(constant, RNG.normal(size=10))]}}
-    table = resampling.differences(folds, "b", n_draws=50).set_index("metric")
+    table = bootstrap.differences(folds, "b", n_draws=50).set_index("metric")
     assert pd.isna(table.loc["pearson_r", "p_bootstrap"])
     assert pd.notna(table.loc["mse", "p_bootstrap"])
 
@@ -120,6 +120,6 @@ def test_what_is_not_defined_is_left_open():
 @pytest.mark.filterwarnings("error")
 def test_tiny_cells_raise_no_warning():
     tiny = {0: {"a": [regression([1.0, 2.0], [2.0, 1.0])], "b": [regression([1.0, 2.0], [1.0, 1.5])]}}
-    assert len(resampling.differences(tiny, "b", n_draws=20)) == 3
+    assert len(bootstrap.differences(tiny, "b", n_draws=20)) == 3
     none = {0: {"a": [regression([], [])], "b": [regression([], [])]}}
-    assert resampling.differences(none, "b", n_draws=20).empty
+    assert bootstrap.differences(none, "b", n_draws=20).empty

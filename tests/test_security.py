@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import claims, registry
-from benchmarks.api import checksums, stored
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.plan import Plan
-from benchmarks.store import Store, read_json, write_json
+from benchmarks import registry
+from benchmarks.cli.main import app
+from benchmarks.engine.planning.plan import Plan
+from benchmarks.engine.store import locks
+from benchmarks.engine.store.store import Store, read_json, write_json
+from benchmarks.errors import BadInput
+from benchmarks.io import checksums, validated
 from tests.fuzzing import Trap
 from tests.test_contract import GOOD
 
@@ -64,13 +65,13 @@ def test_nothing_is_unpickled_evaluated_or_given_to_a_shell(path):
             assert keywords.get("weights_only") == "True", f"{path}: {name}"
 
 
-@pytest.mark.parametrize("read", [stored.read_arrays, stored.map_array])
+@pytest.mark.parametrize("read", [validated.read_arrays, validated.map_array])
 def test_an_array_of_objects_is_refused_and_not_unpickled(read, tmp_path):
     mark, file = tmp_path / "was-run", tmp_path / "x.npy"
     objects = np.array([Trap(str(mark))], dtype=object)
-    np.savez(tmp_path / "x.npz", a=objects) if read is stored.read_arrays else np.save(file, objects)
+    np.savez(tmp_path / "x.npz", a=objects) if read is validated.read_arrays else np.save(file, objects)
     with pytest.raises(BadInput, match="that can be read"):
-        read(file.with_suffix(".npz") if read is stored.read_arrays else file, again="make it again")
+        read(file.with_suffix(".npz") if read is validated.read_arrays else file, again="make it again")
     assert not mark.exists()
 
 
@@ -81,14 +82,14 @@ LEADING_OUT = ["../x", "/etc/x", "..", ".", ".hidden", "a/b", "a\\b", "a\x00b", 
 
 @pytest.mark.parametrize("name", LEADING_OUT)
 def test_what_leads_out_of_a_folder_is_no_name(name):
-    assert not stored.is_name(name)
+    assert not validated.is_name(name)
     with pytest.raises(ValueError, match="No name that a run gives"):
-        stored.shaped(name, stored.Name)
+        validated.shaped(name, validated.Name)
 
 
 @pytest.mark.parametrize("name", ["K562", "prix_fixe.autosome-bhi-autosome-bhi", "_x", "1a2b3c4d", "t.v2"])
 def test_names_that_runs_give_are_names(name):
-    assert stored.shaped(name, stored.Name) == name
+    assert validated.shaped(name, validated.Name) == name
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +237,7 @@ def test_another_file_under_the_name_of_a_plug_in_is_refused_unrun(planted):
 def test_the_record_of_a_training_names_no_code_to_run(made, tmp_path):
     """`predict` builds the model that a job.json names; a name that is no model of ours imports nothing."""
     (source, *_) = sorted(made.glob("runs/*/*/*/test-*"))
-    for model in ("os", "benchmarks.cli", "../evil", "prix_fixe.../x", "json.tool"):
+    for model in ("os", "benchmarks.cli.main", "../evil", "prix_fixe.../x", "json.tool"):
         folder = shutil.copytree(source, tmp_path / "training", dirs_exist_ok=True)
         write_json(folder / "job.json", read_json(source / "job.json") | {"model": model})
         checksums.write(folder)
@@ -341,7 +342,7 @@ def test_a_claim_that_is_none_leads_nowhere(text, tmp_path):
     file.write_text(text)
     os.utime(file, (0, 0))
     before = set(tmp_path.parent.rglob("*"))
-    assert claims.holder(file) is None
-    with claims.Claims() as held:
+    assert locks.holder(file) is None
+    with locks.Claims() as held:
         assert held.take(file), "it is stale, and taken over"
     assert set(tmp_path.parent.rglob("*")) <= before

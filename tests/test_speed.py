@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import loops, matrix, packing, registry, speed
+from benchmarks import registry
 from benchmarks.api.data import Recipe, recipe_with
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
+from benchmarks.apps.regression import train_matrix
+from benchmarks.apps.speed import measure, notebook_loop
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import packing
+from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
 NARROW = {"batch_size": 16, "width_scale": 0.05, "epochs": 1}
@@ -31,8 +34,8 @@ def data():
 def test_operations_of_a_torch_network_add_up_to_a_count_by_hand(data):
     from torch import nn
 
-    from benchmarks.api import torch_speed
-    from benchmarks.api.torch_backend import OneCycle, TorchModel
+    from benchmarks.apps.speed import torch_tools
+    from benchmarks.training.torch_backend import OneCycle, TorchModel
 
     class Net(nn.Module):
         def __init__(self):
@@ -47,8 +50,8 @@ def test_operations_of_a_torch_network_add_up_to_a_count_by_hand(data):
     model = TorchModel(Net(), trainer=OneCycle(Recipe()), loss=nn.MSELoss())
     conv = 2 * 230 * 5 * 4 * 8
     lstm = 230 * 2 * 2 * (8 + 6) * 4 * 6  # two directions, four gates, two operations a weight
-    assert torch_speed.flops_per_sequence(model, data) == conv + lstm + 2 * 12
-    assert torch_speed.training_flops_per_sequence(model, data) == 3 * (conv + lstm + 2 * 12)
+    assert torch_tools.flops_per_sequence(model, data) == conv + lstm + 2 * 12
+    assert torch_tools.training_flops_per_sequence(model, data) == 3 * (conv + lstm + 2 * 12)
 
 
 def test_a_second_strand_counts_where_it_is_computed():
@@ -64,7 +67,7 @@ def test_a_second_strand_counts_where_it_is_computed():
 
 def test_operations_of_a_keras_network_add_up_to_a_count_by_hand():
     keras = pytest.importorskip("keras")
-    from benchmarks.api import keras_speed
+    from benchmarks.apps.speed import keras_tools
 
     inside = keras.Sequential([keras.Input((20, 8)), keras.layers.Conv1D(8, 3, padding="same", dilation_rate=2)])
     x = codes = keras.Input((20, 4))
@@ -73,7 +76,7 @@ def test_operations_of_a_keras_network_add_up_to_a_count_by_hand():
     x = keras.layers.Dense(3)(keras.layers.Flatten()(x))
     network = keras.Model(codes, x)
     expected = 2 * 20 * 5 * 4 * 8 + 2 * 20 * 3 * 8 * 8 + 20 * 2 * 2 * (8 + 6) * 4 * 6 + 2 * 20 * 12 * 3
-    assert keras_speed.flops_of_layers(network) == expected
+    assert keras_tools.flops_of_layers(network) == expected
 
 
 def test_the_plain_loop_computes_what_the_engine_does(data):
@@ -149,10 +152,10 @@ def test_plain_rows_are_those_of_the_engine_and_hold_bins_where_a_network_learns
 def test_the_loop_is_measured_part_by_part(task, model, parts, monkeypatch):
     if model == "mprann":
         pytest.importorskip("keras")
-    monkeypatch.setattr(loops, "TRIAL_S", 0.01)
-    monkeypatch.setattr(loops, "_MOST_ROWS", 640)
+    monkeypatch.setattr(notebook_loop, "TRIAL_S", 0.01)
+    monkeypatch.setattr(notebook_loop, "_MOST_ROWS", 640)
     chosen = dataclasses.replace(case(model), recipe=case(model).recipe | {"width_scale": 0.05})
-    rows = loops.compare(chosen, repeats=1)
+    rows = notebook_loop.compare(chosen, repeats=1)
     assert [row["part"] for row in rows] == parts
     for row in rows:
         assert row["ratio_float32"] == pytest.approx(row["float32"] / row["plain"])
@@ -174,9 +177,9 @@ def test_both_ways_take_turns_in_every_part(monkeypatch):
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, noted(name, getattr(owner, name)))
     monkeypatch.setattr(tools, "has_plain_loop", lambda _: True)  # it looks at what is replaced here
-    monkeypatch.setattr(loops, "TRIAL_S", 0.01)
-    monkeypatch.setattr(loops, "_MOST_ROWS", 640)
-    rows = loops.compare(case(), repeats=1)
+    monkeypatch.setattr(notebook_loop, "TRIAL_S", 0.01)
+    monkeypatch.setattr(notebook_loop, "_MOST_ROWS", 640)
+    rows = notebook_loop.compare(case(), repeats=1)
     assert [row["device"] for row in rows] == ["cpu"] * 4
     turns = [name for name in calls if name in ("plain_predictions", "predict")]
     assert turns.count("predict") == 2 * 2 * 2, "two precisions, two parts, one trial after another to warm up"
@@ -188,8 +191,8 @@ def test_both_ways_take_turns_in_every_part(monkeypatch):
 
 
 def test_the_loop_command_says_where_it_measured(monkeypatch):
-    monkeypatch.setattr(loops, "TRIAL_S", 0.01)
-    monkeypatch.setattr(loops, "_MOST_ROWS", 640)
+    monkeypatch.setattr(notebook_loop, "TRIAL_S", 0.01)
+    monkeypatch.setattr(notebook_loop, "_MOST_ROWS", 640)
     words = ["bench", "loop", "--model", "dream_rnn", "--preset", "quick", "--set", "recipe.width_scale=0.05"]
     done = CliRunner().invoke(app, [*words, "--repeats", "1", "--device", "cpu"])
     assert done.exit_code == 0, done.output
@@ -229,19 +232,19 @@ def test_precision_is_part_of_a_recipe_and_only_two_are_known():
 def case(model="dream_rnn", protocol="quick", **more):
     changes = [f"recipe.{name}={value}" for name, value in NARROW.items() if name != "batch_size"]
     settings = {"preset": "quick", "changes": changes, "protocol": protocol, "device": "cpu", "memory_limit_gib": None}
-    return speed.cases("human_mpra", [model], **settings | more)[0]
+    return measure.cases("human_mpra", [model], **settings | more)[0]
 
 
 def test_a_measured_model_fills_both_tables(monkeypatch):
-    monkeypatch.setattr(speed, "LAST_ON_CPU", 64)
-    found = speed.measure(case(), lambda _: None)
+    monkeypatch.setattr(measure, "LAST_ON_CPU", 64)
+    found = measure.measure(case(), lambda _: None)
     row = found["speed"]
-    assert set(row) == set(speed.SPEED_COLUMNS)
+    assert set(row) == set(measure.SPEED_COLUMNS)
     assert (row["batch_size"], row["device"], row["precision"], row["protocol"]) == (32, "cpu", "float32", "quick")
     assert row["s_per_batch_low"] <= row["s_per_batch"] <= row["s_per_batch_high"]
     assert row["train_seq_per_s"] == pytest.approx(32 / row["s_per_batch"])
     assert 0 < row["share_of_peak"] < 1
-    assert [set(line) for line in found["throughput"]] == [set(speed.THROUGHPUT_COLUMNS)] * 2
+    assert [set(line) for line in found["throughput"]] == [set(measure.THROUGHPUT_COLUMNS)] * 2
     assert [line["batch_size"] for line in found["throughput"]] == [32, 64]
     assert row["predict_seq_per_s"] == max(line["seq_per_s"] for line in found["throughput"])
     assert row["ended_by"] == "largest batch on a CPU"
@@ -250,31 +253,33 @@ def test_a_measured_model_fills_both_tables(monkeypatch):
 
 def test_doubling_ends_with_memory(monkeypatch):
     tools = registry.get_speed_tools("torch")
-    usual = speed.Ready.predict
+    usual = measure.Ready.predict
 
     def predict(self, size):
         if size > 64:
             raise tools.OUT_OF_MEMORY[0]("no more")
         return usual(self, size)
 
-    monkeypatch.setattr(speed.Ready, "predict", predict)
-    found = speed.measure(case(), lambda _: None)
+    monkeypatch.setattr(measure.Ready, "predict", predict)
+    found = measure.measure(case(), lambda _: None)
     assert [line["batch_size"] for line in found["throughput"]] == [32, 64]
     assert found["speed"]["ended_by"] == "memory"
 
 
 def test_a_memory_limit_ends_doubling_on_a_cpu():
-    found = speed.measure(case(memory_limit_gib=0.01), lambda _: None)
+    found = measure.measure(case(memory_limit_gib=0.01), lambda _: None)
     assert [line["batch_size"] for line in found["throughput"]] == [32]
     assert found["speed"]["ended_by"] == "memory limit"
 
 
 def test_profile_models_are_measured_in_batches_of_64_with_their_bias_model():
     settings = {"preset": "quick", "changes": [], "protocol": "quick", "device": "cpu", "memory_limit_gib": None}
-    chosen = speed.cases("atac", ["chrombpnet"], **settings)[0]
+    chosen = measure.cases("atac", ["chrombpnet"], **settings)[0]
     assert chosen.recipe["batch_size"] == 64
     assert set(registry.get_model("chrombpnet").PREREQUISITES) == {"bpnet_bias"}
-    assert "dream_attn" not in [one.model for one in speed.cases("atac", None, **settings)], "it cannot serve the task"
+    assert "dream_attn" not in [one.model for one in measure.cases("atac", None, **settings)], (
+        "it cannot serve the task"
+    )
 
 
 def test_trainings_that_start_together_are_all_counted():
@@ -345,7 +350,7 @@ def test_differences_of_precision_are_paired_by_seed():
     exact, near = [0.5, 0.6, 0.7], [0.51, 0.60, 0.68]
     tables = [scored("float32", i, value, 10.0) for i, value in enumerate(exact)]
     tables += [scored("bfloat16", i, value, 20.0 + i) for i, value in enumerate(near)]
-    row = matrix.precision_differences(tables).iloc[0]
+    row = train_matrix.precision_differences(tables).iloc[0]
     differences = np.subtract(near, exact)
     assert row["mean_difference"] == pytest.approx(differences.mean())
     assert row["sd_difference"] == pytest.approx(differences.std(ddof=1))
@@ -360,7 +365,7 @@ def test_the_speed_command_writes_tables_and_plots(tmp_path):
     printed = json.loads(done.stdout)
     assert [row["model"] for row in printed["speed"]] == ["dream_rnn"]
     assert printed["speed"][0]["device"] == "cpu"
-    assert list(pd.read_csv(tmp_path / "speed.csv").columns) == speed.SPEED_COLUMNS
-    assert list(pd.read_csv(tmp_path / "throughput.csv").columns) == speed.THROUGHPUT_COLUMNS
+    assert list(pd.read_csv(tmp_path / "speed.csv").columns) == measure.SPEED_COLUMNS
+    assert list(pd.read_csv(tmp_path / "throughput.csv").columns) == measure.THROUGHPUT_COLUMNS
     pytest.importorskip("matplotlib")
     assert {"speed.png", "throughput.png"} <= {path.name for path in tmp_path.iterdir()}

@@ -8,11 +8,14 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import claims, host, registry, runner, sources, state
-from benchmarks.cli import app
-from benchmarks.plan import make_plan
-from benchmarks.store import Store, read_json, write_json
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.store import locks, status
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store, read_json, write_json
 
 TASK = registry.get_task("human_mpra")
 
@@ -21,19 +24,19 @@ TASK = registry.get_task("human_mpra")
 def study(tmp_path):
     """Five ridges: two done, one running, one failed, one waiting with checkpoints of nobody."""
     store = Store(tmp_path / "results")
-    found = sources.find(TASK, "quick", None, seed=0)
+    found = data_sources.find(TASK, "quick", None, seed=0)
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2, 3, 4])
     store.put_dataset(plan.sources[0].dataset)
-    runner.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, host.Machine("cpu", 0, 1))
+    schedule.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, machine.Machine("cpu", 0, 1))
     for job in plan.jobs[:2]:
-        file = runner.folder_of(store, job) / "job.json"
+        file = schedule.folder_of(store, job) / "job.json"
         write_json(file, read_json(file) | {"duration_s": 10.0})
     return Study.begin(plan, store, "command"), store
 
 
 def put_failure(store, plan, reason="ValueError: no"):
-    folder = runner.folder_of(store, plan.jobs[3])
-    store.put_failure(folder, runner.about(plan.jobs[3]) | {"status": "failed", "reason": reason})
+    folder = schedule.folder_of(store, plan.jobs[3])
+    store.put_failure(folder, schedule.about(plan.jobs[3]) | {"status": "failed", "reason": reason})
 
 
 def call(store, *words):
@@ -43,44 +46,44 @@ def call(store, *words):
 def test_every_training_is_done_running_failed_or_waiting(study):
     found, store = study
     put_failure(store, found.plan)
-    with claims.Claims() as held:
-        held.take(store.claim_file(runner.folder_of(store, found.plan.jobs[2])))
-        table = state.states(found.plan, store)
+    with locks.Claims() as held:
+        held.take(store.claim_file(schedule.folder_of(store, found.plan.jobs[2])))
+        table = status.states(found.plan, store)
         assert table["state"].tolist() == ["done", "done", "running", "failed", "waiting"]
         assert table["reason"].dropna().tolist() == ["ValueError: no"]
         assert table["host"].dropna().tolist() == [os.uname().nodename]
         # Three are left at 10 s each, and one process works on them.
-        assert state.seconds_left(found.plan, store, table) == pytest.approx(30)
+        assert status.seconds_left(found.plan, store, table) == pytest.approx(30)
         printed = json.loads(call(store, "status", "--json").stdout)
-        assert [printed[name] for name in state.STATES] == [2, 1, 1, 1]
+        assert [printed[name] for name in status.STATES] == [2, 1, 1, 1]
         shown = call(store, "status").stdout
         assert "2 of 5 trainings done" in shown
         assert "1 failed: ValueError: no" in shown
         assert "Time left: about 30 s" in shown
-    assert state.states(found.plan, store)["state"].tolist()[2] == "waiting"
+    assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
 
 
 def test_the_claim_of_a_process_that_is_gone_is_nobodys(study):
     found, store = study
-    file = store.claim_file(runner.folder_of(store, found.plan.jobs[2]))
+    file = store.claim_file(schedule.folder_of(store, found.plan.jobs[2]))
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
-    assert state.states(found.plan, store)["state"].tolist()[2] == "waiting"
+    write_json(file, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
+    assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
     write_json(file, {"id": "x", "machine": "elsewhere 1 2", "pid": 1, "born": "1"})
-    assert state.states(found.plan, store)["host"].iloc[2] == "elsewhere"
-    old = time.time() - 2 * claims.STALE_S
+    assert status.states(found.plan, store)["host"].iloc[2] == "elsewhere"
+    old = time.time() - 2 * locks.STALE_S
     os.utime(file, (old, old))
-    assert state.states(found.plan, store)["state"].tolist()[2] == "waiting"
+    assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
 
 
 def test_a_half_done_training_counts_half(study):
     found, store = study
-    folder = runner.folder_of(store, found.plan.jobs[4])
+    folder = schedule.folder_of(store, found.plan.jobs[4])
     (store.checkpoints(folder).folder / "epoch-00003").mkdir(parents=True)
-    table = state.states(found.plan, store)
+    table = status.states(found.plan, store)
     assert table["epoch"].iloc[4] == 3
     table["epochs"] = 6
-    assert state.seconds_left(found.plan, store, table) == pytest.approx(25)
+    assert status.seconds_left(found.plan, store, table) == pytest.approx(25)
 
 
 def test_retry_trains_what_failed_and_then_what_is_left(study):
@@ -88,16 +91,16 @@ def test_retry_trains_what_failed_and_then_what_is_left(study):
     put_failure(store, found.plan)
     done = call(store, "retry", "--failed", "--workers", "0", "--device", "cpu")
     assert done.exit_code == 0, done.output
-    assert state.states(found.plan, store)["state"].tolist() == ["done", "done", "waiting", "done", "waiting"]
+    assert status.states(found.plan, store)["state"].tolist() == ["done", "done", "waiting", "done", "waiting"]
     assert call(store, "retry", "--workers", "0", "--device", "cpu").exit_code == 0
-    assert set(state.states(found.plan, store)["state"]) == {"done"}
+    assert set(status.states(found.plan, store)["state"]) == {"done"}
     assert len(store.report_folders()) == 1, "it is the same run"
 
 
 def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
     found, store = study
     plan = found.plan
-    done, waiting = (runner.folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
+    done, waiting = (schedule.folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
     for folder in (done, waiting, done.with_name("test-00_val-77")):
         store.checkpoints(folder).folder.mkdir(parents=True)
     (store.checkpoints(done).folder / "state").write_bytes(b"x" * 1000)
@@ -107,7 +110,7 @@ def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
     fresh.mkdir()
     os.utime(half, (0, 0))
     stale = store.claim_file(waiting)
-    write_json(stale, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
+    write_json(stale, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     unused = TASK.simulate(seed=3)
     digest = store.put_dataset(unused)
     expected = {
@@ -136,11 +139,11 @@ def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
 
 def test_checkpoints_of_a_process_that_lives_are_left_alone(study):
     found, store = study
-    stray = runner.folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
+    stray = schedule.folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
     store.checkpoints(stray).folder.mkdir(parents=True)
-    with claims.Claims() as held:
+    with locks.Claims() as held:
         held.take(store.claim_file(stray))
-        assert state.leftovers(store, [found]) == []
+        assert status.leftovers(store, [found]) == []
 
 
 def test_without_a_run_it_says_how_to_make_one(tmp_path):
@@ -153,23 +156,23 @@ def test_without_a_run_it_says_how_to_make_one(tmp_path):
 def test_a_running_model_without_epochs_is_shown(study):
     """A ridge has no epochs to count, nor checkpoints."""
     found, store = study
-    with claims.Claims() as held:
+    with locks.Claims() as held:
         for job in found.plan.jobs[2:4]:
-            held.take(store.claim_file(runner.folder_of(store, job)))
+            held.take(store.claim_file(schedule.folder_of(store, job)))
         shown = call(store, "status")
         assert shown.exit_code == 0, shown.exception
         assert shown.stdout.count("running on") == 2
-        (store.checkpoints(runner.folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
+        (store.checkpoints(schedule.folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
         assert ", epoch 3 kept" in call(store, "status").stdout
 
 
 def test_gc_leaves_what_came_to_be_needed_while_it_asked(study, monkeypatch):
     found, store = study
-    claim = store.claim_file(runner.folder_of(store, found.plan.jobs[4]))
-    write_json(claim, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
+    claim = store.claim_file(schedule.folder_of(store, found.plan.jobs[4]))
+    write_json(claim, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     other = claim.with_name("test-09_val-08.claim")
-    write_json(other, {"id": "x", "machine": claims.machine(), "pid": 2**22 + 5, "born": "1"})
-    seen, look = [], state.leftovers
+    write_json(other, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
+    seen, look = [], status.leftovers
 
     def looks(*words):
         if seen:  # another command has taken the training over
@@ -178,8 +181,8 @@ def test_gc_leaves_what_came_to_be_needed_while_it_asked(study, monkeypatch):
         seen.append(look(*words))
         return seen[-1]
 
-    monkeypatch.setattr(state, "leftovers", looks)
-    with claims.Claims() as mine:
+    monkeypatch.setattr(status, "leftovers", looks)
+    with locks.Claims() as mine:
         assert "Removed." in call(store, "gc", "--yes").stdout
         assert claim in [path for path, _, _ in seen[0]]
         assert claim.exists()

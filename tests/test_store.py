@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.errors import BadInput
-from benchmarks.store import Store, to_json
+from benchmarks.engine.store.store import Store, to_json
+from benchmarks.errors import BadInput
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.api import tables
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
+from benchmarks.io import tables
 
 TEXT = "name\tvalue\nfirst\t1.5\nsecond\t-2\n"
 CELLS = [["name", "value"], ["first", "1.5"], ["second", "-2"]]

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import timing
+from benchmarks.engine.planning import time_estimate
 
 
 def job(run="r", width=0.1, model="dream_cnn"):
@@ -18,14 +18,14 @@ def record(speed, run="r", width=0.1, device="cpu", model="dream_cnn"):
 
 def test_measured_speeds_of_the_same_run_come_first_then_of_the_same_width_then_the_table():
     finished = [record(10), record(30), record(20), record(99, run="other"), record(7, width=0.5, run="x")]
-    assert timing.Speeds(finished, "cpu")(job()) == 20
-    assert timing.Speeds(finished, "cpu")(job(run="new", width=0.5)) == 7
-    typical = timing.TYPICAL_CPU_SEQ_PER_S["dream_cnn"][1.0]
-    assert timing.Speeds(finished, "cpu")(job(run="new", width=1.0)) == pytest.approx(typical)
-    assert timing.Speeds([record(5, device="cuda")], "cpu")(job(model="unknown")) is None
+    assert time_estimate.Speeds(finished, "cpu")(job()) == 20
+    assert time_estimate.Speeds(finished, "cpu")(job(run="new", width=0.5)) == 7
+    typical = time_estimate.TYPICAL_CPU_SEQ_PER_S["dream_cnn"][1.0]
+    assert time_estimate.Speeds(finished, "cpu")(job(run="new", width=1.0)) == pytest.approx(typical)
+    assert time_estimate.Speeds([record(5, device="cuda")], "cpu")(job(model="unknown")) is None
 
 
 def test_between_two_widths_the_typical_speed_is_between_theirs():
-    table = timing.TYPICAL_CPU_SEQ_PER_S["dream_rnn"]
-    assert table[1.0] < timing.typical_cpu_speed("dream_rnn", 0.3) < table[0.1]
-    assert timing.typical_cpu_speed("dream_rnn", 10**-0.5) == pytest.approx((table[0.1] * table[1.0]) ** 0.5)
+    table = time_estimate.TYPICAL_CPU_SEQ_PER_S["dream_rnn"]
+    assert table[1.0] < time_estimate.typical_cpu_speed("dream_rnn", 0.3) < table[0.1]
+    assert time_estimate.typical_cpu_speed("dream_rnn", 10**-0.5) == pytest.approx((table[0.1] * table[1.0]) ** 0.5)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.api import torch_backend
 from benchmarks.api.data import Dataset, Recipe, TaskSpec
-from benchmarks.api.errors import BadInput
-from benchmarks.api.torch_backend import OneCycle, OneHot, TorchModel
+from benchmarks.errors import BadInput
+from benchmarks.training import torch_backend
+from benchmarks.training.torch_backend import OneCycle, OneHot, TorchModel
 from dream_models import dream_cnn, load_published
 
 SEQ_LEN = 6

@@ -1,4 +1,4 @@
-"""The training loop of `benchmarks.api.training`, driven by a learner that follows a script: no framework needed."""
+"""The training loop of `benchmarks.training.loop`, driven by a learner that follows a script: no framework needed."""
 
 import json
 
@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.api import training
 from benchmarks.api.data import Dataset
-from benchmarks.api.training import Schedule, TrainingDiverged
+from benchmarks.training import loop
+from benchmarks.training.loop import Schedule, TrainingDiverged
 
 NAN = float("nan")
 SIGNAL = np.array([0.0, 1.0, 2.0, 3.0])
@@ -52,7 +52,7 @@ class Script:
         return len(train)
 
     def validate(self, val):
-        return training.validate_numbers(self, val)
+        return loop.validate_numbers(self, val)
 
     def predict_as_trained(self, data):
         return self.predict(data)
@@ -85,7 +85,7 @@ def schedule(epochs, *, select="pearson_r", patience=None, batch_size=2, drop_la
 
 
 def fit(learner, plan, *, n_train=4, val=None, **keywords):
-    return training.fit(learner, plan, dataset(n_train), val or dataset(), seed=0, **keywords)
+    return loop.fit(learner, plan, dataset(n_train), val or dataset(), seed=0, **keywords)
 
 
 def best_epochs(history):
@@ -131,7 +131,7 @@ def test_what_is_dropped_is_never_a_fixed_set_of_rows():
 def test_rows_are_shuffled_anew_each_epoch_and_by_seed():
     def orders(seed):
         learner = Script([with_r(0.5)] * 2)
-        training.fit(learner, schedule(2), dataset(100), dataset(), seed=seed)
+        loop.fit(learner, schedule(2), dataset(100), dataset(), seed=seed)
         return [np.concatenate(batches).tolist() for batches in learner.batches]
 
     first, again, other = orders(1), orders(1), orders(2)
@@ -262,6 +262,6 @@ def test_every_epoch_is_reported_when_it_ends():
 
 
 def test_target_columns_stand_in_the_order_of_the_outputs():
-    columns = training.target_columns(dataset(2, hk=[1.0, 2.0], dev=[3.0, 4.0]))
+    columns = loop.target_columns(dataset(2, hk=[1.0, 2.0], dev=[3.0, 4.0]))
     assert columns.dtype == np.float32
     assert columns.tolist() == [[1.0, 3.0], [2.0, 4.0]]

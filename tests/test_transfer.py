@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import host, registry, runner, sources
-from benchmarks.api import checksums
-from benchmarks.cli import app
-from benchmarks.plan import make_plan
-from benchmarks.store import Store
-from benchmarks.studies import Study
+from benchmarks import registry
+from benchmarks.cli.main import app
+from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.planning import data_sources
+from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.store import Store
+from benchmarks.io import checksums
 
 TASK = registry.get_task("human_mpra")
 
@@ -23,11 +25,11 @@ TASK = registry.get_task("human_mpra")
 def made(tmp_path_factory):
     """A store with three trainings and a plan, as another machine made it."""
     store = Store(tmp_path_factory.mktemp("theirs") / "results")
-    found = sources.find(TASK, "quick", None, seed=0)
+    found = data_sources.find(TASK, "quick", None, seed=0)
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
     for source in plan.sources:
         store.put_dataset(source.dataset)
-    runner.execute(plan, store, host.Machine("cpu", 0, 1))
+    schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
     Study.begin(plan, store, "python -m benchmarks run …")
     return store, plan
 
@@ -67,7 +69,7 @@ def test_everything_comes_home_and_is_scored_and_drawn_here(theirs, ours, made):
     assert files(ours) == files(theirs)
     done = CliRunner().invoke(app, ["report", "--results", str(ours)])
     assert done.exit_code == 0, done.stderr
-    expected = runner.score(made[1], made[0], TASK)
+    expected = schedule.score(made[1], made[0], TASK)
     again = CliRunner().invoke(app, ["score", "--results", str(ours), "--json"])
     assert [row["value"] for row in json.loads(again.stdout)] == pytest.approx(expected["value"].tolist(), abs=1e-15)
     assert statuses(bring(theirs, ours)) == [

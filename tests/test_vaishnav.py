@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from baselines import vaishnav, vaishnav_net, vaishnav_notebook
-from benchmarks.api import promoters
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import Dataset, TaskSpec
 
 YEAST = TaskSpec(150, ("expression",), "soft_classification", side_channels=("is_reverse", "is_singleton"))
@@ -154,12 +154,12 @@ def dataset(rows, values=None):
     n = len(rows)
     values = np.arange(n, dtype=np.float32) if values is None else values
     meta = pd.DataFrame({"is_reverse": np.zeros(n), "is_singleton": np.zeros(n)})
-    return Dataset("d", promoters.construct(rows), {"expression": values}, meta, "simulated")
+    return Dataset("d", yeast_plasmid.construct(rows), {"expression": values}, meta, "simulated")
 
 
 def promoter(width, seed=0):
     region = "".join(np.random.default_rng(seed).choice(list(ORDER), width))
-    return promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER
+    return yeast_plasmid.LEFT_ADAPTER + region + yeast_plasmid.RIGHT_ADAPTER
 
 
 @pytest.mark.parametrize("width", [60, 79, 80, 95])

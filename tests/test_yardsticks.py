@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import registry, yardsticks
-from benchmarks.api import plain, promoters, sequences
-from benchmarks.cli import app
+from benchmarks import registry
+from benchmarks.api import sequences, yeast_plasmid
+from benchmarks.apps.speed import encoding, notebook_encoding
+from benchmarks.cli.main import app
 
 
 def test_the_yardstick_encodes_as_the_engine_does():
     text = "ACGTNacgtn"
     expected = sequences.one_hot(sequences.encode([text], 10))[0].T
-    assert np.array_equal(plain.one_hot(text, (1.0,)), np.vstack([expected, np.ones(10)]))
+    assert np.array_equal(notebook_encoding.one_hot(text, (1.0,)), np.vstack([expected, np.ones(10)]))
 
 
 def test_encoding_once_beats_encoding_row_by_row():
-    result = yardsticks.bench_encoding(n_rows=4000, repeats=3)
+    result = encoding.bench_encoding(n_rows=4000, repeats=3)
     assert result["ratio_encoding"] > 10  # about 100 on an idle machine; the command prints the figure
     assert result["ratio_encoding_and_input"] > 1
 
 
 def test_the_step_benchmark_gives_a_share():
-    result = yardsticks.bench_step("human_mpra", "dream_rnn", preset="quick", n_steps=3)
+    result = encoding.bench_step("human_mpra", "dream_rnn", preset="quick", n_steps=3)
     assert 0 <= result["share_outside"] < 0.5
     assert result["batch_size"] == 16
 
@@ -43,20 +44,22 @@ def test_the_bench_command_prints_json():
 
 def test_preparing_promoters_gives_what_the_yardstick_gives_row_by_row():
     backend = registry.get_backend("torch")
-    rows = [promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER for region in ("ACGTN" * 16, "GATTACA" * 11)]
+    rows = [
+        yeast_plasmid.LEFT_ADAPTER + region + yeast_plasmid.RIGHT_ADAPTER for region in ("ACGTN" * 16, "GATTACA" * 11)
+    ]
     expression = np.array([11.0, 3.7])
-    codes = backend.torch.from_numpy(np.array(promoters.construct(rows)))
+    codes = backend.torch.from_numpy(np.array(yeast_plasmid.construct(rows)))
     side = backend.torch.tensor([[0.0, 1.0], [0.0, 0.0]])
     inputs = backend.OneHot(("is_reverse", "is_singleton"))(codes, side)
     probs = backend.bin_probs(backend.torch.from_numpy(expression))
     for i, (row, value) in enumerate(zip(rows, expression, strict=True)):
-        x, bins = yardsticks.prepare_promoter_by_row(row, value)
+        x, bins = encoding.prepare_promoter_by_row(row, value)
         np.testing.assert_array_equal(inputs[i].numpy(), x)
         np.testing.assert_allclose(probs[i].numpy(), bins, atol=1e-7)
 
 
 def test_the_speed_of_preparing_promoters_is_a_ratio_within_one_run():
-    found = yardsticks.bench_promoters(n_rows=2_000, repeats=1)
+    found = encoding.bench_promoters(n_rows=2_000, repeats=1)
     assert found["ratio_preparing"] == pytest.approx(found["preparing_rows_per_s"] / found["by_row_rows_per_s"])
     assert found["ratio_preparing"] > 10
 
@@ -64,7 +67,7 @@ def test_the_speed_of_preparing_promoters_is_a_ratio_within_one_run():
 def test_windows_from_the_store_beat_reading_each():
     pytest.importorskip("pysam")
     pytest.importorskip("pybigtools")
-    result = yardsticks.bench_windows(n_peaks=300, repeats=3)
+    result = encoding.bench_windows(n_peaks=300, repeats=3)
     assert result["ratio_epoch"] > 3  # about 20 on an idle machine; the command prints the figure
     assert result["epoch_windows"] == pytest.approx(150 + 15, abs=3)
 
@@ -72,14 +75,14 @@ def test_windows_from_the_store_beat_reading_each():
 def test_the_window_yardstick_reads_what_was_written(tmp_path):
     pytest.importorskip("pysam")
     pytest.importorskip("pybigtools")
-    fasta, bigwig, size = yardsticks._genome_on_disk(tmp_path, 20_000)
+    fasta, bigwig, size = encoding._genome_on_disk(tmp_path, 20_000)
     rng = np.random.default_rng(0)
     codes, cuts = rng.integers(0, 4, (1, size)), np.random.default_rng(0)
     cuts.integers(0, 4, (1, size))
     cuts = cuts.poisson(0.3, size)
     spec = registry.get_task("atac").SPEC
     for is_reversed in (False, True):
-        one_hot, profile = yardsticks.cut_window_by_row(fasta, bigwig, "chr1", 7000, is_reversed, spec)
+        one_hot, profile = encoding.cut_window_by_row(fasta, bigwig, "chr1", 7000, is_reversed, spec)
         expected = sequences.one_hot(codes[0, 7000 - 1057 : 7000 + 1057], "ACGT")
         turned = slice(None, None, -1 if is_reversed else 1)
         np.testing.assert_array_equal(one_hot, expected[turned, turned])

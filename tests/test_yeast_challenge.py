@@ -11,9 +11,9 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks.api.errors import BadInput
-from benchmarks.cli import app
-from benchmarks.yeast import rank, scoring, test_set
+from benchmarks.cli.main import app
+from benchmarks.errors import BadInput
+from benchmarks.yeast import challenge_score, rank_bootstrap, test_set
 
 N = 900
 WEIGHTS = {"all": 1, "high": 0.3, "low": 0.3, "yeast": 0.3, "random": 0.3, "challenging": 0.5}
@@ -105,7 +105,7 @@ def slow_scores(made, part):
 @pytest.mark.parametrize("part", ["public", "private", "all"])
 def test_scores_equal_those_of_a_slow_independent_scorer(made, part):
     expected, (pearson, spearman) = slow_scores(made, part)
-    table = scoring.score(test_set.read(made["folder"]), made["y_pred"], part)
+    table = challenge_score.score(test_set.read(made["folder"]), made["y_pred"], part)
     found = table.set_index(["subset", "metric"])
     for name, (_, r, rho, n) in expected.items():
         assert found.loc[(name, "pearson_r"), "value"] == pytest.approx(r, abs=1e-12)
@@ -122,8 +122,8 @@ def test_scaling_and_turning_the_pairs_round_change_nothing(made):
         test.y_true, test.is_public, test.singles, {k: v[:, ::-1] for k, v in test.pairs.items()}, test.public_pairs
     )
     one, other = (
-        scoring.score(test, made["y_pred"]),
-        scoring.score(turned, 4 * made["y_pred"]),
+        challenge_score.score(test, made["y_pred"]),
+        challenge_score.score(turned, 4 * made["y_pred"]),
     )  # exact: no tie is broken
     np.testing.assert_allclose(one["value"], other["value"], atol=1e-12)
 
@@ -135,11 +135,11 @@ def test_a_missing_subset_leaves_the_score_undefined_and_says_so(made, tmp_path)
     (tmp_path / "d" / "test_subset_ids" / "all_SNVs_seqs.csv").unlink()
     test = test_set.read(tmp_path / "d")
     assert any("subset SNVs is not scored" in note for note in test.notes)
-    table = scoring.score(test, made["y_pred"], "all")
+    table = challenge_score.score(test, made["y_pred"], "all")
     assert "SNVs" not in set(table["subset"])
     assert table[table["subset"] == "challenge"]["value"].isna().all()
     with pytest.raises(BadInput, match="--partial"):
-        rank.bootstrap(test, {"a": made["y_pred"]}, n_draws=1)
+        rank_bootstrap.bootstrap(test, {"a": made["y_pred"]}, n_draws=1)
 
 
 # Submissions
@@ -258,9 +258,9 @@ def three(made):
 def test_the_bootstrap_agrees_with_a_naive_one(made):
     """3 submissions x 50 samples: the same items, scored by scipy one after the other."""
     test, given = test_set.read(made["folder"]), three(made)
-    found = rank.bootstrap(test, given, n_draws=50, seed=3, n_threads=2)
-    where = scoring.members(test, "private")
-    assert list(found.parts) == list(where) == list(scoring.WEIGHTS)
+    found = rank_bootstrap.bootstrap(test, given, n_draws=50, seed=3, n_threads=2)
+    where = challenge_score.members(test, "private")
+    assert list(found.parts) == list(where) == list(challenge_score.WEIGHTS)
     for draw in range(50):
         rng = np.random.default_rng([3, draw])
         scores = np.zeros((3, 2))
@@ -271,28 +271,28 @@ def test_the_bootstrap_agrees_with_a_naive_one(made):
                 pick = (lambda y: y[chosen]) if rows.ndim == 1 else (lambda y: y[chosen[:, 0]] - y[chosen[:, 1]])  # noqa: B023
                 a, b = pick(test.y_true), pick(y_pred)
                 r, rho = (f(a, b).statistic for f in (scipy_stats.pearsonr, scipy_stats.spearmanr))
-                scores[i] += scoring.WEIGHTS[name] * np.array([r**2, rho]) / 4.65
+                scores[i] += challenge_score.WEIGHTS[name] * np.array([r**2, rho]) / 4.65
         np.testing.assert_allclose(found.scores[draw], scores, atol=1e-12)
         np.testing.assert_array_equal(found.ranks[draw], scipy_stats.rankdata(-scores, axis=0))
 
 
 def test_samples_have_the_stated_size_and_no_item_twice(made, monkeypatch):
     sizes = []
-    usual = rank.Samples.correlations
+    usual = rank_bootstrap.Samples.correlations
 
     def noted(self, items):
         sizes.append((self.n, len(items), len(set(items.tolist()))))
         return usual(self, items)
 
-    monkeypatch.setattr(rank.Samples, "correlations", noted)
-    rank.bootstrap(test_set.read(made["folder"]), three(made), n_draws=3)
+    monkeypatch.setattr(rank_bootstrap.Samples, "correlations", noted)
+    rank_bootstrap.bootstrap(test_set.read(made["folder"]), three(made), n_draws=3)
     assert len(sizes) == 27
     assert all(k == distinct == max(2, round(0.1 * n)) for n, k, distinct in sizes)
 
 
 def test_the_better_submission_is_ranked_first_whatever_the_threads(made, tmp_path):
     test, given = test_set.read(made["folder"]), three(made)
-    one, two = (rank.bootstrap(test, given, n_draws=200, n_threads=n, seed=1) for n in (1, 2))
+    one, two = (rank_bootstrap.bootstrap(test, given, n_draws=200, n_threads=n, seed=1) for n in (1, 2))
     assert np.array_equal(one.scores, two.scores)
     assert one.table()["submission"].tolist() == ["a", "b", "c"]
     assert one.table()["place"].tolist() == [1, 2, 3]
@@ -301,7 +301,7 @@ def test_the_better_submission_is_ranked_first_whatever_the_threads(made, tmp_pa
 def test_equal_submissions_share_their_rank_and_constants_come_last(made):
     given = three(made)
     given |= {"again": given["a"], "flat": np.ones(N)}
-    table = rank.bootstrap(test_set.read(made["folder"]), given, n_draws=20).table().set_index("submission")
+    table = rank_bootstrap.bootstrap(test_set.read(made["folder"]), given, n_draws=20).table().set_index("submission")
     assert table.loc["a", "mean_rank"] == table.loc["again", "mean_rank"]
     assert table.loc["a", "place"] == table.loc["again", "place"] == 1
     assert table.loc["flat", "mean_rank"] == 5
@@ -311,7 +311,7 @@ def test_equal_submissions_share_their_rank_and_constants_come_last(made):
 def test_ranks_of_samples_are_scipy_s_with_ties_and_without(n):
     rng = np.random.default_rng(n)
     y = np.stack([rng.normal(size=n), np.round(rng.normal(size=n), 1), np.arange(n) % 5])
-    samples = rank.Samples(rng.normal(size=n), y)
+    samples = rank_bootstrap.Samples(rng.normal(size=n), y)
     for items in (rng.choice(n, max(2, n // 10), replace=False), rng.integers(0, n, n), np.arange(n)):
         expected = scipy_stats.rankdata(samples.values[:, items], axis=1)
         np.testing.assert_array_equal(samples._ranks(items), expected)
@@ -321,11 +321,11 @@ def test_the_paired_bootstrap_sees_a_difference_and_no_difference(made):
     test, given = test_set.read(made["folder"]), three(made)
     near = given["a"] + np.random.default_rng(1).normal(size=N) * 0.01
     members = {"a": given["a"][None], "near": near[None], "c": given["c"][None]}
-    found = rank.compare(test, members, "a", n_draws=300)
+    found = rank_bootstrap.compare(test, members, "a", n_draws=300)
     far = found["differences"].query("model == 'c'")
     assert (far["p_value"] < 0.05).all()
     assert (far["ci_high"] < 0).all()
-    scores = [scoring.challenge_scores(scoring.score(test, given[name])) for name in ("c", "a")]
+    scores = [challenge_score.challenge_scores(challenge_score.score(test, given[name])) for name in ("c", "a")]
     expected = [scores[0][metric] - scores[1][metric] for metric in far["metric"]]
     np.testing.assert_allclose(far["difference"], expected, atol=1e-12)
     close = found["differences"].query("model == 'near'")
@@ -337,19 +337,19 @@ def test_members_are_averaged_by_their_scores_in_every_draw(made):
     """Two members of a model: means and spread by the scorer, a draw of the paired bootstrap by scipy, one by one."""
     test, given = test_set.read(made["folder"]), three(made)
     members = {"two": np.stack([given["a"], given["b"]]), "c": given["c"][None]}
-    found = rank.compare(test, members, "c", n_draws=1, seed=5)
-    by_name = {name: scoring.challenge_scores(scoring.score(test, y)) for name, y in given.items()}
+    found = rank_bootstrap.compare(test, members, "c", n_draws=1, seed=5)
+    by_name = {name: challenge_score.challenge_scores(challenge_score.score(test, y)) for name, y in given.items()}
     row = found["differences"].set_index("metric").loc["pearson_score"]
     both = [by_name[name]["pearson_score"] for name in ("a", "b")]
     assert row["mean_model"] == pytest.approx(np.mean(both), abs=1e-12)
     assert row["sd_model"] == pytest.approx(abs(both[0] - both[1]) / np.sqrt(2), abs=1e-12)
     assert np.isnan(row["sd_baseline"])
     rng, drawn = np.random.default_rng([5, 0]), dict.fromkeys("abc", 0.0)
-    for name, rows in scoring.members(test, "private").items():
+    for name, rows in challenge_score.members(test, "private").items():
         chosen = rows[rng.integers(0, len(rows), len(rows))]
-        truth, *predicted = (scoring.values_of(np.asarray(y), chosen) for y in (test.y_true, *given.values()))
+        truth, *predicted = (challenge_score.values_of(np.asarray(y), chosen) for y in (test.y_true, *given.values()))
         for which, y in zip("abc", predicted, strict=True):
-            drawn[which] += scoring.WEIGHTS[name] * scipy_stats.pearsonr(truth, y).statistic ** 2 / 4.65
+            drawn[which] += challenge_score.WEIGHTS[name] * scipy_stats.pearsonr(truth, y).statistic ** 2 / 4.65
     expected = (drawn["a"] + drawn["b"]) / 2 - drawn["c"]
     assert row["ci_low"] == row["ci_high"] == pytest.approx(expected, abs=1e-12)
     assert found["ranking"]["model"].tolist() == ["two", "c"]
@@ -358,7 +358,7 @@ def test_members_are_averaged_by_their_scores_in_every_draw(made):
 def test_disparities_are_shares_of_the_best():
     rows = [("x", "high", "pearson_r", 0.9), ("y", "high", "pearson_r", 0.6), ("x", "high", "spearman_rho", 0.8),
             ("y", "high", "spearman_rho", 0.6), ("x", "challenge", "pearson_score", 1.0)]  # fmt: skip
-    far = rank.disparities(pd.DataFrame(rows, columns=["submission", "subset", "metric", "value"]))
+    far = rank_bootstrap.disparities(pd.DataFrame(rows, columns=["submission", "subset", "metric", "value"]))
     found = far.set_index("metric")["percent"]
     assert found["pearson_r"] == pytest.approx(100 * (0.81 - 0.36) / 0.81)
     assert found["spearman_rho"] == pytest.approx(25)
@@ -403,7 +403,7 @@ def test_camformer_s_published_predictions_score_as_published(real_data):
     y_pred = pd.read_csv(file, sep="\t")["camformer_pred"].to_numpy()
     test = test_set.read(file.parent)
     assert len(test) == 71_103
-    found = scoring.score(test, y_pred, "all").set_index(["subset", "metric"])
+    found = challenge_score.score(test, y_pred, "all").set_index(["subset", "metric"])
     expected = {"all": 0.958, "random": 0.968, "challenging": 0.943, "native": 0.852, "high": 0.554, "low": 0.613,
                 "motif_perturbation": 0.975}  # fmt: skip
     for name, r in expected.items():
@@ -411,16 +411,16 @@ def test_camformer_s_published_predictions_score_as_published(real_data):
     sizes = {"high": 968, "low": 997, "native": 578, "random": 6_349, "challenging": 1_953, "motif_perturbation": 3_287,
              "motif_tiling": 2_624}  # fmt: skip
     assert {name: found.loc[(name, "pearson_r"), "n"] for name in sizes} == sizes
-    public = scoring.score(test, y_pred, "public").set_index(["subset", "metric"])
+    public = challenge_score.score(test, y_pred, "public").set_index(["subset", "metric"])
     assert public.loc[("SNVs", "pearson_r"), "value"] == pytest.approx(0.808, abs=6e-4)
     assert (public.loc[("SNVs", "pearson_r"), "n"], public.loc[("all", "pearson_r"), "n"]) == (4_670, 9_045)
-    private = scoring.score(test, y_pred, "private").set_index(["subset", "metric"])
+    private = challenge_score.score(test, y_pred, "private").set_index(["subset", "metric"])
     assert {name: private.loc[(name, "pearson_r"), "n"] for name in ("all", "high", "low", "native", "random",
             "challenging", "motif_perturbation", "motif_tiling")} == {
         "all": 62_058, "high": 872, "low": 898, "native": 370, "random": 5_616, "challenging": 1_758,
         "motif_perturbation": 2_959, "motif_tiling": 2_361,
     }  # fmt: skip
-    assert math.isnan(scoring.challenge_scores(private["value"].rename("value").reset_index())["pearson_score"])
+    assert math.isnan(challenge_score.challenge_scores(private["value"].rename("value").reset_index())["pearson_score"])
 
 
 def test_a_part_of_one_item_is_drawn_whole(made):
@@ -429,5 +429,5 @@ def test_a_part_of_one_item_is_drawn_whole(made):
     few = dataclasses.replace(read, pairs=read.pairs | {"motif_tiling": read.pairs["motif_tiling"][:1]},
                               public_pairs=read.public_pairs | {"motif_tiling": np.array([False])})  # fmt: skip
     with np.errstate(all="ignore"):
-        found = rank.bootstrap(few, {"a": made["y_pred"], "b": -made["y_pred"]}, n_draws=3)
+        found = rank_bootstrap.bootstrap(few, {"a": made["y_pred"], "b": -made["y_pred"]}, n_draws=3)
     assert found.scores.shape == (3, 2, 2)

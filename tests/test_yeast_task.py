@@ -12,17 +12,20 @@ import pytest
 from scipy import stats as scipy_stats
 from typer.testing import CliRunner
 
-from benchmarks import outside, registry
-from benchmarks.api import folders, promoters, torch_backend
-from benchmarks.api.errors import BadInput
+from benchmarks import registry
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.sequences import decode, occur_in
-from benchmarks.cli import app
-from benchmarks.plan import Source, make_plan
-from benchmarks.store import Store
-from benchmarks.yeast import prepare, scoring, simulate, task, test_set
+from benchmarks.cli.main import app
+from benchmarks.engine.evaluation import external_predictions
+from benchmarks.engine.planning.plan import Source, make_plan
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
+from benchmarks.io import atomic
+from benchmarks.training import torch_backend
+from benchmarks.yeast import challenge_score, prepare, simulate, task, test_set
 from dream_models import published
 from dream_models.prixfixe import combine
-from dream_models.prixfixe.teams import Combination
+from dream_models.prixfixe.combinations import Combination
 
 LEFT, RIGHT = "TGCATTTTTTTCACATC", "GGTTACGGCTGTT"
 BACKBONE = "AGTGCTAGCAGGAATGATGCAAAAGGTTCCCGATTCGAAC"
@@ -51,22 +54,22 @@ ROWS = [(row(80, 1), "11.0"), (row(78, 2), "3.25"), (row(80, 3).lower(), "10.999
 
 def test_a_nominal_row_has_forty_bases_of_backbone_and_a_shorter_one_more():
     for width in (48, 78, 80, 112):
-        (sequence,) = decode(promoters.construct([row(width)]))
-        plasmid = promoters.PLASMID_LEFT[: -len(LEFT)]
+        (sequence,) = decode(yeast_plasmid.construct([row(width)]))
+        plasmid = yeast_plasmid.PLASMID_LEFT[: -len(LEFT)]
         expected = (plasmid + row(width))[-150:]
         assert sequence == expected
         assert len(sequence) == 150
-    assert decode(promoters.construct([row(80)]))[0].startswith(BACKBONE + LEFT)
+    assert decode(yeast_plasmid.construct([row(80)]))[0].startswith(BACKBONE + LEFT)
 
 
 def test_the_plasmid_replaces_what_stands_in_the_place_of_the_left_adapter():
     other = "A" * 17 + row(80)[17:]
-    np.testing.assert_array_equal(promoters.construct([other]), promoters.construct([row(80)]))
+    np.testing.assert_array_equal(yeast_plasmid.construct([other]), yeast_plasmid.construct([row(80)]))
 
 
 @pytest.mark.parametrize("width", [48, 70, 80, 112])
 def test_the_length_of_a_row_is_told_from_its_150_bases(width):
-    assert promoters.row_lengths(promoters.construct([row(width)])).tolist() == [width + 30]
+    assert yeast_plasmid.row_lengths(yeast_plasmid.construct([row(width)])).tolist() == [width + 30]
 
 
 def test_sequences_that_occur_elsewhere_are_found_exactly():
@@ -111,7 +114,7 @@ def test_rows_are_read_as_they_stand(tmp_path, name, end, before):
         file.write_bytes(before.encode() + file.read_bytes() + b"\n\n")
     table = prepare.read_training(file)
     assert table.expression.tolist() == [11.0, 3.25, 10.999999999999, 0.0]
-    assert decode(table.codes) == [(promoters.PLASMID_LEFT[:-17] + s.upper())[-150:] for s, _ in ROWS]
+    assert decode(table.codes) == [(yeast_plasmid.PLASMID_LEFT[:-17] + s.upper())[-150:] for s, _ in ROWS]
 
 
 def test_columns_are_found_by_a_header(tmp_path):
@@ -217,7 +220,7 @@ def small_test_set(sequences):
 
 def test_training_rows_of_the_test_set_are_dropped_and_reported():
     rows = [row(80, seed) for seed in range(30)]
-    train = prepare.TrainingTable(promoters.construct(rows), np.arange(30) / 2)
+    train = prepare.TrainingTable(yeast_plasmid.construct(rows), np.arange(30) / 2)
     data = prepare.dataset("d", train, small_test_set([row(80, 99), rows[7]]), origin="measured", seed=0)
     assert any("1 training rows occur in the test set and were dropped" in note for note in data.notes)
     used = np.concatenate([np.r_[s.train, s.val] for s in task.splits(data.meta)])
@@ -227,7 +230,7 @@ def test_training_rows_of_the_test_set_are_dropped_and_reported():
 
 def test_singletons_are_whole_numbers_and_nothing_in_the_test_set_is_one():
     rows = [row(80, seed) for seed in range(3)]
-    train = prepare.TrainingTable(promoters.construct(rows), np.array([11.0, 10.999999999999, 3.25]))
+    train = prepare.TrainingTable(yeast_plasmid.construct(rows), np.array([11.0, 10.999999999999, 3.25]))
     data = prepare.dataset("d", train, small_test_set([row(80, 8), row(80, 9)]), origin="measured", seed=0)
     assert data.meta["is_singleton"].tolist() == [1, 0, 0, 0, 0]
     assert data.meta["is_reverse"].sum() == 0
@@ -261,13 +264,13 @@ def test_a_kept_dataset_comes_back_with_its_subsets(simulated, tmp_path):
 def test_scores_of_the_dataset_are_those_of_the_challenge_scorer(tmp_path):
     """The published layout, read by the scorer; and a dataset made of it, scored by the task."""
     test, _ = simulate.designed(np.random.default_rng(1))
-    train = prepare.TrainingTable(promoters.construct([row(80, seed) for seed in range(20)]), np.arange(20) / 2)
+    train = prepare.TrainingTable(yeast_plasmid.construct([row(80, seed) for seed in range(20)]), np.arange(20) / 2)
     data = prepare.dataset("d", train, test, origin="simulated", seed=0)
     rows = next(task.splits(data.meta)).test
     y_pred = test.y_true + np.random.default_rng(2).normal(size=len(test))
     found = task.score(data.take(rows), {"expression": y_pred})
     for level, part in (("private", "private"), ("whole", "all")):
-        expected = scoring.score(test, y_pred, part)
+        expected = challenge_score.score(test, y_pred, part)
         mine = found[found["level"] == level].reset_index(drop=True)
         pd.testing.assert_frame_equal(mine[["subset", "metric", "value", "n"]], expected, rtol=1e-12)
 
@@ -299,7 +302,7 @@ def test_shuffled_labels_stay_on_their_own_scale(simulated):
 def test_averaged_predictions_from_outside_are_refused(simulated, tmp_path):
     planned = make_plan(task, "quick", [Source("s", 10, simulated, "x")], seed=0, models=["kmer_ridge"])
     with pytest.raises(BadInput, match="compares single models"):
-        outside.add(planned, Store(tmp_path), tmp_path / "p.tsv", "mine", n_averaged=3)
+        external_predictions.add(planned, Store(tmp_path), tmp_path / "p.tsv", "mine", n_averaged=3)
 
 
 # Both strands
@@ -412,7 +415,7 @@ def test_the_simulated_challenge_has_all_kinds_of_subsets_and_says_what_it_is(si
     split = next(task.splits(simulated.meta))
     truth = test_set.of_dataset(simulated.take(split.test))
     for part in ("public", "private", "all"):
-        assert list(scoring.members(truth, part)) == list(scoring.WEIGHTS)
+        assert list(challenge_score.members(truth, part)) == list(challenge_score.WEIGHTS)
     regions = decode(simulated.codes[split.test][:, 57:137])
     changed = [sum(a != b for a, b in zip(regions[alt], regions[ref], strict=True)) for alt, ref in truth.pairs["SNVs"]]
     assert set(changed) == {1}
@@ -444,7 +447,7 @@ def test_simulated_sites_count_the_same_on_both_strands():
     regions = np.zeros((2, 80), dtype=np.uint8)  # nothing but A: no site by chance
     for motif in simulate.MOTIFS:
         forward, reverse = regions.copy(), regions.copy()
-        site = promoters.encode([motif.word], len(motif.word))[0]
+        site = yeast_plasmid.encode([motif.word], len(motif.word))[0]
         forward[:, 30 : 30 + len(site)] = site
         reverse[:, 30 : 30 + len(site)] = 3 - site[::-1]
         np.testing.assert_allclose(simulate.expression(forward), simulate.expression(reverse))
@@ -467,9 +470,9 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
 def test_two_commands_may_make_the_same_store(tmp_path, monkeypatch):
     """The other command finishes while this one fills its folder: its store stays, this one's goes."""
     file = write(tmp_path, ROWS)
-    with folders.whole_folder(tmp_path / "train_sequences.txt.prepared") as new:
+    with atomic.whole_folder(tmp_path / "train_sequences.txt.prepared") as new:
         prepare._write_store(file, new)
-        monkeypatch.setattr(folders.shutil, "rmtree", lambda *a, **k: None)
+        monkeypatch.setattr(atomic.shutil, "rmtree", lambda *a, **k: None)
         (tmp_path / "train_sequences.txt.prepared" / "x").mkdir(parents=True)
     monkeypatch.undo()
     assert len(prepare.read_training(file)) == 4

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.errors import BadInput, did_you_mean
+from benchmarks.errors import BadInput, did_you_mean
 
 Origin = Literal["measured", "simulated"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import encode_chromosome
+from benchmarks.errors import BadInput
 
 
 class Genome:

@@ -23,15 +23,15 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import stored, tables
-from benchmarks.api.checksums import digest
 from benchmarks.api.data import Origin
-from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome
 from benchmarks.api.sequences import N_CODE
+from benchmarks.atac import bigwig, regions
 from benchmarks.atac import reads as cuts
-from benchmarks.atac import regions, signal
 from benchmarks.atac.regions import MAX_JITTER, PROFILE_LEN, SEQ_LEN
+from benchmarks.errors import BadInput
+from benchmarks.io import tables, validated
+from benchmarks.io.checksums import digest
 
 FORMAT = 1
 """Raise when what a prepared folder holds changes."""
@@ -168,10 +168,10 @@ def read_about(folder: Path) -> dict[str, Any]:
             "--genome FASTA --reads FILE --peaks NARROWPEAK --out FOLDER."
         )
     again = "prepare the folder again"
-    version = stored.read_json(folder / ABOUT, _Format, again=again)["format"]
+    version = validated.read_json(folder / ABOUT, _Format, again=again)["format"]
     if version != FORMAT:
         raise BadInput(f"{folder} was prepared in format {version}, this version reads {FORMAT}; prepare it again.")
-    return stored.read_json(folder / ABOUT, _About, again=again)
+    return validated.read_json(folder / ABOUT, _About, again=again)
 
 
 class _Format(TypedDict):
@@ -229,7 +229,7 @@ def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def _make_signal(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> dict[str, Any]:
     if inputs.signal is not None:
-        signal.Signal(inputs.signal, genome)
+        bigwig.Signal(inputs.signal, genome)
         return {
             "signal": {"file": inputs.signal.name},
             "notes_signal": ["The signal was made elsewhere; its shift is not checked."],
@@ -253,7 +253,7 @@ def _make_signal(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> 
     found = cuts.detect_shift(ends, genome)
     shift, says = cuts.settled_shift(found, inputs.shift)
     notes.append(says)
-    total = signal.write(out / "signal.bw", genome, ends, shift, on_step)
+    total = bigwig.write(out / "signal.bw", genome, ends, shift, on_step)
     return {
         "signal": {
             "file": "signal.bw",
@@ -387,7 +387,7 @@ def _write_negatives(path: Path, negatives: pd.DataFrame) -> None:
 def _make_windows(inputs: Inputs, genome: Genome, out: Path, on_step: OnStep) -> dict[str, Any]:
     """Cut every window once, wide enough for the jitter; what lies off a chromosome is N and without cuts."""
     table = read_regions(out / "work" / "regions.tsv")
-    track = signal.Signal(inputs.signal or out / "signal.bw", genome)
+    track = bigwig.Signal(inputs.signal or out / "signal.bw", genome)
     if inputs.signal is not None:
         lacks = sorted(set(table["chrom"]) - set(track.sizes))
         if lacks:

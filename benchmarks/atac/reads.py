@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome, check_end, quiet_pysam
 from benchmarks.api.sequences import COMPLEMENT, N_CODE
-from benchmarks.api.stored import one_line
-from benchmarks.api.tables import open_text
+from benchmarks.errors import BadInput
+from benchmarks.io.tables import open_text
+from benchmarks.io.validated import one_line
 
 FORMATS = ("fragments", "tagalign", "bedpe", "bam")
 TARGET = (4, -4)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.errors import BadInput
 from benchmarks.api.genome import Genome, needed
 from benchmarks.api.sequences import BASES
-from benchmarks.api.tables import open_text
+from benchmarks.errors import BadInput
+from benchmarks.io.tables import open_text
 
 SEQ_LEN, PROFILE_LEN, MAX_JITTER = 2114, 1000, 500
 STRIDE = 1000

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import jsd, pearson_r
 from benchmarks.api.sequences import COMPLEMENT, covered, decode, encode_chromosome
 from benchmarks.atac import prepare
+from benchmarks.errors import BadInput
 
 ABOUT = "simulated.json"
 """What was simulated, beside the files."""

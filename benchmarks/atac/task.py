@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import profiles, stored
+from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, Split, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import Items, jsd, normalised_jsd, score_items
 from benchmarks.api.sequences import encode as encode_sequences
-from benchmarks.api.tables import table_name
 from benchmarks.atac import prepare
 from benchmarks.atac import simulate as simulation
 from benchmarks.atac.recipes import PRESETS, RECIPES
+from benchmarks.errors import BadInput
+from benchmarks.io import validated
+from benchmarks.io.tables import table_name
 
 __all__ = ["PRESETS", "RECIPES"]
 
@@ -67,7 +68,7 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
     arrays = {}
     for name, width in (("codes", prepare.WIDE_SEQ), ("profile", prepare.WIDE_PROFILE)):
         file = path / "windows" / f"{name}.npy"
-        arrays[name] = stored.map_array(file, again="prepare the folder again")
+        arrays[name] = validated.map_array(file, again="prepare the folder again")
         if arrays[name].dtype.kind not in ("u" if name == "codes" else "uf"):
             raise BadInput(f"{file} has values of type {arrays[name].dtype}; prepare the folder again.")
         if arrays[name].shape != (len(table), width):

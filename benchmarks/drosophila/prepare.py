@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import sequences, splits, tables
+from benchmarks.api import sequences, splits
 from benchmarks.api.data import Dataset, Origin
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
+from benchmarks.io import tables
 
 SEQ_LEN = 249
 OUTPUTS = {"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"}

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.constructs import Construct
+from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.sequences import encode as encode_sequences
 from benchmarks.api.splits import nested_splits
-from benchmarks.api.tables import table_name
 from benchmarks.drosophila import prepare
 from benchmarks.drosophila import simulate as simulation
 from benchmarks.drosophila.recipes import PRESETS, RECIPES
+from benchmarks.errors import BadInput
+from benchmarks.io.tables import table_name
 
 __all__ = ["PRESETS", "RECIPES"]
 

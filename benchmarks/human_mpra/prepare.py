@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import ceilings, sequences, splits, tables
+from benchmarks.api import noise_ceiling, sequences, splits
 from benchmarks.api.data import Dataset
-from benchmarks.api.errors import BadInput
+from benchmarks.errors import BadInput
+from benchmarks.io import tables
 
 LEFT_ADAPTER, RIGHT_ADAPTER = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
 ELEMENT_LEN, SEQ_LEN = 200, 230
@@ -95,7 +96,7 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     if table["mean_value"].min() == table["mean_value"].max():
         raise BadInput(f"{path}: column {target!r} holds one value in every row; there is nothing to learn.")
     targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
-    attainable = tuple(ceilings.of_table(path, table, OUTPUT))
+    attainable = tuple(noise_ceiling.of_table(path, table, OUTPUT))
     return Dataset(name, codes, targets, meta, "measured", ceilings=attainable, notes=tuple(notes))
 
 

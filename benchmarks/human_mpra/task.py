@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.constructs import Construct
+from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.splits import nested_splits
-from benchmarks.api.tables import table_name
+from benchmarks.errors import BadInput
 from benchmarks.human_mpra import prepare
 from benchmarks.human_mpra import simulate as simulation
 from benchmarks.human_mpra.recipes import PRESETS, RECIPES
+from benchmarks.io.tables import table_name
 
 __all__ = ["PRESETS", "RECIPES"]
 

@@ -19,11 +19,12 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import checksums, promoters, stored, tables
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import Dataset, Origin
-from benchmarks.api.errors import BadInput
-from benchmarks.api.folders import whole_folder
 from benchmarks.api.sequences import SequenceError, occur_in
+from benchmarks.errors import BadInput
+from benchmarks.io import checksums, tables, validated
+from benchmarks.io.atomic import whole_folder
 from benchmarks.yeast import test_set
 from benchmarks.yeast.test_set import TestSet
 
@@ -100,11 +101,11 @@ def _about(file: Path) -> dict:
 def _is_of(store: Path, file: Path) -> bool:
     """Tell whether a store was made from a file as it is now, and is whole."""
     try:
-        kept = stored.read_json(store / "prepared.json", _Prepared, again="it is made again")
+        kept = validated.read_json(store / "prepared.json", _Prepared, again="it is made again")
     except (OSError, BadInput):
         return False
     fits = {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
-    sizes = {"codes.u8": promoters.SEQ_LEN * kept["rows"], "expression.f8": 8 * kept["rows"]}
+    sizes = {"codes.u8": yeast_plasmid.SEQ_LEN * kept["rows"], "expression.f8": 8 * kept["rows"]}
     return fits and kept["rows"] > 0 and all((store / name).stat().st_size == size for name, size in sizes.items())
 
 
@@ -116,7 +117,7 @@ class _Prepared(TypedDict):
 
 def _opened(store: Path) -> TrainingTable:
     n = json.loads((store / "prepared.json").read_text())["rows"]
-    codes = np.memmap(store / "codes.u8", dtype=np.uint8, mode="r", shape=(n, promoters.SEQ_LEN))
+    codes = np.memmap(store / "codes.u8", dtype=np.uint8, mode="r", shape=(n, yeast_plasmid.SEQ_LEN))
     return TrainingTable(codes, np.memmap(store / "expression.f8", dtype="<f8", mode="r", shape=(n,)))
 
 
@@ -170,7 +171,7 @@ def _encoded(file: Path, lines: list[str], columns: tuple[int, int], first_line:
         expression = np.array([row[at_expression] for row in cells], dtype=np.float64)
         if not np.isfinite(expression).all():
             raise ValueError
-        return TrainingTable(promoters.construct(rows), expression)
+        return TrainingTable(yeast_plasmid.construct(rows), expression)
     except (ValueError, IndexError):
         raise BadInput(_first_problem(file, lines, columns, first_line)) from None
 
@@ -189,7 +190,7 @@ def _first_problem(file: Path, lines: list[str], columns: tuple[int, int], first
         if not finite:
             return f"{where}: a finite expression expected, got {row[columns[1]]!r}. Correct or remove the row."
         try:
-            promoters.construct([row[columns[0]]])
+            yeast_plasmid.construct([row[columns[0]]])
         except SequenceError as error:
             return f"{where}: {error.reason}."
     raise AssertionError("a piece that could not be read has a first line that cannot")
@@ -218,7 +219,7 @@ def dataset(
     seed
         Of the folds.
     """
-    test_codes = promoters.construct(test.sequences.tolist())
+    test_codes = yeast_plasmid.construct(test.sequences.tolist())
     n, n_test = len(train), len(test)
     leaked = occur_in(train.codes, test_codes)
     if leaked.all():

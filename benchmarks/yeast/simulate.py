@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from benchmarks.api import promoters
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.metrics import pearson_r
 from benchmarks.api.sequences import N_CODE, covered, decode, encode, find_sites, reverse_complement
 from benchmarks.yeast import prepare
@@ -73,7 +73,7 @@ def simulate(*, n_train: int, seed: int):
     regions[unread, rng.integers(1, WIDTH, len(unread))] = N_CODE
     measured = sorted_cells(rng, truth, rng.geometric(SINGLETON_RATE, n_train))
     rows = [promoter[int(short) :] for promoter, short in zip(decode(regions), slipped, strict=True)]
-    codes = promoters.construct([promoters.LEFT_ADAPTER + row + promoters.RIGHT_ADAPTER for row in rows])
+    codes = yeast_plasmid.construct([yeast_plasmid.LEFT_ADAPTER + row + yeast_plasmid.RIGHT_ADAPTER for row in rows])
     test, test_truth = designed(rng)
     notes = (
         f"SIMULATED challenge: {n_train:,} random promoters and {len(test):,} designed ones (seed {seed}), built from "
@@ -134,7 +134,7 @@ def planted(codes: np.ndarray) -> np.ndarray:
 
     As in `expression`, a site lies in the variable region as a whole.
     """
-    region = promoters.variable(codes)
+    region = yeast_plasmid.variable(codes)
     return covered(np.where(region, codes, np.uint8(N_CODE)), [motif.word for motif in MOTIFS])
 
 
@@ -170,7 +170,7 @@ def designed(rng: np.random.Generator) -> tuple[TestSet, np.ndarray]:
     codes = np.array(regions.rows)
     truth = expression(codes)
     bins = sorted_cells(rng, truth, 1 + rng.poisson(N_CELLS - 1, len(truth)))
-    sequences = [promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER for region in decode(codes)]
+    sequences = [yeast_plasmid.LEFT_ADAPTER + region + yeast_plasmid.RIGHT_ADAPTER for region in decode(codes)]
     public_pairs = {name: rng.random(len(both)) < PUBLIC_SHARE for name, both in pairs.items()}
     is_public = rng.random(len(truth)) < PUBLIC_SHARE
     for name, public in public_pairs.items():

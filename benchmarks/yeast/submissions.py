@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.api import tables
-from benchmarks.api.errors import BadInput
-from benchmarks.api.stored import one_line
+from benchmarks.errors import BadInput
+from benchmarks.io import tables
+from benchmarks.io.validated import one_line
 from benchmarks.yeast.test_set import TestSet
 
 MAX_PROBLEMS = 20

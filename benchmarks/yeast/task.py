@@ -10,31 +10,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import origins, promoters
-from benchmarks.api.constructs import Construct
+from benchmarks.api import simulated_marker, yeast_plasmid
+from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
-from benchmarks.api.errors import BadInput
 from benchmarks.api.sequences import N_CODE, decode
-from benchmarks.api.tables import table_name
-from benchmarks.yeast import prepare, rank, scoring, test_set
+from benchmarks.errors import BadInput
+from benchmarks.io.tables import table_name
+from benchmarks.yeast import challenge_score, prepare, rank_bootstrap, test_set
 from benchmarks.yeast import simulate as simulation
-from benchmarks.yeast.rank import disparities
+from benchmarks.yeast.challenge_score import WEIGHTS
+from benchmarks.yeast.rank_bootstrap import disparities
 from benchmarks.yeast.recipes import PRESETS, RECIPES
-from benchmarks.yeast.scoring import WEIGHTS
 
 __all__ = ["PRESETS", "RECIPES", "WEIGHTS", "disparities"]
 
 NAME = "yeast"
 VERSION = 1
 SPEC = TaskSpec(
-    seq_len=promoters.SEQ_LEN,
+    seq_len=yeast_plasmid.SEQ_LEN,
     outputs=(prepare.OUTPUT,),
     head="soft_classification",
     side_channels=("is_reverse", "is_singleton"),
     training_channels=("is_singleton",),
     reverse_copies=True,
 )
-CONSTRUCT = Construct(promoters.LEFT_ADAPTER, 80, promoters.RIGHT_ADAPTER)
+CONSTRUCT = Construct(yeast_plasmid.LEFT_ADAPTER, 80, yeast_plasmid.RIGHT_ADAPTER)
 DATASETS = ("DREAM2022",)
 SPLITS = ("designed",)
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "vaishnav")
@@ -46,7 +46,7 @@ APPROX_ROWS = {"DREAM2022": 6_739_258}
 N_SIMULATED = 1_800
 """Simulated training rows."""
 
-PARTS: dict[str, scoring.Part] = {"private": "private", "whole": "all"}
+PARTS: dict[str, challenge_score.Part] = {"private": "private", "whole": "all"}
 """Level of a score -> part of the test set it is computed on."""
 
 N_DRAWS = 1_000
@@ -71,7 +71,7 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
         raise BadInput(f"No training table at {file}.")
     test = test_set.read(file.parent, inferred_snvs=True)
     name = DATASETS[0] if file.name.startswith("train_sequences") else table_name(file)
-    return prepare.dataset(name, prepare.read_training(file), test, origin=origins.of(file.parent), seed=seed)
+    return prepare.dataset(name, prepare.read_training(file), test, origin=simulated_marker.of(file.parent), seed=seed)
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -99,7 +99,7 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
 def simulated_library(n: int, *, seed: int) -> list[str]:
     """Draw promoters of the simulation, adapters included, to be sorted in a simulated experiment."""
     regions = simulation.random_regions(np.random.default_rng(seed), n)
-    return [promoters.LEFT_ADAPTER + region + promoters.RIGHT_ADAPTER for region in decode(regions)]
+    return [yeast_plasmid.LEFT_ADAPTER + region + yeast_plasmid.RIGHT_ADAPTER for region in decode(regions)]
 
 
 def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
@@ -110,9 +110,9 @@ def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
     SequenceError
         For the first sequence that is none.
     """
-    codes = promoters.construct(sequences)
-    regions = np.where(promoters.variable(codes), codes, np.uint8(N_CODE))
-    end = SPEC.seq_len - len(promoters.RIGHT_ADAPTER)
+    codes = yeast_plasmid.construct(sequences)
+    regions = np.where(yeast_plasmid.variable(codes), codes, np.uint8(N_CODE))
+    end = SPEC.seq_len - len(yeast_plasmid.RIGHT_ADAPTER)
     return simulation.expression(regions[:, end - simulation.WIDTH : end])
 
 
@@ -124,7 +124,7 @@ def encode(sequences: list[str]) -> np.ndarray:
     SequenceError
         For the first sequence that is none.
     """
-    return promoters.construct(sequences)
+    return yeast_plasmid.construct(sequences)
 
 
 def offsets(sequences: list[str]) -> np.ndarray:
@@ -134,7 +134,7 @@ def offsets(sequences: list[str]) -> np.ndarray:
 
 def variable(codes: np.ndarray) -> np.ndarray:
     """Tell which bases are the promoter's own, not the plasmid's; (n, 150) codes -> (n, 150) bool."""
-    return promoters.variable(codes)
+    return yeast_plasmid.variable(codes)
 
 
 def planted(codes: np.ndarray, output: str) -> np.ndarray:
@@ -167,7 +167,7 @@ def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     Correlations only: measurements of the test set are on another scale than those that models learn.
     """
     truth, y_pred = test_set.of_dataset(test), predictions[prepare.OUTPUT]
-    tables = [scoring.score(truth, y_pred, part).assign(level=level) for level, part in PARTS.items()]
+    tables = [challenge_score.score(truth, y_pred, part).assign(level=level) for level, part in PARTS.items()]
     return pd.concat(tables, ignore_index=True).assign(output=prepare.OUTPUT, held_out="designed sequences")
 
 
@@ -206,4 +206,4 @@ def compare(
         model: np.stack([one[prepare.OUTPUT] for one in several]).astype(np.float64)
         for model, several in predictions.items()
     }
-    return rank.compare(truth, members, baseline, n_draws=N_DRAWS, n_threads=n_threads)
+    return rank_bootstrap.compare(truth, members, baseline, n_draws=N_DRAWS, n_threads=n_threads)

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import origins, tables
+from benchmarks.api import simulated_marker
 from benchmarks.api.data import Dataset, Origin
-from benchmarks.api.errors import BadInput, did_you_mean
-from benchmarks.api.stored import one_line
+from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io import tables
+from benchmarks.io.validated import one_line
 
 TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
 SINGLES = {
@@ -81,13 +82,13 @@ def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
         For a missing or malformed file, with line, column and value.
     """
     if (folder / TRUTH).is_file() or (folder / f"{TRUTH}.gz").is_file():
-        return replace(_read_published(folder), origin=origins.of(folder))
+        return replace(_read_published(folder), origin=simulated_marker.of(folder))
     files = [next((p for p in (folder / n, folder / f"{n}.gz") if p.is_file()), None) for n in _PREPARED]
     if files[0] is None:
         raise BadInput(f"{folder} holds neither {TRUTH} (published layout) nor {_PREPARED[0]} (prepared tables).")
     if missing := [name for name, file in zip(_PREPARED, files, strict=True) if file is None]:
         raise BadInput(f"{folder / missing[0]} is missing; the prepared layout needs {', '.join(_PREPARED)}.")
-    return replace(_read_prepared(*files, inferred_snvs=inferred_snvs), origin=origins.of(folder))
+    return replace(_read_prepared(*files, inferred_snvs=inferred_snvs), origin=simulated_marker.of(folder))
 
 
 def write_published(
@@ -129,7 +130,7 @@ def write_published(
         columns = part[["alt_tag", "ref_tag"]].assign(**texts, alt_pos=part["alt_pos"], ref_pos=part["ref_pos"])
         columns.assign(alt_exp="", ref_exp="").to_csv(ids / f"{PAIRS[name]}_seqs.csv")
     if simulated:
-        origins.mark(folder, simulated)
+        simulated_marker.mark(folder, simulated)
     if y_true is not None:
         lines = [f"{text}\t{value:.10g}\n" for text, value in zip(sequences, y_true, strict=True)]
         (folder / TRUTH).write_text("".join(lines))

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.torch_backend import N_BINS, OneCycle
+from benchmarks.training.torch_backend import N_BINS, OneCycle
+from dream_models.prixfixe.base import Batch, Block, FinalBlock, FirstBlock
 from dream_models.prixfixe.model import Processor, Trainer
-from dream_models.prixfixe.net import Batch, Block, FinalBlock, FirstBlock
 from dream_models.prixfixe.recipe import PrixFixeRecipe
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.api import promoters
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.sequences import encode
+from dream_models.prixfixe.base import Batch, Block, FinalBlock, FirstBlock, PrixFixeNet
 from dream_models.prixfixe.model import Processor, Trainer, on_both_strands
-from dream_models.prixfixe.net import Batch, Block, FinalBlock, FirstBlock, PrixFixeNet
 from dream_models.prixfixe.recipe import BHIRecipe, PrixFixeRecipe
 
 KERNELS = (9, 15)
@@ -103,18 +103,20 @@ class BHIProcessor(Processor):
     CENTRE = 11.0
 
     def __init__(self, spec: TaskSpec):
-        self.in_plasmid = promoters.in_plasmid(spec)
+        self.in_plasmid = yeast_plasmid.in_plasmid(spec)
         super().__init__(spec, seqsize=self.SEQ_LEN if self.in_plasmid else spec.seq_len)
 
     def rows(self, data: Dataset, *, drawn: bool = False, shift: int = 0) -> Dataset:
         """Return the rows cut or padded to 110 bp; the window may lie `shift` bases further right in the plasmid."""
         if not self.in_plasmid or data.codes.shape[1] == self.SEQ_LEN:
             return data
-        missing = self.SEQ_LEN - promoters.row_lengths(data.codes)
+        missing = self.SEQ_LEN - yeast_plasmid.row_lengths(data.codes)
         on_left = np.maximum(missing, 0) // 2
         if drawn:
             on_left = drawn_left_padding(missing, *torch.rand(2, len(data)).numpy())
-        right = np.broadcast_to(encode([promoters.PLASMID_RIGHT], len(promoters.PLASMID_RIGHT)), (len(data), 76))
+        right = np.broadcast_to(
+            encode([yeast_plasmid.PLASMID_RIGHT], len(yeast_plasmid.PLASMID_RIGHT)), (len(data), 76)
+        )
         start = data.codes.shape[1] - (self.SEQ_LEN - missing) - on_left + shift
         start = np.maximum(start, 0)
         return dataclasses.replace(

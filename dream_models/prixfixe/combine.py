@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.api.data import Dataset, TaskSpec
 from dream_models.prixfixe import autosome, bhi, unlockdna
+from dream_models.prixfixe.base import PrixFixeNet
+from dream_models.prixfixe.combinations import Combination
 from dream_models.prixfixe.model import N_BASES, PrixFixeModel, Processor
-from dream_models.prixfixe.net import PrixFixeNet
 from dream_models.prixfixe.recipe import PrixFixeRecipe
-from dream_models.prixfixe.teams import Combination
 
 MODULES: dict[str, ModuleType] = {"autosome": autosome, "bhi": bhi, "unlockdna": unlockdna}
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.api import training
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.protocols import History
-from benchmarks.api.torch_backend import OneHot, TorchModel, as_columns, bin_probs
-from dream_models.prixfixe.net import Batch, ContractError, PrixFixeNet, Reconstruction
+from benchmarks.api.model import History
+from benchmarks.training import loop
+from benchmarks.training.torch_backend import OneHot, TorchModel, as_columns, bin_probs
+from dream_models.prixfixe.base import Batch, ContractError, PrixFixeNet, Reconstruction
 from dream_models.prixfixe.recipe import PrixFixeRecipe
 
 N_BASES = 4
@@ -75,7 +75,7 @@ class Trainer:
 
     def __init__(self, recipe: PrixFixeRecipe):
         self.recipe = recipe
-        self.schedule = training.Schedule(
+        self.schedule = loop.Schedule(
             recipe.epochs,
             recipe.batch_size,
             select=recipe.select,

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.api import promoters
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.sequences import N_CODE
-from dream_models.prixfixe.model import Processor, Trainer
-from dream_models.prixfixe.net import (
+from dream_models.prixfixe.base import (
     Batch,
     Block,
     FinalBlock,
@@ -23,6 +22,7 @@ from dream_models.prixfixe.net import (
     Reconstruction,
     masked_cross_entropy,
 )
+from dream_models.prixfixe.model import Processor, Trainer
 from dream_models.prixfixe.recipe import PrixFixeRecipe, UnlockDNARecipe
 
 DROPOUT = 0.1
@@ -166,7 +166,7 @@ class UnlockDNAProcessor(Processor):
     SEQ_LEN = 100
 
     def __init__(self, spec: TaskSpec, recipe: UnlockDNARecipe):
-        self.in_plasmid = promoters.in_plasmid(spec)
+        self.in_plasmid = yeast_plasmid.in_plasmid(spec)
         self.seq_len = self.SEQ_LEN if self.in_plasmid else spec.seq_len
         super().__init__(spec, seqsize=2 * self.seq_len, standardise=True)
         self.n_channels = len(LETTERS)
@@ -188,7 +188,7 @@ class UnlockDNAProcessor(Processor):
         return self.in_plasmid and data.codes.shape[1] != self.SEQ_LEN
 
     def _widths(self, data: Dataset) -> np.ndarray:
-        return np.maximum(promoters.row_lengths(data.codes) - self.trim_left - self.trim_right, 0)
+        return np.maximum(yeast_plasmid.row_lengths(data.codes) - self.trim_left - self.trim_right, 0)
 
     def forward(self, codes: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
         letters = self.letter_of_code[codes.long()]

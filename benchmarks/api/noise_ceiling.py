@@ -1,0 +1,70 @@
+"""What score is attainable: a bound on Pearson r with a noisy measurement, from its replicates.
+
+Source: classical test theory (Spearman 1910, Brown 1910). A perfect prediction of the true value correlates with a
+measurement of reliability R by sqrt(R); the reliability of the mean of k replicates follows from their mean pairwise
+correlation r as k·r / (1 + (k − 1)·r).
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.metrics import pearson_r
+from benchmarks.io import tables
+
+_REPLICATE = re.compile(r"rep(?:licate)?[ _.-]?\d+", re.IGNORECASE)
+
+
+def replicate_columns(columns: Iterable[str], prefix: str = "") -> list[str]:
+    """List the columns that hold replicates: `rep1`, `rep_2`, `replicate 3` … after `prefix`."""
+    return [name for name in columns if str(name).startswith(prefix) and _REPLICATE.fullmatch(str(name)[len(prefix) :])]
+
+
+def from_replicates(values: np.ndarray) -> tuple[float, str] | None:
+    """Return the attainable Pearson r of one row's mean over replicates, and what it rests on in words.
+
+    Parameters
+    ----------
+    values
+        (n, k) measurements, NaN where one is missing. Only rows with all k count.
+
+    Returns
+    -------
+    None with fewer than two replicates or three whole rows, or where replicates do not agree at all (mean r ≤ 0).
+    """
+    whole = values[np.isfinite(values).all(axis=1)]
+    n, k = whole.shape
+    if k < 2 or n < 3:
+        return None
+    r = float(np.mean([pearson_r(whole[:, i], whole[:, j]) for i, j in combinations(range(k), 2)]))
+    if not r > 0:
+        return None
+    reliability = k * r / (1 + (k - 1) * r)
+    basis = f"mean r of {r:.3f} between {k} replicates ({n:,} sequences), for their mean by Spearman-Brown"
+    return float(np.sqrt(reliability)), basis
+
+
+def of_table(path: Path, table: pd.DataFrame, output: str, prefix: str = "") -> list[dict]:
+    """Return the row-level ceiling of an output whose replicates stand in a table read as text; empty without any.
+
+    Raises
+    ------
+    BadInput
+        If a replicate is neither a number nor empty.
+    """
+    columns = replicate_columns(table.columns, prefix)
+    found = from_replicates(np.stack([_numbers(path, table, name) for name in columns], axis=1)) if columns else None
+    if found is None:
+        return []
+    return [{"output": output, "level": "row", "metric": "pearson_r", "value": found[0], "basis": found[1]}]
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
+    values = np.full(len(table), np.nan)
+    given = table[column].notna() & (table[column].astype(str).str.strip() != "")
+    values[given.to_numpy()] = tables.numbers(path, table[given], column)
+    return values

@@ -1,0 +1,1 @@
+"""Independent uses of the engine; none imports another."""

@@ -1,0 +1,157 @@
+"""Claims 1 to 4 of the paper: which model is above which, on drosophila, human_mpra and atac.
+
+Source: Rafi et al. 2024, Results, Fig. 3. "Above" is the sign of the mean difference over test folds; how many of the
+differences chance could explain is said beside it.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.apps.across_tasks.verdicts import ALPHA, Check, Evidence
+
+_CELL_TYPES = ("HepG2", "K562", "WTC11")
+_DREAM = ("dream_cnn", "dream_rnn", "dream_attn")
+_SCORE = {"log_counts": "counts", "profile": "profiles"}
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """Model minus rival in one cell, positive where the model is better."""
+
+    model: str
+    rival: str
+    where: str
+    gain: float
+    p_value: float
+    p_corrected: float
+    n_folds: int
+
+    def check(self, ok: bool) -> Check:
+        p = f"P = {self.p_value:.2g}" if np.isfinite(self.p_value) else "not tested"
+        words = f"{self.where}: {self.model} − {self.rival} {self.gain:+.4f} ({self.n_folds} folds, {p})"
+        return Check(bool(ok), words, self.p_value, self.p_corrected)
+
+
+def why_not(across: pd.DataFrame, task: str) -> str:
+    """Say why nothing of a task can speak of biology, or "" where something can."""
+    rows = across[across["task"] == task]
+    if rows.empty:
+        return f"no run of {task}"
+    if (rows["origin"] != "measured").all():
+        return f"{task}: simulated data"
+    return "" if len(_usable(rows)) else f"{task}: not the published protocol ({rows['departures'].iloc[0]})"
+
+
+def _usable(rows: pd.DataFrame) -> pd.DataFrame:
+    control = rows["dataset"].str.endswith("_shuffled_labels")  # the negative control of `run`
+    return rows[(rows["origin"] == "measured") & (rows["departures"] == "") & ~control]
+
+
+def _difference(
+    evidence: Evidence, task: str, dataset: str, output: str, model: str, rival: str
+) -> "_Difference | Check":
+    """Find a difference among the tests, in either direction; or say why there is none."""
+    rows = _usable(evidence.across[evidence.across["task"] == task])
+    here = rows[(rows["dataset"] == dataset) & (rows["output"] == output)]
+    where = f"{task} {dataset} {_SCORE.get(output, output)}"
+    for name in (model, rival):
+        if name not in set(here["model"]):
+            return Check(None, f"{where}: no {name} on measured data by the published protocol")
+    tests = evidence.tests
+    cell = (tests["task"] == task) & (tests["dataset"] == dataset) & (tests["output"] == output)
+    tests = tests[cell & (tests["origin"] == "measured")]
+    for first, second, sign in ((model, rival, 1), (rival, model, -1)):
+        found = tests[(tests["model"] == first) & (tests["baseline"] == second)]
+        if len(found) and np.isfinite(found["mean_difference"].iloc[0]):
+            row = found.iloc[0]
+            gain = sign * row["mean_difference"] * (1 if row["better"] == "higher" else -1)
+            p_values = float(row["p_value"]), float(row["p_corrected"])
+            return _Difference(model, rival, where, gain, *p_values, int(row["n_folds"]))
+    return Check(None, f"{where}: {model} and {rival} share no folds")
+
+
+def _above(found: "_Difference | Check") -> Check:
+    return found if isinstance(found, Check) else found.check(found.gain > 0)
+
+
+def _cells(across: pd.DataFrame, task: str) -> list[tuple[str, str]]:
+    """List dataset and output of what can be used of a task, in the order of the table."""
+    rows = _usable(across[across["task"] == task])
+    return list(dict.fromkeys(zip(rows["dataset"], rows["output"], strict=True)))
+
+
+def rnn_is_best(evidence: Evidence) -> list[Check]:
+    """Claim 1: DREAM-RNN against the other DREAM models."""
+    checks = []
+    for task in ("drosophila", "human_mpra", "atac"):
+        if reason := why_not(evidence.across, task):
+            checks.append(Check(None, reason))
+            continue
+        cells = [(d, "expression") for d in _CELL_TYPES] if task == "human_mpra" else _cells(evidence.across, task)
+        for dataset, output in cells:
+            # DREAM-Attn cannot be trained on 2,114 bp, the paper says; it is a rival on atac only where it ran.
+            rivals = ["dream_cnn_keras"] if task == "atac" else ["dream_cnn", "dream_attn"]
+            here = evidence.across[(evidence.across["task"] == task) & (evidence.across["dataset"] == dataset)]
+            rivals += ["dream_attn"] if task == "atac" and "dream_attn" in set(_usable(here)["model"]) else []
+            model = "dream_rnn_keras" if task == "atac" else "dream_rnn"
+            checks += [_above(_difference(evidence, task, dataset, output, model, rival)) for rival in rivals]
+    return checks
+
+
+def beat_deepstarr(evidence: Evidence) -> list[Check]:
+    """Claim 2: the DREAM models against DeepSTARR."""
+    if reason := why_not(evidence.across, "drosophila"):
+        return [Check(None, reason)]
+    return [
+        _above(_difference(evidence, "drosophila", dataset, output, model, "deepstarr"))
+        for dataset, output in _cells(evidence.across, "drosophila")
+        for model in _DREAM
+    ]
+
+
+def beat_mprann(evidence: Evidence) -> list[Check]:
+    """Claim 3: the DREAM models against MPRAnn, and how the gap grows with the training data."""
+    if reason := why_not(evidence.across, "human_mpra"):
+        return [Check(None, reason)]
+    checks, gaps = [], {}
+    for dataset in _CELL_TYPES:
+        found = {m: _difference(evidence, "human_mpra", dataset, "expression", m, "mprann") for m in _DREAM}
+        for model, one in found.items():
+            if isinstance(one, Check) or (dataset, model) != ("WTC11", "dream_attn"):
+                checks.append(_above(one))
+            else:  # the exception of the paper: not above, as far as the test can tell
+                checks.append(one.check(one.gain <= 0 or not one.p_value < ALPHA))
+        if not any(isinstance(one, Check) for one in found.values()):
+            gaps[dataset] = float(np.mean([one.gain for one in found.values()]))
+    if len(gaps) < len(_CELL_TYPES):
+        return [*checks, Check(None, "the gaps of all three cell types are not known")]
+    rows = _usable(evidence.across[evidence.across["task"] == "human_mpra"])
+    sizes = rows.groupby("dataset")["n_train"].max()
+    order = sorted(gaps, key=lambda dataset: sizes[dataset])
+    words = ", ".join(f"{name} {gaps[name]:+.4f} ({sizes[name]:,} training rows)" for name in order)
+    rises = all(gaps[a] < gaps[b] for a, b in itertools.pairwise(order))
+    return [*checks, Check(rises, f"mean gap to MPRAnn by size: {words}")]
+
+
+def against_chrombpnet(evidence: Evidence) -> list[Check]:
+    """Claim 4: DREAM-RNN and DREAM-CNN against ChromBPNet."""
+    if reason := why_not(evidence.across, "atac"):
+        return [Check(None, reason)]
+    checks = []
+    for dataset in dict.fromkeys(dataset for dataset, _ in _cells(evidence.across, "atac")):
+        for output in ("log_counts", "profile"):
+            place = (evidence, "atac", dataset, output)
+            checks.append(_above(_difference(*place, "dream_rnn_keras", "chrombpnet")))
+            cnn = _difference(*place, "dream_cnn_keras", "chrombpnet")
+            if isinstance(cnn, Check):
+                checks.append(cnn)
+            elif output == "profile":
+                checks.append(cnn.check(cnn.gain < 0))
+            elif np.isfinite(cnn.p_value):
+                checks.append(cnn.check(cnn.p_value >= ALPHA))
+            else:
+                checks.append(Check(None, f"{cnn.where}: no test of dream_cnn_keras against chrombpnet"))
+    return checks

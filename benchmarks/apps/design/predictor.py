@@ -1,0 +1,118 @@
+"""Predicting candidates: inserts between the constant flanks of a task, in full batches on the device."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.api.construct import Construct
+from benchmarks.api.sequences import encode
+from benchmarks.engine.inference.mutagenesis import PIECE, of_codes
+from benchmarks.errors import BadInput, did_you_mean
+
+Score = Callable[[np.ndarray], np.ndarray]
+"""Inserts (n, length) uint8 -> predictions (n, n_models) float64."""
+
+
+class Predictor:
+    """Models as one function of inserts; every model is the mean over its trainings.
+
+    Parameters
+    ----------
+    models
+        Name -> its trainings, each with `model`, `task` and `trained_on` (`benchmarks.engine.inference.load.Trained`).
+    output
+        Which output; None: the only one.
+
+    Raises
+    ------
+    BadInput
+        If the models are for different constructs, their task has none, or an output is unknown or not chosen.
+    """
+
+    def __init__(self, models: Mapping[str, Sequence[Any]], output: str | None = None):
+        self.names, self._models = tuple(models), list(models.values())
+        self.construct = _common_construct(models)
+        self._outputs = [_output(trainings[0].task, output) for trainings in self._models]
+        self._frames = [[_Frame(one.task, self.construct) for one in trainings] for trainings in self._models]
+        origins = {one.trained_on for trainings in self._models for one in trainings}
+        self.trained_on = "simulated" if "simulated" in origins else "measured"
+        self.n_done = 0
+        self.on_done: Callable[[int], None] = lambda n: None
+
+    def __call__(self, inserts: np.ndarray) -> np.ndarray:
+        """Predict inserts (n, length): (n, n_models) float64, in the units of the models' targets.
+
+        Raises
+        ------
+        BadInput
+            If a model predicts infinities or NaN, which no search can rank.
+        """
+        found = np.zeros((len(inserts), len(self._models)))
+        for start in range(0, len(inserts), PIECE):
+            piece = inserts[start : start + PIECE]
+            for i, (trainings, output) in enumerate(zip(self._models, self._outputs, strict=True)):
+                several = [
+                    one.model.predict(frame.data(piece))[output]
+                    for one, frame in zip(trainings, self._frames[i], strict=True)
+                ]
+                found[start : start + PIECE, i] = np.mean(several, axis=0, dtype=np.float64)
+                if not np.isfinite(found[start : start + PIECE, i]).all():
+                    raise BadInput(f"{self.names[i]} predicts no finite number of some candidates; train it again.")
+            self.n_done += len(piece)
+            self.on_done(self.n_done)
+        return found
+
+
+class _Frame:
+    """What stands around an insert in the codes of a task, the plasmid of the yeast task included."""
+
+    def __init__(self, task: Any, construct: Construct):
+        first, other = (
+            task.encode([construct.left + letter * construct.length + construct.right])[0] for letter in "AC"
+        )
+        self._spec, self._codes, self._where = task.SPEC, first, np.flatnonzero(first != other)
+
+    def data(self, inserts: np.ndarray) -> Any:
+        codes = np.repeat(self._codes[None], len(inserts), axis=0)
+        codes[:, self._where] = inserts
+        return of_codes(codes, self._spec)
+
+
+def construct_of(task: Any) -> Construct:
+    """Return what is designed for a task, or say that nothing is."""
+    if not hasattr(task, "CONSTRUCT"):
+        raise BadInput(f"Sequences for {task.NAME} cannot be designed: it has no construct with an insert.")
+    return task.CONSTRUCT
+
+
+def _common_construct(models: Mapping[str, Sequence[Any]]) -> Construct:
+    (first, construct), *others = (
+        (f"{name} ({one.task.NAME})", construct_of(one.task)) for name, several in models.items() for one in several
+    )
+    for name, other in others:
+        if other != construct:
+            raise BadInput(
+                f"{first} reads inserts of {construct.length} bp in {construct.row_length}, {name} of {other.length} "
+                f"in {other.row_length}: no candidate fits both. Take models of one task."
+            )
+    return construct
+
+
+def _output(task: Any, wanted: str | None) -> str:
+    known = list(task.SPEC.outputs)
+    if wanted is None and len(known) > 1:
+        raise BadInput(f"{task.NAME} has the outputs {', '.join(known)}; choose one with --output.")
+    if wanted is not None and wanted not in known:
+        raise BadInput(did_you_mean("output", wanted, known))
+    return wanted or known[0]
+
+
+def random_inserts(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+    """Draw sequences of independent, equally likely bases; (n, length) uint8."""
+    return rng.integers(0, 4, (n, length), dtype=np.uint8)
+
+
+def word(text: str) -> np.ndarray:
+    """Turn a word into codes, (len,) uint8."""
+    return encode([text], len(text))[0]

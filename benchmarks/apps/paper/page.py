@@ -1,0 +1,96 @@
+"""Outcomes in, files out: per panel PNG, SVG, PDF and the numbers as CSV; panels.csv, and a page that shows all."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from markupsafe import Markup
+
+from benchmarks.apps.paper.figure_data import Drawn
+from benchmarks.apps.paper.panels import Outcome
+from benchmarks.engine.figures import scores
+from benchmarks.engine.reporting import run_page
+
+COLUMNS = ["panel", "title", "drawn", "origin", "reason", "files"]
+_ENDINGS = (".png", ".svg", ".pdf", ".csv", ".html")
+
+
+def write(
+    outcomes: Sequence[Outcome], out: Path, write_text: Callable[[Path, str], None], sources: Sequence[str]
+) -> pd.DataFrame:
+    """Write the files of every panel, panels.csv and index.html; return the table of panels.
+
+    A panel whose files cannot be written counts as failed. What an earlier call left of a panel that is not drawn now
+    is taken away.
+    """
+    entries = []
+    for outcome in outcomes:
+        key, drawn = outcome.panel.key, outcome.drawn
+        for ending in _ENDINGS:
+            (out / f"{key}{ending}").unlink(missing_ok=True)
+        entry: dict[str, Any] = {
+            "key": key, "title": outcome.panel.title, "ours": outcome.panel.ours, "drawn": drawn is not None,
+            "failed": outcome.failed, "reason": outcome.reason, "files": [],
+        }  # fmt: skip
+        if drawn is not None:
+            try:
+                entry |= _files(key, drawn, out, write_text)
+                entry |= {"caption": drawn.caption, "simulated": drawn.simulated}
+                if drawn.figure is None:
+                    page = _page([entry], f"{key}. {outcome.panel.title}", [])
+                    write_text(out / f"{key}.html", page)
+                    entry["files"].append(f"{key}.html")
+            except (ValueError, RuntimeError, KeyError, TypeError) as error:  # what drawing a laid-out figure raises
+                for ending in _ENDINGS:
+                    (out / f"{key}{ending}").unlink(missing_ok=True)
+                reason = f"drawing failed, {type(error).__name__}: {error}"
+                entry |= {"drawn": False, "failed": True, "reason": reason, "files": []}
+        entries.append(entry)
+    table = pd.DataFrame([_row(entry) for entry in entries], columns=COLUMNS)
+    write_text(out / "panels.csv", table.to_csv(index=False))
+    write_text(out / "index.html", _page(entries, "Figures and tables after Rafi et al. 2024", sources))
+    return table.assign(failed=[entry["failed"] for entry in entries])
+
+
+def _row(entry: dict[str, Any]) -> dict[str, Any]:
+    origin = ("simulated" if entry["simulated"] else "") if entry["drawn"] else ""
+    return {
+        "panel": entry["key"], "title": entry["title"], "drawn": "yes" if entry["drawn"] else "no", "origin": origin,
+        "reason": entry["reason"], "files": " ".join(entry["files"]),
+    }  # fmt: skip
+
+
+def _files(key: str, drawn: Drawn, out: Path, write_text: Callable[[Path, str], None]) -> dict[str, Any]:
+    numbers = (
+        drawn.numbers.assign(origin="simulated") if drawn.simulated and "origin" not in drawn.numbers else drawn.numbers
+    )
+    write_text(out / f"{key}.csv", numbers.to_csv(index=False))
+    if drawn.figure is None:
+        rows = [[_cell(cell) for cell in row] for row in drawn.numbers.itertuples(index=False)]
+        return {"files": [f"{key}.csv"], "columns": list(drawn.numbers.columns), "rows": rows}
+    with mpl.rc_context(scores.STYLE):
+        written = scores.save(drawn.figure, out / key)
+        metadata = dict.fromkeys(["CreationDate", "Creator", "Producer"])
+        drawn.figure.savefig(out / f"{key}.pdf", bbox_inches="tight", pad_inches=0.08, metadata=metadata)
+    files = [path.name for path in written] + [f"{key}.pdf", f"{key}.csv"]
+    return {"files": files, "svg": Markup(scores.to_svg(drawn.figure))}
+
+
+def _cell(value: Any) -> str:
+    with contextlib.suppress(TypeError, ValueError):
+        if pd.isna(value):
+            return ""
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _page(entries: Sequence[dict[str, Any]], title: str, sources: Sequence[str]) -> str:
+    return run_page.template("figures.html.j2").render(
+        title=title,
+        panels=entries,
+        n_drawn=sum(entry["drawn"] for entry in entries),
+        simulated=any(entry["drawn"] and entry["simulated"] for entry in entries),
+        sources=sources,
+    )

@@ -1,0 +1,55 @@
+"""How fast pairs are merged and counted, as a ratio over a loop in plain Python, in turns on the same files."""
+
+import gzip
+import statistics
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.apps.quantify import count, merge_reads, simulate
+from benchmarks.apps.quantify.count import Flanks
+from benchmarks.apps.quantify.merge_reads import Rule
+
+
+def measure(n_pairs: int, repeats: int, *, seed: int = 0) -> dict[str, float]:
+    """Return pairs per second of both ways, the median of several rounds each, and their ratio.
+
+    Raises
+    ------
+    AssertionError
+        If the two do not count the same sequences.
+    """
+    rng, rule = np.random.default_rng(seed), Rule()
+    sequences = ["".join(row) for row in rng.choice(list("ACGT"), (max(1, n_pairs // 20), 110))]
+    reads = np.full(len(sequences), -(-n_pairs // len(sequences)))
+    ours, loop = [], []
+    with tempfile.TemporaryDirectory() as name:
+        files = simulate.write_reads(rng, sequences, reads, "bench", Path(name), simulate.Design())
+        for _ in range(repeats):
+            start = time.perf_counter()
+            counted, _ = count.count_pairs(*files, rule, Flanks("", ""))
+            ours.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            by_loop = _loop(*files, rule)
+            loop.append(time.perf_counter() - start)
+            if {key.decode(): n for key, n in counted.items()} != by_loop:
+                raise AssertionError("both ways must count the same sequences")
+    n = int(reads.sum())
+    a, b = n / statistics.median(ours), n / statistics.median(loop)
+    return {"n_pairs": n, "pairs_per_s": a, "loop_pairs_per_s": b, "ratio": a / b, "repeats": repeats}
+
+
+def _loop(file1: Path, file2: Path, rule: Rule) -> Counter:
+    found: Counter[str] = Counter()
+    with gzip.open(file1, "rt") as one, gzip.open(file2, "rt") as two:
+        while one.readline():
+            two.readline()
+            bases1, _, quals1 = (one.readline().rstrip("\n") for _ in range(3))
+            bases2, _, quals2 = (two.readline().rstrip("\n") for _ in range(3))
+            merged = merge_reads.merge_one(bases1, quals1, bases2, quals2, rule)
+            if merged:
+                found[merged[0]] += 1
+    return found

@@ -1,0 +1,1 @@
+"""Timing of the engine and of models; see docs/speed.md."""

@@ -1,0 +1,96 @@
+"""`python -m benchmarks figures`: every figure and table of the paper that the data at hand allow."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.options import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    has_packages,
+    print_json,
+    records,
+)
+from benchmarks.errors import BadInput
+
+NAME = None
+app = typer.Typer(**SETTINGS)
+
+
+@command(
+    app,
+    "figures --out figures/",
+    "figures --out figures/ --panels 3a,3b,ED9",
+    "figures --out figures/ --report results/reports/yeast_paper_1a2b3c4d --challenge ranking/ --challenge progress/",
+    "figures --out figures/ --panels ED8 --weights results/runs/yeast/DREAM2022/dream_rnn-1a2b3c4d/test-00_val-00 "
+    "--sites sites.tsv --motifs motifs.tsv",
+)
+def figures(
+    out: Annotated[Path, typer.Option(help="Folder to write to; it is made.")],
+    panels: Annotated[str | None, typer.Option(help="Which, as 3a,ED9,T2; default: all.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Tasks to draw from (repeatable); default: all.")] = None,
+    report: Annotated[
+        list[Path] | None, typer.Option(help="Report folders (repeatable); default: the latest of every task.")
+    ] = None,
+    grid: Annotated[
+        Path | None, typer.Option(help="Report folder of a `prixfixe grid`; default: the latest there is.")
+    ] = None,
+    challenge: Annotated[
+        list[Path] | None, typer.Option(help="Folder that `challenge rank --out` or `leaderboard --out` wrote.")
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a training on yeast for ED8 (repeatable); default: DREAM-RNN's."),
+    ] = None,
+    sites: Annotated[
+        Path | None, typer.Option(help="Table for ED8: name, wild_type, variant, with adapters as in the challenge.")
+    ] = None,
+    motifs: Annotated[Path | None, typer.Option(help="Table of words to box in ED8: name, word.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda, for ED8.")] = "cpu",
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Draw the figures and tables of the paper from stored runs; what lacks data is listed with the reason.
+
+    Every panel comes as PNG, SVG and PDF with the numbers behind it as CSV; `index.html` shows all, `panels.csv` lists
+    them. Exit code 1 if drawing one of them failed; the others are there nevertheless.
+    """
+    for package in ("matplotlib", "jinja2", "logomaker"):
+        if not has_packages(package):
+            raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
+    from benchmarks.apps.paper import page
+    from benchmarks.apps.paper import panels as known
+    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.store.store import Store, write_text
+
+    chosen = known.chosen(panels)
+    console = screen.open_console(stderr=json)
+    uses = {what for panel in chosen for what in panel.uses}
+    from benchmarks.apps.paper import load_figure_data
+
+    store = Store(results)
+    found = load_figure_data.everything(
+        store, uses, tasks=task or (), reports=report or (), grid=grid, challenge=challenge or (),
+        weights=weights or (), sites=sites, motifs=motifs, device=device,
+    )  # fmt: skip
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out: {out} is a file; name a folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    outcomes = [known.draw(panel, found) for panel in chosen]
+    table = page.write(outcomes, out, write_text, load_figure_data.sources(found))
+    if json:
+        print_json({"out": str(out), "panels": records(table)})
+    else:
+        for row in records(table):
+            console.print(
+                f"{row['panel']:<5} " + ("drawn" if row["drawn"] == "yes" else f"not drawn: {row['reason']}"),
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        n = int((table["drawn"] == "yes").sum())
+        console.print(f"{n} of {len(table)} panels: {out / 'index.html'}", style="bold")
+    if table["failed"].any():
+        raise typer.Exit(1)

@@ -1,0 +1,117 @@
+"""`python -m benchmarks leaks`: which test sequences occur in the training data, and what they are worth."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
+from benchmarks.errors import BadInput
+
+NAME = None
+app = typer.Typer(**SETTINGS)
+
+
+@command(
+    app,
+    "leaks",
+    "leaks --task human_mpra --json",
+    "leaks --report results/reports/human_mpra_quick_1a2b3c4d",
+    "leaks --task human_mpra --data my_table.tsv.gz --fail-above 0.001   # before any training",
+    "leaks --task drosophila --threshold 0.95 --out leaks.csv",
+)
+def leaks(
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Task whose latest run is searched; several are allowed.")
+    ] = None,
+    report: Annotated[
+        list[Path] | None, typer.Option("--report", help="Report folder; several are allowed. Default: the latest.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Table whose splits are searched, without a run; needs one --task.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="What is held out of --data, where a task offers ways.")] = None,
+    k: Annotated[int, typer.Option("--k", help="Length of the seeds: odd, 9 to 23; shorter ones find more.")] = 17,
+    threshold: Annotated[
+        float, typer.Option(help="Share of bases that agree in a near-duplicate, above 0.5, up to 1.")
+    ] = 0.8,
+    fail_above: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Exit code 1 if a larger share of a test fold leaks.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds that are drawn where --data has none.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write the table to.")] = None,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Find test sequences that occur in the training data: equal, reverse-complemented, nearly equal, or overlapping.
+
+    Of a stored run: its leaks.csv and leak_free.csv (scores without what leaks) are written again. `report` puts them
+    on the page. With --data, the splits of a file, before any training.
+    """
+    import pandas as pd
+
+    from benchmarks import registry
+    from benchmarks.engine.evaluation import leakage
+    from benchmarks.engine.reporting import console as screen
+
+    if k % 2 == 0 or not 9 <= k <= 23:
+        raise BadInput(f"--k expects an odd number from 9 to 23, got {k}.")
+    if not 0.5 < threshold <= 1:
+        raise BadInput(f"--threshold expects a share above 0.5, up to 1, got {threshold}.")
+    if out and not out.parent.is_dir():
+        raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
+    if data and (report or len(task or ()) != 1):
+        raise BadInput("--data expects exactly one --task and no --report.")
+    if split and not data:
+        raise BadInput("--split says how --data is cut; a stored run has its own split.")
+    for name in task or ():
+        registry.get_task(name)
+    console = screen.open_console(stderr=json)
+    rule = leakage.Rule(k, threshold)
+
+    def say(dataset: str, test_fold: int) -> None:
+        console.print(f"searching {dataset}, test fold {test_fold}", markup=False, highlight=False)
+
+    if data:
+        found = _of_file(registry.get_task(task[0]), data, split, seed, rule, say)
+    else:
+        found = _of_runs(results, task or (), report or (), rule, say)
+    table = pd.concat([one.table for one in found], ignore_index=True)
+    scores = pd.concat([one.scores for one in found], ignore_index=True)
+    if out:
+        from benchmarks.engine.store.store import write_text
+
+        write_text(out, table.to_csv(index=False))
+    if json:
+        print_json({"leaks": records(table), "leak_free": records(scores)})
+    else:
+        screen.print_leaks(console, table, scores)
+    worst = max(one.worst for one in found)
+    if fail_above is not None and worst > fail_above:
+        typer.echo(f"{worst:.3%} of a test fold leaks, more than --fail-above {fail_above:.3%}.", err=True)
+        raise typer.Exit(1)
+
+
+def _of_file(task: Any, data: Path, split: str | None, seed: int, rule: Any, say: Any) -> list[Any]:
+    from benchmarks.engine.evaluation import leakage
+    from benchmarks.engine.planning import data_sources
+
+    preset = next(iter(task.PRESETS))
+    found = data_sources.find(task, preset, data, seed=seed, split=split)
+    return [leakage.of_dataset(task, source.dataset, rule, on_fold=say) for source in found]
+
+
+def _of_runs(results: Path, tasks: Any, folders: Any, rule: Any, say: Any) -> list[Any]:
+    from benchmarks import registry
+    from benchmarks.engine.evaluation import leakage
+    from benchmarks.engine.execution import schedule
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+
+    store, found = Store(results), []
+    for study in Study.open_many(store, tasks, folders):
+        task = registry.get_task(study.plan.task)
+        scores = schedule.score(study.plan, store, task)
+        found.append(leakage.of_plan(study.plan, store, task, scores, rule, on_fold=say))
+        leakage.write(found[-1], study.folder)
+    return found

@@ -1,0 +1,103 @@
+"""What every command shares: examples in its help, one sentence for bad input, JSON on stdout. Nothing heavy."""
+
+import functools
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks import shutdown
+from benchmarks.errors import BadInput
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
+ClusterOption = Annotated[
+    Path | None, typer.Option("--cluster", help="YAML file: train on the nodes of a cluster; see docs/cluster.md.")
+]
+RESULTS = Path("results")
+MODEL_HELP = "A training, a folder of trainings (averaged), weights, or a model's name in the task's latest run."
+SETTINGS = {
+    "rich_markup_mode": "markdown",
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+    "pretty_exceptions_enable": False,
+}
+"""What every Typer application of ours is made with."""
+
+
+def command(app: typer.Typer, *examples: str) -> Callable:
+    """Register a command with examples; bad input becomes one sentence on stderr and exit code 2."""
+
+    def register(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def guarded(*args: Any, **keywords: Any) -> Any:
+            try:
+                return function(*args, **keywords)
+            except BadInput as error:
+                typer.echo(f"Error: {in_one_line(error)}", err=True)
+                raise typer.Exit(2) from None
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                typer.echo(f"Error: {in_one_line(f'{where}{error.strerror or error}')}.", err=True)
+                raise typer.Exit(2) from None
+            except shutdown.Stopped as stopped:
+                typer.echo(f"Stopped, as {stopped}. Nothing is lost; the same command goes on from there.", err=True)
+                raise typer.Exit(shutdown.EXIT_CODE) from None
+            except KeyboardInterrupt:
+                typer.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+                raise typer.Exit(130) from None
+
+        name = function.__name__.rstrip("_").replace("_", "-")
+        return app.command(name=name, epilog=_examples(*examples))(guarded)
+
+    return register
+
+
+def in_one_line(text: Any) -> str:
+    """Write out what would break the line or steer the terminal: a file's own words stand in what is said of it."""
+    return "".join(c if c.isprintable() else " " if c in "\t\n\r" else ascii(c)[1:-1] for c in str(text))
+
+
+def _examples(*lines: str) -> str:
+    """Format an epilog of examples, one a line."""
+    return "**Examples**\n\n" + "\n\n".join(f"`python -m benchmarks {line}`" for line in lines)
+
+
+def model_names(text: str | None) -> list[str] | None:
+    """Read names separated by commas; None where the option was not given."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise BadInput("--models expects names separated by commas, got none; see `python -m benchmarks list`.")
+    return names or None
+
+
+def has_packages(*names: str) -> bool:
+    """Tell whether packages that are extras are installed, without importing them."""
+    return all(importlib.util.find_spec(name) is not None for name in names)
+
+
+def print_json(value: Any) -> None:
+    from benchmarks.engine.store.store import to_json
+
+    typer.echo(to_json(value, indent=1))
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """Turn a table into plain rows, missing values into None."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def fold_numbers(text: str | None) -> list[int] | None:
+    """Read `0,3` or `0-4`; None where the option was not given."""
+    if text is None:
+        return None
+    chosen = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first:
+            raise BadInput(f"--folds expects numbers as in 0,3 or 0-4, got {text!r}.")
+        chosen += range(first, last + 1)
+    return chosen

@@ -1,0 +1,145 @@
+"""`python -m benchmarks prepare --task atac …`: from genome, reads and peaks to a folder that `run --data` reads."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
+from benchmarks.errors import BadInput
+
+NAME = None
+app = typer.Typer(**SETTINGS)
+
+
+@command(
+    app,
+    "prepare --task atac --genome hg38.fa.gz --reads K562.bam --peaks peaks.narrowPeak.gz --blacklist blacklist.bed.gz "
+    "--out data/atac/K562",
+    "prepare --task atac --genome sacCer3.fa.gz --reads fragments.bedpe.gz --peaks peaks.narrowPeak "
+    "--exclude chrM,chrXII --deduplicate --out data/atac/yeast",
+    "prepare --task atac --genome hg38.fa --signal cuts.bw --peaks peaks.narrowPeak --folds fold_0.json --out my_data",
+    "prepare --task atac --simulate --out data/atac/simulated",
+)
+def prepare(
+    out: Annotated[Path, typer.Option(help="Folder to fill; the same command goes on where it stopped.")],
+    task: Annotated[str, typer.Option(help="Task; atac alone has to be prepared.")] = "atac",
+    genome: Annotated[Path | None, typer.Option(help="FASTA, plain, gzip or bgzip.")] = None,
+    reads: Annotated[
+        Path | None, typer.Option(help="Fragments (TSV, BED, three-column BEDPE), BEDPE, tagAlign or BAM.")
+    ] = None,
+    signal: Annotated[
+        Path | None, typer.Option(help="bigWig of cuts per base made elsewhere, instead of --reads.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="fragments, tagalign, bedpe or bam; default: told by the file.")
+    ] = None,
+    peaks: Annotated[Path | None, typer.Option(help="narrowPeak, 10 columns, with summits.")] = None,
+    blacklist: Annotated[Path | None, typer.Option(help="BED of regions to stay away from.")] = None,
+    folds: Annotated[
+        list[Path] | None,
+        typer.Option(help="Split in ChromBPNet's JSON format (repeatable, or a list of them); default: hg38's five."),
+    ] = None,
+    n_folds: Annotated[int, typer.Option(min=3, help="Splits to make where the genome is not hg38.")] = 5,
+    shift: Annotated[
+        str | None, typer.Option(help="What the reads come shifted by, as 0,0 or 4,-5; default: detected.")
+    ] = None,
+    exclude: Annotated[str | None, typer.Option(help="Chromosomes to leave out, as chrM,chrXII.")] = None,
+    deduplicate: Annotated[bool, typer.Option(help="Keep one of fragments with the same ends.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Write the simulated genome's files, and prepare them.")
+    ] = False,
+    tasteless: Annotated[
+        bool, typer.Option("--tasteless", help="With --simulate: an enzyme that cuts every sequence alike.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --simulate.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Make signal, regions of every split and windows of ATAC-seq data, once; then `run --task atac --data OUT`."""
+    from benchmarks.atac import prepare as steps
+    from benchmarks.atac import reads as cuts
+    from benchmarks.atac import simulate as simulation
+    from benchmarks.engine.store.locks import Claims
+    from benchmarks.errors import did_you_mean
+
+    if task != "atac":
+        raise BadInput(
+            f"--task: atac alone has to be prepared, got {task!r}; other tasks read their files as they are."
+        )
+    if format_ is not None and format_ not in cuts.FORMATS:
+        raise BadInput(f"--format: {did_you_mean('format', format_, list(cuts.FORMATS))}")
+    if tasteless and not simulate:
+        raise BadInput("--tasteless is of --simulate; measured reads are taken as they are.")
+    if simulate and any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
+        raise BadInput("--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out.")
+    if not simulate and (genome is None or peaks is None):
+        raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
+    with Claims() as claims:
+        if not claims.take(out.resolve().with_name(f".{out.resolve().name}.preparing")):
+            raise BadInput(f"--out: {out} is being prepared by another command; wait for it, or name another folder.")
+        if simulate:
+            taste = 0.0 if tasteless else 1.0
+            raw = simulation.write_once(out, seed=seed, taste_strength=taste)
+            inputs = simulation.inputs(raw, taste_strength=taste)
+        else:
+            inputs = steps.Inputs(
+                genome=genome,
+                peaks=peaks,
+                reads=reads,
+                signal=signal,
+                form=format_,
+                blacklist=blacklist,
+                folds=tuple(folds or ()),
+                n_folds=n_folds,
+                shift=_shift(shift),
+                exclude=tuple(name.strip() for name in (exclude or "").split(",") if name.strip()),
+                deduplicate=deduplicate,
+            )
+        about = _with_progress(steps.prepare, inputs, out)
+    if json:
+        print_json(about)
+        return
+    for note in (*about["notes_signal"], *about["notes_regions"]):
+        typer.echo(note)
+    found = about["regions"]
+    typer.echo(f"{found['n_windows']:,} windows, {found['n_peaks']:,} of them peaks, {found['n_folds']} splits")
+    typer.echo(f"Train on it: python -m benchmarks run --task atac --data {out}")
+
+
+MAX_SHIFT = 100
+"""Base pairs; tools that correct for Tn5 shift by fewer than ten."""
+
+
+def _shift(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        plus, minus = (int(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput(f"--shift expects two whole numbers, as 0,0 or 4,-5, got {text!r}.") from None
+    if max(abs(plus), abs(minus)) > MAX_SHIFT:
+        raise BadInput(f"--shift expects numbers of at most {MAX_SHIFT} bp, as 0,0 or 4,-5, got {text!r}.")
+    return plus, minus
+
+
+def _with_progress(prepare, inputs, out: Path) -> dict:
+    """Show what is being done: a bar on a terminal, a line per step elsewhere."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from benchmarks.engine.reporting import console as screen
+
+    console = screen.open_console(stderr=True)
+    if not console.is_terminal:
+        said: list[str] = []
+
+        def say(what: str, share: float) -> None:
+            step = what.partition(":")[0]
+            if step not in said:
+                said.append(step)
+                console.print(step, markup=False, highlight=False)
+
+        return prepare(inputs, out, on_step=say)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=1.0)
+        return prepare(inputs, out, on_step=lambda what, share: progress.update(bar, description=what, completed=share))

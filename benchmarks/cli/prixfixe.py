@@ -1,0 +1,159 @@
+"""`python -m benchmarks prixfixe grid`: every combination that fits, as an ordinary run, and the plots of Fig. 2b-e."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.cli.options import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ResultsOption,
+    command,
+    fold_numbers,
+    has_packages,
+    records,
+)
+
+NAME = "prixfixe"
+app = typer.Typer(
+    name=NAME,
+    help="The three winning solutions, taken apart and recombined; one combination: `run --models prix_fixe.…`.",
+    no_args_is_help=True,
+    **SETTINGS,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """The three winning solutions, taken apart and recombined; one combination: `run --models prix_fixe.…`."""
+
+
+@command(
+    app,
+    "prixfixe grid --task human_mpra --dry-run",
+    "prixfixe grid --task human_mpra --folds 0 --set recipe.epochs=2",
+    "prixfixe grid --task human_mpra --preset paper --data data/human_mpra/K562_clean.tsv --folds 0 --members 1",
+)
+def grid(
+    task: Annotated[str, typer.Option("--task", help="Task name; see `list`.")],
+    preset: Annotated[str, typer.Option(help="How much of the protocol to run: quick or paper.")] = "quick",
+    data: Annotated[Path | None, typer.Option(help="Table to use instead of the preset's data.")] = None,
+    folds: Annotated[str | None, typer.Option(help="Test folds to run: 0,3 or 0-4; default: the preset's.")] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Models per test fold, one per validation fold.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="recipe.key=value for all, prix_fixe.<combination>.key=value for one."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="What is held out, where a task offers several ways.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of simulation, weights and shuffling.")] = 0,
+    metric: Annotated[
+        str | None, typer.Option(help="Score to draw; default: the challenge's pearson_score, else pearson_r.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0: none. Default: chosen.")] = None,
+    save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = False,
+    results: ResultsOption = RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train every combination that fits together and the task, and draw the plots of the paper's Fig. 2b-e.
+
+    An ordinary run: what is finished is kept, and the same command goes on with the rest, or draws again. What fits is
+    derived from what the parts declare. Team-specific steps at test time are off.
+    """
+    from benchmarks import registry
+    from benchmarks.engine import pipeline
+    from benchmarks.engine.planning import plan
+    from benchmarks.engine.reporting import console as screen
+    from dream_models.prixfixe.combinations import combinations
+    from dream_models.prixfixe.grid import model_name
+
+    how = pipeline.How(
+        device=device, workers=workers, save_models=save_models, results=results, dry_run=dry_run, json=json
+    )
+    module = registry.get_task(task)
+    plan.get_preset(module, preset)
+    console = screen.open_console(stderr=json)
+    fitting = [c for c in combinations() if not c.refusal()]
+    refusals = Counter(filter(None, (c.refusal() for c in combinations())))
+    console.print(f"{len(fitting)} of {len(fitting) + refusals.total()} combinations fit together.", highlight=False)
+    for reason, n in refusals.items():
+        console.print(f"  {n} do not: {reason}", markup=False, highlight=False, soft_wrap=True)
+    planned = pipeline.plan(
+        module,
+        preset,
+        data,
+        how,
+        seed=seed,
+        split=split,
+        models=[model_name(c) for c in fitting],
+        test_folds=fold_numbers(folds),
+        n_members=members,
+        changes=set_ or (),
+    )
+    facts = {"refused": {model_name(c): c.refusal() for c in combinations() if c.refusal()}}
+    done = pipeline.carry_out(planned, how, console, facts=facts)
+    if done is None:
+        return
+    _write_grid(done, how, metric, console)
+    if done.n_failed:
+        raise typer.Exit(1)
+
+
+def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
+
+    from benchmarks.engine.execution import schedule
+    from benchmarks.engine.store.store import Store, write_text
+    from dream_models.prixfixe import grid
+
+    store, folder, planned = Store(how.results), done.study.folder, done.study.plan
+    metric = metric or grid.default_metric(done.scores)
+    jobs, history = schedule.job_table(planned, store), schedule.history_table(planned, store)
+    table = grid.summarise(done.scores, jobs, history, planned.skipped, metric)
+    pairs = grid.originals_and_best(table)
+    write_text(folder / "grid.csv", table.to_csv(index=False))
+    write_text(folder / "grid_originals.csv", pairs.to_csv(index=False))
+    counts = table["status"].value_counts()
+    console.print(", ".join(f"{n} {status}" for status, n in counts.items()), highlight=False)
+    if (counts.get("not converged", 0) + counts.get("failed", 0)) > 0:
+        console.print(grid.RULE, highlight=False, soft_wrap=True)
+    for row in records(table[table["status"] == "scored"].nlargest(5, "value")):
+        console.print(f"  {row['code']}  {metric} {row['value']:.3f}  {row['n_params']:,} parameters", highlight=False)
+    if has_packages("matplotlib"):
+        _draw(done, table, pairs, metric)
+    console.print(f"Grid: {folder / 'grid.csv'}, with plots beside it", markup=False, highlight=False)
+
+
+def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
+    from benchmarks.engine.figures import prixfixe_grid, scores
+    from dream_models.prixfixe.combinations import TEAMS
+
+    what = {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}.get(metric)
+    what = what or scores.METRIC_LABELS.get(metric, metric)
+    shared = {
+        "order": list(TEAMS),
+        "labels": {key: team.title for key, team in TEAMS.items()},
+        "simulated": "simulated" in set(done.scores["origin"]),
+    }
+    drawn = {
+        "grid_2b": prixfixe_grid.heat_map(
+            table,
+            rows=("core", "final"),
+            columns=("processor", "first"),
+            title="Prix Fixe: every combination",
+            what=what,
+            **shared,
+        ),
+        "grid_2c": prixfixe_grid.by_part(
+            table, part="processor", marked="is_original", title="By processor and trainer", what=what, **shared
+        ),
+        "grid_2d": prixfixe_grid.pairs(
+            pairs, value="n_params", title="Size of originals and best", what="parameters", **shared
+        ),
+        "grid_2e": prixfixe_grid.pairs(pairs, value="value", title="Score of originals and best", what=what, **shared),
+    }
+    for name, figure in drawn.items():
+        scores.save(figure, done.study.folder / name)

@@ -1,0 +1,148 @@
+"""`python -m benchmarks status | retry | gc`: where runs stand, going on with them, and what they left behind."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.cli.options import (
+    RESULTS,
+    SETTINGS,
+    ClusterOption,
+    JsonOption,
+    ResultsOption,
+    command,
+    print_json,
+    records,
+)
+
+NAME = None
+app = typer.Typer(**SETTINGS)
+
+TaskOption = Annotated[str | None, typer.Option(help="Task whose latest run is meant; default: the latest of all.")]
+ReportOption = Annotated[Path | None, typer.Option(help="Report folder of a run; default: the latest.")]
+
+
+@command(app, "status", "status --task human_mpra --watch 10", "status --json")
+def status(
+    task: TaskOption = None,
+    report: ReportOption = None,
+    watch: Annotated[
+        float | None, typer.Option(min=0.5, help="Show it again every so many seconds, to the end.")
+    ] = None,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Show which trainings of a run are done, running, failed (and why) or waiting, and when all will be done."""
+    import time
+
+    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.store import status as state
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+
+    store = Store(results)
+    study = Study.open(store, task, report)
+    console = screen.open_console()
+    while True:
+        table = state.states(study.plan, store)
+        left = state.seconds_left(study.plan, store, table)
+        if json:
+            counts = {name: int((table["state"] == name).sum()) for name in state.STATES}
+            print_json({"report": str(study.folder), **counts, "seconds_left": left, "trainings": records(table)})
+            return
+        if watch and console.is_terminal:
+            console.clear()
+        screen.print_states(console, study.folder, table, left, state.reasons(table))
+        if not watch or set(table["state"]) <= {"done", "failed"}:
+            return
+        time.sleep(watch)
+
+
+@command(app, "retry --failed", "retry --task yeast --device cpu --workers 1")
+def retry(
+    task: TaskOption = None,
+    report: ReportOption = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed; default: all that is not done.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0: none. Default: chosen.")] = None,
+    cluster: ClusterOption = None,
+    save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="File of a model that is a plug-in; a stored plan runs none by itself.")
+    ] = None,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Go on with a stored run as it was planned: train what failed or is missing, score it, write the report."""
+    import dataclasses
+
+    from benchmarks.engine import pipeline
+    from benchmarks.engine.planning import plan
+    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.store import status as state
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+
+    how = pipeline.How(
+        device=device,
+        workers=workers,
+        cluster=cluster,
+        save_models=save_models,
+        results=results,
+        dry_run=False,
+        json=json,
+    )
+    store = Store(results)
+    study = Study.open(store, task, report)
+    sources = study.plan.sources
+    here = [store.get_dataset(source.name, source.digest) for source in sources]
+    sources = tuple(dataclasses.replace(one, dataset=data) for one, data in zip(sources, here, strict=True))
+    planned = dataclasses.replace(study.plan, sources=sources)
+    table = state.states(planned, store)
+    asked = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
+    chosen = plan.with_prerequisites(planned, asked) - set(table[table["state"] == "done"]["job"])
+    planned = plan.with_plugins(planned, plugin or (), chosen)
+    done = pipeline.carry_out(planned, how, screen.open_console(stderr=json), only=chosen)
+    if done and done.n_failed:
+        raise typer.Exit(1)
+
+
+@command(app, "gc", "gc --yes", "gc --json")
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Show what nothing in the results needs any more, and remove it after asking.
+
+    Claims of processes that are gone, what they left half-written, checkpoints of trainings that are done or in no
+    stored plan, and datasets that nothing rests on. Finished trainings are never touched. With --json, nothing is
+    removed without --yes.
+    """
+    import shutil
+    import sys
+
+    from benchmarks.engine.store import status as state
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+
+    store = Store(results)
+    found = state.leftovers(store, Study.all(store))
+    rows: list[dict[str, Any]] = [{"path": str(path), "why": why, "bytes": size} for path, why, size in found]
+    if not json:
+        for row in rows:
+            typer.echo(f"{row['bytes']:>14,}  {row['path']}: {row['why']}")
+        typer.echo(f"{sum(row['bytes'] for row in rows):>14,}  bytes in {len(rows)} leftovers")
+    asked = sys.stdin.isatty() and not json
+    remove = bool(rows) and (yes or (asked and typer.confirm("Remove them?", err=True)))
+    # Looked at again: while the question stood, another command may have come to need some of it.
+    still = {path for path, _, _ in state.leftovers(store, Study.all(store))} if remove else set()
+    for path, _, _ in found:
+        if path not in still:
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if json:
+        print_json({"leftovers": rows, "removed": remove})
+    elif rows:
+        typer.echo("Removed." if remove else "Nothing was removed; `gc --yes` does.")

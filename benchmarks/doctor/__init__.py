@@ -1,1 +1,0 @@
-"""`python -m benchmarks doctor`: is this machine ready for a run?"""

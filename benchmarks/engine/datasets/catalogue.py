@@ -1,0 +1,95 @@
+"""Which published files there are, where they lie, and what they must be; read from `catalogue.csv`.
+
+Source: addresses and checksums are those that Zenodo, ENCODE, and the projects that repackage the data, state. A file
+without a checksum is recorded when it is first fetched, and must be the same afterwards.
+"""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import BadInput, did_you_mean
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CHECKSUM = re.compile(r"|md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|git:[0-9a-f]{40}")
+_COLUMNS = ["task", "name", "wanted", "checksum", "unpack", "url", "content"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A published file.
+
+    Parameters
+    ----------
+    wanted
+        `read` by `--preset paper`, needed to `prepare` what that reads, or `no`: fetched by name.
+    checksum
+        `md5:…`, `sha256:…`, or `git:…`, the blob id of a git repository; "" where none is published.
+    unpack
+        Folder, in that of the task, that an archive is unpacked to; "" for what stays as it is.
+    """
+
+    task: str
+    name: str
+    wanted: str
+    checksum: str
+    unpack: str
+    url: str
+    content: str
+
+
+def read(path: Path | None = None) -> list[File]:
+    """Read a catalogue, by default the project's.
+
+    Raises
+    ------
+    BadInput
+        For other columns, a name that is no plain file name, an address that is not http, or an unknown checksum.
+    """
+    path = path or Path(__file__).with_name("catalogue.csv")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            rows, columns = list(table), table.fieldnames
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path} is no catalogue: {error}.") from None
+    if columns != _COLUMNS:
+        raise BadInput(f"{path}: the columns {', '.join(_COLUMNS)} are expected, got {columns}.")
+    files = []
+    for line, row in enumerate(rows, start=2):
+        where = f"{path}, line {line}"
+        if None in row or None in row.values():  # what the reader calls cells too many, and too few
+            raise BadInput(f"{where}: {len(_COLUMNS)} cells are expected.")
+        for column, pattern in (
+            ("name", _NAME),
+            ("unpack", re.compile(rf"|\.|{_NAME.pattern}")),
+            ("checksum", _CHECKSUM),
+            ("wanted", re.compile("read|prepare|no")),
+        ):
+            if not pattern.fullmatch(row[column] or ""):
+                raise BadInput(f"{where}, column {column!r}: {row[column]!r} is none.")
+        if not re.match(r"https?://[^/]+/", row["url"] or ""):
+            raise BadInput(f"{where}, column 'url': an address that begins with http is expected, got {row['url']!r}.")
+        files.append(File(**row))
+    return files
+
+
+def chosen(files: list[File], task: str, names: list[str]) -> list[File]:
+    """Choose the files of a task: those that `--preset paper` needs, or the named ones.
+
+    Raises
+    ------
+    BadInput
+        For a task or a file that the catalogue lacks.
+    """
+    of_task = [file for file in files if file.task == task]
+    if not of_task:
+        raise BadInput(did_you_mean("task", task, list(dict.fromkeys(file.task for file in files))))
+    if not names:
+        return [file for file in of_task if file.wanted != "no"]
+    by_name = {file.name: file for file in of_task}
+    for name in names:
+        if name not in by_name:
+            raise BadInput(did_you_mean(f"file of {task}", name, list(by_name)))
+    return [by_name[name] for name in dict.fromkeys(names)]

@@ -1,0 +1,1 @@
+"""From stored predictions to scores, tests, comparisons and leakage reports."""

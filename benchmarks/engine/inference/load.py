@@ -1,0 +1,146 @@
+"""Opening trained models again: a training's folder of this benchmark, or published weights."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import registry
+from benchmarks.api.data import Origin, recipe_with
+from benchmarks.engine.store.records import JobRecord
+from benchmarks.engine.store.store import Store, read_json
+from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io import checksums
+from benchmarks.io.validated import one_line
+
+_TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that can predict, the task it was trained for, and what it was trained on.
+
+    `key` is its name in the registry, or of its file where it was published; `title` is for readers.
+    """
+
+    model: Any
+    task: Any
+    key: str
+    title: str
+    trained_on: Origin
+
+
+def open_model(path: Path, device: str = "auto") -> Trained:
+    """Load the model of a training's folder, a published state dict, or a folder of the published archive.
+
+    Raises
+    ------
+    BadInput
+        If the device is unknown; if there is no model there, it is damaged, or it does not fit.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
+    return _of_run(path, device) if (path / "job.json").is_file() else _published(path, device)
+
+
+def located(run: str, task: str, results: Path) -> Path:
+    """Turn what --run says into a path; a model's name stands for its finished trainings in the task's latest run.
+
+    Raises
+    ------
+    BadInput
+        If it is neither a path nor a model, or that run has no such training, or several data sets.
+    """
+    return path if (path := Path(run)).exists() else _of_latest(run, task, results)
+
+
+def _of_latest(model: str, task: str, results: Path) -> Path:
+    from benchmarks.engine.execution import schedule
+    from benchmarks.engine.store.experiment import Study
+
+    if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
+        known = did_you_mean("model", model, list(registry.models()))
+        raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
+    store = Store(results)
+    jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
+    folders = {folder.parent for job in jobs if store.is_done(folder := schedule.folder_of(store, job))}
+    if not folders:
+        earlier = {
+            folder.parent
+            for folder in store.job_folders()
+            if (job := read_json(folder / "job.json")).get("model") == model and job.get("task") == task
+        }
+        hint = f" An earlier run has; name its folder: {', '.join(sorted(map(str, earlier)))}." if earlier else ""
+        raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.{hint}")
+    if len(folders) > 1:
+        names = ", ".join(sorted(map(str, folders)))
+        raise BadInput(f"--run {model}: the latest run of {task} has several data sets; name one of {names}.")
+    return folders.pop()
+
+
+def open_all(path: Path, device: str = "auto") -> list[Trained]:
+    """Load one model, or every training that a folder of trainings holds; what is averaged is theirs.
+
+    Raises
+    ------
+    BadInput
+        As `open_model`.
+    """
+    several = [] if (path / "job.json").is_file() else sorted(file.parent for file in path.glob("*/job.json"))
+    return [open_model(folder, device) for folder in several or (path,)]
+
+
+def open_each(paths: Iterable[Path], device: str = "auto") -> Iterator[tuple[str, Trained]]:
+    """Load models in turn, each under a name of its own."""
+    seen: dict[str, int] = {}
+    for path in paths:
+        one = open_model(path, device)
+        yield distinct_name(one.key, seen), one
+
+
+def distinct_name(key: str, seen: dict[str, int]) -> str:
+    """Number the second and later of one name; `seen` counts them."""
+    seen[key] = seen.get(key, 0) + 1
+    return key + (f" {seen[key]}" if seen[key] > 1 else "")
+
+
+def has_model(folder: Path) -> bool:
+    """Tell whether the folder of a training holds its weights."""
+    return (folder / "model.json").is_file()
+
+
+def _of_run(folder: Path, device: str) -> Trained:
+    if problem := checksums.problem(folder):
+        raise BadInput(f"{folder} cannot be trusted: {problem}.")
+    job = read_json(folder / "job.json", JobRecord)
+    if missing := [key for key in ("task", "dataset", "model", "framework", "recipe", "origin") if key not in job]:
+        raise BadInput(f"{folder / 'job.json'} is of no training: it lacks {missing[0]!r}.")
+    if not has_model(folder):
+        raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
+    module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
+    if backend := registry.get_backend(job["framework"].partition(" ")[0]):
+        backend.configure(device)
+    recipe = recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json")
+    try:
+        model = module.build(task.SPEC, recipe, {})
+    except BadInput:
+        raise
+    except Exception as error:  # whatever a model says to numbers that it cannot be built with
+        raise BadInput(f"{folder}/job.json: no {job['model']} is built by its recipe ({one_line(error)}).") from None
+    model.load(folder)
+    title = f"{module.NAME} ({job['dataset']}, {folder.name})"
+    return Trained(model, task, job["model"], title, job["origin"])
+
+
+def _published(weights: Path, device: str) -> Trained:
+    registry.get_backend("torch").configure(device)
+    published = registry.get_published()
+    try:
+        found = published.read(weights)
+        model = published.load_model(found)
+    except (ValueError, FileNotFoundError) as error:
+        raise BadInput(str(error)) from None
+    task = registry.get_task(_TASK_OF_VARIANT[found.variant])
+    if task.SPEC.seq_len != found.spec.seq_len:
+        raise BadInput(f"{weights} is for sequences of {found.spec.seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
+    return Trained(model, task, weights.stem, found.title, "measured")

@@ -1,0 +1,1 @@
+"""Which trainings a run consists of. Nothing here trains or writes."""

@@ -1,0 +1,105 @@
+"""Which data a run uses: the user's, the published, or simulated."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmarks.api.data import Dataset
+from benchmarks.engine.datasets import catalogue, download
+from benchmarks.engine.planning.plan import Source, get_preset
+from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io.tables import is_table
+
+DATA = Path("data")
+"""Folder of published data, one subfolder per task; git ignores it."""
+
+
+def find(
+    task: ModuleType,
+    preset: str,
+    path: Path | None,
+    *,
+    seed: int,
+    split: str | None = None,
+    refold: bool = False,
+    shuffle: bool = False,
+    may_miss: bool = False,
+) -> list[Source]:
+    """Load the datasets of a run.
+
+    Parameters
+    ----------
+    path
+        A table, or a folder of them, one dataset each (or the task's published files); None: what the preset says.
+    split
+        What is held out: one of the task's SPLITS; None: the first.
+    shuffle
+        Permute the targets, as a negative control.
+    may_miss
+        Where published data is missing, plan with its approximate size instead of failing.
+
+    Raises
+    ------
+    BadInput
+        For anything wrong with the data, and where it is missing, saying how to get it.
+    """
+    if split is not None and split not in task.SPLITS:
+        raise BadInput(f"--split: {did_you_mean('split of this task', split, list(task.SPLITS))}")
+    split = split or task.SPLITS[0]
+    if path is None and get_preset(task, preset).data == "simulated":
+        datasets = [task.simulate(split=split, seed=seed)]
+    else:
+        try:
+            files = _files(task, path)
+        except BadInput as missing:
+            if path is None and may_miss:
+                return [Source(name, task.APPROX_ROWS[name], missing=str(missing)) for name in task.DATASETS]
+            raise
+        datasets = [task.load(file, split=split, refold=refold, seed=seed) for file in files]
+    names = [dataset.name for dataset in datasets]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"{path} holds two tables named {twice[0]!r} (folders and endings aside); rename one of them.")
+    return [_source(d.with_shuffled_targets(seed) if shuffle else d) for d in datasets]
+
+
+def fetch_missing(
+    task: ModuleType, preset: str, *, agreed: Callable[[str], bool], on_progress: Callable[[str, int, int | None], Any]
+) -> None:
+    """Fetch the published data that a preset reads and that is not there, if `agreed` says so to a question.
+
+    Raises
+    ------
+    BadInput
+        If a file cannot be had; see `fetch.download`.
+    """
+    if get_preset(task, preset).data != "published":
+        return
+    folder = DATA / task.NAME
+    with contextlib.suppress(BadInput):
+        task.published(folder)
+        return
+    files = catalogue.chosen(catalogue.read(), task.NAME, [])
+    if all(file.wanted == "read" for file in files) and agreed(
+        f"{folder} has no data. Fetch {', '.join(file.name for file in files)}?"
+    ):
+        for file in files:
+            download.fetch(file, folder, on_progress=on_progress)
+
+
+def _files(task: ModuleType, path: Path | None) -> list[Path]:
+    if path is None:
+        return list(task.published(DATA / task.NAME).values())
+    if not path.is_dir():
+        return [path]
+    with contextlib.suppress(BadInput):
+        return list(task.published(path).values())
+    files = sorted(file for file in path.iterdir() if is_table(file))
+    if not files:
+        raise BadInput(f"The folder {path} has no table (.tsv, .csv, .txt, plain or .gz, or .parquet).")
+    return files
+
+
+def _source(dataset: Dataset) -> Source:
+    return Source(dataset.name, len(dataset), dataset, dataset.content_hash()[:12])

@@ -1,0 +1,64 @@
+"""How fast trainings are expected to be: what a plan is estimated with."""
+
+import math
+import statistics
+from typing import Any
+
+import numpy as np
+
+from benchmarks.engine.execution import workers
+from benchmarks.engine.planning.plan import Job
+
+TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
+    "dream_cnn": {0.1: 310, 1.0: 25},
+    "dream_rnn": {0.1: 540, 1.0: 25},
+    "dream_attn": {0.1: 170, 1.0: 15},
+    "mprann": {0.2: 1600, 1.0: 220},
+    "deepstarr": {0.4: 950, 1.0: 350},
+    "kmer_ridge": {1.0: 60_000},
+}
+"""Training sequences per second on one core of a 2026 server, by width scale: good for an order of magnitude."""
+
+
+class Speeds:
+    """Expected training rows per second of a job on one worker; None where nothing is known.
+
+    A row that an epoch shows twice (both strands) takes twice the time of a sequence.
+
+    Measured speeds of stored jobs on the same kind of device come first, those of the same run before those of the same
+    width; on a CPU a table of typical speeds serves where nothing was measured.
+    """
+
+    def __init__(self, finished: list[dict[str, Any]], device: str):
+        self.device = "cuda" if device != "cpu" and workers.n_gpus() else "cpu"
+        self.finished = [
+            record
+            for record in finished
+            if record.get("device") == self.device
+            and all(record.get(key) for key in ("train_seq_per_s", "n_train", "sequences_per_epoch"))
+        ]
+
+    def __call__(self, job: Job) -> float | None:
+        width = _width(job.recipe)
+        same_model = [record for record in self.finished if record["model"] == job.model]
+        same_run = [record for record in same_model if record["run"] == job.run]
+        same_width = [record for record in same_model if _width(record["recipe"]) == width]
+        if measured := same_run or same_width:
+            return statistics.median(
+                record["train_seq_per_s"] * record["n_train"] / record["sequences_per_epoch"] for record in measured
+            )
+        return typical_cpu_speed(job.model, width) if self.device == "cpu" else None
+
+
+def typical_cpu_speed(model: str, width_scale: float) -> float | None:
+    """Interpolate the table of typical speeds, straight on logarithmic axes."""
+    known = TYPICAL_CPU_SEQ_PER_S.get(model)
+    if not known:
+        return None
+    widths = sorted(known)
+    logs = np.interp(math.log(width_scale), [math.log(w) for w in widths], [math.log(known[w]) for w in widths])
+    return math.exp(logs)
+
+
+def _width(recipe: dict[str, Any]) -> float:
+    return recipe.get("width_scale", 1.0)

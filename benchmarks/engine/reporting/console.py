@@ -1,0 +1,328 @@
+"""What the commands print: the plan, the scores, the tests. Works on tables and plans; computes nothing."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks import registry
+from benchmarks.apps.model_checks import Outcome
+from benchmarks.engine.evaluation import fold_tests
+from benchmarks.engine.execution.machine import Machine
+from benchmarks.engine.planning.plan import Job, Plan, departures, estimate_seconds
+from benchmarks.engine.planning.time_estimate import Speeds
+from benchmarks.engine.reporting.progress import duration
+from benchmarks.engine.reporting.write_results import headlines_of
+from benchmarks.engine.store.status import STATES
+from benchmarks.engine.store.store import Store
+
+_SHOWN = 20
+_WORDS = {
+    "pearson_r": "Pearson r",
+    "spearman_rho": "Spearman rho",
+    "mse": "MSE",
+    "one_minus_median_jsd": "1 − median JSD",
+    "strand_averaged": "strand averaged",
+    "log_counts": "log counts",
+}
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or wide enough for a table in a file."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = 140
+    return console
+
+
+@contextlib.contextmanager
+def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal how much of some work is done, and the time left; gives a function to be told how much is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+@contextlib.contextmanager
+def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show on a terminal how much of files has come, how fast, and what is left; gives what `fetch` reports to."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    bars: dict[str, TaskID] = {}
+
+    def on_progress(name: str, done: int, total: int | None) -> None:
+        progress.start()  # with the first bytes: where none come, nothing is drawn
+        if name not in bars:
+            bars[name] = progress.add_task(name, total=total)
+        progress.update(bars[name], completed=done, total=total)
+
+    try:
+        yield on_progress
+    finally:
+        if bars:
+            progress.stop()
+
+
+def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Speeds) -> None:
+    """Print what is going to run, on what data, and roughly how long it takes."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"{planned.task}, preset {planned.preset}: {planned.matrix()}, {len(planned.jobs) - len(waiting):,} done")
+    say(f"  {registry.get_task(planned.task).PRESETS[planned.preset].description}")
+    for line in _departures(planned) if planned.preset == "paper" else ():
+        say(f"  not the published protocol: {line}")
+    for source in planned.sources:
+        origin = source.dataset.origin if source.dataset else "not here yet, size approximate"
+        say(f"  {source.name}: {source.n_rows:,} sequences ({origin})")
+        for note in source.dataset.notes if source.dataset else ():
+            say(f"    {note}")
+        ceilings = source.dataset.ceilings if source.dataset else ()
+        several = len({row["output"] for row in ceilings}) > 1
+        for row in ceilings:
+            of = f" of {row['output']}" if several else ""
+            say(f"    attainable {row['metric']}{of}, {row['level']} level: {row['value']:.3f}")
+    for missing in dict.fromkeys(source.missing for source in planned.sources if source.missing):
+        say(f"  {missing}")
+    for name, reason in planned.skipped.items():
+        say(f"  {name} is left out: it {reason}")
+    if not waiting:
+        return
+    left = dataclasses.replace(planned, jobs=tuple(waiting))
+    seconds, unknown = estimate_seconds(left, speeds, machine.n_workers)
+    where = (
+        f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {speeds.device}"
+    )
+    if unknown == len(waiting):
+        say(f"  No estimate of time yet: nothing like it has been trained on this device ({where}).")
+    else:
+        rest = f", without {unknown:,} trainings of unknown speed" if unknown else ""
+        say(f"  Rough estimate: {duration(seconds)} ({where}){rest}")
+
+
+def _departures(planned: Plan) -> list[str]:
+    """Say in what a plan of the published protocol departs from it: a line per reason, with the models it holds for."""
+    splits: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for job in planned.jobs:
+        splits.setdefault((job.dataset, job.model), set()).add((job.test_fold, job.val_fold))
+    task, sources = registry.get_task(planned.task), {source.name: source for source in planned.sources}
+    models: dict[str, dict[str, None]] = {}
+    for (dataset, model), trained in splits.items():
+        for reason in departures(task, planned, model, sources[dataset], trained):
+            models.setdefault(reason, {})[model] = None
+    everyone = set(planned.models)
+    return [reason if set(who) == everyone else f"{', '.join(who)}: {reason}" for reason, who in models.items()]
+
+
+def print_states(
+    console: Console, folder: Path, table: pd.DataFrame, left: float | None, reasons: Mapping[str, list[str]]
+) -> None:
+    """Print how many trainings are done, running, failed or waiting, which run now, and why some failed."""
+    rows = [
+        {"dataset": dataset, "model": model} | {name: f"{(mine['state'] == name).sum():,}" for name in STATES}
+        for (dataset, model), mine in table.groupby(["dataset", "model"], sort=False)
+    ]
+    n_done, n = int((table["state"] == "done").sum()), len(table)
+    _print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)
+    for row in table[table["state"] == "running"].head(_SHOWN).itertuples():
+        of = f" of {row.epochs:.0f}" if pd.notna(row.epochs) else ""
+        at = f", epoch {row.epoch:.0f}{of} kept" if pd.notna(row.epoch) else ""
+        console.print(f"  running on {row.host}: {row.job}{at}", markup=False, highlight=False)
+    for reason, jobs in reasons.items():
+        console.print(f"  {len(jobs):,} failed: {reason} ({jobs[0]}{', …' if len(jobs) > 1 else ''})", style="red")
+    if n_done < n:
+        when = f"about {duration(left)}" if left is not None else "unknown: a model has no finished training yet"
+        console.print(f"  Time left: {when}", markup=False, highlight=False)
+
+
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """Print what came of one promise of the contract, and where to look if it is broken."""
+    style = {"kept": "green", "broken": "bold red"}.get(outcome.status, "yellow")
+    where = f" ({outcome.where})" if outcome.where else ""
+    detail = f": {outcome.detail}" if outcome.detail else ""
+    status = Text(f"  {outcome.status:<11}", style=style)
+    console.print(status + Text(f"{outcome.promise}{where}: {outcome.says}{detail}", style=""), soft_wrap=True)
+
+
+def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: Store) -> None:
+    """Print mean and spread over folds of the ensembles, and what is attainable where that is known.
+
+    Of tasks without ensembles, the mean and spread over single models.
+    """
+    if scores.empty:
+        return
+    summary = fold_tests.summarise(scores)
+    role = "ensemble" if "ensemble" in set(summary["role"]) else "member"
+    summary = summary[summary["role"] == role].sort_values("level", kind="stable")
+    summary = fold_tests.headlined(summary, headlines_of(registry.get_task(planned.task)))
+    parts = set(summary["subset"])
+    if "challenge" in parts:  # ten parts of a test set fill a screen; the totals are what one looks for
+        summary = summary[summary["subset"].isin(("all", "challenge"))]
+    ceilings = {
+        (s.name, row["output"], row["level"], row["metric"]): row["value"]
+        for s in planned.sources
+        for row in store.get_dataset(s.name, s.digest).ceilings
+    }
+    rows = []
+    for key, part in summary.groupby(["dataset", "output", "subset", "level", "model"], sort=False):
+        row = dict(zip(("dataset", "output", "subset", "level", "model"), key, strict=True))
+        for one in part.itertuples():
+            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.sd == one.sd else f"{one.mean:.3f}"
+        ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
+        attainable = {}
+        if ceiling and row["subset"] == "all":
+            reached = part.loc[part["metric"] == "pearson_r", "mean"].iloc[0] / ceiling
+            attainable = {"attainable r": f"{ceiling:.3f}", "share": f"{reached:.0%}"}
+        count = {"folds": part["n_folds"]} if role == "ensemble" else {"models": part["n_members_max"]}
+        rows.append(row | {name: str(n.max()) for name, n in count.items()} | attainable)
+    simulated = "simulated" in set(scores["origin"])
+    what = "Ensembles, mean ± sd over test folds" if role == "ensemble" else "Single models, mean ± sd over them"
+    _print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
+
+
+def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Print how models compare: by a task's own rules where it has them, else by tests over folds."""
+    if "tests" in tables:
+        print_tests(console, tables["tests"], headlines_of(registry.get_task(planned.task)))
+        return
+    if not tables:
+        return
+    ranking, differences = tables["ranking"], tables["differences"]
+    simulated = " (SIMULATED DATA)" * ("simulated" in set(ranking["origin"]))
+    left_out = next(iter(ranking["left_out"]), "")
+    note = f"; without {left_out}" if left_out else ""
+    rows = [
+        {"dataset": row.dataset, "place": str(row.place), "model": row.model, "mean rank": f"{row.mean_rank:.2f}"}
+        | {"by Pearson score": f"{row.mean_rank_pearson_score:.2f}"}
+        | {"by Spearman score": f"{row.mean_rank_spearman_score:.2f}"}
+        for row in ranking.itertuples()
+    ]
+    what = f"Ranks in {ranking['n_draws'].iloc[0]:,} samples of a tenth of the {ranking['part'].iloc[0]} test data"
+    _print_table(console, what + note + simulated, rows)
+    if differences.empty:
+        return
+    rows = [
+        {"dataset": row.dataset, "model": row.model, "metric": row.metric.replace("_", " ")}
+        | {"difference": f"{row.difference:+.4f}", "95 % interval": f"{row.ci_low:+.4f} to {row.ci_high:+.4f}"}
+        | {"P": f"{row.p_value:.2g}", "P Holm": f"{row.p_holm:.2g}"}
+        for row in differences.itertuples()
+    ]
+    what = (
+        f"Against {differences['baseline'].iloc[0]}: paired bootstrap over test items, mean of each model's trainings"
+    )
+    _print_table(console, what + note + simulated, rows)
+
+
+def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[fold_tests.Headline] = ()) -> None:
+    """Print the tests of the headlines, or of Pearson r; the others are in tests.csv."""
+    chosen = fold_tests.headlined(tests, headlines) if headlines else tests[tests["metric"] == "pearson_r"]
+    if chosen.empty:
+        return
+    rows = []
+    for row in chosen.itertuples():
+        p_values = {
+            "P": row.p_value,
+            "P Holm": row.p_holm,
+            "P corrected": row.p_corrected,
+            "P corrected, Holm": row.p_corrected_holm,
+            "P bootstrap": row.p_bootstrap,
+        }
+        rows.append(
+            {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "metric", "model")}
+            | {
+                "difference": f"{row.mean_difference:+.3f}",
+                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if row.p_value == row.p_value else "",
+                "d_z": f"{row.cohens_dz:.2f}" if row.cohens_dz == row.cohens_dz else "",
+                "folds": str(row.n_folds),
+            }
+            | {name: f"{value:.2g}" if value == value else "" for name, value in p_values.items()}
+            | {"note": row.note or ""}
+        )
+    simulated = "simulated" in set(chosen["origin"])
+    title = f"{chosen['task'].iloc[0]}, against {chosen['baseline'].iloc[0]}, over test folds"
+    _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
+
+
+def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
+    """Print what each test takes for granted."""
+    console.print("What the tests assume", style="bold")
+    for test, words in assumptions.items():
+        console.print(f"  {test}: {words}.", markup=False, highlight=False)
+
+
+def print_leaks(console: Console, table: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """Print how many test sequences leak, by dataset, fold and kind, and the largest change of a score without them."""
+    simulated = " (SIMULATED DATA)" if (table["origin"] == "simulated").any() else ""
+    rows = [
+        {
+            "task": row["task"],
+            "dataset": row["dataset"],
+            "test fold": str(row["test_fold"]),
+            "kind": row["kind"].replace("_", " "),
+            "leaking": f"{row['n_leaking']:,} of {row['n_test']:,}",
+            "share": f"{row['share']:.3%}",
+            "example": row["examples"].partition(";")[0],
+        }
+        for row in table.to_dict("records")
+        if row["n_leaking"] or row["kind"] == "any"
+    ]
+    if rows:
+        _print_table(console, f"Test sequences seen in training{simulated}", rows)
+        console.print(table["rule"].iloc[0], markup=False, highlight=False)
+    changed = scores[scores["n"] != scores["n_leak_free"]]
+    for metric, part in changed.groupby("metric", sort=False):
+        row = part.loc[part["difference"].abs().idxmax()] if part["difference"].notna().any() else part.iloc[0]
+        where = f"{row['model']}, {row['dataset']}, test fold {row['test_fold']}, {row['subset']}, {row['level']} level"
+        console.print(
+            f"Largest change of {_WORDS.get(metric, metric)} without leaks: {row['difference']:+.4f} ({where})",
+            markup=False,
+            highlight=False,
+        )
+
+
+def print_verdicts(console: Console, table: pd.DataFrame, notes: Collection[str]) -> None:
+    """Print what a regression test says of every score, those that fail last, where they are seen; then its notes."""
+    rows = []
+    for row in table.sort_values("verdict", key=lambda values: values == "fails", kind="stable").itertuples():
+        about = {name: getattr(row, name) for name in ("verdict", "task", "model", "output", "subset", "metric")}
+        numbers = {"reference": row.reference, "tolerance": row.tolerance, "measured": row.measured}
+        rows.append(
+            about
+            | {name: f"{value:.4f}" if value == value else "–" for name, value in numbers.items()}
+            | {"difference": f"{row.difference:+.4f}" if row.difference == row.difference else "–"}
+        )
+    _print_table(console, "Scores against the reference (SIMULATED DATA)", rows)
+    for note in notes:
+        console.print(f"  {note}", markup=False, highlight=False)
+
+
+def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
+    """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [c for c in columns if any(row.get(c) for row in rows)]
+    same = [c for c in ("dataset", "output", "subset", "metric") if c in shown and len({row[c] for row in rows}) == 1]
+    about = ", ".join(_WORDS.get(rows[0][c], rows[0][c]) for c in same)
+    table = Table(title=f"{title}; {about}" if same else title, title_justify="left")
+    for column in shown:
+        if column not in same:
+            table.add_column(_WORDS.get(column, column))
+    for row in rows:
+        table.add_row(*(_WORDS.get(cell := row.get(column, ""), cell) for column in shown if column not in same))
+    console.print(table)

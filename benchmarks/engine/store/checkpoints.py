@@ -1,0 +1,149 @@
+"""Checkpoints of one training: whole or absent, summed up, the last two of them."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+from benchmarks import shutdown
+from benchmarks.errors import BadInput
+from benchmarks.io import checksums, validated
+
+KEPT = 2
+"""Checkpoints kept: if the last is damaged, the one before serves."""
+WORTH = 20
+"""A checkpoint is written once this many times its own writing time has passed, so that it costs 5 % at most."""
+RARE_S = 300.0
+"""Seconds between two checkpoints within an epoch; those after an epoch need not wait."""
+_RESUMED, _THREADS, _DIVERGED = "resumed.json", "threads.json", "diverged.json"
+
+
+class _Diverged(TypedDict):
+    """An attempt at a training that diverged."""
+
+    seed: int
+    reason: str
+
+
+class EpochCheckpoints:
+    """Checkpoints in a folder of their own; see `benchmarks.api.model.Checkpoints`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._next = 0.0
+        self._last = time.monotonic()
+
+    def begin(self, threads: int) -> None:
+        """Make the folder and note the CPU threads of the training."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._note(_THREADS, threads)
+
+    def threads(self) -> int | None:
+        """Return the CPU threads that the interrupted training began with; None where there is none."""
+        return self._noted(_THREADS, Annotated[int, msgspec.Meta(ge=1, le=10_000)])
+
+    def due(self, within_epoch: bool = False) -> bool:
+        now = time.monotonic()
+        return now >= self._next and not (within_epoch and now < self._last + RARE_S)
+
+    def stop_asked(self) -> str | None:
+        return shutdown.reason()
+
+    def save(self, epoch: int, write: Callable[[Path], None], *, batch: int = 0) -> None:
+        """Keep a checkpoint. A full disk costs the checkpoint, not the training: it is said on stderr."""
+        started = time.monotonic()
+        try:
+            self._save(_name(epoch, batch), write)
+        except OSError as error:
+            print(f"The checkpoint after epoch {epoch} could not be kept: {error}", file=sys.stderr, flush=True)
+        self._last = time.monotonic()
+        self._next = self._last + WORTH * (self._last - started)
+
+    def _save(self, name: str, write: Callable[[Path], None]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(".new-*"):  # of a process that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        write(new)
+        checksums.write(new)
+        whole = self.folder / name
+        for attempt in range(3):  # the orphan of a killed command may put the same epoch there at this moment
+            shutil.rmtree(whole, ignore_errors=True)
+            try:
+                new.rename(whole)
+                break
+            except OSError:
+                if attempt == 2:
+                    raise
+        for old in self._all()[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def whole(self) -> Iterator[Path]:
+        for folder in self._all():
+            if checksums.problem(folder) is None:
+                yield folder
+
+    def last_epoch(self) -> int | None:
+        """Return the epoch of the latest checkpoint; None where there is none."""
+        found = self._all()
+        return int(found[0].name.split("-")[1]) if found else None
+
+    def latest(self) -> str:
+        """Return the name of the latest checkpoint, empty where there is none; names sort as trainings go."""
+        found = self._all()
+        return found[0].name if found else ""
+
+    def starts_after(self, epoch: int, batch: int = 0) -> None:
+        """Note where the training goes on; later checkpoints, which are damaged or do not fit, are dropped."""
+        for folder in self._all():
+            if folder.name > _name(epoch, batch):
+                shutil.rmtree(folder, ignore_errors=True)
+        if epoch or batch:
+            self._note(_RESUMED, [*self.resumed(), epoch])
+
+    def resumed(self) -> list[int]:
+        """List the epochs after which, or in the one after which, the training was taken up again."""
+        return self._noted(_RESUMED, list[int]) or []
+
+    def diverged(self) -> list[dict[str, Any]]:
+        """List the attempts at this training that diverged: `seed` and `reason` of each."""
+        return self._noted(_DIVERGED, list[_Diverged]) or []
+
+    def begin_again(self, seed: int, reason: str) -> None:
+        """Note that the attempt with a seed diverged, and drop its checkpoints."""
+        self._note(_DIVERGED, [*self.diverged(), {"seed": seed, "reason": reason}])
+        self._note(_RESUMED, [])
+        for folder in self._all():
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _note(self, name: str, value: Any) -> None:
+        new = self.folder / f".{name}"
+        new.write_text(json.dumps(value))
+        os.replace(new, self.folder / name)
+
+    def _noted(self, name: str, kind: Any) -> Any:
+        with contextlib.suppress(OSError, BadInput):  # a note that is damaged is none
+            return validated.read_json(self.folder / name, kind, again="it is written again")
+        return None
+
+    def _all(self) -> list[Path]:
+        """List the checkpoints, latest first."""
+        found = self.folder.glob("epoch-*")
+        return sorted((path for path in found if re.fullmatch(r"epoch-\d{5}(-\d{9})?", path.name)), reverse=True)
+
+
+def _name(epoch: int, batch: int) -> str:
+    """Name a checkpoint so that names sort as trainings go."""
+    return f"epoch-{epoch:05d}" + (f"-{batch:09d}" if batch else "")

@@ -1,0 +1,1 @@
+"""Reading and writing files: checked when read, whole or absent when written."""

@@ -1,0 +1,425 @@
+"""Keras models: processor + network + trainer, numpy in and numpy out. The one home of `KERAS_BACKEND`.
+
+Networks run on tensorflow, or on torch where tensorflow is not installed; a `KERAS_BACKEND` set beforehand is kept.
+"""
+
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow" if importlib.util.find_spec("tensorflow") else "torch")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise tensorflow greets every worker on stderr
+
+import keras
+from keras import ops
+
+from benchmarks.api.data import Dataset, Recipe
+from benchmarks.api.model import Checkpoints, History, OnEpoch
+from benchmarks.api.sequences import one_hot_table
+from benchmarks.errors import BadInput
+from benchmarks.io import validated
+from benchmarks.training import loop
+
+PREDICT_BATCH: int | None = None
+"""Sequences per forward pass without gradients; predictions do not depend on it. None: as many as suit the model."""
+
+
+_device = "cpu"
+
+
+def configure(device: str = "auto", threads: int | None = None) -> dict[str, str]:
+    """Choose device and CPU threads for this process; return what a job records of them.
+
+    Raises
+    ------
+    BadInput
+        If `cuda` is asked for and the backend sees no GPU.
+    """
+    global _device
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        # tensorflow takes these before its first operation only; a process configured again keeps the first choice.
+        with contextlib.suppress(RuntimeError):
+            if device == "cpu":
+                tf.config.set_visible_devices([], "GPU")
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            if threads:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(1)
+        n_gpus = len(gpus)
+    else:
+        import torch
+
+        if threads:
+            torch.set_num_threads(threads)
+        n_gpus = torch.cuda.device_count()
+        if device == "cpu" and n_gpus:
+            keras.config.set_device("cpu")
+    if device == "cuda" and not n_gpus:
+        raise BadInput(
+            f"--device cuda was asked for, but keras on {backend_version()} sees no GPU. Install a CUDA build "
+            "(extra `tensorflow`), or use --device cpu."
+        )
+    _device = "cuda" if n_gpus and device != "cpu" else "cpu"
+    return {
+        "device": _device,
+        "device_name": _device,
+        "framework": f"keras {keras.__version__}",
+        "backend": backend_version(),
+    }
+
+
+def backend_version() -> str:
+    """Name what computes for keras in this process, such as `tensorflow 2.21.0`."""
+    name = keras.backend.backend()
+    return f"{name} {sys.modules[name].__version__}"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators that initial weights and dropout draw from."""
+    keras.utils.set_random_seed(seed % 2**32)
+
+
+def peak_memory_mb() -> float | None:
+    """Return the most GPU memory held since `reset_peak_memory`, None on the CPU or where the backend cannot tell."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return None
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+
+
+def needs_xla(*, on_cpu: bool = False) -> str | bool:
+    """Say what to give keras as `jit_compile`: XLA takes longer to compile on a CPU than most trainings there last.
+
+    `on_cpu`: this network gains so much by it that it pays even there.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    return "auto" if peak_memory_mb() is not None else on_cpu  # on a CPU, keras takes "auto" for no
+
+
+def reset_peak_memory() -> None:
+    if peak_memory_mb() is not None:
+        import tensorflow as tf
+
+        tf.config.experimental.reset_memory_stats("GPU:0")
+
+
+@keras.saving.register_keras_serializable("dream_bench")
+class OneHot(keras.layers.Layer):
+    """Codes to one-hot: (B, L) uint8 -> (B, L, 4) float32. Baselines read channels A,C,G,T."""
+
+    def __init__(self, order: str = "ACGT", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.order = order
+        self.table = one_hot_table(order)
+
+    def call(self, codes):
+        return ops.take(self.table, ops.cast(codes, "int32"), axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"order": self.order}
+
+
+class EarlyStopping:
+    """Adam at a constant rate; the epoch with the lowest validation loss is kept.
+
+    Source: the Keras baselines' published training; `recipe.patience` epochs without improvement end it.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self.schedule = loop.Schedule(
+            recipe.epochs, recipe.batch_size, select="loss", drop_last=False, patience=recipe.patience
+        )
+
+    def optimiser(self) -> keras.optimizers.Optimizer:
+        return keras.optimizers.Adam(self.recipe.max_lr, weight_decay=self.recipe.weight_decay or None)
+
+
+def summed_squared_error(y_true, y_pred):
+    """Squared errors added over outputs, per sequence; its mean over a batch is the sum of the outputs' MSEs."""
+    return ops.sum(ops.square(y_true - y_pred), axis=-1)
+
+
+class KerasModel:
+    """A Keras network on one-hot input that trains on a Dataset and predicts one.
+
+    Parameters
+    ----------
+    network
+        A plain `keras.Model`: (B, L, 4) -> (B, n_outputs), or a list of (B, 1).
+    trainer
+        Optimiser, stopping and selection; see `EarlyStopping`.
+    order
+        Base channels of the network's input.
+    """
+
+    precision = "float32"
+    n_copies, trains_otherwise = 1, False
+    _several_steps: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
+        self.network = network
+        self.trainer = trainer
+        self.order = order
+        self.outputs: tuple[str, ...] = ()
+        self.n_params = int(sum(np.prod(w.shape) for w in network.weights))
+        codes = keras.Input((network.input_shape[1],), dtype="uint8")
+        prediction = network(OneHot(order)(codes))
+        if isinstance(prediction, list):
+            prediction = keras.layers.Concatenate()(prediction)
+        self._model = keras.Model(codes, prediction)
+
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History:
+        seed_everything(seed)
+        return loop.fit(self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
+
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        """Keep a training set and make a fresh optimiser; `n_steps` matters to schedules only."""
+        self.outputs = tuple(train.targets)
+        self._codes, self._targets = train.codes, loop.target_columns(train)
+        self._model.compile(optimizer=self.trainer.optimiser(), loss=summed_squared_error, jit_compile=needs_xla())
+        if keras.backend.backend() == "tensorflow":
+            self._several_steps = several_steps(self._model, self._codes, self._targets)
+
+    def train_batch(self, rows: np.ndarray) -> float:
+        """Take one optimiser step on the given training rows and return their loss."""
+        self._model.reset_metrics()  # some versions of keras would give the mean since the last reset
+        return float(self._model.train_on_batch(self._codes[rows], self._targets[rows]))
+
+    def begin_epoch(self, epoch: int) -> None:
+        pass
+
+    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
+        if not self._several_steps:
+            return np.array([self.train_batch(rows) for rows in batches])
+        of_one_size = (np.stack(list(some)) for _, some in itertools.groupby(batches, len))
+        return np.concatenate([np.empty(0, np.float32), *map(self._several_steps, of_one_size)])
+
+    def rows_per_epoch(self, train: Dataset) -> int:
+        return self.n_copies * len(train)
+
+    def validate(self, val: Dataset) -> dict[str, float]:
+        return loop.validate_numbers(self, val)
+
+    def learning_rate(self) -> float:
+        return float(ops.convert_to_numpy(self._model.optimizer.learning_rate))
+
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+        return self.predict(data)
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict every row; output name -> (n,) float32."""
+        size = PREDICT_BATCH or 1024
+        parts = [
+            ops.convert_to_numpy(self._model.predict_on_batch(np.asarray(data.codes[start : start + size])))
+            for start in range(0, len(data), size)
+        ]
+        columns = np.concatenate(parts)
+        names = self.outputs or tuple(map(str, range(columns.shape[1])))
+        return {name: columns[:, i].astype(np.float32) for i, name in enumerate(names)}
+
+    def snapshot(self) -> list[np.ndarray]:
+        return self.network.get_weights()
+
+    def restore(self, snapshot: list[np.ndarray]) -> None:
+        self.network.set_weights(snapshot)
+
+    def stamp(self) -> dict[str, Any]:
+        backend = f"keras {keras.__version__} on {backend_version()}"
+        return {"backend": backend, "device": _device, "precision": self.precision}
+
+    def save_state(self, folder: Path, best: list[np.ndarray] | None) -> None:
+        """Write weights, dropout's counters, the optimiser's variables and the best weights as npz files."""
+        np.savez(folder / "state.npz", **_numbered(map(ops.convert_to_numpy, self._variables())))
+        if best is not None:
+            np.savez(folder / "best.npz", **_numbered(best))
+
+    def load_state(self, folder: Path) -> list[np.ndarray] | None:
+        """Take back what `save_state` wrote, after `prepare`; return the best weights."""
+        for variable, value in zip(self._variables(), _read_numbered(folder / "state.npz"), strict=True):
+            variable.assign(value)
+        best = folder / "best.npz"
+        return _read_numbered(best) if best.exists() else None
+
+    def _variables(self) -> list[Any]:
+        """Everything a step changes. Keras draws dropout from counters that are variables of the layers."""
+        optimiser = self._model.optimizer
+        optimiser.build(self._model.trainable_variables)  # without this it has no variables before its first step
+        return [*self._model.variables, *optimiser.variables]
+
+    def save(self, folder: Path) -> None:
+        """Write `model.npz`, the weights in layer order, and `model.json`; needs no h5py."""
+        np.savez(folder / "model.npz", **_numbered(self.snapshot()))
+        (folder / "model.json").write_text(json.dumps({"outputs": self.outputs}))
+
+    def load(self, folder: Path) -> None:
+        """Take back what `save` wrote.
+
+        Raises
+        ------
+        BadInput
+            If it is damaged, or of another network.
+        """
+        outputs = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)["outputs"]
+        try:
+            self.restore(read_weights(folder))
+        except BadInput:
+            raise
+        except (ValueError, TypeError) as error:
+            what = f"{folder / 'model.npz'} does not hold the weights of this network"
+            raise BadInput(f"{what} ({validated.one_line(error)}); {validated.TRAIN_AGAIN}.") from None
+        self.outputs = tuple(outputs)
+
+
+def several_steps(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Compile many optimiser steps of a compiled model into one call of tensorflow.
+
+    Keras comes back to Python after every step, which takes a small network longer than the step. Here the training
+    rows lie on the device and the steps, keras' own, follow each other there.
+
+    Returns
+    -------
+    A function from the rows of batches of one size, (n_batches, B), to their losses (n_batches,).
+    """
+    import tensorflow as tf
+
+    x, y = tf.constant(x), tf.constant(y)
+    model.optimizer.build(model.trainable_variables)  # variables cannot be made while a function is traced
+
+    def step(rows):
+        model.reset_metrics()  # what keras gives as loss is the mean since then
+        return model.train_step((tf.gather(x, rows), tf.gather(y, rows)))["loss"]
+
+    compiled = tf.function(step, jit_compile=model.jit_compile, reduce_retracing=True)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int64)])
+    def steps(rows):
+        return tf.map_fn(compiled, rows, fn_output_signature=tf.float32, parallel_iterations=1)
+
+    return lambda rows: steps(rows).numpy()
+
+
+class _Saved(TypedDict):
+    """model.json, as far as every Keras model has it."""
+
+    outputs: list[str]
+
+
+def read_weights(folder: Path) -> list[np.ndarray]:
+    """Read the weights that `KerasModel.save` wrote, in layer order."""
+    return _read_numbered(folder / "model.npz")
+
+
+def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{i:05d}": array for i, array in enumerate(arrays)}
+
+
+def _read_numbered(file: Path) -> list[np.ndarray]:
+    arrays = validated.read_arrays(file, again=validated.TRAIN_AGAIN)
+    if wrong := next((name for name, array in arrays.items() if array.dtype.kind not in "fiu"), None):
+        raise BadInput(f"{file}: array {wrong!r} has no numbers; {validated.TRAIN_AGAIN}.")
+    return [arrays[name] for name in sorted(arrays)]
+
+
+def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
+    """Read the weights of a Keras 2 file (weights alone, or a whole model's), in its order: layer name, arrays.
+
+    Only numbers are read: no configuration, no code, no link out of the file. Layers without weights are left out;
+    those of a model within the model stand under their own names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    BadInput
+        If h5py is missing, or the file is no HDF5 file in Keras 2's layout.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise BadInput(f"{path} is an HDF5 file; `pip install h5py` to read it.") from None
+    if not path.is_file():
+        raise FileNotFoundError(f"No weights file at {path}.")
+    found = []
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)
+            for layer in map(_text, root.attrs["layer_names"]):
+                owned: dict[str, list[np.ndarray]] = {}
+                for name in map(_text, root[layer].attrs["weight_names"]):
+                    owner = name.split("/")[-2] if _is_nested(root, layer) else layer
+                    owned.setdefault(owner, []).append(_own_array(file, root[layer], name))
+                found += owned.items()
+    except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is no HDF5 file of weights as Keras 2 writes them: {error}.") from None
+    return found
+
+
+def _is_nested(root: Any, layer: str) -> bool:
+    """Tell by the names of its weights whether a layer is a model of several layers."""
+    names = [_text(name).split("/") for name in root[layer].attrs["weight_names"]]
+    return all(len(name) > 1 and name[0] != layer for name in names) and len({name[-2] for name in names}) > 1
+
+
+def _own_array(file: Any, group: Any, name: str) -> np.ndarray:
+    array = group[name]
+    if array.file.filename != file.filename or array.external:
+        raise KeyError(f"{name} lies in another file")
+    return np.asarray(array[()], dtype=np.float32)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def layer_table(network: keras.Model) -> list[dict[str, Any]]:
+    """List the layers of a network in order: `path`, `kind`, `detail`, `shape` that leaves it (without B), `n_params`.
+
+    Parameters are those that are trained, so that they add up as in torch.
+    """
+    rows = []
+    for layer in network.layers:
+        kind, detail = type(layer).__name__, ""
+        if kind == "InputLayer":
+            continue
+        came_in = layer.input.shape if not isinstance(layer.input, list) else ()
+        if kind == "Activation":
+            kind = layer.activation.__name__
+        elif hasattr(layer, "kernel_size"):
+            size = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+            detail = f"{size}, {came_in[-1]} → {layer.output.shape[-1]}"
+            dilation = getattr(layer, "dilation_rate", (1,))[0]
+            detail += f", dilation {dilation}" if dilation > 1 else ""
+        elif kind == "Dense":
+            detail = f"{came_in[-1]} → {layer.units}"
+        elif kind == "Bidirectional":
+            kind, detail = "LSTM", f"{came_in[-1]} → {layer.forward_layer.units} × 2 directions"
+        n_params = sum(int(np.prod(w.shape)) for w in layer.trainable_weights)
+        shape = tuple(layer.output.shape[1:])
+        rows.append({"path": layer.name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params})
+    return rows

@@ -1,0 +1,474 @@
+"""Keras models of profile tasks: heads, losses, the frozen bias model beside them, and training on drawn windows.
+
+Source: `kundajelab/chrombpnet` (training/models, training/train) and the ATAC variant of the challenge repository
+(`benchmarks/atac-seq/train_modified.py`).
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.api import profiles
+from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.metrics import mse, pearson_r
+from benchmarks.api.model import Checkpoints, History, OnEpoch
+from benchmarks.errors import BadInput
+from benchmarks.io import validated
+from benchmarks.training import keras_backend, loop
+from benchmarks.training.keras_backend import (
+    KerasModel,
+    OneHot,
+    keras,
+    needs_xla,
+    ops,
+    read_hdf5_weights,
+    read_weights,
+    seed_everything,
+)
+
+layers = keras.layers
+
+BIAS = "bpnet_bias"
+"""The model that is fitted first on every split, and its key among the assets."""
+
+WINDOWS_PER_BATCH = 64
+"""Windows per forward pass without gradients, at most; predictions do not depend on it."""
+
+SANITY_LIMIT, SANITY_WARNING = -0.5, -0.3
+"""Pearson r of a bias model's counts in peaks: at or below the first nothing is trained with it."""
+
+
+def bpnet(
+    filters: int, n_dilated: int, seq_len: int, profile_len: int, *, prefix: str = "", name: str = "bpnet"
+) -> keras.Model:
+    """Return an untrained BPNet: (B, seq_len, 4) in A,C,G,T -> profile logits (B, profile_len), log counts (B, 1).
+
+    A convolution of kernel 21, then `n_dilated` of kernel 3 with dilations 2, 4, 8 …, each added to what came in; no
+    padding anywhere, so windows shrink.
+
+    Source: `baselines.md` 3.1, after `kundajelab/chrombpnet`, training/models/bpnet_model.py.
+    """
+    inputs = keras.Input((seq_len, 4))
+    x = layers.Conv1D(filters, 21, activation="relu", name=f"{prefix}bpnet_1st_conv")(inputs)
+    for i in range(1, n_dilated + 1):
+        convolution = layers.Conv1D(filters, 3, dilation_rate=2**i, activation="relu", name=f"{prefix}bpnet_{i}conv")
+        x = layers.Add()([convolution(x), layers.Cropping1D(2**i)(x)])
+    return keras.Model(inputs, head(x, profile_len, prefix=f"{prefix}bpnet_" if prefix else ""), name=name)
+
+
+def head(features: Any, profile_len: int, *, prefix: str = "") -> list[Any]:
+    """Put ChromBPNet's two heads on features (B, L, C): profile logits (B, profile_len), log counts (B, 1)."""
+    profile = layers.Conv1D(1, 75, name=f"{prefix}prof_out_precrop")(features)
+    spare = profile.shape[1] - profile_len
+    profile = layers.Cropping1D((spare // 2, spare - spare // 2), name=f"{prefix}crop")(profile)
+    logits = layers.Flatten(name=f"{prefix}profile_logits")(profile)
+    pooled = layers.GlobalAveragePooling1D(name=f"{prefix}pool")(features)
+    return [logits, layers.Dense(1, name=f"{prefix}logcount_predictions")(pooled)]
+
+
+@keras.saving.register_keras_serializable("dream_bench")
+class LogSumExp(keras.layers.Layer):
+    """Add two counts that are given as logarithms."""
+
+    def call(self, log_counts):
+        return ops.logaddexp(*log_counts)
+
+
+@keras.saving.register_keras_serializable("dream_bench")
+class PairedConv(keras.layers.Layer):
+    """A convolution in groups of two channels in and two out, without bias, padded to the same length.
+
+    `layers.Conv1D(filters, kernel_size, groups=filters // 2)` with the same kernel, (kernel_size, 2, filters), computed
+    as two depthwise convolutions: of every channel, and of its partner. Backends on a CPU go through groups one by one,
+    which made a training step 100 times slower.
+    """
+
+    def __init__(self, kernel_size: int, **keywords: Any):
+        super().__init__(**keywords)
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape):
+        shape = (self.kernel_size, 2, input_shape[-1])
+        self.kernel = self.add_weight(shape=shape, initializer="glorot_uniform", name="kernel")
+
+    def call(self, x):
+        length, filters = x.shape[1], x.shape[2]
+        is_first = np.arange(filters) % 2 == 0
+        own = ops.where(is_first, self.kernel[:, 0], self.kernel[:, 1])[..., None]
+        partners = ops.where(is_first, self.kernel[:, 1], self.kernel[:, 0])[..., None]
+        swapped = ops.reshape(ops.flip(ops.reshape(x, (-1, length, filters // 2, 2)), axis=-1), (-1, length, filters))
+        return ops.depthwise_conv(x, own, padding="same") + ops.depthwise_conv(swapped, partners, padding="same")
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"kernel_size": self.kernel_size}
+
+
+def with_bias(network: keras.Model, bias: keras.Model) -> keras.Model:
+    """Put a frozen bias model beside a network: logits add, counts add on the natural scale.
+
+    Source: `baselines.md` 3.2. Parameters of `bias` are set not to train.
+    """
+    bias.trainable = False
+    inputs = keras.Input(network.input_shape[1:])
+    (logits, counts), (bias_logits, bias_counts) = network(inputs), bias(inputs, training=False)
+    return keras.Model(
+        inputs, [layers.Add()([logits, bias_logits]), LogSumExp()([counts, bias_counts])], name="with_bias"
+    )
+
+
+def load_bias(folder: Path) -> keras.Model:
+    """Rebuild a bias model from the folder that it was saved in.
+
+    Raises
+    ------
+    BadInput
+        If the folder holds no weights.
+    """
+    if not (folder / "model.json").is_file():
+        raise BadInput(
+            f"{folder} holds no weights of the bias model (was it run with --no-save-models?); delete the folder and "
+            "run again."
+        )
+    facts = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)
+    if facts.bpnet is None:
+        raise BadInput(f"{folder} holds no bias model of ours; {validated.TRAIN_AGAIN}.")
+    bias = bpnet(**dataclasses.asdict(facts.bpnet), name="bias")
+    try:
+        bias.set_weights(read_weights(folder))
+    except BadInput:
+        raise
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{folder / 'model.npz'}: {validated.one_line(error)}; {validated.TRAIN_AGAIN}.") from None
+    return bias
+
+
+@dataclasses.dataclass(frozen=True)
+class _Dimensions:
+    """The arguments of `bpnet`."""
+
+    filters: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    n_dilated: Annotated[int, msgspec.Meta(ge=0, le=20)]
+    seq_len: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    profile_len: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """model.json: what is needed to rebuild a network and its bias model."""
+
+    bpnet: _Dimensions | None = None
+    bias: _Dimensions | None = None
+
+
+def _dimensions(network: keras.Model) -> dict[str, int] | None:
+    """Describe a network of `bpnet`; None for any other."""
+    first = [layer for layer in network.layers if layer.name.endswith("bpnet_1st_conv")] if network else []
+    if not first:
+        return None
+    return {
+        "filters": first[0].filters,
+        "n_dilated": sum(layer.name.endswith("conv") for layer in network.layers) - 1,
+        "seq_len": network.input_shape[1],
+        "profile_len": network.output_shape[0][1],
+    }
+
+
+def counts_of_logits(y_true, y_pred):
+    """Negative log likelihood of profiles without its constant part, per window; see `profiles.multinomial_nll`."""
+    return -ops.sum(y_true * ops.log_softmax(y_pred, axis=-1), axis=-1)
+
+
+@keras.saving.register_keras_serializable("dream_bench")
+class RiseAndCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """From max/25 to max over the first 30 % of steps, then half a cosine down to max/25/10,000.
+
+    `rise` is `linear`, as in the challenge repository's ATAC trainer (which counts 3,395 batches an epoch, those of
+    K562; here they are counted), or `cosine`, as torch's OneCycleLR and the paper.
+    """
+
+    def __init__(self, max_lr: float, n_steps: int, rise: str = "linear"):
+        self.max_lr, self.n_steps, self.rise = max_lr, max(n_steps, 2), rise
+
+    def __call__(self, step):
+        start, end = self.max_lr / 25, self.max_lr / 25 / 1e4
+        n_rise = 0.3 * self.n_steps
+        step = ops.cast(step, "float32")
+        up = ops.clip(step / n_rise, 0.0, 1.0)
+        if self.rise == "cosine":
+            up = (1 - ops.cos(math.pi * up)) / 2
+        down = (1 + ops.cos(math.pi * ops.clip((step - n_rise) / (self.n_steps - n_rise), 0.0, 1.0))) / 2
+        return ops.where(step < n_rise, start + (self.max_lr - start) * up, end + (self.max_lr - end) * down)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"max_lr": self.max_lr, "n_steps": self.n_steps, "rise": self.rise}
+
+
+def on_accessible(
+    network: keras.Model,
+    spec: TaskSpec,
+    recipe: profiles.ProfileRecipe,
+    *,
+    rate: Callable[[int], Any] | None = None,
+    needs_bias: bool = False,
+    assets: Mapping[str, Path] | None = None,
+) -> "ProfileModel":
+    """Return a model that trains on peaks and a sample of non-peaks, by default at a constant rate."""
+
+    def choose(train: Dataset, val: Dataset, seed: int) -> profiles.Regions:
+        return profiles.choose_accessible(train, val, spec, negative_ratio=recipe.negative_ratio, seed=seed)
+
+    rate = rate or (lambda n_steps: recipe.max_lr)
+    return ProfileModel(
+        network, spec=spec, recipe=recipe, choose=choose, rate=rate, needs_bias=needs_bias, assets=assets
+    )
+
+
+class ProfileModel(KerasModel):
+    """A Keras network of profile logits and log counts that trains on windows of a Dataset.
+
+    Parameters
+    ----------
+    network
+        A plain `keras.Model`: (B, seq_len, 4) -> [(B, profile_len), (B, 1)]; what is saved and loaded.
+    choose
+        (training set, validation set, seed) -> `profiles.Regions`.
+    rate
+        n_steps -> learning rate or schedule.
+    assets
+        Folders of fitted prerequisites: a model with `needs_bias` takes `bpnet_bias`, freezes it beside the network and
+        fits its level to the data's background before training.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        *,
+        spec: TaskSpec,
+        recipe: profiles.ProfileRecipe,
+        choose: Callable[[Dataset, Dataset, int], profiles.Regions],
+        rate: Callable[[int], Any],
+        needs_bias: bool = False,
+        assets: Mapping[str, Path] | None = None,
+    ):
+        self.network, self.spec, self.recipe, self.needs_bias = network, spec, recipe, needs_bias
+        self.choose, self.rate = choose, rate
+        self.outputs = profiles.OUTPUTS
+        self.n_params = int(sum(np.prod(w.shape) for w in network.trainable_weights))
+        self.schedule = loop.Schedule(
+            recipe.epochs, recipe.batch_size, select="loss", drop_last=False, patience=recipe.patience
+        )
+        self.counts_weight = 1.0
+        folder = (assets or {}).get(BIAS) if needs_bias else None
+        self._put_together(load_bias(folder) if folder else None)
+
+    def _put_together(self, bias: keras.Model | None) -> None:
+        self.bias = bias
+        self._combined = with_bias(self.network, bias) if bias else self.network
+        self._model = self._on_codes(self._combined)
+        self._bias_model = self._on_codes(bias) if bias else None
+
+    def _on_codes(self, network: keras.Model) -> keras.Model:
+        codes = keras.Input((self.spec.seq_len,), dtype="uint8")
+        model = keras.Model(codes, network(OneHot("ACGT")(codes)))
+        # Dilated convolutions of tensorflow on a CPU are two to three times as fast with XLA. Whether trained here or
+        # loaded, a model computes in the same way.
+        how = needs_xla(on_cpu=_dimensions(self.network) is not None)
+        if how != "auto":  # what keras does where it is told nothing; unlike `compile`, the attribute takes no word
+            model.jit_compile = how
+        return model
+
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History:
+        """Choose the windows, fit the bias model's level, train.
+
+        Raises
+        ------
+        NothingToTrainOn
+            If the rules leave no window.
+        ValueError
+            If the bias model predicts counts in peaks that run against the measured ones.
+        """
+        if self.needs_bias and not self.bias:
+            raise ValueError(f"This model trains beside a fitted {BIAS}, which it was not given.")
+        seed_everything(seed)
+        self._seed = seed
+        chosen = self.choose(train, val, seed)
+        self.counts_weight = chosen.counts_weight
+        if self.bias:
+            self._check_bias(train, val)
+            self._fit_bias_level(train, val, chosen)
+        return loop.fit(
+            self,
+            self.schedule,
+            train.take(chosen.train),
+            val.take(chosen.val),
+            seed=seed,
+            on_epoch=on_epoch,
+            checkpoints=checkpoints,
+        )
+
+    def _check_bias(self, train: Dataset, val: Dataset) -> None:
+        """Refuse a bias model that has learnt accessibility upside down. Source: `baselines.md` 3.5, sanity rule.
+
+        The source looks at the peaks of the test chromosomes; here those of training and validation are looked at.
+        """
+        measured, predicted = [], []
+        for part in (train, val):
+            peaks = part.take(np.flatnonzero(part.meta["is_peak"].to_numpy(dtype=bool)))
+            measured.append(np.log1p(profiles.total_counts(peaks, self.spec)))
+            predicted.append(self._log_counts_of_bias(peaks))
+        r = pearson_r(np.concatenate(measured), np.concatenate(predicted))
+        if r <= SANITY_LIMIT:
+            raise ValueError(
+                f"The bias model's counts correlate with r = {r:.2f} with those of peaks, at or below "
+                f"{SANITY_LIMIT}: it has learnt base composition. Train it with a higher threshold: "
+                "--set bpnet_bias.threshold_factor=…"
+            )
+
+    def _fit_bias_level(self, train: Dataset, val: Dataset, chosen: profiles.Regions) -> None:
+        """Shift the bias model's log counts by their mean difference to the background of this dataset.
+
+        Source: `baselines.md` 3.6 (`adjust_bias_model_logcounts`): the non-peaks between the limits, before thinning;
+        the bias term of the count layer moves, its weights stay.
+        """
+        differences = []
+        for part, rows in zip((train, val), chosen.fit_level, strict=True):
+            if len(rows):
+                background = part.take(rows)
+                measured = np.log1p(profiles.total_counts(background, self.spec))
+                differences.append(measured - self._log_counts_of_bias(background))
+        if not differences:
+            raise profiles.NothingToTrainOn(
+                "No non-peak lies between the outlier limits, to fit the bias model's level to."
+            )
+        layer = self.bias.get_layer("logcount_predictions")
+        kernel, constant = layer.get_weights()
+        layer.set_weights([kernel, constant + np.float32(np.concatenate(differences).mean())])
+
+    def _log_counts_of_bias(self, data: Dataset) -> np.ndarray:
+        return _predict(self._bias_model, data, self.spec)["log_counts"]
+
+    def rows_per_epoch(self, train: Dataset) -> int:
+        return len(self._windows_of(train))
+
+    def _windows_of(self, train: Dataset) -> profiles.EpochWindows:
+        recipe = self.recipe
+        return profiles.EpochWindows(
+            train,
+            self.spec,
+            jitter=recipe.jitter,
+            negative_ratio=recipe.negative_ratio,
+            reverse_share=recipe.reverse_share,
+        )
+
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        """Keep a training set and make a fresh optimiser for `n_steps` steps."""
+        self._windows = self._windows_of(train)
+        self._model.compile(
+            optimizer=keras.optimizers.Adam(self.rate(n_steps), weight_decay=self.recipe.weight_decay or None),
+            loss=[counts_of_logits, "mean_squared_error"],
+            loss_weights=[1.0, self.counts_weight],
+            jit_compile=self._model.jit_compile,
+        )
+
+    def train_batch(self, rows: np.ndarray) -> float:
+        """Take one optimiser step on windows of the drawn epoch and return their loss; positions wrap around."""
+        codes, profile = self._windows.batch(rows % len(self._windows))
+        profile = profile.astype(np.float32)
+        log_counts = np.log1p(profile.sum(axis=1, keepdims=True))
+        self._model.reset_metrics()
+        found = self._model.train_on_batch(codes, [profile, log_counts], return_dict=True)
+        return float(found["loss"]) - float(profiles.log_multinomial_coefficient(profile).mean())
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw the windows of an epoch, by its number."""
+        self._windows.draw(np.random.default_rng([self._seed, epoch]))
+
+    def validate(self, val: Dataset) -> dict[str, float]:
+        """Score validation windows as they are: the loss of training, and the Pearson r of log counts."""
+        found = self.predict(val)
+        profile = profiles.central(val.targets["profile"], self.spec.profile_len)
+        log_counts = np.log1p(profile.sum(axis=1, dtype=np.float64))
+        nll = profiles.multinomial_nll(profile, found["profile_logits"]).mean()
+        return {
+            "val_loss": float(nll + self.counts_weight * mse(log_counts, found["log_counts"])),
+            "val_pearson_r": pearson_r(log_counts, found["log_counts"]),
+        }
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict the middle of every window: profile logits (n, profile_len), log counts (n,), float32."""
+        return _predict(self._model, data, self.spec)
+
+    def predict_without_bias(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict as `predict` does, but by the network alone: what accessibility contributes, the enzyme set aside."""
+        return _predict(self._on_codes(self.network), data, self.spec)
+
+    def snapshot(self) -> list[np.ndarray]:
+        return self._combined.get_weights()
+
+    def restore(self, snapshot: list[np.ndarray]) -> None:
+        self._combined.set_weights(snapshot)
+
+    def save(self, folder: Path) -> None:
+        """Write `model.npz`, bias model included, and `model.json`, which says how to rebuild that."""
+        super().save(folder)
+        facts = {"outputs": self.outputs, "bpnet": _dimensions(self.network), "bias": _dimensions(self.bias)}
+        (folder / "model.json").write_text(json.dumps(facts))
+
+    def load(self, folder: Path) -> None:
+        bias = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN).bias
+        if bias:
+            self._put_together(bpnet(**dataclasses.asdict(bias), name="bias"))
+        super().load(folder)
+
+
+def _predict(model: keras.Model, data: Dataset, spec: TaskSpec) -> dict[str, np.ndarray]:
+    parts: list[tuple[np.ndarray, ...]] = []
+    size = min(keras_backend.PREDICT_BATCH or WINDOWS_PER_BATCH, len(data) or 1)
+    for start in range(0, len(data), size):
+        codes = profiles.central(data.codes, spec.seq_len, slice(start, start + size))
+        full = np.concatenate([codes, np.repeat(codes[-1:], size - len(codes), axis=0)])  # one shape, one compilation
+        parts.append(tuple(ops.convert_to_numpy(part)[: len(codes)] for part in model.predict_on_batch(full)))
+    if not parts:
+        return {"profile_logits": np.zeros((0, spec.profile_len), np.float32), "log_counts": np.zeros(0, np.float32)}
+    logits, counts = (np.concatenate(values).astype(np.float32) for values in zip(*parts, strict=True))
+    return {"profile_logits": logits, "log_counts": counts[:, 0]}
+
+
+def load_by_layer(network: keras.Model, path: Path) -> keras.Model:
+    """Give a network the weights that an HDF5 file of Keras 2 has for its layers, by their names.
+
+    A file of a combined model holds a Lambda layer and a submodel; nothing of them is executed, only arrays are read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    BadInput
+        If it is no such file, lacks a layer, or has one of another shape.
+    """
+    found = dict(read_hdf5_weights(path))
+    for layer in network.layers:
+        if not layer.weights:
+            continue
+        if layer.name not in found:
+            raise BadInput(f"{path} has no layer {layer.name!r}; its layers with weights are {', '.join(found)[:300]}.")
+        shapes = [tuple(array.shape) for array in found[layer.name]]
+        if shapes != [tuple(w.shape) for w in layer.weights]:
+            wanted = [tuple(w.shape) for w in layer.weights]
+            raise BadInput(f"{path}: layer {layer.name!r} has weights of shapes {shapes}, expected {wanted}.")
+        layer.set_weights(found[layer.name])
+    return network

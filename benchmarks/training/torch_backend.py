@@ -1,0 +1,527 @@
+"""Torch models: processor + network + trainer, numpy in and numpy out.
+
+Rows stay on the device for the whole training, as bytes: encoded once where they fit, else as codes; batches are made
+there.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.api.data import Dataset, Recipe
+from benchmarks.api.model import Checkpoints, History, OnEpoch
+from benchmarks.api.sequences import one_hot_table
+from benchmarks.errors import BadInput
+from benchmarks.io import validated
+from benchmarks.training import loop
+
+PREDICT_BATCH: int | None = None
+"""Sequences per forward pass without gradients; predictions do not depend on it. None: 1,024 on a GPU, 64 on a CPU,
+whose caches larger batches leave: at 1,024 the convolutional networks predict half as many per second."""
+
+MOST_ENCODED_BYTES = 2**30
+"""Largest training set that is kept on the device encoded, a byte for every base and channel."""
+_BLOCK = 512
+"""Rows that are encoded, or taken from those that are, at a time: as many as a CPU's cache holds."""
+
+_device = torch.device("cpu")
+
+
+def configure(device: str = "auto", threads: int | None = None) -> dict[str, str]:
+    """Choose device and CPU threads for this process; return what a job records of them.
+
+    Raises
+    ------
+    BadInput
+        If `cuda` is asked for and torch sees no CUDA device.
+    """
+    global _device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BadInput(
+            "--device cuda was asked for, but torch sees no CUDA device. Check the driver with nvidia-smi and that "
+            f"torch is a CUDA build (this one is {torch.__version__}), or use --device cpu."
+        )
+    if threads:
+        torch.set_num_threads(threads)
+    _device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    name = torch.cuda.get_device_name() if _device.type == "cuda" else "cpu"
+    return {"device": _device.type, "device_name": name, "framework": f"torch {torch.__version__}", "backend": "torch"}
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators that initial weights and dropout draw from."""
+    torch.manual_seed(seed)
+
+
+def peak_memory_mb() -> float | None:
+    """Return the most CUDA memory this process has held since `reset_peak_memory`, None on the CPU."""
+    return torch.cuda.max_memory_allocated() / 2**20 if _device.type == "cuda" else None
+
+
+def reset_peak_memory() -> None:
+    if _device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+class OneHot(nn.Module):
+    """What a network sees of rows: codes as one-hot channels, 0/1 meta columns as constant extra channels.
+
+    (B, L) uint8 and (B, n_side) float32 -> (B, 4 + n_side, L) float32. `order` names the base channels. The side
+    channels of `training_channels` are 0 where a model predicts. With `standardise`, the loss is taken of targets
+    (y - shift) / scale, mean and standard deviation of the training rows.
+    """
+
+    training_channels: tuple[str, ...] = ()
+
+    def __init__(self, side_channels: tuple[str, ...] = (), order: str = "AGCT", *, standardise: bool = False):
+        super().__init__()
+        self.standardise = standardise
+        self.register_buffer("shift", torch.zeros(1), persistent=False)  # one per output, once they are learnt
+        self.register_buffer("scale", torch.ones(1), persistent=False)
+        self.side_channels = side_channels
+        self.n_channels = 4 + len(side_channels)
+        self.register_buffer("table", torch.from_numpy(one_hot_table(order)), persistent=False)
+
+    def forward(self, codes: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.embedding(codes.int(), self.table).transpose(1, 2)  # (B, 4, L)
+        if not self.side_channels:
+            return x
+        return torch.cat([x, side[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
+
+    def rows(self, data: Dataset) -> Dataset:
+        """Return the rows as they are cut and padded for this network, on the host, once."""
+        return data
+
+    def learn(self, y: torch.Tensor) -> None:
+        """Settle `shift` and `scale` by the training targets (n, n_outputs)."""
+        if self.standardise:
+            self.set_targets(y.mean(dim=0), y.std(dim=0, correction=0))
+
+    def set_targets(self, shift: torch.Tensor, scale: torch.Tensor) -> None:
+        """Set shift and scale, (n_outputs,) each; an output that never varies is shifted only."""
+        self.shift = shift.to(self.table)
+        self.scale = torch.where(scale > 0, scale, torch.ones_like(scale)).to(self.table)
+
+    def scaled(self, y: torch.Tensor) -> torch.Tensor:
+        return (y - self.shift) / self.scale
+
+    def unscaled(self, y: torch.Tensor) -> torch.Tensor:
+        return y * self.scale + self.shift
+
+
+class OneCycle:
+    """AdamW with the one-cycle schedule, best epoch by validation Pearson r, or by validation loss.
+
+    Source: Prix Fixe, Autosome trainer. Start rate max/25, end rate max/250,000, 30 % rise, cosine both ways, stepped
+    per batch; beta1 cycles 0.95 -> 0.85 -> 0.95 (the framework's default momentum cycling).
+    """
+
+    def __init__(self, recipe: Recipe, *, select: Literal["pearson_r", "loss"] = "pearson_r"):
+        self.recipe = recipe
+        self.schedule = loop.Schedule(
+            recipe.epochs, recipe.batch_size, select=select, drop_last=True, patience=recipe.patience
+        )
+
+    def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:
+        adamw = torch.optim.AdamW(
+            net.parameters(), lr=self.recipe.max_lr / 25, weight_decay=self.recipe.weight_decay, fused=True
+        )
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            adamw,
+            max_lr=self.recipe.max_lr,
+            total_steps=max(n_steps, 2),
+            pct_start=0.3,
+            anneal_strategy="cos",
+            div_factor=25.0,
+            final_div_factor=1e4,
+            three_phase=False,
+        )
+        return adamw, cycle
+
+
+class TorchModel:
+    """A network that trains on a Dataset and predicts one.
+
+    Parameters
+    ----------
+    net
+        Takes what the processor makes; returns (B,), (B, n_outputs) or a tuple of (B, 1).
+    trainer
+        Optimiser, schedule, stopping and selection; see `OneCycle`.
+    loss
+        (prediction (B, n_outputs), target (B, n_outputs)) -> scalar. None: the network has its own
+        `train_step({"x", "y"}) -> (prediction, loss)`, as Prix Fixe networks have.
+    processor
+        Codes and side channels -> network input; see `OneHot`.
+    """
+
+    n_copies = 1
+
+    def __init__(
+        self, net: nn.Module, *, trainer: OneCycle, loss: Callable | None = None, processor: OneHot | None = None
+    ):
+        self.device = _device
+        self.net = net.to(self.device)
+        self.processor = (processor or OneHot()).to(self.device)
+        self.trainer = trainer
+        self.precision = getattr(trainer.recipe, "precision", "float32")
+        self.loss = loss
+        self.outputs: tuple[str, ...] = ()
+        self.n_params = sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+    def fit(
+        self,
+        train: Dataset,
+        val: Dataset,
+        *,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> History:
+        seed_everything(seed)
+        return loop.fit(self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
+
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        """Put a training set on the device and make an optimiser for `n_steps` steps."""
+        self.outputs = tuple(train.targets)
+        self._codes, self._side = self._to_device(train)
+        targets = torch.from_numpy(loop.target_columns(train)).to(self.device)
+        self.processor.learn(targets)
+        self._targets = targets.repeat(self.n_copies, 1)
+        self._encoded = self._encode_once()
+        self.optimiser, self.lr_schedule = self.trainer.optimiser(self.net, n_steps)
+        self.net.train()
+
+    def train_batch(self, rows: torch.Tensor | np.ndarray) -> torch.Tensor:
+        """Take one optimiser step on the given training rows and return the loss, still on the device."""
+        return self._step(self.batch(torch.as_tensor(rows, device=self.device)))
+
+    def _step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        self.optimiser.zero_grad(set_to_none=True)
+        with self.autocast():
+            loss = self.loss_of(batch)
+        loss.backward()
+        self.optimiser.step()
+        self.lr_schedule.step()
+        return loss.detach()
+
+    def autocast(self) -> torch.autocast:
+        """Compute in the precision of the recipe."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def batch(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Make `x` (B, C, L) and `y` (B, n_outputs) of the given training rows."""
+        if self._encoded is None:
+            x = self.inputs(rows)
+        else:
+            kept, dtype = self._encoded
+            x = kept.index_select(0, rows).to(dtype)
+        return {"x": x, "y": self._targets.index_select(0, rows)}
+
+    def batches(self, batches: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
+        """Make one batch after the other; what a batch costs beside its rows is paid once for a block of them."""
+        n = max(1, _BLOCK // max(map(len, batches), default=1))
+        for first in range(0, len(batches), n):
+            some = batches[first : first + n]
+            sizes = list(map(len, some))
+            block = self.batch(torch.from_numpy(np.concatenate(some)).to(self.device))
+            for parts in zip(*(whole.split(sizes) for whole in block.values()), strict=True):
+                yield dict(zip(block, parts, strict=True))
+
+    def inputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Encode the given training rows: what the network sees of them, (B, C, L).
+
+        A model of several `n_copies` overrides this: rows n to 2 n - 1 are the second copies.
+        """
+        return self.processor(self._codes.index_select(0, rows), self._side.index_select(0, rows))
+
+    def _encode_once(self) -> tuple[torch.Tensor, torch.dtype] | None:
+        """Encode all training rows as bytes, which one-hot and 0/1 channels are; with the type that they are read as.
+
+        None where they would need more than MOST_ENCODED_BYTES, hold what a byte does not, or are drawn by chance.
+        """
+        rows = torch.arange(len(self._targets), device=self.device)
+        x = self.inputs(rows[:_BLOCK])
+        if x.numel() * len(rows) > MOST_ENCODED_BYTES * len(x) or not torch.equal(x, self.inputs(rows[:_BLOCK])):
+            return None
+        kept = torch.empty(len(rows), *x.shape[1:], dtype=torch.uint8, device=self.device)
+        for some, place in zip(rows.split(_BLOCK), kept.split(_BLOCK), strict=True):
+            x = self.inputs(some)
+            place.copy_(x)
+            if not torch.equal(place.to(x.dtype), x):
+                return None
+        return kept, x.dtype
+
+    def loss_of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Forward pass and loss of a batch of `x` (B, C, L) and `y` (B, n_outputs)."""
+        if self.loss is None:
+            return self.net.train_step(batch)[1]
+        return self.loss(as_columns(self.net(batch["x"])), self.processor.scaled(batch["y"]))
+
+    def begin_epoch(self, epoch: int) -> None:
+        pass
+
+    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
+        self.net.train()
+        losses = list(map(self._step, self.batches(batches)))
+        return torch.stack(losses).double().cpu().numpy()
+
+    def rows_per_epoch(self, train: Dataset) -> int:
+        return self.n_copies * len(train)
+
+    def validate(self, val: Dataset) -> dict[str, float]:
+        return loop.validate_numbers(self, val)
+
+    def learning_rate(self) -> float:
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    @property
+    def trains_otherwise(self) -> bool:
+        return self.n_copies > 1 or bool(self.processor.training_channels)
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict every row; output name -> (n,) float32. Channels known in training alone are 0."""
+        unknown = dict.fromkeys(self.processor.training_channels, 0)
+        return self._predicted(dataclasses.replace(data, meta=data.meta.assign(**unknown)), self.scores)
+
+    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict rows as training shows them; output name -> (n_copies * n,) float32."""
+        return self._predicted(data, self.scores)
+
+    def _predicted(self, data: Dataset, scores: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, np.ndarray]:
+        self.net.eval()
+        codes, side = self._to_device(data)
+        size = PREDICT_BATCH or (1024 if self.device.type == "cuda" else 64)
+        with torch.inference_mode(), self.autocast():
+            parts = [scores(self.processor(c, s)) for c, s in zip(codes.split(size), side.split(size), strict=True)]
+        columns = torch.cat(parts).float().cpu().numpy()
+        names = self.outputs or tuple(map(str, range(columns.shape[1])))
+        return {name: columns[:, i].copy() for i, name in enumerate(names)}
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the network predicts of its input, in the units of the targets; (B, n_outputs)."""
+        return self.processor.unscaled(as_columns(self.net(x)))
+
+    def _to_device(self, data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+        data = self.processor.rows(data)
+        side = np.zeros((len(data), len(self.processor.side_channels)), dtype=np.float32)
+        for i, name in enumerate(self.processor.side_channels):
+            side[:, i] = data.meta[name]
+        codes = torch.from_numpy(np.require(data.codes, requirements=["C", "W"]))  # copied only where it has to be
+        return codes.to(self.device), torch.from_numpy(side).to(self.device)
+
+    def snapshot(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+
+    def restore(self, snapshot: dict[str, torch.Tensor]) -> None:
+        self.net.load_state_dict(snapshot)
+
+    def stamp(self) -> dict[str, Any]:
+        return {"backend": f"torch {torch.__version__}", "device": self.device.type, "precision": self.precision}
+
+    def save_state(self, folder: Path, best: dict[str, torch.Tensor] | None) -> None:
+        """Write weights, optimiser, schedule, generators and the best weights as `state.pth`: tensors and numbers."""
+        cuda = self.device.type == "cuda"
+        state = {
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.lr_schedule.state_dict(),
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "best": best,
+        }
+        torch.save(state, folder / "state.pth")
+
+    def load_state(self, folder: Path) -> dict[str, torch.Tensor] | None:
+        """Take back what `save_state` wrote, after `prepare`; return the best weights."""
+        state = torch.load(folder / "state.pth", map_location="cpu", weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.lr_schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["generator"])
+        if state["cuda_generator"] is not None:
+            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
+        return state["best"]
+
+    def save(self, folder: Path) -> None:
+        """Write `model.pth`, a plain state dict under the published key names, and `model.json`: outputs and units."""
+        torch.save({k: v.cpu() for k, v in self.snapshot().items()}, folder / "model.pth")
+        targets = {"shift": self.processor.shift.tolist(), "scale": self.processor.scale.tolist()}
+        (folder / "model.json").write_text(json.dumps({"outputs": self.outputs, "targets": targets}))
+
+    def load(self, folder: Path) -> None:
+        """Take back what `save` wrote.
+
+        Raises
+        ------
+        BadInput
+            If it is damaged, or of another network.
+        """
+        facts = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)
+        shift, scale = facts.targets["shift"], facts.targets["scale"]
+        if len(shift) != len(scale) or len(shift) not in (1, len(facts.outputs)):  # 1: the same for all outputs
+            raise BadInput(f"{folder / 'model.json'} has not one unit for every output; {validated.TRAIN_AGAIN}.")
+        try:
+            load_state(self.net, read_state_dict(folder / "model.pth"), what="network of this run")
+        except (ValueError, FileNotFoundError) as error:
+            raise BadInput(f"{folder / 'model.pth'}: {validated.one_line(error)}; {validated.TRAIN_AGAIN}.") from None
+        self.outputs = tuple(facts.outputs)
+        self.processor.set_targets(torch.tensor(shift), torch.tensor(scale))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """model.json."""
+
+    outputs: list[str]
+    targets: "_Units"
+
+
+class _Units(TypedDict):
+    shift: list[float]
+    scale: list[float]
+
+
+N_BINS = 18
+"""Expression bins of the yeast challenge's sorting, 0 to 17."""
+
+
+def bin_probs(expression: torch.Tensor) -> torch.Tensor:
+    """Spread measured values (B,) over the bins (B, 18): the mass of Normal(e + 0.5, sd 0.5) between whole numbers.
+
+    The first bin has all below 1, the last all from 17 on; every row sums to 1. Source: Autosome's dataset, in the
+    challenge repository.
+    """
+    edges = torch.arange(1, N_BINS, device=expression.device, dtype=torch.float64)
+    below = torch.special.ndtr((edges - expression.double()[:, None] - 0.5) / 0.5)
+    ends = torch.zeros(len(below), 1, device=below.device, dtype=below.dtype)
+    return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1).float()
+
+
+def as_columns(prediction: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Turn (B,), (B, n) or a tuple of (B, 1) into (B, n)."""
+    if isinstance(prediction, tuple):
+        return torch.cat([as_columns(p) for p in prediction], dim=1)
+    return prediction if prediction.ndim == 2 else prediction[:, None]
+
+
+def read_state_dict(source: str | os.PathLike | Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Read a state dict from a file, without unpickling anything but tensors, or take one that is in memory.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file, or the mapping, holds anything but named tensors.
+    """
+    if isinstance(source, Mapping):
+        state = dict(source)
+    else:
+        if not Path(source).is_file():
+            raise FileNotFoundError(f"No state-dict file at {source}.")
+        try:
+            state = torch.load(source, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ValueError(f"{source} is no file of plain tensors, as torch.save writes of a state dict.") from error
+    wrong = [k for k, v in state.items() if not _is_plain(v)] if isinstance(state, dict) else ["the file itself"]
+    if wrong:
+        raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor of numbers.")
+    return state
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is a dense tensor of real numbers that are there."""
+    return torch.is_tensor(value) and value.layout == torch.strided and not (value.is_complex() or value.is_meta)
+
+
+def load_state(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
+    """Load a state dict strictly.
+
+    Raises
+    ------
+    ValueError
+        Naming the first entry that is missing, is not the network's, or has another shape.
+    """
+    expected = net.state_dict()
+    for key in [*expected, *state]:
+        if key not in state:
+            raise ValueError(f"Not a complete state dict of the {what}: {key!r} is missing.")
+        if key not in expected:
+            raise ValueError(f"Not a state dict of the {what}: it has {key!r}, which that network lacks.")
+        if expected[key].shape != state[key].shape:
+            raise ValueError(
+                f"Not the {what}: {key!r} has shape {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}."
+            )
+    net.load_state_dict(state, strict=True)
+
+
+_NUMBERS = {
+    "Conv1d": lambda m: (
+        f"{m.kernel_size[0]}, {m.in_channels} → {m.out_channels}" + (f", {m.groups} groups" if m.groups > 1 else "")
+    ),
+    "Linear": lambda m: f"{m.in_features} → {m.out_features}",
+    "LSTM": lambda m: f"{m.input_size} → {m.hidden_size}" + (" × 2 directions" if m.bidirectional else ""),
+    "MultiheadAttention": lambda m: f"{m.num_heads} heads, {m.embed_dim} wide",
+    "Embedding": lambda m: f"{m.num_embeddings} × {m.embedding_dim}",
+}
+
+
+def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
+    """List the layers of a network in the order in which they are called, read off one pass of `example` (B, C, L).
+
+    Returns
+    -------
+    A row per layer: `path`, `kind`, `detail` (kernel, channels in and out), `shape` that leaves it (without B; (L, C)
+    inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where it was
+    first, and parameters that no layer's call uses stand at the end: the sum is the network's.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    names = [name for name, module in net.named_modules() if _is_layer(module) and not _inside_layer(net, name)]
+    handles = []
+    for name in names:
+
+        def note(module: nn.Module, _: Any, out: Any, name: str = name) -> None:
+            first = out[0] if isinstance(out, tuple) else out
+            rows.setdefault(name, _layer_row(name, module, tuple(first.shape[1:])))
+
+        handles.append(net.get_submodule(name).register_forward_hook(note))
+    was_training = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(example)
+    finally:
+        net.train(was_training)
+        for handle in handles:
+            handle.remove()
+    uncalled = [name for name in names if name not in rows]
+    found = list(rows.values()) + [_layer_row(name, net.get_submodule(name), ()) for name in uncalled]
+    found = [row for row in found if row["shape"] or row["n_params"]]
+    loose = sum(p.numel() for p in net.parameters()) - sum(row["n_params"] for row in found)
+    if loose:
+        found.append({"path": "", "kind": "parameters", "detail": "", "shape": (), "n_params": loose})
+    return found
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return not list(module.children()) or isinstance(module, nn.MultiheadAttention)
+
+
+def _inside_layer(net: nn.Module, name: str) -> bool:
+    parents = name.split(".")[:-1]
+    return any(_is_layer(net.get_submodule(".".join(parents[:i]))) for i in range(1, len(parents) + 1))
+
+
+def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
+    kind = type(module).__name__
+    detail = _NUMBERS[kind](module) if kind in _NUMBERS else ""
+    n_params = sum(p.numel() for p in module.parameters())
+    return {"path": name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params}
