@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.profiles import ProfileRecipe, choose_background, unfit_for_bpnet
+from benchmarks.api.profiles import ProfileRecipe, unfit_for_bpnet
+from benchmarks.training.profile_sampling import choose_background
 
 NAME = "Bias model"
 FRAMEWORK = "keras"

@@ -6,7 +6,8 @@ Source: `bernardo-de-almeida/DeepSTARR`, notebook `DeepSTARR_training.ipynb` (Ke
 
 from pathlib import Path
 
-from benchmarks.api.data import Recipe, TaskSpec
+from benchmarks.api.data import TaskSpec
+from benchmarks.api.recipe import Recipe
 from benchmarks.errors import BadInput
 
 NAME = "DeepSTARR"
@@ -74,7 +75,7 @@ def load_published(path: str | Path):
     BadInput
         If h5py is missing, or the file is no HDF5 file of these layers' weights, naming the first that differs.
     """
-    from benchmarks.training.keras_backend import read_hdf5_weights
+    from benchmarks.training.keras_weights import read_hdf5_weights
 
     model = network()
     weights = read_hdf5_weights(Path(path))

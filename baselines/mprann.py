@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.data import Dataset, Recipe, TaskSpec
+from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.recipe import Recipe
 from benchmarks.api.sequences import reverse_insert
 from benchmarks.errors import BadInput
 

@@ -9,7 +9,8 @@ penalties are on the kernels of convolutions and dense layers, which the source 
 
 from dataclasses import dataclass
 
-from benchmarks.api.data import TaskSpec, TorchRecipe
+from benchmarks.api.data import TaskSpec
+from benchmarks.api.recipe import TorchRecipe
 
 NAME = "Vaishnav et al. transformer"
 FRAMEWORK = "torch"

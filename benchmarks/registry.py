@@ -3,7 +3,7 @@
 Models come from a scan of our packages, from installed packages that announce them (entry points) and from single files
 (plug-ins); tasks from a scan and from entry points. Files are read as text to find out what they are, so that listing
 imports no framework: a model file defines `NAME` and `build`, and says `FRAMEWORK` or imports (anywhere) the backend it
-is built on; a task is a folder of `benchmarks` with a `task.py`. A file that defines `NAME` and `VARIANTS` (name ->
+is built on; a task is a folder of `benchmarks` with a `task.py` that defines `NAME`. A file that defines `NAME` and `VARIANTS` (name ->
 what a model file offers) is a family: its models are called `<file>.<variant>`, and it is imported when one is asked
 for.
 """
@@ -112,8 +112,8 @@ def tasks() -> dict[str, Entry]:
     found = {}
     for path in sorted(_folder("benchmarks").glob("*/task.py")):
         tree = _parsed(path)
-        title = _constant(tree, "NAME") or path.parent.name
-        found[title] = Entry(title, f"benchmarks.{path.parent.name}.task", path, title, _summary(tree))
+        if title := _constant(tree, "NAME"):  # `api/task.py` describes tasks and is not one
+            found[title] = Entry(title, f"benchmarks.{path.parent.name}.task", path, title, _summary(tree))
     for point in importlib.metadata.entry_points(group=TASK_GROUP):
         path = _file_of(point)
         found.setdefault(point.name, Entry(point.name, point.value, path, point.name, _summary(_parsed(path))))
@@ -279,11 +279,6 @@ def get_backend(framework: str) -> ModuleType | None:
     except ModuleNotFoundError as error:
         what = "'.[tensorflow]'" if framework == "keras" else "."
         raise BadInput(f"{framework} models need {error.name!r}: `pip install -e {what}`.") from error
-
-
-def get_speed_tools(framework: str) -> ModuleType:
-    """Import what measures a framework, which is installed."""
-    return importlib.import_module(f"benchmarks.apps.speed.{framework}_tools")
 
 
 def _folder(package: str) -> Path:

@@ -1,4 +1,4 @@
-"""Old names of modules that model and task files of users import: they still work, with a warning that says the new one.
+"""Old names of modules that users' model and task files import: they still work, with a warning that says the new one.
 
 Imported by the registry before it loads anybody's file.
 """

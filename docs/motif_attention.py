@@ -3,7 +3,7 @@
 Source: none, an example. Differs from the source: n/a.
 """
 
-from benchmarks.api.data import Recipe
+from benchmarks.api.recipe import Recipe
 
 NAME = "motif attention"
 RECIPE = Recipe(batch_size=32, max_lr=3e-3, epochs=10)

@@ -103,7 +103,7 @@ def load_model(found: Checkpoint) -> Any:
 
 def loaded(net: "torch.nn.Module", found: Checkpoint) -> "torch.nn.Module":
     """Load a state dict strictly, saying which entry differs if one does."""
-    from benchmarks.training.torch_backend import load_state
+    from benchmarks.training.torch_layers import load_state
 
     load_state(net, found.state, what=f"published {found.title}")
     return net
@@ -111,7 +111,7 @@ def loaded(net: "torch.nn.Module", found: Checkpoint) -> "torch.nn.Module":
 
 def read(source: "str | os.PathLike | Mapping[str, torch.Tensor]") -> Checkpoint:
     """Read a state dict and tell what it is; see `load_published`."""
-    from benchmarks.training.torch_backend import read_state_dict
+    from benchmarks.training.torch_layers import read_state_dict
 
     source, code = _resolved(source)
     state = read_state_dict(source)

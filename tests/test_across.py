@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from benchmarks import registry
 from benchmarks.apps.across_tasks import published_values
 from benchmarks.cli.main import app
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
@@ -84,7 +85,7 @@ def test_means_intervals_and_ranks_stand_in_one_table(store, tmp_path):
     assert set(found["task"]) == {"human_mpra", "drosophila"}
     assert set(found["origin"]) == {"simulated"}
     task = registry.get_task("human_mpra")
-    scores = schedule.score(Study.open(store, "human_mpra", None).plan, store, task)
+    scores = score(Study.open(store, "human_mpra", None).plan, store, task)
     values = scores[(scores["role"] == "ensemble") & (scores["level"] == "row") & (scores["metric"] == "pearson_r")]
     interval = scipy_stats.ttest_1samp(values["value"], 0).confidence_interval()
     row = found[(found["task"] == "human_mpra") & (found["level"] == "row")].iloc[0]

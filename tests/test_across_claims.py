@@ -9,8 +9,8 @@ from benchmarks import registry
 from benchmarks.apps.across_tasks import claims, table
 from benchmarks.apps.across_tasks.verdicts import Challenge, Evidence, Grid
 from benchmarks.engine.planning import data_sources
-from benchmarks.engine.planning import plan as planning
 from benchmarks.engine.planning.plan import make_plan
+from benchmarks.engine.planning.protocol_deviations import protocol_deviations
 
 TASK = registry.get_task("drosophila")
 
@@ -75,7 +75,7 @@ def test_what_departs_from_the_published_protocol_is_named():
 
     def said(model="dream_cnn", preset="paper", at=source, splits=None, changes=()):
         planned = make_plan(TASK, preset, [source], seed=0, models=[model], changes=changes)
-        return planning.departures(TASK, planned, model, at, TASK.protocol() if splits is None else splits)
+        return protocol_deviations(TASK, planned, model, at, TASK.protocol() if splits is None else splits)
 
     assert said() == []
     assert said("deepstarr") == []

@@ -11,7 +11,7 @@ from benchmarks.api.data import Dataset
 from benchmarks.atac import prepare, task
 from benchmarks.engine.evaluation import leakage
 from benchmarks.engine.evaluation.fold_tests import compare
-from benchmarks.engine.figures import profiles
+from benchmarks.engine.figures import profiles, style
 from benchmarks.engine.figures import scores as figures
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.engine.store.store import Store
@@ -204,7 +204,7 @@ def test_headlines_and_examples_are_drawn(data):
     assert titles[1].startswith("ChromBPNet")
     assert "SIMULATED" in "".join(text.get_text() for text in figure.texts)
     figure = profiles.examples(test, predictions, 1000, **looks)
-    svg = figures.to_svg(figure)
+    svg = style.to_svg(figure)
     assert "SIMULATED" in "".join(text.get_text() for text in figure.texts)
     axes = figure.get_axes()
     assert len(axes) == 4 * 3

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.engine.figures import challenge, scores
+from benchmarks.engine.figures import challenge, style
 
 TEAMS = ["first", "second", "third_with_a_very_long_name_that_nobody_would_print_in_full"]
 LOOK = {"order": TEAMS, "labels": {"first": "Team One"}, "simulated": False}
@@ -107,10 +107,10 @@ def test_any_number_of_submissions_is_drawn_and_simulated_data_says_so(n, tmp_pa
     ranked = pd.DataFrame([{"submission": t, "metric": m, "rank": i + 1.0, "draws": 5}
                            for m in METRICS for i, t in enumerate(teams)])  # fmt: skip
     figure = challenge.ranks(ranked, order=teams, labels={}, simulated=True)
-    assert scores.SIMULATED in texts(figure)
+    assert style.SIMULATED in texts(figure)
     assert figure.axes[0].images[0].get_array().shape == (n, n)
-    assert all(path.stat().st_size > 1000 for path in scores.save(figure, tmp_path / "ranks"))
+    assert all(path.stat().st_size > 1000 for path in style.save(figure, tmp_path / "ranks"))
 
 
 def test_measured_data_carries_no_badge():
-    assert scores.SIMULATED not in texts(challenge.ranks(counts(), **LOOK))
+    assert style.SIMULATED not in texts(challenge.ranks(counts(), **LOOK))

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from benchmarks import registry
 from benchmarks.cli.main import app
 from benchmarks.engine.evaluation import compare, fold_tests
-from benchmarks.engine.execution import schedule
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning import data_sources
-from benchmarks.engine.planning.plan import find_split, make_plan
+from benchmarks.engine.planning.folds import find_split
+from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of, job_fields
 from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
@@ -29,8 +30,8 @@ def put(store, plan, job, noise):
     rng = np.random.default_rng([job.seed, len(job.model)])
     truth = dataset.targets["expression"][split.test]
     predicted = (truth + noise * rng.normal(size=len(truth))).astype(np.float32)
-    record = schedule.about(job) | {"status": "done"}
-    store.put_job(schedule.folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
+    record = job_fields(job) | {"status": "done"}
+    store.put_job(folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,8 @@ def study(tmp_path_factory):
     """A run of three models on three test folds, two members each, without a training."""
     store = Store(tmp_path_factory.mktemp("results"))
     plan = make_plan(
-        TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "dream_cnn", "kmer_ridge"],
-        test_folds=[0, 1, 2], n_members=2,
+        TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0,
+        models=["mprann", "dream_cnn", "kmer_ridge"], test_folds=[0, 1, 2], n_members=2,
     )  # fmt: skip
     for source in plan.sources:
         store.put_dataset(source.dataset)
@@ -85,7 +86,7 @@ def test_all_tests_stand_in_one_row(study):
 
 def test_the_bootstrap_is_of_the_averaged_predictions(study):
     found, store = study
-    scores = schedule.score(found.plan, store, TASK)
+    scores = score(found.plan, store, TASK)
     table = compare.of_study(found, store, n_draws=500).tables["tests"]
     ensembles = scores[(scores["role"] == "ensemble") & (scores["metric"] == "mse") & (scores["level"] == "row")]
     means = ensembles.groupby("model")["value"].mean()
@@ -196,8 +197,8 @@ def two_tasks(tmp_path, **models):
                     output: (values[split.test] + rng.normal(0, 1, len(split.test))).astype(np.float32)
                     for output, values in plan.sources[0].dataset.targets.items()
                 }
-                record = schedule.about(job) | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
-                store.put_job(schedule.folder_of(store, job), record, [], split.test, predicted, None)
+                record = job_fields(job) | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
+                store.put_job(folder_of(store, job), record, [], split.test, predicted, None)
         Study.begin(plan, store, "command")
     return store
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.api.data import Dataset, Recipe, Split, recipe_with
+from benchmarks.api.data import Dataset, Split
+from benchmarks.api.recipe import Recipe, recipe_with
 from benchmarks.errors import BadInput, did_you_mean
 
 

@@ -18,7 +18,7 @@ from benchmarks import registry
 from benchmarks.apps.design.predictor import Predictor
 from benchmarks.cli.main import app
 from benchmarks.engine.figures import design as design_figures
-from benchmarks.engine.figures import scores
+from benchmarks.engine.figures import style
 from benchmarks.engine.inference import load, mutagenesis
 from benchmarks.errors import BadInput
 from benchmarks.yeast import challenge_score, simulate, test_set
@@ -347,7 +347,7 @@ def test_figures_say_that_data_are_simulated(tmp_path):
             design_figures.search(history, simulated=simulated),
             design_figures.disagreement(table, ("a", "b"), simulated=simulated),
         ):
-            said = any(text.get_text() == scores.SIMULATED for text in figure.texts)
+            said = any(text.get_text() == style.SIMULATED for text in figure.texts)
             assert said is simulated
     (scatter, *_), (best, *_) = (
         design_figures.disagreement(table, ("a", "b"), simulated=True).axes[0].collections,

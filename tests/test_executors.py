@@ -9,6 +9,7 @@ import pytest
 from benchmarks import shutdown
 from benchmarks.engine.execution import workers
 from benchmarks.engine.execution.workers import Call, run_inline, run_workers
+from benchmarks.system import n_gpus
 
 
 def work(argument, progress):
@@ -122,9 +123,9 @@ def test_no_worker_is_left_when_an_event_handler_fails(tmp_path):
 def test_visible_devices_are_counted_from_the_environment(monkeypatch, visible, n):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(workers.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert workers.n_gpus() == n
+    assert n_gpus() == n
     monkeypatch.setattr(workers.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
-    assert workers.n_gpus() == 0
+    assert n_gpus() == 0
 
 
 def slow_work(argument, progress):

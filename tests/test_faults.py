@@ -18,7 +18,8 @@ from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan, seed_of_attempt
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.training_table import job_table
 from benchmarks.training.loop import TrainingDiverged
 from tests import napping_model
 from tests.drill import drill
@@ -40,7 +41,7 @@ def execute(plan, store, machine=INLINE, **options):
 
 
 def folders(plan, store):
-    return [schedule.folder_of(store, job) for job in plan.jobs]
+    return [folder_of(store, job) for job in plan.jobs]
 
 
 @pytest.fixture
@@ -65,9 +66,9 @@ def test_a_training_that_diverges_is_repeated_with_another_seed_and_says_so(tmp_
     first = plan.jobs[0]
     diverging |= {first.seed}
     assert execute(plan, store)["done"] == 2
-    record = store.get_job(schedule.folder_of(store, first))
+    record = store.get_job(folder_of(store, first))
     assert record["diverged"] == [{"seed": first.seed, "reason": f"seed {first.seed} diverged"}]
-    assert schedule.job_table(plan, store)["diverged"].tolist() == [1, 0]
+    assert job_table(plan, store)["diverged"].tolist() == [1, 0]
 
 
 def test_a_training_that_diverges_with_three_seeds_has_failed(tmp_path, diverging):
@@ -77,19 +78,19 @@ def test_a_training_that_diverges_with_three_seeds_has_failed(tmp_path, divergin
     assert len({*seeds, plan.jobs[1].seed}) == 4
     diverging |= set(seeds)
     assert execute(plan, store) == {"done": 1, "failed": 1, "skipped": 0}
-    reason = schedule.job_table(plan, store)["reason"].iloc[0]
+    reason = job_table(plan, store)["reason"].iloc[0]
     assert "each of 3 seeds" in reason
     assert f"seed {seeds[2]} diverged" in reason
     diverging.clear()
     assert execute(plan, store) == {"done": 1, "failed": 0, "skipped": 1}
-    assert store.get_job(schedule.folder_of(store, first))["diverged"] == []
+    assert store.get_job(folder_of(store, first))["diverged"] == []
 
 
 def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, diverging, monkeypatch):
     store, plan = Store(tmp_path), plan_for(test_folds=[0])
     (job,) = plan.jobs
-    store.checkpoints(schedule.folder_of(store, job)).begin(1)
-    store.checkpoints(schedule.folder_of(store, job)).begin_again(job.seed, "diverged before the kill")
+    store.checkpoints(folder_of(store, job)).begin(1)
+    store.checkpoints(folder_of(store, job)).begin_again(job.seed, "diverged before the kill")
     tried, fit = [], kmer_ridge.KmerRidge.fit
     monkeypatch.setattr(
         kmer_ridge.KmerRidge,
@@ -98,7 +99,7 @@ def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, divergi
     )
     execute(plan, store)
     assert tried == [seed_of_attempt(job, 1)]
-    assert [row["seed"] for row in store.get_job(schedule.folder_of(store, job))["diverged"]] == [job.seed]
+    assert [row["seed"] for row in store.get_job(folder_of(store, job))["diverged"]] == [job.seed]
 
 
 def test_a_network_that_really_diverges(tmp_path):
@@ -106,7 +107,7 @@ def test_a_network_that_really_diverges(tmp_path):
     store = Store(tmp_path)
     plan = plan_for(["dream_rnn"], test_folds=[0], changes=["recipe.max_lr=1e30", "recipe.epochs=1"])
     assert execute(plan, store)["failed"] == 1
-    assert "Lower the learning rate" in schedule.job_table(plan, store)["reason"].iloc[0]
+    assert "Lower the learning rate" in job_table(plan, store)["reason"].iloc[0]
 
 
 # A disk that is full, or read-only
@@ -138,7 +139,7 @@ def test_another_error_of_the_system_fails_its_training_alone(tmp_path, monkeypa
     left = iter([OSError(errno.EIO, "Input/output error")])
     monkeypatch.setattr(np, "savez_compressed", lambda *a, **k: _raise(next(left, None)) or original(*a, **k))
     assert execute(plan, store) == {"done": 1, "failed": 1, "skipped": 0}
-    assert "Input/output error" in schedule.job_table(plan, store)["reason"].iloc[0]
+    assert "Input/output error" in job_table(plan, store)["reason"].iloc[0]
 
 
 def _raise(error):

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from benchmarks.engine.figures import scores as figures
+from benchmarks.engine.figures import style
 
 LABELS = {
     "ridge": "k-mer ridge",
@@ -112,12 +113,12 @@ def test_without_tests_there_are_no_brackets():
 
 def test_simulated_data_are_always_marked():
     simulated, measured = scores_of(ORDER[:2]), scores_of(ORDER[:2], datasets=("WTC11",), origin="measured")
-    assert figures.SIMULATED in words(draw(simulated, pd.DataFrame()))
-    assert figures.SIMULATED not in words(draw(measured, pd.DataFrame()))
+    assert style.SIMULATED in words(draw(simulated, pd.DataFrame()))
+    assert style.SIMULATED not in words(draw(measured, pd.DataFrame()))
     titles = [ax.get_title(loc="left") for ax in draw(pd.concat([simulated, measured]), pd.DataFrame()).axes]
-    assert titles == [f"{figures.SIMULATED} · K562", "WTC11"]
-    assert figures.SIMULATED in words(figures.speed(jobs_of(["cnn"]), LABELS, ORDER, origin="simulated"))
-    assert figures.SIMULATED in words(figures.learning_curves(history_of(["cnn"]), LABELS, ORDER, origin="simulated"))
+    assert titles == [f"{style.SIMULATED} · K562", "WTC11"]
+    assert style.SIMULATED in words(figures.speed(jobs_of(["cnn"]), LABELS, ORDER, origin="simulated"))
+    assert style.SIMULATED in words(figures.learning_curves(history_of(["cnn"]), LABELS, ORDER, origin="simulated"))
 
 
 def test_ceiling_is_drawn_where_known_and_explained():
@@ -177,9 +178,9 @@ def test_many_trainings_are_one_picture_and_six_models_fit():
     history = history_of(ORDER, datasets=("K562", "WTC11"), n_folds=6)
     fig = figures.learning_curves(history, LABELS, ORDER)
     assert len(fig.axes) == 12
-    assert "<image" in figures.to_svg(fig)
+    assert "<image" in style.to_svg(fig)
     assert "K562" in words(fig.legends[0])
-    assert "<image" not in figures.to_svg(figures.learning_curves(history_of(["cnn"]), LABELS, ORDER))
+    assert "<image" not in style.to_svg(figures.learning_curves(history_of(["cnn"]), LABELS, ORDER))
 
 
 def jobs_of(models, devices=("cpu",)):
@@ -227,16 +228,16 @@ def test_nothing_to_draw_says_so():
 def test_a_model_keeps_its_colour_whatever_it_is_drawn_with_and_nameless_ones_come_last():
     ax = draw(scores_of(["other", "rnn"], n_folds=3), pd.DataFrame()).axes[0]
     shown = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() == "o"]
-    assert shown == [figures.model_colour("rnn"), figures.model_colour("other")]
+    assert shown == [style.model_colour("rnn"), style.model_colour("other")]
     bar = figures.speed(jobs_of(["rnn"]), LABELS, ORDER).axes[0].patches[0]
-    assert figures.mpl.colors.to_hex(bar.get_facecolor()).upper() == figures.model_colour("rnn").upper()
-    assert len(set(figures.MODEL_COLOURS.values())) >= 6
+    assert figures.mpl.colors.to_hex(bar.get_facecolor()).upper() == style.model_colour("rnn").upper()
+    assert len(set(style.MODEL_COLOURS.values())) >= 6
 
 
 def test_embedded_svgs_are_repeatable_and_share_no_id():
     scores = scores_of(ORDER[:3], n_folds=3)
-    one, again = (figures.to_svg(draw(scores, paired(scores, "mprann"))) for _ in range(2))
-    other = figures.to_svg(draw(scores_of(ORDER[:2]), pd.DataFrame()))
+    one, again = (style.to_svg(draw(scores, paired(scores, "mprann"))) for _ in range(2))
+    other = style.to_svg(draw(scores_of(ORDER[:2]), pd.DataFrame()))
     assert one == again
     assert one.startswith("<svg ")
     ids = [set(re.findall(r'\sid="([^"]+)"', svg)) for svg in (one, other)]
@@ -249,7 +250,7 @@ def test_embedded_svgs_are_repeatable_and_share_no_id():
 
 def test_save_writes_both_files_and_keeps_dots_in_names(tmp_path):
     fig = figures.speed(jobs_of(["cnn"]), LABELS, ORDER)
-    png, svg = figures.save(fig, tmp_path / "speed.v1")
+    png, svg = style.save(fig, tmp_path / "speed.v1")
     assert (png.name, svg.name) == ("speed.v1.png", "speed.v1.svg")
     assert png.read_bytes().startswith(b"\x89PNG")
     assert svg.read_text().startswith("<?xml")

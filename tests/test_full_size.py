@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import registry
-from benchmarks.api.data import recipe_with
+from benchmarks.api.recipe import recipe_with
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.cli.main import app
-from benchmarks.engine.figures import prixfixe_grid
-from benchmarks.engine.figures import scores as figures
+from benchmarks.engine.figures import prixfixe_grid, style
 from benchmarks.errors import BadInput
 from benchmarks.yeast import simulate, task
 from dream_models.prixfixe import grid
@@ -107,7 +106,7 @@ def test_cells_show_scores_and_greys_where_there_is_none():
         else:
             assert np.isnan(values[y, x])
     texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-    assert figures.SIMULATED in texts
+    assert style.SIMULATED in texts
     assert {"incompatible", "waiting"} <= set(texts)
 
 

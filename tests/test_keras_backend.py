@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("keras")
 
-from benchmarks.api.data import Dataset, Recipe
+from benchmarks.api.data import Dataset
+from benchmarks.api.recipe import Recipe
 from benchmarks.errors import BadInput
 from benchmarks.training import keras_backend
 from benchmarks.training.keras_backend import EarlyStopping, KerasModel, OneHot, keras

@@ -13,11 +13,12 @@ from benchmarks import registry
 from benchmarks.api.sequences import decode
 from benchmarks.cli.main import app
 from benchmarks.engine.evaluation import leakage
-from benchmarks.engine.execution import schedule
+from benchmarks.engine.evaluation.scores import predicted, score
 from benchmarks.engine.planning import data_sources
-from benchmarks.engine.planning.plan import Source, find_split, make_plan
+from benchmarks.engine.planning.folds import find_split
+from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of, job_fields
 from benchmarks.human_mpra.prepare import INSERT, reverse_insert
 
 TASK = registry.get_task("human_mpra")
@@ -75,25 +76,25 @@ def study(tmp_path_factory):
     source = Source(dataset.name, len(dataset), dataset, dataset.content_hash()[:12])
     plan = make_plan(TASK, "quick", [source], seed=0, models=["kmer_ridge", "mprann"], test_folds=[0, 2], n_members=2)
     store.put_dataset(dataset)
-    leaking = leakage.of_plan(plan, store, TASK, schedule.score(plan, store, TASK)).rows[dataset.name, 0]
+    leaking = leakage.of_plan(plan, store, TASK, score(plan, store, TASK)).rows[dataset.name, 0]
     for job in plan.jobs:
         split = find_split(TASK, dataset, job.test_fold, job.val_fold)
         rng = np.random.default_rng([job.val_fold, len(job.model)])
         truth = dataset.targets["expression"][split.test].astype(np.float32)
         noise = np.where(np.isin(split.test, leaking), 0, rng.normal(size=len(truth)) * 2)
-        record = schedule.about(job) | {"status": "done"}
+        record = job_fields(job) | {"status": "done"}
         predicted = {"expression": (truth + noise).astype(np.float32)}
-        store.put_job(schedule.folder_of(store, job), record, [], split.test, predicted, None)
+        store.put_job(folder_of(store, job), record, [], split.test, predicted, None)
     return Study.begin(plan, store, "command"), store, dataset, leaking
 
 
 def test_leak_free_scores_leave_out_leaking_elements_whole(study):
     found, store, dataset, leaking = study
-    scores = schedule.score(found.plan, store, TASK)
+    scores = score(found.plan, store, TASK)
     leaks = leakage.of_plan(found.plan, store, TASK, scores)
     free = leaks.scores[leaks.scores["test_fold"] == 0]
     one = free[(free["role"] == "ensemble") & (free["model"] == "mprann") & (free["metric"] == "pearson_r")]
-    stored = next(p for p in schedule.predicted(found.plan, store) if (p.model, p.test_fold) == ("mprann", 0))
+    stored = next(p for p in predicted(found.plan, store) if (p.model, p.test_fold) == ("mprann", 0))
     group = dataset.meta["group"].to_numpy()
     keep = ~np.isin(group[stored.rows], group[leaking])
     truth, mean = dataset.targets["expression"][stored.rows], np.mean([m["expression"] for m in stored.members], axis=0)
@@ -107,7 +108,7 @@ def test_leak_free_scores_leave_out_leaking_elements_whole(study):
 
 def test_a_fold_without_leaks_keeps_its_scores(study):
     found, store, _, _ = study
-    scores = schedule.score(found.plan, store, TASK)
+    scores = score(found.plan, store, TASK)
     free = leakage.of_plan(found.plan, store, TASK, scores).scores
     clean = free[free["test_fold"] == 2]
     assert len(clean)
@@ -118,7 +119,7 @@ def test_a_fold_without_leaks_keeps_its_scores(study):
 def test_above_the_limit_nothing_is_searched_and_the_command_is_named(study, monkeypatch, tmp_path):
     found, store, _, _ = study
     monkeypatch.setattr(leakage, "QUICK_BASES", 1000)
-    scores = schedule.score(found.plan, store, TASK)
+    scores = score(found.plan, store, TASK)
     leaks = leakage.beside_scores(found.plan, store, TASK, scores, tmp_path)
     assert f"leaks --results {store.root} --report {tmp_path}" in leaks.skipped
     assert leaks.table.empty

@@ -1,4 +1,4 @@
-"""Every model that the registry finds, on every task: what `benchmarks.apps.model_checks` promises of the Model protocol.
+"""Every model that the registry finds, on every task: the checks of `benchmarks.apps.model_checks`.
 
 Models and tasks are found by folder scan, so a new file is tested as soon as it is there.
 """
@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from benchmarks import registry
-from benchmarks.api.data import Preset
+from benchmarks.api.recipe import Preset
 from benchmarks.apps import model_checks
 
 PAIRS = [(model, task) for model in registry.models() for task in registry.tasks()]

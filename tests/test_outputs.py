@@ -10,8 +10,9 @@ from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.reporting import write_results
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.errors import BadInput
+from benchmarks.system import versions
 
 TASK = registry.get_task("human_mpra")
 
@@ -22,7 +23,7 @@ def test_every_machine_and_version_is_named(tmp_path):
     for source in plan.sources:
         store.put_dataset(source.dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-    other = schedule.folder_of(store, plan.jobs[1]) / "job.json"
+    other = folder_of(store, plan.jobs[1]) / "job.json"
     record = json.loads(other.read_text())
     record["hardware"]["cpu"], record["versions"]["numpy"] = "an older one", "1.0"
     other.write_text(json.dumps(record))
@@ -30,7 +31,7 @@ def test_every_machine_and_version_is_named(tmp_path):
     results = write_results.write_scores(study, store)
     page = write_results.write_report(study, store, results).read_text()
     assert ", an older one" in page
-    assert f"{machine.versions()['numpy']}, 1.0" in page
+    assert f"{versions()['numpy']}, 1.0" in page
     assert study.command in page
     assert results.tests.empty  # the baseline did not run
     assert "did not run" in page

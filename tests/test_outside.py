@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from benchmarks import registry
 from benchmarks.api.sequences import decode
 from benchmarks.cli.main import app
+from benchmarks.engine.evaluation.scores import score as score_plan
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
@@ -86,7 +87,7 @@ def test_it_is_scored_as_scipy_would_and_stands_in_the_report(ran, table, tmp_pa
     )  # fmt: skip
     assert row["n_folds"] == 3
     assert row["mean_difference"] > 0.2
-    assert len(schedule.score(plan, store, TASK)["model"].unique()) == 1  # the first study is as it was
+    assert len(score_plan(plan, store, TASK)["model"].unique()) == 1  # the first study is as it was
 
 
 def test_sequences_key_it_as_well_as_ids(ran, table, tmp_path):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from benchmarks import registry
 from benchmarks.cli.main import app
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
@@ -37,7 +38,7 @@ def drawn(tmp_path_factory):
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     json.loads(done.stdout)
-    return folder / "out", schedule.score(plan, store, task)
+    return folder / "out", score(plan, store, task)
 
 
 def test_every_panel_is_drawn_or_listed_with_its_reason(drawn):

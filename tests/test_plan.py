@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from benchmarks import registry
-from benchmarks.engine.planning.plan import Plan, Source, estimate_seconds, make_plan
+from benchmarks.engine.planning.plan import Plan, Source, make_plan
+from benchmarks.engine.planning.time_estimate import estimate_seconds
 from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")

@@ -13,7 +13,8 @@ from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Plan, make_plan, with_prerequisites
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
@@ -132,7 +133,7 @@ def test_the_fitted_model_arrives_and_is_shared(world):
     finished = [model for model, kind in events if kind == "done"]
     assert finished == ["base", "base", "user", "user"]
     for base, user in (plan.jobs[:2], plan.jobs[2:]):
-        (_, ours), (_, theirs) = (store.get_predictions(schedule.folder_of(store, job)) for job in (user, base))
+        (_, ours), (_, theirs) = (store.get_predictions(folder_of(store, job)) for job in (user, base))
         name = next(iter(ours))
         np.testing.assert_allclose(ours[name], theirs[name] + 1, rtol=1e-6)
     assert schedule.execute(plan, store, INLINE) == {"done": 0, "failed": 0, "skipped": 4}
@@ -144,7 +145,7 @@ def test_a_failed_prerequisite_blocks_what_needs_it_and_a_second_run_heals(world
     plan = plan_of(found, ("user", "kmer_ridge"))
     counts = schedule.execute(plan, store, INLINE)
     assert counts == {"done": 2, "failed": 4, "skipped": 0}
-    table = schedule.job_table(plan, store).set_index("model")
+    table = job_table(plan, store).set_index("model")
     assert set(table.loc["kmer_ridge", "status"]) == {"done"}
     assert set(table.loc["user", "status"]) == {"failed"}
     reason = table.loc["user", "reason"].iloc[0]
@@ -152,7 +153,7 @@ def test_a_failed_prerequisite_blocks_what_needs_it_and_a_second_run_heals(world
 
     (tmp_path / "fail").unlink()
     assert schedule.execute(plan, store, INLINE) == {"done": 4, "failed": 0, "skipped": 2}
-    assert schedule.job_table(plan, store)["status"].eq("done").all()
+    assert job_table(plan, store)["status"].eq("done").all()
 
 
 def test_what_is_trained_again_brings_what_it_needs(world):
@@ -173,12 +174,12 @@ def test_retrying_a_training_makes_the_one_it_needs_first(world):
     plan = plan_of(found)
     Study.begin(plan, store, "run")
     user = next(job for job in plan.jobs if job.model == "user")
-    store.put_failure(schedule.folder_of(store, user), schedule.about(user) | {"status": "failed", "reason": "lost"})
+    store.put_failure(folder_of(store, user), job_fields(user) | {"status": "failed", "reason": "lost"})
     words = ["retry", "--failed", "--results", str(store.root), "--workers", "0", "--device", "cpu"]
     words += ["--plugin", str(tmp_path / "base.py"), "--plugin", str(tmp_path / "user.py")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
-    assert store.is_done(schedule.folder_of(store, user))
+    assert store.is_done(folder_of(store, user))
     assert (tmp_path / "log").read_text() == "base\n"
 
 

@@ -12,6 +12,7 @@ from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, RowsOnDisk, TaskSpec
 from benchmarks.api.metrics import jsd, normalised_jsd
 from benchmarks.api.sequences import decode
+from benchmarks.training.profile_sampling import EpochWindows, NothingToTrainOn, choose_accessible, choose_background
 
 SPEC = TaskSpec(20, profiles.OUTPUTS, "profile_counts", profile_len=10, max_jitter=4)
 
@@ -53,7 +54,7 @@ def experiment():
 def test_accessible_windows_lie_between_the_outlier_limits(experiment):
     (train_totals, train_peak, train_fits), (val_totals, val_peak, val_fits) = experiment
     train, val = windows(*experiment[0]), windows(*experiment[1], seed=1)
-    found = profiles.choose_accessible(train, val, SPEC, negative_ratio=0.0, seed=7)
+    found = choose_accessible(train, val, SPEC, negative_ratio=0.0, seed=7)
     pool = [*train_totals[train_peak & train_fits], *val_totals[val_peak & val_fits]]
     low, high = quantile(pool, 1 - 0.9999), quantile(pool, 0.9999)
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
@@ -74,7 +75,7 @@ def test_accessible_windows_lie_between_the_outlier_limits(experiment):
 
 def test_background_is_thinned_to_the_number_of_peaks(experiment):
     train, val = windows(*experiment[0]), windows(*experiment[1], seed=1)
-    found = profiles.choose_accessible(train, val, SPEC, negative_ratio=0.1, seed=7)
+    found = choose_accessible(train, val, SPEC, negative_ratio=0.1, seed=7)
     is_peak = train.meta["is_peak"].to_numpy(bool)
     n_peaks = is_peak[found.train].sum() + val.meta["is_peak"].to_numpy(bool)[found.val].sum()
     n_others = (~is_peak[found.train]).sum()
@@ -82,15 +83,15 @@ def test_background_is_thinned_to_the_number_of_peaks(experiment):
     assert len(found.fit_level[0]) + len(found.fit_level[1]) > n_peaks, "there was something to thin"
     val_is_peak = val.meta["is_peak"].to_numpy(bool)[found.val]
     assert (~val_is_peak).sum() == int(0.1 * val_is_peak.sum())
-    again = profiles.choose_accessible(train, val, SPEC, negative_ratio=0.1, seed=7)
+    again = choose_accessible(train, val, SPEC, negative_ratio=0.1, seed=7)
     assert np.array_equal(found.train, again.train)
     assert np.array_equal(found.val, again.val)
 
 
 def test_the_sample_of_background_enters_the_limits(experiment):
     train, val = windows(*experiment[0]), windows(*experiment[1], seed=1)
-    without = profiles.choose_accessible(train, val, SPEC, negative_ratio=0.0, seed=7)
-    sampled = profiles.choose_accessible(train, val, SPEC, negative_ratio=0.5, seed=7)
+    without = choose_accessible(train, val, SPEC, negative_ratio=0.0, seed=7)
+    sampled = choose_accessible(train, val, SPEC, negative_ratio=0.5, seed=7)
     assert sampled.low < without.low
     assert sampled.counts_weight < without.counts_weight
 
@@ -98,7 +99,7 @@ def test_the_sample_of_background_enters_the_limits(experiment):
 def test_the_weight_of_counts_is_at_least_one():
     totals = [*range(1, 8), *range(1, 8)]
     train = windows(totals, [1] * 7 + [0] * 7)
-    found = profiles.choose_accessible(train, windows(totals, [1] * 7 + [0] * 7), SPEC, negative_ratio=0.1, seed=0)
+    found = choose_accessible(train, windows(totals, [1] * 7 + [0] * 7), SPEC, negative_ratio=0.1, seed=0)
     assert found.counts_weight == 1.0
 
 
@@ -106,7 +107,7 @@ def test_the_weight_of_counts_is_at_least_one():
 def test_a_bias_model_trains_on_background_below_the_threshold(experiment, factor):
     (train_totals, train_peak, _), (val_totals, val_peak, _) = experiment
     train, val = windows(*experiment[0]), windows(*experiment[1], seed=1)
-    found = profiles.choose_background(train, val, SPEC, threshold_factor=factor)
+    found = choose_background(train, val, SPEC, threshold_factor=factor)
     threshold = factor * quantile([*train_totals[train_peak], *val_totals[val_peak]], 0.01)
     below = [t for t in [*train_totals[~train_peak], *val_totals[~val_peak]] if t < threshold]
     low, high = quantile(below, 1 - 0.9999), quantile(below, 0.9999)
@@ -118,13 +119,13 @@ def test_a_bias_model_trains_on_background_below_the_threshold(experiment, facto
 
 def test_nothing_to_train_on_is_said():
     peaks_alone = windows([100, 90, 80], [1, 1, 1])
-    with pytest.raises(profiles.NothingToTrainOn, match=r"threshold_factor"):
-        profiles.choose_background(peaks_alone, peaks_alone, SPEC, threshold_factor=0.5)
+    with pytest.raises(NothingToTrainOn, match=r"threshold_factor"):
+        choose_background(peaks_alone, peaks_alone, SPEC, threshold_factor=0.5)
     background = windows([3, 4, 5], [0, 0, 0])
-    with pytest.raises(profiles.NothingToTrainOn, match="peak"):
-        profiles.choose_background(background, background, SPEC, threshold_factor=0.5)
-    with pytest.raises(profiles.NothingToTrainOn, match="peak"):
-        profiles.choose_accessible(background, background, SPEC, negative_ratio=0.1, seed=0)
+    with pytest.raises(NothingToTrainOn, match="peak"):
+        choose_background(background, background, SPEC, threshold_factor=0.5)
+    with pytest.raises(NothingToTrainOn, match="peak"):
+        choose_accessible(background, background, SPEC, negative_ratio=0.1, seed=0)
 
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
@@ -153,7 +154,7 @@ def test_an_epoch_is_cut_as_a_slow_loop_cuts_it(on_disk, tmp_path):
         rows = np.random.default_rng(0).permutation(60)
         data, mapped = data.take(rows), mapped.take(rows)
         assert isinstance(mapped.codes, RowsOnDisk)
-    epoch = profiles.EpochWindows(mapped if on_disk else data, SPEC, jitter=4, negative_ratio=0.25)
+    epoch = EpochWindows(mapped if on_disk else data, SPEC, jitter=4, negative_ratio=0.25)
     assert len(epoch) == 40 + 10
     epoch.draw(np.random.default_rng(1))
     positions = np.random.default_rng(2).permutation(50)
@@ -166,7 +167,7 @@ def test_an_epoch_is_cut_as_a_slow_loop_cuts_it(on_disk, tmp_path):
 
 def test_what_an_epoch_draws():
     data = windows(np.arange(300) + 20, np.arange(300) < 101)
-    epoch = profiles.EpochWindows(data, SPEC, jitter=4, negative_ratio=0.1)
+    epoch = EpochWindows(data, SPEC, jitter=4, negative_ratio=0.1)
     starts, pairs = Counter(), []
     for number in range(40):
         epoch.draw(np.random.default_rng([0, number]))
@@ -185,7 +186,7 @@ def test_what_an_epoch_draws():
 
 
 def test_without_peaks_every_window_is_shown_once():
-    epoch = profiles.EpochWindows(windows(range(20, 50), [0] * 30), SPEC, jitter=0, negative_ratio=0.1)
+    epoch = EpochWindows(windows(range(20, 50), [0] * 30), SPEC, jitter=0, negative_ratio=0.1)
     epoch.draw(np.random.default_rng(5))
     assert sorted(epoch.rows) == list(range(30))
     assert epoch.reversed.sum() == 15
@@ -193,7 +194,7 @@ def test_without_peaks_every_window_is_shown_once():
 
 def test_more_jitter_than_windows_are_cut_for_is_refused():
     with pytest.raises(ValueError, match="up to 4 bp, not 5"):
-        profiles.EpochWindows(windows([5, 6], [1, 0]), SPEC, jitter=5, negative_ratio=0.1)
+        EpochWindows(windows([5, 6], [1, 0]), SPEC, jitter=5, negative_ratio=0.1)
 
 
 def test_the_profile_loss_is_scipys_multinomial():

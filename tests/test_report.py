@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from benchmarks.engine.reporting import run_page
+from benchmarks.engine.reporting.html import duration, mean_sd, number
 
 PLACE = {"dataset": "K562", "output": "activity", "subset": "all", "level": "row", "metric": "pearson_r"}
 LABELS = {"mprann": "MPRAnn", "rnn": "DREAM-RNN"}
@@ -271,7 +272,7 @@ def test_contradictions_and_missing_columns_are_refused(change, message):
     ],
 )  # fmt: skip
 def test_number(value, digits, expected):
-    assert run_page.number(value, digits) == expected
+    assert number(value, digits) == expected
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,7 @@ def test_number(value, digits, expected):
     ],
 )  # fmt: skip
 def test_mean_sd(mean, sd, expected):
-    assert run_page.mean_sd(mean, sd) == expected
+    assert mean_sd(mean, sd) == expected
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def test_mean_sd(mean, sd, expected):
     [(41.23, "41.2 s"), (723, "12 min 3 s"), (11_100, "3 h 5 min"), (3599.8, "1 h 0 min"), (None, "–")],
 )
 def test_duration(seconds, expected):
-    assert run_page.duration(seconds) == expected
+    assert duration(seconds) == expected
 
 
 def test_leaks_are_counted_over_folds_and_the_scores_they_change_are_shown():

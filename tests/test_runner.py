@@ -10,12 +10,14 @@ import pytest
 from scipy import stats as scipy_stats
 
 from baselines import kmer_ridge
-from benchmarks import registry
+from benchmarks import registry, system
+from benchmarks.engine.evaluation.scores import SCORE_COLUMNS, score
 from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.training_table import history_table, job_table
 
 TASK = registry.get_task("human_mpra")
 INLINE = host.Machine("cpu", 0, 1)
@@ -38,13 +40,13 @@ def ran(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("results"))
     plan = plan_for(test_folds=[0, 1, 2], n_members=3)
     counts = execute(plan, store)
-    return plan, store, counts, schedule.score(plan, store, TASK)
+    return plan, store, counts, score(plan, store, TASK)
 
 
 def test_every_job_is_stored_with_what_was_promised(ran):
     plan, store, counts, _ = ran
     assert counts == {"done": 9, "failed": 0, "skipped": 0}
-    record = store.get_job(schedule.folder_of(store, plan.jobs[0]))
+    record = store.get_job(folder_of(store, plan.jobs[0]))
     promised = {
         "recipe",
         "seed",
@@ -80,7 +82,7 @@ def test_ensembles_are_the_mean_of_their_members_scored_by_scipy(ran):
     plan, store, _, scores = ran
     data = plan.sources[0].dataset
     for fold in (0, 1, 2):
-        members = [schedule.folder_of(store, j) for j in plan.jobs if j.test_fold == fold]
+        members = [folder_of(store, j) for j in plan.jobs if j.test_fold == fold]
         stored = [store.get_predictions(m) for m in members]
         rows = stored[0][0]
         assert (data.meta["fold"].to_numpy()[rows] == fold).all()
@@ -102,9 +104,9 @@ def test_ensembles_are_the_mean_of_their_members_scored_by_scipy(ran):
 
 def test_scores_have_the_documented_columns_and_origin(ran):
     scores = ran[3]
-    assert list(scores.columns) == schedule.SCORE_COLUMNS
+    assert list(scores.columns) == SCORE_COLUMNS
     readme = (Path(__file__).parent.parent / "results/README.md").read_text()
-    assert all(f"`{column}`" in readme for column in schedule.SCORE_COLUMNS)
+    assert all(f"`{column}`" in readme for column in SCORE_COLUMNS)
     assert set(scores["origin"]) == {"simulated"}
     assert scores.loc[scores["role"] == "ensemble", "val_fold"].isna().all()
 
@@ -120,7 +122,7 @@ def test_the_floor_learns_and_stays_below_the_ceiling(ran):
 def test_shuffled_labels_teach_nothing(tmp_path):
     store, plan = Store(tmp_path), plan_for(shuffle=True, test_folds=list(range(10)))
     execute(plan, store)
-    scores = schedule.score(plan, store, TASK)
+    scores = score(plan, store, TASK)
     assert set(scores["dataset"]) == {"simulated_shuffled_labels"}
     r = scores.query("role == 'ensemble' and metric == 'pearson_r' and level == 'row'")["value"]
     assert len(r) == 10
@@ -136,13 +138,13 @@ def test_a_failing_job_is_recorded_and_retried_while_the_others_go_on(tmp_path, 
         lambda self, data: 1 / 0 if data.meta["fold"].iloc[0] == 1 else original(self, data),
     )
     assert execute(plan, store) == {"done": 2, "failed": 1, "skipped": 0}
-    table = schedule.job_table(plan, store).set_index("test_fold")
+    table = job_table(plan, store).set_index("test_fold")
     assert table["status"].to_dict() == {0: "done", 1: "failed", 2: "done"}
     assert table.loc[1, "reason"] == "ZeroDivisionError: division by zero"
-    assert set(schedule.score(plan, store, TASK)["test_fold"]) == {0, 2}
+    assert set(score(plan, store, TASK)["test_fold"]) == {0, 2}
     monkeypatch.undo()
     assert execute(plan, store) == {"done": 1, "failed": 0, "skipped": 2}
-    assert set(schedule.job_table(plan, store)["status"]) == {"done"}
+    assert set(job_table(plan, store)["status"]) == {"done"}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_predictions_that_cannot_be_scored_fail_the_job(tmp_path, monkeypatch, a
     store, plan = Store(tmp_path), plan_for(test_folds=[0])
     monkeypatch.setattr(kmer_ridge.KmerRidge, "predict", lambda self, data: answer(len(data)))
     assert execute(plan, store)["failed"] == 1
-    assert words in schedule.job_table(plan, store)["reason"].iloc[0]
+    assert words in job_table(plan, store)["reason"].iloc[0]
 
 
 def test_no_model_sees_what_it_is_scored_on(tmp_path, monkeypatch):
@@ -177,9 +179,7 @@ def test_workers_give_what_the_same_process_gives(ran, tmp_path):
     execute(plan, store, machine=host.Machine("cpu", 2, 1), on_event=lambda job, kind, _: events.append(kind))
     assert events.count("done") == 9
     for job in plan.jobs:
-        (rows, here), (rows_there, there) = (
-            s.get_predictions(schedule.folder_of(s, job)) for s in (inline_store, store)
-        )
+        (rows, here), (rows_there, there) = (s.get_predictions(folder_of(s, job)) for s in (inline_store, store))
         assert np.array_equal(rows, rows_there)
         np.testing.assert_allclose(here["expression"], there["expression"], atol=1e-5)
 
@@ -194,17 +194,17 @@ def test_a_file_with_its_own_split_is_scored_once(tmp_path):
     plan = make_plan(TASK, "paper", found, seed=0, models=["kmer_ridge"])
     store = Store(tmp_path / "results")
     assert execute(plan, store)["done"] == 1
-    scores = schedule.score(plan, store, TASK).query("level == 'row'")
+    scores = score(plan, store, TASK).query("level == 'row'")
     assert set(scores["n"]) == {10}
     assert set(scores["origin"]) == {"measured"}
 
 
 def test_history_is_json_lines_and_tabulated(ran):
     plan, store, _, _ = ran
-    folder = schedule.folder_of(store, plan.jobs[0])
+    folder = folder_of(store, plan.jobs[0])
     lines = (folder / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 10))
-    table = schedule.history_table(plan, store)
+    table = history_table(plan, store)
     assert len(table) == 9 * 9
     assert table.groupby(["test_fold", "val_fold"])["is_best"].sum().eq(1).all()
 
@@ -224,6 +224,6 @@ def test_history_is_json_lines_and_tabulated(ran):
 def test_cores_are_neither_idle_nor_fought_over(monkeypatch, device, asked, jobs, gpus, cores, expected):
     monkeypatch.setattr(schedule.executors, "n_gpus", lambda: gpus)
     monkeypatch.setattr(schedule.executors, "n_cores", lambda: cores)
-    monkeypatch.setattr(host, "_memory_gib", lambda: 64)
+    monkeypatch.setattr(system, "_memory_gib", lambda: 64)
     machine = host.Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
     assert (machine.n_workers, machine.threads) == expected

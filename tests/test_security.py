@@ -16,9 +16,10 @@ from benchmarks import registry
 from benchmarks.cli.main import app
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store import locks
-from benchmarks.engine.store.store import Store, read_json, write_json
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
+from benchmarks.io.json_files import read_json, write_json
 from tests.fuzzing import Trap
 from tests.test_contract import GOOD
 

@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import registry
-from benchmarks.api.data import Recipe, recipe_with
+from benchmarks.api.recipe import Recipe, recipe_with
 from benchmarks.apps.regression import train_matrix
 from benchmarks.apps.speed import measure, notebook_loop
+from benchmarks.apps.speed.measure import speed_tools
 from benchmarks.cli.main import app
 from benchmarks.engine.execution import packing
 from benchmarks.errors import BadInput
@@ -56,7 +57,7 @@ def test_operations_of_a_torch_network_add_up_to_a_count_by_hand(data):
 
 def test_a_second_strand_counts_where_it_is_computed():
     yeast, module = registry.get_task("yeast"), registry.get_model("dream_rnn")
-    rows, tools = yeast.simulate(seed=0), registry.get_speed_tools("torch")
+    rows, tools = yeast.simulate(seed=0), speed_tools("torch")
     counts = {}
     for name, changes in {"one": {"average_strands": False}, "averaged": {}, "conjoined": {"conjoined": True}}.items():
         model = module.build(yeast.SPEC, recipe_with(module.RECIPE, NARROW | changes, source="test"), {})
@@ -80,7 +81,7 @@ def test_operations_of_a_keras_network_add_up_to_a_count_by_hand():
 
 
 def test_the_plain_loop_computes_what_the_engine_does(data):
-    torch_speed = registry.get_speed_tools("torch")
+    torch_speed = speed_tools("torch")
     rows = data.take(np.arange(24))
     backend = registry.get_backend("torch")
     for model in ("dream_rnn", "dream_cnn"):
@@ -107,7 +108,7 @@ def test_the_plain_loop_computes_what_the_engine_does(data):
 
 def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
     pytest.importorskip("keras")
-    backend, tools = registry.get_backend("keras"), registry.get_speed_tools("keras")
+    backend, tools = registry.get_backend("keras"), speed_tools("keras")
     task, module = registry.get_task("drosophila"), registry.get_model("deepstarr")
     rows = task.simulate(seed=0).take(np.arange(32))
     recipe = recipe_with(module.RECIPE, {"batch_size": 32, "width_scale": 0.1}, source="test")
@@ -129,7 +130,7 @@ def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
 
 
 def test_plain_rows_are_those_of_the_engine_and_hold_bins_where_a_network_learns_them():
-    backend, tools = registry.get_backend("torch"), registry.get_speed_tools("torch")
+    backend, tools = registry.get_backend("torch"), speed_tools("torch")
     yeast = registry.get_task("yeast")
     rows = yeast.simulate(seed=0).take(np.arange(20))
     module = registry.get_model("dream_rnn")
@@ -165,7 +166,7 @@ def test_the_loop_is_measured_part_by_part(task, model, parts, monkeypatch):
 
 
 def test_both_ways_take_turns_in_every_part(monkeypatch):
-    backend, tools = registry.get_backend("torch"), registry.get_speed_tools("torch")
+    backend, tools = registry.get_backend("torch"), speed_tools("torch")
     calls = []
 
     def noted(name, function):
@@ -252,7 +253,7 @@ def test_a_measured_model_fills_both_tables(monkeypatch):
 
 
 def test_doubling_ends_with_memory(monkeypatch):
-    tools = registry.get_speed_tools("torch")
+    tools = speed_tools("torch")
     usual = measure.Ready.predict
 
     def predict(self, size):

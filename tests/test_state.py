@@ -15,7 +15,8 @@ from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store import locks, status
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, read_json, write_json
+from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.io.json_files import read_json, write_json
 
 TASK = registry.get_task("human_mpra")
 
@@ -29,14 +30,14 @@ def study(tmp_path):
     store.put_dataset(plan.sources[0].dataset)
     schedule.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, machine.Machine("cpu", 0, 1))
     for job in plan.jobs[:2]:
-        file = schedule.folder_of(store, job) / "job.json"
+        file = folder_of(store, job) / "job.json"
         write_json(file, read_json(file) | {"duration_s": 10.0})
     return Study.begin(plan, store, "command"), store
 
 
 def put_failure(store, plan, reason="ValueError: no"):
-    folder = schedule.folder_of(store, plan.jobs[3])
-    store.put_failure(folder, schedule.about(plan.jobs[3]) | {"status": "failed", "reason": reason})
+    folder = folder_of(store, plan.jobs[3])
+    store.put_failure(folder, job_fields(plan.jobs[3]) | {"status": "failed", "reason": reason})
 
 
 def call(store, *words):
@@ -47,7 +48,7 @@ def test_every_training_is_done_running_failed_or_waiting(study):
     found, store = study
     put_failure(store, found.plan)
     with locks.Claims() as held:
-        held.take(store.claim_file(schedule.folder_of(store, found.plan.jobs[2])))
+        held.take(store.claim_file(folder_of(store, found.plan.jobs[2])))
         table = status.states(found.plan, store)
         assert table["state"].tolist() == ["done", "done", "running", "failed", "waiting"]
         assert table["reason"].dropna().tolist() == ["ValueError: no"]
@@ -65,7 +66,7 @@ def test_every_training_is_done_running_failed_or_waiting(study):
 
 def test_the_claim_of_a_process_that_is_gone_is_nobodys(study):
     found, store = study
-    file = store.claim_file(schedule.folder_of(store, found.plan.jobs[2]))
+    file = store.claim_file(folder_of(store, found.plan.jobs[2]))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
@@ -78,7 +79,7 @@ def test_the_claim_of_a_process_that_is_gone_is_nobodys(study):
 
 def test_a_half_done_training_counts_half(study):
     found, store = study
-    folder = schedule.folder_of(store, found.plan.jobs[4])
+    folder = folder_of(store, found.plan.jobs[4])
     (store.checkpoints(folder).folder / "epoch-00003").mkdir(parents=True)
     table = status.states(found.plan, store)
     assert table["epoch"].iloc[4] == 3
@@ -100,7 +101,7 @@ def test_retry_trains_what_failed_and_then_what_is_left(study):
 def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
     found, store = study
     plan = found.plan
-    done, waiting = (schedule.folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
+    done, waiting = (folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
     for folder in (done, waiting, done.with_name("test-00_val-77")):
         store.checkpoints(folder).folder.mkdir(parents=True)
     (store.checkpoints(done).folder / "state").write_bytes(b"x" * 1000)
@@ -139,7 +140,7 @@ def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
 
 def test_checkpoints_of_a_process_that_lives_are_left_alone(study):
     found, store = study
-    stray = schedule.folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
+    stray = folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
     store.checkpoints(stray).folder.mkdir(parents=True)
     with locks.Claims() as held:
         held.take(store.claim_file(stray))
@@ -158,17 +159,17 @@ def test_a_running_model_without_epochs_is_shown(study):
     found, store = study
     with locks.Claims() as held:
         for job in found.plan.jobs[2:4]:
-            held.take(store.claim_file(schedule.folder_of(store, job)))
+            held.take(store.claim_file(folder_of(store, job)))
         shown = call(store, "status")
         assert shown.exit_code == 0, shown.exception
         assert shown.stdout.count("running on") == 2
-        (store.checkpoints(schedule.folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
+        (store.checkpoints(folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
         assert ", epoch 3 kept" in call(store, "status").stdout
 
 
 def test_gc_leaves_what_came_to_be_needed_while_it_asked(study, monkeypatch):
     found, store = study
-    claim = store.claim_file(schedule.folder_of(store, found.plan.jobs[4]))
+    claim = store.claim_file(folder_of(store, found.plan.jobs[4]))
     write_json(claim, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     other = claim.with_name("test-09_val-08.claim")
     write_json(other, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.api.data import Dataset
-from benchmarks.engine.store.store import Store, to_json
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import to_json
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.api.data import Dataset, Recipe, TaskSpec
+from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.recipe import Recipe
 from benchmarks.errors import BadInput
 from benchmarks.training import torch_backend
 from benchmarks.training.torch_backend import OneCycle, OneHot, TorchModel

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from benchmarks import registry
 from benchmarks.cli.main import app
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
@@ -69,7 +70,7 @@ def test_everything_comes_home_and_is_scored_and_drawn_here(theirs, ours, made):
     assert files(ours) == files(theirs)
     done = CliRunner().invoke(app, ["report", "--results", str(ours)])
     assert done.exit_code == 0, done.stderr
-    expected = schedule.score(made[1], made[0], TASK)
+    expected = score(made[1], made[0], TASK)
     again = CliRunner().invoke(app, ["score", "--results", str(ours), "--json"])
     assert [row["value"] for row in json.loads(again.stdout)] == pytest.approx(expected["value"].tolist(), abs=1e-15)
     assert statuses(bring(theirs, ours)) == [

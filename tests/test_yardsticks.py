@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from benchmarks import registry
 from benchmarks.api import sequences, yeast_plasmid
 from benchmarks.apps.speed import encoding, notebook_encoding
+from benchmarks.apps.speed.training_step import bench_step
 from benchmarks.cli.main import app
 
 
@@ -25,7 +26,7 @@ def test_encoding_once_beats_encoding_row_by_row():
 
 
 def test_the_step_benchmark_gives_a_share():
-    result = encoding.bench_step("human_mpra", "dream_rnn", preset="quick", n_steps=3)
+    result = bench_step("human_mpra", "dream_rnn", preset="quick", n_steps=3)
     assert 0 <= result["share_outside"] < 0.5
     assert result["batch_size"] == 16
 

@@ -26,6 +26,7 @@ from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.engine.execution import workers
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
 from benchmarks.errors import BadInput
+from benchmarks.system import n_gpus
 
 N_TRAIN, N_VAL, N_TEST = 48, 30, 70
 CLOCK = {"seconds", "train_seconds"}
@@ -415,7 +416,7 @@ def single_steps(case: Case) -> None:
 def device(case: Case) -> None:
     if case.backend is None:
         raise NotTested("computes with numpy, on the CPU only")
-    if not workers.n_gpus():
+    if not n_gpus():
         raise NotTested("no GPU here")
     fitted = case.build(seed=1, device="cuda")
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ Source: the models' own recipes are those of this task: ChromBPNet's 50 epochs a
 trainer's 80 epochs at up to 0.0005 and patience 20 (`baselines.md` 3.4).
 """
 
-from benchmarks.api.data import Preset
+from benchmarks.api.recipe import Preset
 
 RECIPES: dict[str, dict] = {}
 

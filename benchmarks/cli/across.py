@@ -1,21 +1,15 @@
 """`python -m benchmarks across`: one report over all tasks."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import (
-    RESULTS,
-    SETTINGS,
-    JsonOption,
-    ResultsOption,
-    command,
-    has_packages,
-    print_json,
-    records,
-)
+from benchmarks.apps.across_tasks.page import output_folder, write_page
+from benchmarks.apps.across_tasks.read_runs import parameter_counts, read_challenge, read_grid, read_run
+from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -67,7 +61,7 @@ def across(
     store = Store(results)
     if out and out.exists() and not out.is_dir():
         raise BadInput(f"--out expects a folder, but {out} is a file.")
-    read = [one for study in Study.open_many(store, task or (), report or ()) if (one := _read(study, store))]
+    read = [one for study in Study.open_many(store, task or (), report or ()) if (one := read_run(study, store))]
     if not read:
         raise BadInput("No training of these runs is finished yet, so there is nothing to report.")
     across = table.combine([one["ran"] for one in read])
@@ -78,9 +72,9 @@ def across(
     evidence = Evidence(
         across,
         tests,
-        grid=_grid(grid_study, store) if grid_study else None,
-        challenge=_challenge(challenge) if challenge else None,
-        n_params=_parameter_counts(),
+        grid=read_grid(grid_study, store) if grid_study else None,
+        challenge=read_challenge(challenge) if challenge else None,
+        n_params=parameter_counts(),
     )
     verdicts = claims.judge(evidence)
     file = published or published_figures.default_file()
@@ -93,8 +87,8 @@ def across(
         context = published_figures.context(figures_of_papers)
     tables = {"across": across, "overall": overall, "claims": verdicts}
     tables |= {} if beside is None else {"published": beside}
-    folder = _folder(store, out, [one["study"] for one in read])
-    page = _write(folder, tables, context, [one["about"] for one in read])
+    folder = output_folder(store, out, [one["study"] for one in read])
+    page = write_page(folder, tables, context, [one["about"] for one in read])
     if json:
         about = {"folder": str(folder), "report": str(page) if page else None}
         print_json(about | {name: records(one) for name, one in tables.items()})
@@ -111,150 +105,3 @@ def across(
     if beside is None:
         typer.echo(f"No published figures: {file} is missing; name the file with --published.")
     typer.echo(f"Report: {page}" if page else f"Tables: {folder}; for the page: `pip install -e '.[figures]'`.")
-
-
-def _read(study: Any, store: Any) -> dict[str, Any] | None:
-    """Read what the report needs of one stored run; None if nothing of it is finished."""
-    import dataclasses
-
-    import pandas as pd
-
-    from benchmarks import registry
-    from benchmarks.apps.across_tasks import table
-    from benchmarks.engine.evaluation import compare, fold_tests
-    from benchmarks.engine.execution import schedule
-    from benchmarks.engine.planning import plan as planning
-    from benchmarks.engine.reporting import write_results
-
-    plan, task = study.plan, registry.get_task(study.plan.task)
-    scores = schedule.score(plan, store, task)
-    if scores.empty:
-        return None
-    jobs, summary, headlines = (
-        schedule.job_table(plan, store),
-        fold_tests.summarise(scores),
-        write_results.headlines_of(task),
-    )
-    role = "member" if hasattr(task, "compare") else "ensemble"
-    datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
-    tests = pd.DataFrame(columns=fold_tests.TEST_COLUMNS)
-    chosen = fold_tests.featured(scores, headlines)
-    if not hasattr(task, "compare"):
-        sizes = compare.sizes(plan, store, task)
-        rivals = {plan.baseline, "dream_rnn", "dream_rnn_keras"} & set(
-            chosen.loc[chosen["role"] == "ensemble", "model"]
-        )
-        several = [fold_tests.compare(chosen, rival, sizes=sizes) for rival in sorted(rivals)]
-        tests = pd.concat(several, ignore_index=True) if several else tests
-    done = jobs[jobs["status"] == "done"]
-    departures = {}
-    for source in plan.sources:
-        here = dataclasses.replace(source, dataset=datasets[source.name])
-        for model, mine in done[done["dataset"] == source.name].groupby("model"):
-            splits = set(zip(mine["test_fold"], mine["val_fold"], strict=True))
-            departures[source.name, model] = "; ".join(planning.departures(task, plan, model, here, splits))
-    ran = table.Ran(
-        preset=plan.preset,
-        summary=fold_tests.featured(summary[summary["role"] == role], headlines),
-        jobs=jobs,
-        ceilings=write_results.ceiling_table(datasets),
-        labels={name: plan.title(name) for name in plan.models},
-        prerequisites={name for job in plan.jobs for name in job.prerequisites},
-        width_scale={name: recipe.get("width_scale", 1.0) for name, recipe in plan.recipes.items()},
-        outside=set(jobs.loc[jobs["framework"] == "outside", "model"]),
-        departures=departures,
-    )
-    finished = f"{(jobs['status'] == 'done').sum():,} of {len(jobs):,} done"
-    about = {
-        "task": f"{plan.task} (version {plan.task_version})",
-        "preset": plan.preset,
-        "data": "; ".join(f"{name}: {len(one):,} sequences, {one.origin}" for name, one in datasets.items()),
-        "trainings": finished,
-        "folder": study.folder.name,
-        "command": study.command,
-    }
-    return {"study": study, "ran": ran, "tests": tests, "summary": summary, "scores": scores, "about": about}
-
-
-def _grid(study: Any, store: Any) -> Any:
-    from benchmarks import registry
-    from benchmarks.apps.across_tasks.verdicts import Grid
-    from benchmarks.engine.planning import plan as planning
-    from benchmarks.io import tables
-
-    needed = ("processor", "first", "core", "final", "status", "value")
-    again = "name the report folder of a `prixfixe grid`"
-    table = tables.read_ours(study.folder / "grid.csv", needed, again=again, dtype={"code": str})
-    source = study.plan.sources[0]
-    origin = store.get_dataset(source.name, source.digest).origin
-    task, splits = registry.get_task(study.plan.task), registry.get_task(study.plan.task).protocol()
-    found = (planning.departures(task, study.plan, model, source, splits) for model in study.plan.models)
-    return Grid(study.plan.task, origin, "; ".join(next(filter(None, found), [])), table)
-
-
-def _challenge(folder: Path) -> Any:
-    from benchmarks.apps.across_tasks.verdicts import Challenge
-    from benchmarks.io import tables
-
-    found = {}
-    again = f"fill the folder by `challenge rank --out {folder}`"
-    for name, needed in (("ranking", ("submission", "place")), ("scores", ("submission", "subset", "metric", "value"))):
-        found[name] = tables.read_ours(folder / f"{name}.csv", (*needed, "origin"), again=again)
-    measured = all(set(one["origin"]) == {"measured"} for one in found.values())
-    return Challenge("measured" if measured else "simulated", **found)
-
-
-def _parameter_counts() -> dict[str, int]:
-    """Count the parameters of the full-size networks that claim 6 compares, on yeast."""
-    from benchmarks import registry
-    from benchmarks.apps.across_tasks.claims import PAIRS
-
-    spec = registry.get_task("yeast").SPEC
-    models = {name: registry.get_model(name) for name in (*PAIRS, *PAIRS.values())}
-    return {name: int(model.build(spec, model.RECIPE, {}).n_params) for name, model in models.items()}
-
-
-def _folder(store: Any, out: Path | None, studies: list[Any]) -> Path:
-    """Make the folder to write to; in the store, its name is a hash of the runs that were read."""
-    import hashlib
-
-    if out is None:
-        names = ",".join(sorted(study.folder.name for study in studies))
-        return store.report_folder(f"across_{hashlib.sha256(names.encode()).hexdigest()[:8]}")
-    out.mkdir(parents=True, exist_ok=True)
-    return out
-
-
-def _write(folder: Path, tables: dict[str, Any], context: Any, runs: list[dict]) -> Path | None:
-    """Write tables, figures and page; the last two only where the packages are installed."""
-    from benchmarks.engine.store.store import write_text
-
-    for name, one in tables.items():
-        write_text(folder / f"{name}.csv", one.to_csv(index=False))
-    if not has_packages("matplotlib", "jinja2"):
-        return None
-    from benchmarks.apps.across_tasks import page as across_page
-    from benchmarks.engine.figures import across_tasks
-    from benchmarks.engine.figures import scores as figures
-
-    across, overall, drawn = tables["across"], tables["overall"], {}
-    for origin, rows in across.groupby("origin", sort=False):
-        here = {"scores": across_tasks.scores(rows)}
-        here["ranks"] = across_tasks.ranks(rows, overall[overall["origin"] == origin])
-        for name, figure in here.items():
-            figures.save(figure, folder / f"{name}_{origin}")
-        drawn[origin] = [
-            (f"Scores of all models, {origin} data", figures.to_svg(here["scores"])),
-            (f"Ranks of all models, {origin} data", figures.to_svg(here["ranks"])),
-        ]
-    page = across_page.render(
-        runs=runs,
-        across=across,
-        overall=overall,
-        published=tables.get("published"),
-        context=context,
-        claims=tables["claims"],
-        figures=drawn,
-    )
-    write_text(folder / "across.html", page)
-    return folder / "across.html"

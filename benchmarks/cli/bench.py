@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import SETTINGS, JsonOption, command, has_packages, model_names, print_json, records
+from benchmarks.cli.options import SETTINGS, JsonOption, command, model_names, print_json
 from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 NAME = "bench"
 app = typer.Typer(
@@ -54,14 +56,15 @@ def speed(
 
     from benchmarks import registry
     from benchmarks.apps.speed import measure as measuring
-    from benchmarks.engine import pipeline
     from benchmarks.engine.execution import machine, workers
-    from benchmarks.engine.reporting import console as screen
-    from benchmarks.engine.store.store import write_json, write_text
+    from benchmarks.engine.reporting.console import open_console
+    from benchmarks.io.atomic import write_text
+    from benchmarks.io.json_files import write_json
+    from benchmarks.system import hardware, n_cores, versions
 
     if protocol not in measuring.PROTOCOLS:
         raise BadInput(did_you_mean("protocol", protocol, list(measuring.PROTOCOLS)))
-    pipeline.check_device(device)
+    machine.check_device(device)
     wanted = model_names(models)
     limit = _gibibytes(memory_limit)
     cases = [
@@ -71,7 +74,7 @@ def speed(
             name, wanted, preset=preset, changes=set_ or [], protocol=protocol, device=device, memory_limit_gib=limit
         )
     ]
-    console = screen.open_console(stderr=True)
+    console = open_console(stderr=True)
     found: dict[str, dict] = {}
     failed: dict[str, str] = {}
 
@@ -90,7 +93,7 @@ def speed(
             calls,
             on_event,
             n_workers=1,
-            environments=machine.Machine(device, 1, workers.n_cores()).environments(),
+            environments=machine.Machine(device, 1, n_cores()).environments(),
             log_folder=Path(logs),
         )
     speeds = pd.DataFrame([one["speed"] for one in found.values()], columns=measuring.SPEED_COLUMNS)
@@ -98,7 +101,7 @@ def speed(
         [row for one in found.values() for row in one["throughput"]], columns=measuring.THROUGHPUT_COLUMNS
     )
     facts = {
-        "hardware": machine.hardware(), "versions": machine.versions(), "speed": records(speeds),
+        "hardware": hardware(), "versions": versions(), "speed": records(speeds),
         "throughput": records(throughput), "failed": failed,
     }  # fmt: skip
     if out:
@@ -107,12 +110,12 @@ def speed(
         write_text(out / "throughput.csv", throughput.to_csv(index=False))
         write_json(out / "speed.json", facts)
         if len(speeds) and has_packages("matplotlib"):
-            from benchmarks.engine.figures import scores
             from benchmarks.engine.figures import speed as speed_figures
+            from benchmarks.engine.figures import style
 
             titles = {name: registry.model_entry(name).title for name in speeds["model"].unique()}
-            scores.save(speed_figures.bars(speeds, titles), out / "speed")
-            scores.save(speed_figures.throughput(throughput, titles), out / "throughput")
+            style.save(speed_figures.bars(speeds, titles), out / "speed")
+            style.save(speed_figures.throughput(throughput, titles), out / "throughput")
     if json:
         print_json(facts)
     else:
@@ -232,19 +235,20 @@ def precision(
     from benchmarks import registry
     from benchmarks.apps.regression import train_matrix
     from benchmarks.cli.options import fold_numbers
-    from benchmarks.engine import pipeline
+    from benchmarks.engine.execution import machine
     from benchmarks.engine.planning import data_sources
     from benchmarks.engine.planning.plan import make_plan
-    from benchmarks.engine.reporting import console as screen
-    from benchmarks.engine.store.store import Store, write_text
+    from benchmarks.engine.reporting.console import open_console
+    from benchmarks.engine.store.store import Store
+    from benchmarks.io.atomic import write_text
 
-    pipeline.check_device(device)
+    machine.check_device(device)
     module = registry.get_task(task)
     wanted = model_names(models) or [name for name in module.MODELS if registry.model_entry(name).framework == "torch"]
     if other := next((name for name in wanted if registry.model_entry(name).framework != "torch"), None):
         raise BadInput(f"bench precision takes torch models; {other} is none.")
     source = data_sources.find(module, preset, data, seed=0)
-    console = screen.open_console(stderr=True)
+    console = open_console(stderr=True)
 
     def on_event(job: Any, kind: str, payload: Any) -> None:
         if kind in ("done", "failed"):
@@ -311,9 +315,9 @@ def step(
     json: JsonOption = False,
 ) -> None:
     """Measure the share of a torch step that is not computing."""
-    from benchmarks.apps.speed import encoding as yardsticks
+    from benchmarks.apps.speed.training_step import bench_step
 
-    _say(yardsticks.bench_step(task, model, preset=preset), json)
+    _say(bench_step(task, model, preset=preset), json)
 
 
 @command(app, "bench backends --model mprann --preset paper")
@@ -331,9 +335,9 @@ def backends(
 
 def _one_case(task: str, model: str, preset: str, changes: list[str] | None, device: str) -> Any:
     from benchmarks.apps.speed import measure
-    from benchmarks.engine import pipeline
+    from benchmarks.engine.execution import machine
 
-    pipeline.check_device(device)
+    machine.check_device(device)
     return measure.cases(
         task, [model], preset=preset, changes=changes or [], protocol="quick", device=device, memory_limit_gib=None
     )[0]

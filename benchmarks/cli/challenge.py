@@ -5,18 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import (
-    MODEL_HELP,
-    RESULTS,
-    SETTINGS,
-    JsonOption,
-    ResultsOption,
-    command,
-    has_packages,
-    print_json,
-    records,
-)
+from benchmarks.cli.options import MODEL_HELP, RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 NAME = "challenge"
 RULES = """The Random Promoter DREAM Challenge 2022: score, check, rank and list submissions.
@@ -97,7 +89,7 @@ def submit(
     from benchmarks.api.sequences import SequenceError
     from benchmarks.engine.inference import load, mutagenesis
     from benchmarks.engine.reporting import console
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.io.atomic import write_text
 
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
@@ -171,7 +163,7 @@ def rank(
     from rich.console import Console
     from rich.progress import Progress
 
-    from benchmarks.engine.execution.workers import n_cores
+    from benchmarks.system import n_cores
     from benchmarks.yeast import challenge_score
     from benchmarks.yeast import rank_bootstrap as ranking
 
@@ -232,11 +224,10 @@ def leaderboard(
     if out:
         _write_tables(out, {"leaderboard": wide, "scores": table}, test.origin)
         if wide["date"].notna().any() and not missing and _can_draw(out):
-            from benchmarks.engine.figures import challenge
-            from benchmarks.engine.figures import scores as figures
+            from benchmarks.engine.figures import challenge, style
 
             drawn = challenge.progression(wide, simulated=test.origin == "simulated")
-            figures.save(drawn, out / "progression")
+            style.save(drawn, out / "progression")
     if json:
         print_json(
             {
@@ -306,8 +297,7 @@ def _write_ranking(out: Path, found: Any, scores: Any, far: Any, *, simulated: b
     _write_tables(out, tables | {"score_distributions": quantiles}, "simulated" if simulated else "measured")
     if not _can_draw(out):
         return
-    from benchmarks.engine.figures import challenge
-    from benchmarks.engine.figures import scores as figures
+    from benchmarks.engine.figures import challenge, style
 
     best_first = {"order": table["submission"].tolist(), "labels": {}, "simulated": simulated}
     drawn = {
@@ -317,11 +307,11 @@ def _write_ranking(out: Path, found: Any, scores: Any, far: Any, *, simulated: b
         "disparities": challenge.disparities(far, simulated=simulated),
     }
     for name, figure in drawn.items():
-        figures.save(figure, out / name)
+        style.save(figure, out / name)
 
 
 def _write_tables(out: Path, tables: dict[str, Any], origin: str) -> None:
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.io.atomic import write_text
 
     out.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():

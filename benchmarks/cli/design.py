@@ -91,7 +91,7 @@ def _extreme(
     import pandas as pd
 
     from benchmarks.apps.design import evolve, oligo_library
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
 
     search = dataclasses.replace(evolve.EXPRESSION, **settings)
     check_kept(n, search.population)
@@ -99,7 +99,7 @@ def _extreme(
     predict = open_predictor(models, output, device)
     weights = np.full(len(predict.names), sign / len(predict.names))
     work = begin(out, models, {"set": subset, "seed": seed, "output": output, **dataclasses.asdict(search)})
-    with console.bar(f"{subset} expression", search.expected_candidates()) as predict.on_done, work:
+    with bar(f"{subset} expression", search.expected_candidates()) as predict.on_done, work:
         found = evolve.evolve(
             predict, predict.construct.length, search, weights, seed=(seed, int(sign < 0)),
             checkpoints=work.checkpoints("search"), on_generation=_on_generation(work, search.generations),
@@ -151,7 +151,7 @@ def challenging(
     import numpy as np
 
     from benchmarks.apps.design import disagreement, evolve, oligo_library
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
 
     if len(run) < 2:
         raise BadInput(f"Two --run or more are expected, models that may disagree; got {len(run)}.")
@@ -170,7 +170,7 @@ def challenging(
     about = {"set": "challenging", "seed": seed, "output": output, "weights": weight, "batches": batches}
     work = begin(out, models, about | dataclasses.asdict(search))
     total = batches * search.expected_candidates()
-    with console.bar("challenging", total) as predict.on_done, work:
+    with bar("challenging", total) as predict.on_done, work:
         codes, values, of, history = disagreement.batches(
             predict, predict.construct.length, search, weights, n_batches=batches, n_kept=n, seed=seed,
             checkpoints=lambda batch: work.checkpoints(f"batch-{batch:04d}"),
@@ -217,7 +217,7 @@ def snv(
 
     from benchmarks.apps.design import mutation_walks as walking
     from benchmarks.apps.design import oligo_library
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
 
     check_out(out)
     if walks > 1 and choose != "random":
@@ -237,7 +237,7 @@ def snv(
         "starts": hashlib.sha256(starts.tobytes()).hexdigest(),
     }
     work = begin(out, models, about)
-    on_done = console.bar("mutants", walking.n_predictions(*starts.shape, steps, choose))
+    on_done = bar("mutants", walking.n_predictions(*starts.shape, steps, choose))
     with on_done as shown, work:
         if predict:
             predict.on_done = shown

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import MODEL_HELP, has_packages, print_json
+from benchmarks.cli.options import MODEL_HELP, print_json
 from benchmarks.errors import BadInput
+from benchmarks.system import has_packages
 
 RunsOption = Annotated[list[str], typer.Option("--run", "--weights", help=f"{MODEL_HELP} Repeatable.")]
 SomeRunsOption = Annotated[list[str] | None, typer.Option("--run", "--weights", help=f"{MODEL_HELP} Repeatable.")]
@@ -29,7 +30,7 @@ def begin(out: Path, models: list[Path], settings: dict[str, Any]) -> Any:
 
 def finish(work: Any, table: Any, history: Any, predict: Any, json: bool) -> None:
     """Write the table and, beside it, how the search went, drawn too; then drop what was kept of the search."""
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.io.atomic import write_text
 
     about = {"seconds": work.seconds}
     if predict:
@@ -40,20 +41,20 @@ def finish(work: Any, table: Any, history: Any, predict: Any, json: bool) -> Non
         history = history.assign(trained_on=predict.trained_on)
         write_text(work.out.with_name(f"{stem}.history.csv"), history.to_csv(index=False))
         if has_packages("matplotlib"):
-            from benchmarks.engine.figures import design, scores
+            from benchmarks.engine.figures import design, style
 
             simulated = predict.trained_on == "simulated"
-            scores.save(design.search(history, simulated=simulated), work.out.with_name(f"{stem}.search"))
+            style.save(design.search(history, simulated=simulated), work.out.with_name(f"{stem}.search"))
             if len(predict.names) > 1:
                 drawn = design.disagreement(table, predict.names[:2], simulated=simulated)
-                scores.save(drawn, work.out.with_name(f"{stem}.models"))
+                style.save(drawn, work.out.with_name(f"{stem}.models"))
     write(table, work.out, json, **about)
     work.remove()
 
 
 def write(table: Any, out: Path, json: bool, **about: Any) -> None:
     from benchmarks.engine.reporting.progress import duration
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.io.atomic import write_text
 
     write_text(out, table.to_csv(sep="\t", index=False))
     origin = table["trained_on"].iloc[0]

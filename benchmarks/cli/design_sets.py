@@ -176,8 +176,7 @@ def library(
     """
     from benchmarks import registry
     from benchmarks.apps.design import oligo_library
-    from benchmarks.engine.store.store import write_text
-    from benchmarks.io.atomic import whole_folder
+    from benchmarks.io.atomic import whole_folder, write_text
 
     module = registry.get_task(task)
     construct = construct_of(task)

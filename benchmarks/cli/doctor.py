@@ -28,7 +28,7 @@ def doctor(
     from benchmarks import registry
     from benchmarks.apps import system_checks
     from benchmarks.engine.datasets import catalogue, download
-    from benchmarks.engine.execution import workers
+    from benchmarks.system import n_cores
 
     driver, gpus = system_checks.driver()
     found = [
@@ -39,7 +39,7 @@ def doctor(
     ]
     found += [
         system_checks.memory(),
-        system_checks.threads(workers.n_cores()),
+        system_checks.threads(n_cores()),
         system_checks.open_files(),
         *system_checks.folder(results),
     ]

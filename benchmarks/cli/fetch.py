@@ -35,7 +35,7 @@ def fetch(
     afterwards. Nothing stands under its name before it is whole and verified.
     """
     from benchmarks.engine.datasets import catalogue, download
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bytes_shown
 
     files = catalogue.read()
     if list_:
@@ -47,7 +47,7 @@ def fetch(
         raise BadInput("--file names files of one task; give one --task with it.")
     wanted = [one for name in task for one in catalogue.chosen(files, name, file or [])]
     found, failed = [], []
-    with console.bytes_shown() as on_progress:
+    with bytes_shown() as on_progress:
         for one in wanted:
             try:
                 found.append(download.fetch(one, data / one.task, offline=offline, on_progress=on_progress))

@@ -5,17 +5,10 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import (
-    RESULTS,
-    SETTINGS,
-    JsonOption,
-    ResultsOption,
-    command,
-    has_packages,
-    print_json,
-    records,
-)
+from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -64,11 +57,12 @@ def figures(
             raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
     from benchmarks.apps.paper import page
     from benchmarks.apps.paper import panels as known
-    from benchmarks.engine.reporting import console as screen
-    from benchmarks.engine.store.store import Store, write_text
+    from benchmarks.engine.reporting.console import open_console
+    from benchmarks.engine.store.store import Store
+    from benchmarks.io.atomic import write_text
 
     chosen = known.chosen(panels)
-    console = screen.open_console(stderr=json)
+    console = open_console(stderr=json)
     uses = {what for panel in chosen for what in panel.uses}
     from benchmarks.apps.paper import load_figure_data
 

@@ -5,17 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import (
-    RESULTS,
-    SETTINGS,
-    JsonOption,
-    ResultsOption,
-    command,
-    has_packages,
-    print_json,
-    records,
-)
+from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -59,8 +52,8 @@ def ism(
 
     from benchmarks.apps.ism import model_agreement, tables
     from benchmarks.engine.inference import load, mutagenesis, predict_file
-    from benchmarks.engine.reporting import console
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.engine.reporting.console import bar
+    from benchmarks.io.atomic import write_text
 
     mutagenesis.position_scores(np.zeros((0, 1, 4), np.float32), mean_over)
     if out.exists() and not out.is_dir():
@@ -77,7 +70,7 @@ def ism(
         rows = _joined([predict_file.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces])
         where = None if whole or not hasattr(one.task, "variable") else one.task.variable(rows.codes)
         offsets = one.task.offsets(texts) if hasattr(one.task, "offsets") else np.zeros(len(ids), np.int64)
-        with console.bar(label, mutagenesis.n_mutants(rows.codes, where)) as on_done:
+        with bar(label, mutagenesis.n_mutants(rows.codes, where)) as on_done:
             found = mutagenesis.effects(one.model, rows, where=where, outputs=output, on_done=on_done)
         arrays["codes"] = rows.codes
         for name, of in found.items():
@@ -128,15 +121,15 @@ def ism_pairs(
 
     from benchmarks.apps.ism import variants as reading
     from benchmarks.engine.inference import load
-    from benchmarks.engine.reporting import console
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.engine.reporting.console import bar
+    from benchmarks.io.atomic import write_text
 
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     tables = []
     for label, one in load.open_each(run, device):
         table = reading.read(pairs, input_, element_len=getattr(one.task, "ELEMENT_LEN", None))
-        with console.bar(label, 2 * len(table)) as on_done:
+        with bar(label, 2 * len(table)) as on_done:
             found = reading.predict(one.model, one.task.SPEC, one.task.encode, table, pairs, on_done)
         tables.append(found.assign(model=label, trained_on=one.trained_on))
     effects = pd.concat(tables, ignore_index=True)
@@ -169,11 +162,11 @@ def ism_recovery(
 
     from benchmarks import registry
     from benchmarks.apps.ism.motif_recovery import recovery
-    from benchmarks.engine.execution import schedule
     from benchmarks.engine.inference import load, mutagenesis
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
     from benchmarks.engine.store.experiment import Study
-    from benchmarks.engine.store.store import Store, write_text
+    from benchmarks.engine.store.store import Store, folder_of
+    from benchmarks.io.atomic import write_text
 
     if out and not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
@@ -185,10 +178,10 @@ def ism_recovery(
             if name not in plan.models:
                 raise BadInput(did_you_mean("model of this run", name, list(plan.models)))
         for model in wanted:
-            job = next((j for j in plan.jobs if j.model == model and store.is_done(schedule.folder_of(store, j))), None)
+            job = next((j for j in plan.jobs if j.model == model and store.is_done(folder_of(store, j))), None)
             if job is None:
                 continue
-            folder = schedule.folder_of(store, job)
+            folder = folder_of(store, job)
             dataset = store.get_dataset(job.dataset, job.digest)
             if dataset.origin != "simulated" or not hasattr(module, "planted"):
                 left_out.append(f"{plan.task}, {model}: {job.dataset} is measured: where its motifs lie is not known")
@@ -202,7 +195,7 @@ def ism_recovery(
             if hasattr(module, "searched"):
                 searched = module.searched(test.codes)
                 where = searched if where is None else where & searched
-            with console.bar(f"{plan.task}, {model}", mutagenesis.n_mutants(test.codes, where)) as on_done:
+            with bar(f"{plan.task}, {model}", mutagenesis.n_mutants(test.codes, where)) as on_done:
                 found = mutagenesis.effects(one.model, test.without_targets(), where=where, on_done=on_done)
             for output, of in found.items():
                 score = mutagenesis.position_scores(of.deltas)
@@ -300,7 +293,7 @@ def _draw(out: Path, codes: Any, ids: list[str], scores: dict, where: Any, n: in
     import numpy as np
 
     from benchmarks.engine.figures import ism as ism_figures
-    from benchmarks.engine.figures import scores as figures
+    from benchmarks.engine.figures import style
 
     inside = slice(None)
     if where is not None:
@@ -314,5 +307,5 @@ def _draw(out: Path, codes: Any, ids: list[str], scores: dict, where: Any, n: in
             for output, values in several.items()
         }
         figure = ism_figures.tracks(codes[i, inside], heights, title=ids[i], simulated=simulated)
-        drawn += [str(path) for path in figures.save(figure, out / f"logo-{i + 1:03d}")]
+        drawn += [str(path) for path in style.save(figure, out / f"logo-{i + 1:03d}")]
     return drawn

@@ -1,12 +1,17 @@
 """`python -m benchmarks leaks`: which test sequences occur in the training data, and what they are worth."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json, records
+from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -52,7 +57,7 @@ def leaks(
 
     from benchmarks import registry
     from benchmarks.engine.evaluation import leakage
-    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.reporting.console import open_console
 
     if k % 2 == 0 or not 9 <= k <= 23:
         raise BadInput(f"--k expects an odd number from 9 to 23, got {k}.")
@@ -66,7 +71,7 @@ def leaks(
         raise BadInput("--split says how --data is cut; a stored run has its own split.")
     for name in task or ():
         registry.get_task(name)
-    console = screen.open_console(stderr=json)
+    console = open_console(stderr=json)
     rule = leakage.Rule(k, threshold)
 
     def say(dataset: str, test_fold: int) -> None:
@@ -79,13 +84,13 @@ def leaks(
     table = pd.concat([one.table for one in found], ignore_index=True)
     scores = pd.concat([one.scores for one in found], ignore_index=True)
     if out:
-        from benchmarks.engine.store.store import write_text
+        from benchmarks.io.atomic import write_text
 
         write_text(out, table.to_csv(index=False))
     if json:
         print_json({"leaks": records(table), "leak_free": records(scores)})
     else:
-        screen.print_leaks(console, table, scores)
+        print_leaks(console, table, scores)
     worst = max(one.worst for one in found)
     if fail_above is not None and worst > fail_above:
         typer.echo(f"{worst:.3%} of a test fold leaks, more than --fail-above {fail_above:.3%}.", err=True)
@@ -104,14 +109,46 @@ def _of_file(task: Any, data: Path, split: str | None, seed: int, rule: Any, say
 def _of_runs(results: Path, tasks: Any, folders: Any, rule: Any, say: Any) -> list[Any]:
     from benchmarks import registry
     from benchmarks.engine.evaluation import leakage
-    from benchmarks.engine.execution import schedule
+    from benchmarks.engine.evaluation.scores import score
     from benchmarks.engine.store.experiment import Study
     from benchmarks.engine.store.store import Store
 
     store, found = Store(results), []
     for study in Study.open_many(store, tasks, folders):
         task = registry.get_task(study.plan.task)
-        scores = schedule.score(study.plan, store, task)
+        scores = score(study.plan, store, task)
         found.append(leakage.of_plan(study.plan, store, task, scores, rule, on_fold=say))
         leakage.write(found[-1], study.folder)
     return found
+
+
+def print_leaks(console: "Console", table: "pd.DataFrame", scores: "pd.DataFrame") -> None:
+    """Print how many test sequences leak, by dataset, fold and kind, and the largest change of a score without them."""
+    from benchmarks.engine.reporting.console import _WORDS, print_table
+
+    simulated = " (SIMULATED DATA)" if (table["origin"] == "simulated").any() else ""
+    rows = [
+        {
+            "task": row["task"],
+            "dataset": row["dataset"],
+            "test fold": str(row["test_fold"]),
+            "kind": row["kind"].replace("_", " "),
+            "leaking": f"{row['n_leaking']:,} of {row['n_test']:,}",
+            "share": f"{row['share']:.3%}",
+            "example": row["examples"].partition(";")[0],
+        }
+        for row in table.to_dict("records")
+        if row["n_leaking"] or row["kind"] == "any"
+    ]
+    if rows:
+        print_table(console, f"Test sequences seen in training{simulated}", rows)
+        console.print(table["rule"].iloc[0], markup=False, highlight=False)
+    changed = scores[scores["n"] != scores["n_leak_free"]]
+    for metric, part in changed.groupby("metric", sort=False):
+        row = part.loc[part["difference"].abs().idxmax()] if part["difference"].notna().any() else part.iloc[0]
+        where = f"{row['model']}, {row['dataset']}, test fold {row['test_fold']}, {row['subset']}, {row['level']} level"
+        console.print(
+            f"Largest change of {_WORDS.get(metric, metric)} without leaks: {row['difference']:+.4f} ({where})",
+            markup=False,
+            highlight=False,
+        )

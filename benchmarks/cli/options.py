@@ -1,7 +1,6 @@
 """What every command shares: examples in its help, one sentence for bad input, JSON on stdout. Nothing heavy."""
 
 import functools
-import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,11 @@ ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs
 ClusterOption = Annotated[
     Path | None, typer.Option("--cluster", help="YAML file: train on the nodes of a cluster; see docs/cluster.md.")
 ]
+TaskOption = Annotated[str | None, typer.Option("--task", help="Task name; see `list`.")]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="File with a model of your own; its name is the file's.")
+]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="Report folder; default: that of the latest run.")]
 RESULTS = Path("results")
 MODEL_HELP = "A training, a folder of trainings (averaged), weights, or a model's name in the task's latest run."
 SETTINGS = {
@@ -73,22 +77,6 @@ def model_names(text: str | None) -> list[str] | None:
     return names or None
 
 
-def has_packages(*names: str) -> bool:
-    """Tell whether packages that are extras are installed, without importing them."""
-    return all(importlib.util.find_spec(name) is not None for name in names)
-
-
-def print_json(value: Any) -> None:
-    from benchmarks.engine.store.store import to_json
-
-    typer.echo(to_json(value, indent=1))
-
-
-def records(frame: Any) -> list[dict[str, Any]]:
-    """Turn a table into plain rows, missing values into None."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
-
-
 def fold_numbers(text: str | None) -> list[int] | None:
     """Read `0,3` or `0-4`; None where the option was not given."""
     if text is None:
@@ -101,3 +89,26 @@ def fold_numbers(text: str | None) -> list[int] | None:
             raise BadInput(f"--folds expects numbers as in 0,3 or 0-4, got {text!r}.")
         chosen += range(first, last + 1)
     return chosen
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout; NaN and infinities as null."""
+    from benchmarks.io.json_files import to_json
+
+    typer.echo(to_json(value, indent=1))
+
+
+def known_task(name: str | None) -> str | None:
+    """Return the name of a task as it was given.
+
+    Raises
+    ------
+    BadInput
+        If there is no such task, with the nearest name.
+    """
+    from benchmarks import registry
+    from benchmarks.errors import did_you_mean
+
+    if name is not None and name not in registry.tasks():
+        raise BadInput(did_you_mean("task", name, list(registry.tasks())))
+    return name

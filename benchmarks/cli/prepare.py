@@ -126,9 +126,9 @@ def _with_progress(prepare, inputs, out: Path) -> dict:
     """Show what is being done: a bar on a terminal, a line per step elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.reporting.console import open_console
 
-    console = screen.open_console(stderr=True)
+    console = open_console(stderr=True)
     if not console.is_terminal:
         said: list[str] = []
 

@@ -6,16 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import (
-    RESULTS,
-    SETTINGS,
-    JsonOption,
-    ResultsOption,
-    command,
-    fold_numbers,
-    has_packages,
-    records,
-)
+from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, fold_numbers
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 NAME = "prixfixe"
 app = typer.Typer(
@@ -67,7 +60,7 @@ def grid(
     from benchmarks import registry
     from benchmarks.engine import pipeline
     from benchmarks.engine.planning import plan
-    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.reporting.console import open_console
     from dream_models.prixfixe.combinations import combinations
     from dream_models.prixfixe.grid import model_name
 
@@ -76,7 +69,7 @@ def grid(
     )
     module = registry.get_task(task)
     plan.get_preset(module, preset)
-    console = screen.open_console(stderr=json)
+    console = open_console(stderr=json)
     fitting = [c for c in combinations() if not c.refusal()]
     refusals = Counter(filter(None, (c.refusal() for c in combinations())))
     console.print(f"{len(fitting)} of {len(fitting) + refusals.total()} combinations fit together.", highlight=False)
@@ -105,13 +98,14 @@ def grid(
 
 def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
 
-    from benchmarks.engine.execution import schedule
-    from benchmarks.engine.store.store import Store, write_text
+    from benchmarks.engine.store.store import Store
+    from benchmarks.engine.store.training_table import history_table, job_table
+    from benchmarks.io.atomic import write_text
     from dream_models.prixfixe import grid
 
     store, folder, planned = Store(how.results), done.study.folder, done.study.plan
     metric = metric or grid.default_metric(done.scores)
-    jobs, history = schedule.job_table(planned, store), schedule.history_table(planned, store)
+    jobs, history = job_table(planned, store), history_table(planned, store)
     table = grid.summarise(done.scores, jobs, history, planned.skipped, metric)
     pairs = grid.originals_and_best(table)
     write_text(folder / "grid.csv", table.to_csv(index=False))
@@ -128,11 +122,11 @@ def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
 
 
 def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
-    from benchmarks.engine.figures import prixfixe_grid, scores
+    from benchmarks.engine.figures import prixfixe_grid, style
     from dream_models.prixfixe.combinations import TEAMS
 
     what = {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}.get(metric)
-    what = what or scores.METRIC_LABELS.get(metric, metric)
+    what = what or style.METRIC_LABELS.get(metric, metric)
     shared = {
         "order": list(TEAMS),
         "labels": {key: team.title for key, team in TEAMS.items()},
@@ -156,4 +150,4 @@ def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
         "grid_2e": prixfixe_grid.pairs(pairs, value="value", title="Score of originals and best", what=what, **shared),
     }
     for name, figure in drawn.items():
-        scores.save(figure, done.study.folder / name)
+        style.save(figure, done.study.folder / name)

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import SETTINGS, JsonOption, command, has_packages, print_json, records
+from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 NAME = "quantify"
 app = typer.Typer(help="From the reads of a sorted library to expression labels.", no_args_is_help=True, **SETTINGS)
@@ -59,7 +61,7 @@ def reads(
     """
     from benchmarks.apps.quantify import bowtie2, label_files, pipeline
     from benchmarks.apps.quantify import estimators as estimate
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
 
     estimator = estimate.weighted(weights)
     if collapse not in pipeline.COLLAPSES:
@@ -68,7 +70,7 @@ def reads(
         bowtie2.require()
     library, flanks, workers = _opened(sheet, out, left, right, workers, numbered=True, weights=weights)
     counts, settings = _counted(library, out, (overlap, tolerance, identity), flanks, workers)
-    with console.bar("collapsing", 3) as on_done:
+    with bar("collapsing", 3) as on_done:
         labels = pipeline.promoters(
             library, counts, flanks, estimator, kind=collapse, min_reads=min_reads, threads=workers,
             on_pass=on_done,
@@ -164,7 +166,7 @@ def simulate(
     from benchmarks.api.sequences import SequenceError
     from benchmarks.apps.quantify import label_files
     from benchmarks.apps.quantify import simulate as simulation
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
 
     task = registry.get_task("yeast")
     design = simulation.Design(cells=cells, reads=reads_, gates=gates, unsorted=unsorted)
@@ -188,7 +190,7 @@ def simulate(
     truth["n_cells"] = sum(one.cells.sum(axis=1) for one in sorts)
     truth = pd.concat([truth, pd.DataFrame(expected, columns=[f"expected_{b}" for b in range(design.n_bins)])], axis=1)
     label_files.write_table(out / "truth.tsv.gz", truth)
-    with console.bar("reads of bins", design.n_bins * replicates) as on_done:
+    with bar("reads of bins", design.n_bins * replicates) as on_done:
         sheet = simulation.write(out, sequences, lib, sorts, design, rng, on_done)
     facts = {"sheet": str(sheet), "origin": "simulated", "n_promoters": len(sequences)}
     facts |= {"n_cells": int(sum(one.cells.sum() for one in sorts)), "n_pairs": int(sum(s.reads.sum() for s in sorts))}
@@ -219,7 +221,7 @@ def check(
     from benchmarks.apps.quantify import estimators as estimate
     from benchmarks.apps.quantify import label_files
     from benchmarks.apps.quantify import simulation_check as checking
-    from benchmarks.engine.store.store import read_json
+    from benchmarks.io.json_files import read_json
     from benchmarks.io.tables import read_ours
 
     table = read_ours(labels, ["sequence", "expression", "se"], again="quantify again", sep="\t")
@@ -236,13 +238,13 @@ def check(
         estimator = estimate.weighted(facts["settings"]["weights"])
     found = checking.check(table, known, checking.noise_free(known, estimator, checking.columns(facts["bins"])))
     if out and has_packages("matplotlib"):
-        from benchmarks.engine.figures import quantify, scores
+        from benchmarks.engine.figures import quantify, style
 
         both = table.merge(known, on="sequence")
         drawn = quantify.against_truth(
             both["true_expression"].to_numpy(), both["expression"].to_numpy(), f"r = {found['pearson_r']:.3f}"
         )
-        scores.save(drawn, out)
+        style.save(drawn, out)
     if json:
         print_json(found | {"origin": "simulated"})
         return
@@ -273,8 +275,8 @@ def plan(
     from benchmarks.apps.quantify import estimators as estimate
     from benchmarks.apps.quantify import experiment_planning
     from benchmarks.apps.quantify.simulate import Design
-    from benchmarks.engine.reporting import console
-    from benchmarks.engine.store.store import write_text
+    from benchmarks.engine.reporting.console import bar
+    from benchmarks.io.atomic import write_text
 
     task = registry.get_task("yeast")
     designs = experiment_planning.grid(
@@ -282,15 +284,15 @@ def plan(
     )
     estimators = {"weighted average": estimate.weighted(weights), "MAUDE": estimate.by_maude(pseudocount)}
     expression = task.simulated_expression(task.simulated_library(n, seed=seed))
-    with console.bar("experiments", len(designs)) as on_done:
+    with bar("experiments", len(designs)) as on_done:
         table = experiment_planning.plan(expression, designs, estimators, seed=seed, on_done=on_done)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "plan.csv", table.to_csv(index=False))
         if has_packages("matplotlib"):
-            from benchmarks.engine.figures import quantify, scores
+            from benchmarks.engine.figures import quantify, style
 
-            scores.save(quantify.plan(table), out / "plan")
+            style.save(quantify.plan(table), out / "plan")
     if json:
         print_json(records(table))
         return
@@ -334,7 +336,7 @@ def _opened(
     from benchmarks.apps.quantify import label_files
     from benchmarks.apps.quantify import sample_sheet as sheets
     from benchmarks.apps.quantify.count import Flanks
-    from benchmarks.engine.execution.workers import n_cores
+    from benchmarks.system import n_cores
 
     library = sheets.read(sheet, numbered=numbered)
     estimate.check_quantiles(weights, library.columns)  # before hours of counting
@@ -343,8 +345,8 @@ def _opened(
     held = any((out / name).exists() for name in label_files.LABELS) or simulated_marker.of(out) == "simulated"
     if held and simulated_marker.of(out) != library.origin:
         raise BadInput(
-            f"{out} holds {simulated_marker.of(out)} labels, the reads of {sheet} are {library.origin}: name another folder, so "
-            "that they are never mixed."
+            f"{out} holds {simulated_marker.of(out)} labels, the reads of {sheet} are {library.origin}: name another "
+            "folder, so that they are never mixed."
         )
     flanks = [
         yeast_plasmid.LEFT_ADAPTER if left is None else left,
@@ -370,18 +372,19 @@ def _counted(library: Any, out: Path, rule: tuple, flanks: Any, workers: int) ->
 
     from benchmarks.apps.quantify import count
     from benchmarks.apps.quantify.merge_reads import Rule
-    from benchmarks.engine.reporting import console
+    from benchmarks.engine.reporting.console import bar
 
     rule = Rule(*rule)
     total = sum(path.stat().st_size for name in ("read1", "read2") for path in library.files[name])
-    with console.bar("merging reads", total) as on_done:
+    with bar("merging reads", total) as on_done:
         counts = count.count(library, rule, flanks, out / "work", workers=workers, on_file=on_done)
     return counts, {"merging": asdict(rule), "flanks": asdict(flanks)}
 
 
 def _report(out: Path, kind: str, library: Any, counts: Any, labels: Any, facts: dict, json: bool) -> None:
     """Write the report of quality: JSON, samples as CSV, and plots; say what came of it."""
-    from benchmarks.engine.store.store import write_json, write_text
+    from benchmarks.io.atomic import write_text
+    from benchmarks.io.json_files import write_json
 
     samples = counts.samples
     overlaps: dict[int, int] = {}
@@ -395,13 +398,13 @@ def _report(out: Path, kind: str, library: Any, counts: Any, labels: Any, facts:
     write_text(out / f"samples_{kind}.csv", flat.to_csv(index=False))
     simulated = library.origin == "simulated"
     if has_packages("matplotlib"):
-        from benchmarks.engine.figures import quantify, scores
+        from benchmarks.engine.figures import quantify, style
 
         drawn = quantify.quality(flat, facts["overlaps"], labels.table, simulated=simulated)
-        scores.save(drawn, out / f"quality_{kind}")
+        style.save(drawn, out / f"quality_{kind}")
         if len(labels.agreement):
             drawn = quantify.agreement(labels.alone, labels.agreement, simulated=simulated)
-            scores.save(drawn, out / f"replicates_{kind}")
+            style.save(drawn, out / f"replicates_{kind}")
     else:
         typer.echo("No plots: `pip install -e '.[figures]'` for them.", err=True)
     write_json(out / f"quality_{kind}.json", facts)

@@ -3,14 +3,19 @@
 import contextlib
 import datetime
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json, records
+from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -48,7 +53,7 @@ def regress(
     """
     from benchmarks.apps.regression import reference, train_matrix
     from benchmarks.apps.regression.tolerance import judge, parameters_moved
-    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.reporting.console import open_console
 
     if update != (reason is not None and bool(reason.strip())):
         raise BadInput("--update and --reason 'why' belong together; one of them is missing.")
@@ -57,7 +62,7 @@ def regress(
     if summary and not summary.parent.is_dir():
         raise BadInput(f"The folder of --summary, {summary.parent}, does not exist.")
     entries = reference.read_matrix(against)
-    console = screen.open_console(stderr=json)
+    console = open_console(stderr=json)
     if update:
         _update(console, against, entries, reason.strip(), n_seeds, results)
         return
@@ -71,7 +76,7 @@ def regress(
     problems = [f"training failed: {failure}" for failure in found.failures] + moved
     failed = int((table["verdict"] == "fails").sum())
     notes = problems + _notes(found, known, shuffle_labels, set_ or ())
-    screen.print_verdicts(console, table, notes)
+    print_verdicts(console, table, notes)
     heading = f"Scores: {failed or 'none'} of {len(table)} out of tolerance"
     console.print(heading + (f"; {len(problems)} other problems" if problems else ""), style="bold")
     if summary:
@@ -104,10 +109,12 @@ def _say(console: Any) -> Any:
 def _update(console: Any, folder: Path, entries: list, reason: str, n_seeds: int, results: Path | None) -> None:
     import pandas as pd
 
+    from benchmarks import system
     from benchmarks.apps.regression import train_matrix
     from benchmarks.apps.regression.tolerance import reference_of
-    from benchmarks.engine.execution import machine
-    from benchmarks.engine.store.store import write_json, write_text
+    from benchmarks.io.atomic import write_text
+    from benchmarks.io.json_files import write_json
+    from benchmarks.system import hardware
 
     tables, found = [], None
     for seed in range(n_seeds):
@@ -125,8 +132,8 @@ def _update(console: Any, folder: Path, entries: list, reason: str, n_seeds: int
         "n_params": found.n_params,
         "digests": found.digests,
         "train_seq_per_s": found.train_seq_per_s,
-        "hardware": machine.hardware(),
-        "versions": machine.versions(),
+        "hardware": hardware(),
+        "versions": system.versions(),
     }
     log = folder / "LOG.md"
     before = log.read_text(encoding="utf-8") if log.is_file() else "# Why this reference was rewritten\n\n"
@@ -161,3 +168,21 @@ def _notes(found: Any, known: Any, shuffled: bool, changes: Any) -> list[str]:
         if before := known.about["train_seq_per_s"].get(name):
             notes.append(f"speed, not judged: {name} {speed:,.0f} sequences/s, reference {before:,.0f}")
     return notes
+
+
+def print_verdicts(console: "Console", table: "pd.DataFrame", notes: Collection[str]) -> None:
+    """Print what a regression test says of every score, those that fail last, where they are seen; then its notes."""
+    from benchmarks.engine.reporting.console import print_table
+
+    rows = []
+    for row in table.sort_values("verdict", key=lambda values: values == "fails", kind="stable").itertuples():
+        about = {name: getattr(row, name) for name in ("verdict", "task", "model", "output", "subset", "metric")}
+        numbers = {"reference": row.reference, "tolerance": row.tolerance, "measured": row.measured}
+        rows.append(
+            about
+            | {name: f"{value:.4f}" if value == value else "–" for name, value in numbers.items()}
+            | {"difference": f"{row.difference:+.4f}" if row.difference == row.difference else "–"}
+        )
+    print_table(console, "Scores against the reference (SIMULATED DATA)", rows)
+    for note in notes:
+        console.print(f"  {note}", markup=False, highlight=False)

@@ -1,20 +1,17 @@
 """`python -m benchmarks status | retry | gc`: where runs stand, going on with them, and what they left behind."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import (
-    RESULTS,
-    SETTINGS,
-    ClusterOption,
-    JsonOption,
-    ResultsOption,
-    command,
-    print_json,
-    records,
-)
+from benchmarks.cli.options import RESULTS, SETTINGS, ClusterOption, JsonOption, ResultsOption, command, print_json
+from benchmarks.io.json_files import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -36,14 +33,14 @@ def status(
     """Show which trainings of a run are done, running, failed (and why) or waiting, and when all will be done."""
     import time
 
-    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store import status as state
     from benchmarks.engine.store.experiment import Study
     from benchmarks.engine.store.store import Store
 
     store = Store(results)
     study = Study.open(store, task, report)
-    console = screen.open_console()
+    console = open_console()
     while True:
         table = state.states(study.plan, store)
         left = state.seconds_left(study.plan, store, table)
@@ -53,7 +50,7 @@ def status(
             return
         if watch and console.is_terminal:
             console.clear()
-        screen.print_states(console, study.folder, table, left, state.reasons(table))
+        print_states(console, study.folder, table, left, state.reasons(table))
         if not watch or set(table["state"]) <= {"done", "failed"}:
             return
         time.sleep(watch)
@@ -79,7 +76,7 @@ def retry(
 
     from benchmarks.engine import pipeline
     from benchmarks.engine.planning import plan
-    from benchmarks.engine.reporting import console as screen
+    from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store import status as state
     from benchmarks.engine.store.experiment import Study
     from benchmarks.engine.store.store import Store
@@ -103,7 +100,7 @@ def retry(
     asked = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
     chosen = plan.with_prerequisites(planned, asked) - set(table[table["state"] == "done"]["job"])
     planned = plan.with_plugins(planned, plugin or (), chosen)
-    done = pipeline.carry_out(planned, how, screen.open_console(stderr=json), only=chosen)
+    done = pipeline.carry_out(planned, how, open_console(stderr=json), only=chosen)
     if done and done.n_failed:
         raise typer.Exit(1)
 
@@ -146,3 +143,30 @@ def gc(
         print_json({"leftovers": rows, "removed": remove})
     elif rows:
         typer.echo("Removed." if remove else "Nothing was removed; `gc --yes` does.")
+
+
+def print_states(
+    console: "Console", folder: Path, table: "pd.DataFrame", left: float | None, reasons: Mapping[str, list[str]]
+) -> None:
+    """Print how many trainings are done, running, failed or waiting, which run now, and why some failed."""
+    import pandas as pd
+
+    from benchmarks.engine.reporting.console import N_SHOWN, print_table
+    from benchmarks.engine.reporting.progress import duration
+    from benchmarks.engine.store.status import STATES
+
+    rows = [
+        {"dataset": dataset, "model": model} | {name: f"{(mine['state'] == name).sum():,}" for name in STATES}
+        for (dataset, model), mine in table.groupby(["dataset", "model"], sort=False)
+    ]
+    n_done, n = int((table["state"] == "done").sum()), len(table)
+    print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)
+    for row in table[table["state"] == "running"].head(N_SHOWN).itertuples():
+        of = f" of {row.epochs:.0f}" if pd.notna(row.epochs) else ""
+        at = f", epoch {row.epoch:.0f}{of} kept" if pd.notna(row.epoch) else ""
+        console.print(f"  running on {row.host}: {row.job}{at}", markup=False, highlight=False)
+    for reason, jobs in reasons.items():
+        console.print(f"  {len(jobs):,} failed: {reason} ({jobs[0]}{', …' if len(jobs) > 1 else ''})", style="red")
+    if n_done < n:
+        when = f"about {duration(left)}" if left is not None else "unknown: a model has no finished training yet"
+        console.print(f"  Time left: {when}", markup=False, highlight=False)

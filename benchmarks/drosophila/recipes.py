@@ -5,7 +5,7 @@ Source: Rafi et al. 2024, Methods, "Drosophila UMI-STARR-seq models": the DREAM 
 128, 100 epochs, patience 10.
 """
 
-from benchmarks.api.data import Preset
+from benchmarks.api.recipe import Preset
 
 RECIPES: dict[str, dict] = {"prix_fixe": {"batch_size": 32}}  # as the DREAM models here; published on yeast alone
 

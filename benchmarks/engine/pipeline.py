@@ -11,18 +11,21 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.cli.options import print_json, records
+from benchmarks.cli.options import print_json
 from benchmarks.engine.execution import cluster, packing, schedule
 from benchmarks.engine.execution import machine as host
-from benchmarks.engine.execution import workers as executors
+from benchmarks.engine.execution.machine import check_device
 from benchmarks.engine.planning import data_sources, time_estimate
 from benchmarks.engine.planning.plan import Plan, make_plan
-from benchmarks.engine.reporting import console as screen
 from benchmarks.engine.reporting import write_results
+from benchmarks.engine.reporting.console import print_comparison, print_plan, print_scores
 from benchmarks.engine.reporting.progress import Reporter
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+from benchmarks.system import n_gpus
 
 
 @dataclass(frozen=True)
@@ -51,24 +54,10 @@ class How:
         check_device(self.device)
         if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
             raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
-        if self.pack not in ("auto", "1") and (self.device == "cpu" or not executors.n_gpus()):
+        if self.pack not in ("auto", "1") and (self.device == "cpu" or not n_gpus()):
             raise BadInput(f"--pack {self.pack} is of a GPU, and none is used here; --workers says how many on a CPU.")
         if self.probe and not self.dry_run:
             raise BadInput("--probe is for an estimate: give it with --dry-run.")
-
-
-def check_device(device: str) -> None:
-    """Refuse an unknown device, or a GPU where there is none.
-
-    Raises
-    ------
-    BadInput
-        Saying which devices there are.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
-    if device == "cuda" and not executors.n_gpus():
-        raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
 
 
 @dataclass(frozen=True)
@@ -120,7 +109,7 @@ def carry_out(
     todo = planned
     if only is not None:
         todo = dataclasses.replace(planned, jobs=tuple(job for job in planned.jobs if job.id in only))
-    waiting = [job for job in todo.jobs if not store.is_done(schedule.folder_of(store, job))]
+    waiting = [job for job in todo.jobs if not store.is_done(folder_of(store, job))]
     # Chosen for the whole plan: what was done before must not change the threads, and so the numbers, of what is left.
     if how.cluster:
         nodes = cluster.read(how.cluster)
@@ -129,7 +118,7 @@ def carry_out(
         machine = host.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
     measured = packing.probe(planned, how.device, max(1, machine.n_workers)) if how.probe else []
     speeds = time_estimate.Speeds([*store.finished_jobs(planned.task), *measured], machine.device)
-    screen.print_plan(console, planned, waiting, machine, speeds)
+    print_plan(console, planned, waiting, machine, speeds)
     if how.dry_run:
         if how.json:
             print_json(_plan_json(planned, waiting) | (facts or {}))
@@ -142,8 +131,8 @@ def carry_out(
     _say_unused_gpu(console, planned, store, machine.device)
     results = write_results.write_scores(study, store)
     page = write_results.write_report(study, store, results)
-    screen.print_scores(console, planned, results.scores, store)
-    screen.print_comparison(console, planned, results.comparisons)
+    print_scores(console, planned, results.scores, store)
+    print_comparison(console, planned, results.comparisons)
     console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
@@ -175,7 +164,7 @@ def _packed(how: How, planned: Plan, console: Any) -> int:
     if how.pack != "auto":
         return int(how.pack)
     networks = packing.networks(planned)
-    if how.device == "cpu" or not executors.n_gpus() or how.workers is not None or not networks:
+    if how.device == "cpu" or not n_gpus() or how.workers is not None or not networks:
         return 1
     n = packing.choose(packing.case_of(networks[0], how.device))
     console.print(
@@ -185,9 +174,9 @@ def _packed(how: How, planned: Plan, console: Any) -> int:
 
 
 def _say_unused_gpu(console: Any, planned: Plan, store: Store, device: str) -> None:
-    if device != "auto" or not executors.n_gpus():
+    if device != "auto" or not n_gpus():
         return
-    jobs = schedule.job_table(planned, store)
+    jobs = job_table(planned, store)
     unused = jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique()
     if len(unused):
         console.print(f"A GPU is here, but {', '.join(unused)} ran on the CPU: see README, GPU or CPU.", style="yellow")

@@ -4,7 +4,7 @@ Source: Rafi et al. 2024, Methods, "Human MPRA models": the DREAM models' recipe
 epochs, maximal learning rate 0.005, or 0.001 for DREAM-Attn); MPRAnn at batch 32, 100 epochs, patience 10.
 """
 
-from benchmarks.api.data import Preset
+from benchmarks.api.recipe import Preset
 
 RECIPES: dict[str, dict] = {"prix_fixe": {"batch_size": 32}}  # as the DREAM models here; published on yeast alone
 

@@ -21,16 +21,9 @@ from benchmarks.api.model import Checkpoints, History, OnEpoch
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
 from benchmarks.training import keras_backend, loop
-from benchmarks.training.keras_backend import (
-    KerasModel,
-    OneHot,
-    keras,
-    needs_xla,
-    ops,
-    read_hdf5_weights,
-    read_weights,
-    seed_everything,
-)
+from benchmarks.training.keras_backend import KerasModel, OneHot, keras, needs_xla, ops, read_weights, seed_everything
+from benchmarks.training.keras_weights import read_hdf5_weights
+from benchmarks.training.profile_sampling import EpochWindows, NothingToTrainOn, Regions, choose_accessible
 
 layers = keras.layers
 
@@ -220,8 +213,8 @@ def on_accessible(
 ) -> "ProfileModel":
     """Return a model that trains on peaks and a sample of non-peaks, by default at a constant rate."""
 
-    def choose(train: Dataset, val: Dataset, seed: int) -> profiles.Regions:
-        return profiles.choose_accessible(train, val, spec, negative_ratio=recipe.negative_ratio, seed=seed)
+    def choose(train: Dataset, val: Dataset, seed: int) -> Regions:
+        return choose_accessible(train, val, spec, negative_ratio=recipe.negative_ratio, seed=seed)
 
     rate = rate or (lambda n_steps: recipe.max_lr)
     return ProfileModel(
@@ -251,7 +244,7 @@ class ProfileModel(KerasModel):
         *,
         spec: TaskSpec,
         recipe: profiles.ProfileRecipe,
-        choose: Callable[[Dataset, Dataset, int], profiles.Regions],
+        choose: Callable[[Dataset, Dataset, int], Regions],
         rate: Callable[[int], Any],
         needs_bias: bool = False,
         assets: Mapping[str, Path] | None = None,
@@ -338,7 +331,7 @@ class ProfileModel(KerasModel):
                 "--set bpnet_bias.threshold_factor=…"
             )
 
-    def _fit_bias_level(self, train: Dataset, val: Dataset, chosen: profiles.Regions) -> None:
+    def _fit_bias_level(self, train: Dataset, val: Dataset, chosen: Regions) -> None:
         """Shift the bias model's log counts by their mean difference to the background of this dataset.
 
         Source: `baselines.md` 3.6 (`adjust_bias_model_logcounts`): the non-peaks between the limits, before thinning;
@@ -351,9 +344,7 @@ class ProfileModel(KerasModel):
                 measured = np.log1p(profiles.total_counts(background, self.spec))
                 differences.append(measured - self._log_counts_of_bias(background))
         if not differences:
-            raise profiles.NothingToTrainOn(
-                "No non-peak lies between the outlier limits, to fit the bias model's level to."
-            )
+            raise NothingToTrainOn("No non-peak lies between the outlier limits, to fit the bias model's level to.")
         layer = self.bias.get_layer("logcount_predictions")
         kernel, constant = layer.get_weights()
         layer.set_weights([kernel, constant + np.float32(np.concatenate(differences).mean())])
@@ -364,9 +355,9 @@ class ProfileModel(KerasModel):
     def rows_per_epoch(self, train: Dataset) -> int:
         return len(self._windows_of(train))
 
-    def _windows_of(self, train: Dataset) -> profiles.EpochWindows:
+    def _windows_of(self, train: Dataset) -> EpochWindows:
         recipe = self.recipe
-        return profiles.EpochWindows(
+        return EpochWindows(
             train,
             self.spec,
             jitter=recipe.jitter,

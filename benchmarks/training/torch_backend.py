@@ -6,8 +6,7 @@ there.
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -15,12 +14,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.api.data import Dataset, Recipe
+from benchmarks.api.data import Dataset
 from benchmarks.api.model import Checkpoints, History, OnEpoch
+from benchmarks.api.recipe import Recipe
 from benchmarks.api.sequences import one_hot_table
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
 from benchmarks.training import loop
+from benchmarks.training.torch_layers import load_state, read_state_dict
 
 PREDICT_BATCH: int | None = None
 """Sequences per forward pass without gradients; predictions do not depend on it. None: 1,024 on a GPU, 64 on a CPU,
@@ -410,118 +411,3 @@ def as_columns(prediction: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Ten
     if isinstance(prediction, tuple):
         return torch.cat([as_columns(p) for p in prediction], dim=1)
     return prediction if prediction.ndim == 2 else prediction[:, None]
-
-
-def read_state_dict(source: str | os.PathLike | Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Read a state dict from a file, without unpickling anything but tensors, or take one that is in memory.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file, or the mapping, holds anything but named tensors.
-    """
-    if isinstance(source, Mapping):
-        state = dict(source)
-    else:
-        if not Path(source).is_file():
-            raise FileNotFoundError(f"No state-dict file at {source}.")
-        try:
-            state = torch.load(source, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise ValueError(f"{source} is no file of plain tensors, as torch.save writes of a state dict.") from error
-    wrong = [k for k, v in state.items() if not _is_plain(v)] if isinstance(state, dict) else ["the file itself"]
-    if wrong:
-        raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor of numbers.")
-    return state
-
-
-def _is_plain(value: Any) -> bool:
-    """Tell whether a value is a dense tensor of real numbers that are there."""
-    return torch.is_tensor(value) and value.layout == torch.strided and not (value.is_complex() or value.is_meta)
-
-
-def load_state(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
-    """Load a state dict strictly.
-
-    Raises
-    ------
-    ValueError
-        Naming the first entry that is missing, is not the network's, or has another shape.
-    """
-    expected = net.state_dict()
-    for key in [*expected, *state]:
-        if key not in state:
-            raise ValueError(f"Not a complete state dict of the {what}: {key!r} is missing.")
-        if key not in expected:
-            raise ValueError(f"Not a state dict of the {what}: it has {key!r}, which that network lacks.")
-        if expected[key].shape != state[key].shape:
-            raise ValueError(
-                f"Not the {what}: {key!r} has shape {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}."
-            )
-    net.load_state_dict(state, strict=True)
-
-
-_NUMBERS = {
-    "Conv1d": lambda m: (
-        f"{m.kernel_size[0]}, {m.in_channels} → {m.out_channels}" + (f", {m.groups} groups" if m.groups > 1 else "")
-    ),
-    "Linear": lambda m: f"{m.in_features} → {m.out_features}",
-    "LSTM": lambda m: f"{m.input_size} → {m.hidden_size}" + (" × 2 directions" if m.bidirectional else ""),
-    "MultiheadAttention": lambda m: f"{m.num_heads} heads, {m.embed_dim} wide",
-    "Embedding": lambda m: f"{m.num_embeddings} × {m.embedding_dim}",
-}
-
-
-def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
-    """List the layers of a network in the order in which they are called, read off one pass of `example` (B, C, L).
-
-    Returns
-    -------
-    A row per layer: `path`, `kind`, `detail` (kernel, channels in and out), `shape` that leaves it (without B; (L, C)
-    inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where it was
-    first, and parameters that no layer's call uses stand at the end: the sum is the network's.
-    """
-    rows: dict[str, dict[str, Any]] = {}
-    names = [name for name, module in net.named_modules() if _is_layer(module) and not _inside_layer(net, name)]
-    handles = []
-    for name in names:
-
-        def note(module: nn.Module, _: Any, out: Any, name: str = name) -> None:
-            first = out[0] if isinstance(out, tuple) else out
-            rows.setdefault(name, _layer_row(name, module, tuple(first.shape[1:])))
-
-        handles.append(net.get_submodule(name).register_forward_hook(note))
-    was_training = net.training
-    net.eval()
-    try:
-        with torch.no_grad():
-            net(example)
-    finally:
-        net.train(was_training)
-        for handle in handles:
-            handle.remove()
-    uncalled = [name for name in names if name not in rows]
-    found = list(rows.values()) + [_layer_row(name, net.get_submodule(name), ()) for name in uncalled]
-    found = [row for row in found if row["shape"] or row["n_params"]]
-    loose = sum(p.numel() for p in net.parameters()) - sum(row["n_params"] for row in found)
-    if loose:
-        found.append({"path": "", "kind": "parameters", "detail": "", "shape": (), "n_params": loose})
-    return found
-
-
-def _is_layer(module: nn.Module) -> bool:
-    return not list(module.children()) or isinstance(module, nn.MultiheadAttention)
-
-
-def _inside_layer(net: nn.Module, name: str) -> bool:
-    parents = name.split(".")[:-1]
-    return any(_is_layer(net.get_submodule(".".join(parents[:i]))) for i in range(1, len(parents) + 1))
-
-
-def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
-    kind = type(module).__name__
-    detail = _NUMBERS[kind](module) if kind in _NUMBERS else ""
-    n_params = sum(p.numel() for p in module.parameters())
-    return {"path": name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params}

@@ -5,7 +5,7 @@ Source: notebooks of the challenge repository: the DREAM models at batch 1,024, 
 original submission's.
 """
 
-from benchmarks.api.data import Preset
+from benchmarks.api.recipe import Preset
 
 _BATCH = {"batch_size": 1024}
 RECIPES: dict[str, dict] = {"dream_cnn": _BATCH, "dream_rnn": _BATCH, "dream_attn": _BATCH}

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from benchmarks.api.data import TaskSpec, TorchRecipe
+from benchmarks.api.data import TaskSpec
+from benchmarks.api.recipe import TorchRecipe
 
 ATTENTION_WIDTH = 256
 """Published channels of DREAM-Attn."""

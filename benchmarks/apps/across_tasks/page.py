@@ -1,10 +1,14 @@
 """Write the report over all tasks as one HTML page that opens offline: DataFrames in, text out."""
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 from markupsafe import Markup
 
-from benchmarks.cli.options import records
-from benchmarks.engine.reporting import run_page
+from benchmarks.engine.reporting import html
+from benchmarks.io.json_files import records
+from benchmarks.system import has_packages
 
 ORIGINS = {"measured": "Measured data", "simulated": "Simulated data"}
 
@@ -47,7 +51,7 @@ def render(
         for origin, title in ORIGINS.items()
         if (across["origin"] == origin).any()
     ]
-    return run_page.template("across.html.j2").render(
+    return html.template("across.html.j2").render(
         simulated=bool((across["origin"] == "simulated").any()),
         measured=bool((across["origin"] == "measured").any()),
         runs=runs,
@@ -61,3 +65,48 @@ def render(
 def _costs(table: pd.DataFrame) -> list[dict]:
     """Keep one row per task, dataset and model: size, cost and speed do not depend on the score."""
     return records(table.drop_duplicates(["task", "dataset", "model"]))
+
+
+def output_folder(store: Any, out: Path | None, studies: list[Any]) -> Path:
+    """Make the folder to write to; in the store, its name is a hash of the runs that were read."""
+    import hashlib
+
+    if out is None:
+        names = ",".join(sorted(study.folder.name for study in studies))
+        return store.report_folder(f"across_{hashlib.sha256(names.encode()).hexdigest()[:8]}")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def write_page(folder: Path, tables: dict[str, Any], context: Any, runs: list[dict]) -> Path | None:
+    """Write tables, figures and page; the last two only where the packages are installed."""
+    from benchmarks.io.atomic import write_text
+
+    for name, one in tables.items():
+        write_text(folder / f"{name}.csv", one.to_csv(index=False))
+    if not has_packages("matplotlib", "jinja2"):
+        return None
+    from benchmarks.apps.across_tasks import page as across_page
+    from benchmarks.engine.figures import across_tasks, style
+
+    across, overall, drawn = tables["across"], tables["overall"], {}
+    for origin, rows in across.groupby("origin", sort=False):
+        here = {"scores": across_tasks.scores(rows)}
+        here["ranks"] = across_tasks.ranks(rows, overall[overall["origin"] == origin])
+        for name, figure in here.items():
+            style.save(figure, folder / f"{name}_{origin}")
+        drawn[origin] = [
+            (f"Scores of all models, {origin} data", style.to_svg(here["scores"])),
+            (f"Ranks of all models, {origin} data", style.to_svg(here["ranks"])),
+        ]
+    page = across_page.render(
+        runs=runs,
+        across=across,
+        overall=overall,
+        published=tables.get("published"),
+        context=context,
+        claims=tables["claims"],
+        figures=drawn,
+    )
+    write_text(folder / "across.html", page)
+    return folder / "across.html"

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.api.model import Checkpoints
-from benchmarks.engine.reporting import console
+from benchmarks.engine.reporting.console import open_console
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
-from benchmarks.engine.store.store import read_json, write_json
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import read_json, write_json
 
 
 class Resumable:
@@ -36,7 +36,7 @@ class Resumable:
         self.out, self.folder = out, out.with_name(f"{out.name}.partial")
         self.seconds = 0.0
         self._settings = json.loads(json.dumps(settings))
-        self._console = console.open_console(stderr=True)
+        self._console = open_console(stderr=True)
 
     def __enter__(self) -> "Resumable":
         file = self.folder / "settings.json"

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from benchmarks.apps.paper.figure_data import Drawn, Found, Missing, Run
 from benchmarks.engine.figures import profiles as profile_figures
-from benchmarks.engine.figures import scores
+from benchmarks.engine.figures import scores, style
 
 _TEST = ["mean_difference", "p_value", "p_corrected", "p_holm"]
 _KEY = ["dataset", "output", "subset", "level", "metric", "model"]
@@ -35,7 +35,7 @@ def folds(found: Found, task: str, *, output: str | None = None, subset: str | N
     numbers = chosen.merge(mine[[*_KEY, *(c for c in _TEST if c in mine)]], on=_KEY, how="left")
     n = chosen.groupby(["dataset", "output", "model"])["test_fold"].nunique().max()
     text = (
-        f"{scores.METRIC_LABELS.get(metric, metric)} of each of {n} test folds (point: predictions averaged over the "
+        f"{style.METRIC_LABELS.get(metric, metric)} of each of {n} test folds (point: predictions averaged over the "
         "models of a fold), quartiles and median; P: paired two-sided t-test over folds against the baseline, "
         "not corrected, optimistic because folds share training data."
     )
@@ -92,7 +92,7 @@ def speeds(run: Run) -> pd.DataFrame:
     return table.dropna(subset="s_per_batch").reset_index(drop=True)
 
 
-@mpl.rc_context(scores.STYLE)
+@mpl.rc_context(style.STYLE)
 def _speed_bars(table: pd.DataFrame, labels: dict[str, str], simulated: bool) -> Figure:
     bars = list(table.groupby(["task", "model", "batch_size"], sort=False))
     fig = Figure((10, 1.5 + 0.34 * len(bars)), layout="constrained")
@@ -102,7 +102,7 @@ def _speed_bars(table: pd.DataFrame, labels: dict[str, str], simulated: bool) ->
             values = part[column].dropna().to_numpy(float)
             if not len(values):
                 continue
-            colour = scores.model_colour(model)
+            colour = style.model_colour(model)
             ax.barh(y, np.median(values), height=0.65, color=colour, alpha=0.45)
             ax.plot(values, np.full(len(values), y), "o", ms=3, mfc=colour, mec="black", mew=0.3)
             ax.annotate(
@@ -122,7 +122,7 @@ def _speed_bars(table: pd.DataFrame, labels: dict[str, str], simulated: bool) ->
     devices = "; ".join(dict.fromkeys(table["device"]))
     fig.supxlabel(
         f"Bar: median, point: one training. Measured here on {devices}, not on the paper's V100.",
-        x=0.01, ha="left", fontsize=7.5, color=scores.INK,
+        x=0.01, ha="left", fontsize=7.5, color=style.INK,
     )  # fmt: skip
-    scores.head(fig, "Speed", simulated)
+    style.head(fig, "Speed", simulated)
     return fig

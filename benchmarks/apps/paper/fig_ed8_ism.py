@@ -16,8 +16,7 @@ from matplotlib.patches import Rectangle
 
 from benchmarks.api.sequences import decode, find_sites
 from benchmarks.apps.paper.figure_data import Drawn, Found, Missing, Site
-from benchmarks.engine.figures import ism
-from benchmarks.engine.figures import scores as figures
+from benchmarks.engine.figures import ism, style
 from benchmarks.engine.inference.mutagenesis import position_scores
 
 
@@ -66,7 +65,7 @@ def figure(found: Found) -> Drawn:
     )
 
 
-@mpl.rc_context(figures.STYLE)
+@mpl.rc_context(style.STYLE)
 def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> Figure:
     fig = Figure((10, 0.75 + 2.75 * len(sites)))
     subfigs = np.atleast_1d(fig.subfigures(len(sites) + 1, 1, height_ratios=[0.75] + [2.75] * len(sites)))[1:]
@@ -90,7 +89,7 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
             ax.tick_params(labelsize=7)
         axes[0].tick_params(bottom=False, labelbottom=False)
         axes[1].set_xlabel("base of the variable region", size=8)
-    figures.head(fig, "Wild type beside variant", simulated)
+    style.head(fig, "Wild type beside variant", simulated)
     return fig
 
 
@@ -100,7 +99,7 @@ def _boxes(
     """Box every site of a motif; above it the consensus as it lies on this strand, where there is room."""
     taken = -np.inf
     for name, start, end in found:
-        ax.add_patch(Rectangle((start + 0.5, low), end - start, high - low, fill=False, ec=figures.INK, lw=0.8))
+        ax.add_patch(Rectangle((start + 0.5, low), end - start, high - low, fill=False, ec=style.INK, lw=0.8))
         if start < taken:
             continue
         taken = end

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from benchmarks.apps.paper.figure_data import Drawn, Found, Layer, Missing
-from benchmarks.engine.figures import scores
+from benchmarks.engine.figures import style
 
 _WORDS = {"Conv1d": "Conv", "Conv1D": "Conv", "BatchNorm1d": "BatchNorm", "BatchNormalization": "BatchNorm",
           "MultiheadAttention": "Attention", "LayerNorm": "LayerNorm", "silu": "SiLU",
@@ -98,7 +98,7 @@ def _lines(group: Sequence[Layer]) -> list[str]:
     return lines
 
 
-@mpl.rc_context(scores.STYLE)
+@mpl.rc_context(style.STYLE)
 def _draw(networks: dict[str, list[Box]]) -> Figure:
     def height(box: Box) -> float:
         return _LINE * (len(box.lines) + 1) + 2 * _PAD
@@ -115,9 +115,9 @@ def _draw(networks: dict[str, list[Box]]) -> Figure:
         x, y = 0.1 + column * _WIDTH, top
         n_params = sum(box.n_params for box in drawn)
         ax.text(x, top - 0.3, name, size=10, weight="bold", va="bottom")
-        ax.text(x, top - 0.12, f"{n_params:,} parameters", size=7.5, va="bottom", color=scores.INK)
+        ax.text(x, top - 0.12, f"{n_params:,} parameters", size=7.5, va="bottom", color=style.INK)
         for i, box in enumerate(drawn):
-            tint = tints.setdefault(box.part, scores.PALETTE[len(tints) % len(scores.PALETTE)])
+            tint = tints.setdefault(box.part, style.PALETTE[len(tints) % len(style.PALETTE)])
             size = height(box)
             ax.add_patch(
                 FancyBboxPatch(
@@ -135,7 +135,7 @@ def _draw(networks: dict[str, list[Box]]) -> Figure:
                 x + 0.08, y + _PAD + _LINE / 2, f"{box.title or box.part}{times}", size=7, weight="bold", va="center"
             )
             shape = " × ".join(map(str, box.shape))
-            ax.text(x + _WIDTH - 0.33, y + _PAD + _LINE / 2, shape, size=6.5, va="center", ha="right", color=scores.INK)
+            ax.text(x + _WIDTH - 0.33, y + _PAD + _LINE / 2, shape, size=6.5, va="center", ha="right", color=style.INK)
             for j, line in enumerate(box.lines, start=1):
                 ax.text(x + 0.08, y + _PAD + _LINE * (j + 0.5), line, size=6.5, va="center")
             y += size
@@ -145,8 +145,8 @@ def _draw(networks: dict[str, list[Box]]) -> Figure:
                     "",
                     (middle, y + _GAP),
                     (middle, y),
-                    arrowprops={"arrowstyle": "-|>", "lw": 0.8, "color": scores.INK},
+                    arrowprops={"arrowstyle": "-|>", "lw": 0.8, "color": style.INK},
                 )
             y += _GAP
-    scores.head(fig, "Architectures", False)
+    style.head(fig, "Architectures", False)
     return fig

@@ -10,12 +10,13 @@ from benchmarks import registry
 from benchmarks.api import yeast_plasmid
 from benchmarks.api.sequences import BASES, SequenceError
 from benchmarks.apps.paper.figure_data import Found, Grid, Layer, Run, Site
-from benchmarks.engine.evaluation import compare
-from benchmarks.engine.execution import schedule
+from benchmarks.engine.evaluation.compare import tables_of
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.inference import load, mutagenesis
 from benchmarks.engine.reporting import write_results
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import tables
 
@@ -92,8 +93,8 @@ def _studies(store: Store, tasks: Sequence[str], reports: Sequence[Path]) -> lis
 def open_run(study: Study, store: Store) -> Run:
     """Score a stored run and compare its models, as its report does, without the bootstrap over test items."""
     plan, task = study.plan, registry.get_task(study.plan.task)
-    scores = schedule.score(plan, store, task)
-    compared = compare.tables_of(plan, store, task, scores, n_draws=0)
+    scores = score(plan, store, task)
+    compared = tables_of(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     is_profile = task.SPEC.head == "profile_counts"
     gaps = pd.DataFrame()
@@ -108,7 +109,7 @@ def open_run(study: Study, store: Store) -> Run:
         scores=scores,
         comparisons=compared,
         ceilings=write_results.ceiling_table(datasets),
-        jobs=schedule.job_table(plan, store),
+        jobs=job_table(plan, store),
         labels={name: plan.title(name) for name in plan.models},
         order=list(plan.models),
         batch_sizes={name: recipe["batch_size"] for name, recipe in plan.recipes.items() if "batch_size" in recipe},
@@ -134,7 +135,7 @@ def open_grid(store: Store, folder: Path | None) -> Grid | None:
         tables.read_ours(folder / f"{name}.csv", needed, again=again, dtype={"code": str})
         for name in ("grid", "grid_originals")
     )
-    scores = schedule.score(study.plan, store, registry.get_task(study.plan.task))
+    scores = score(study.plan, store, registry.get_task(study.plan.task))
     origins = frozenset(scores["origin"]) if len(scores) else frozenset()
     labels = {name: study.plan.title(name) for name in study.plan.models}
     about = (study.plan.task, study.plan.preset, folder.name, scores)
@@ -200,11 +201,9 @@ def ism_sites(
     """Predict every substitution of some promoters and their variants, and say whether any of it is simulated."""
     folders = list(weights)
     if not folders and study is not None:
-        done = [job for job in study.plan.jobs if store.is_done(schedule.folder_of(store, job))]
+        done = [job for job in study.plan.jobs if store.is_done(folder_of(store, job))]
         for model in dict.fromkeys(("dream_rnn", *study.plan.models)):
-            kept = [
-                f for f in (schedule.folder_of(store, job) for job in done if job.model == model) if _has_weights(f)
-            ]
+            kept = [f for f in (folder_of(store, job) for job in done if job.model == model) if _has_weights(f)]
             folders = kept[:1]
             if folders:
                 break
@@ -255,8 +254,8 @@ def strongest_pairs(store: Store, study: Study) -> tuple[list[tuple[str, np.ndar
     """Return the SNV pairs whose measured expression differs most: name, codes (2, L) wild type first, measured."""
     source = study.plan.sources[0]
     dataset = store.get_dataset(source.name, source.digest)
-    done = [job for job in study.plan.jobs if store.is_done(schedule.folder_of(store, job))]
-    rows, _ = store.get_predictions(schedule.folder_of(store, done[0]))
+    done = [job for job in study.plan.jobs if store.is_done(folder_of(store, job))]
+    rows, _ = store.get_predictions(folder_of(store, done[0]))
     test = dataset.take(rows)
     pairs = test.tables["pairs"]
     pairs = pairs[pairs["subset"] == "SNVs"]

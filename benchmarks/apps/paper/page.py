@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from benchmarks.apps.paper.figure_data import Drawn
 from benchmarks.apps.paper.panels import Outcome
-from benchmarks.engine.figures import scores
-from benchmarks.engine.reporting import run_page
+from benchmarks.engine.figures import style
+from benchmarks.engine.reporting import html
 
 COLUMNS = ["panel", "title", "drawn", "origin", "reason", "files"]
 _ENDINGS = (".png", ".svg", ".pdf", ".csv", ".html")
@@ -71,12 +71,12 @@ def _files(key: str, drawn: Drawn, out: Path, write_text: Callable[[Path, str], 
     if drawn.figure is None:
         rows = [[_cell(cell) for cell in row] for row in drawn.numbers.itertuples(index=False)]
         return {"files": [f"{key}.csv"], "columns": list(drawn.numbers.columns), "rows": rows}
-    with mpl.rc_context(scores.STYLE):
-        written = scores.save(drawn.figure, out / key)
+    with mpl.rc_context(style.STYLE):
+        written = style.save(drawn.figure, out / key)
         metadata = dict.fromkeys(["CreationDate", "Creator", "Producer"])
         drawn.figure.savefig(out / f"{key}.pdf", bbox_inches="tight", pad_inches=0.08, metadata=metadata)
     files = [path.name for path in written] + [f"{key}.pdf", f"{key}.csv"]
-    return {"files": files, "svg": Markup(scores.to_svg(drawn.figure))}
+    return {"files": files, "svg": Markup(style.to_svg(drawn.figure))}
 
 
 def _cell(value: Any) -> str:
@@ -87,7 +87,7 @@ def _cell(value: Any) -> str:
 
 
 def _page(entries: Sequence[dict[str, Any]], title: str, sources: Sequence[str]) -> str:
-    return run_page.template("figures.html.j2").render(
+    return html.template("figures.html.j2").render(
         title=title,
         panels=entries,
         n_drawn=sum(entry["drawn"] for entry in entries),

@@ -8,11 +8,13 @@ import pandas as pd
 
 from benchmarks import registry
 from benchmarks.engine.evaluation import fold_tests
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Plan, make_plan
 from benchmarks.engine.reporting import write_results
 from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
 
 DATA_SEED = 0
@@ -84,13 +86,13 @@ def measure(
             plan, store, machine.Machine.choose(device, None, plan.jobs), save_models=False, on_event=on_event
         )
         task = registry.get_task(plan.task)
-        jobs = schedule.job_table(plan, store)
+        jobs = job_table(plan, store)
         for row in jobs[jobs["status"] == "failed"].itertuples():
             result.failures.append(f"{plan.task}, {row.model}: {row.reason}")
         for model, mine in jobs[jobs["status"] == "done"].groupby("model", sort=False):
             result.n_params[f"{plan.task}/{model}"] = int(mine["n_params"].iloc[0])
             result.train_seq_per_s[f"{plan.task}/{model}"] = float(mine["train_seq_per_s"].median())
-        tables.append(_headline_means(schedule.score(plan, store, task), task))
+        tables.append(_headline_means(score(plan, store, task), task))
     result.scores = pd.concat(tables, ignore_index=True)
     return result
 

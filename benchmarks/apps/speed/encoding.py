@@ -1,11 +1,8 @@
 """The engine against the ways it replaces, which are kept here as named code. Everything is a ratio in one run."""
 
-import functools
 import itertools
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +11,11 @@ import pandas as pd
 
 from benchmarks import registry
 from benchmarks.api import profiles, sequences, yeast_plasmid
-from benchmarks.api.data import Dataset, TaskSpec, recipe_with
+from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.apps.speed import notebook_encoding
-from benchmarks.engine.planning.plan import Source, make_plan
+from benchmarks.apps.speed.timers import consume, own_memory_mb, seconds_of
 from benchmarks.errors import BadInput
+from benchmarks.training.profile_sampling import EpochWindows, choose_accessible
 
 
 def prepare_promoter_by_row(row: str, expression: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,9 +91,9 @@ def bench_windows(n_peaks: int = 2_000, repeats: int = 5) -> dict[str, float]:
         data = _windows_on_disk(Path(folder), n_peaks, spec)
         before = own_memory_mb()
         half = data.take(np.arange(0, len(data), 2)), data.take(np.arange(1, len(data), 2))
-        chosen = profiles.choose_accessible(*half, spec, negative_ratio=recipe.negative_ratio, seed=0)
+        chosen = choose_accessible(*half, spec, negative_ratio=recipe.negative_ratio, seed=0)
         train = half[0].take(chosen.train)
-        windows = profiles.EpochWindows(train, spec, jitter=recipe.jitter, negative_ratio=recipe.negative_ratio)
+        windows = EpochWindows(train, spec, jitter=recipe.jitter, negative_ratio=recipe.negative_ratio)
 
         def epoch(*, one_hot: bool) -> None:
             windows.draw(rng)
@@ -168,15 +166,6 @@ def _genome_on_disk(folder: Path, size: int = 1_000_000) -> tuple[Any, Any, int]
     return pysam.FastaFile(str(folder / "genome.fa")), pybigtools.open(str(folder / "signal.bw")), size
 
 
-def own_memory_mb() -> float:
-    """Return the memory that this process holds itself, pages of mapped files aside; NaN where that cannot be told."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return float("nan")
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), float("nan"))
-
-
 def bench_encoding(n_rows: int = 20_000, seq_len: int = 230, repeats: int = 7) -> dict[str, float]:
     """Compare the engine's way from text to network input with the per-row dictionary encoder; medians, interleaved.
 
@@ -206,88 +195,3 @@ def bench_encoding(n_rows: int = 20_000, seq_len: int = 230, repeats: int = 7) -
         "ratio_encoding": statistics.median(e / d for d, e, _ in trials),
         "ratio_encoding_and_input": statistics.median(1 / (d / e + d / i) for d, e, i in trials),
     }
-
-
-def consume(results: Iterable) -> None:
-    """Let results go as they come, as training does; keeping them would time the memory."""
-    for _ in results:
-        pass
-
-
-def seconds_of(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def bench_step(task_name: str, model: str, *, preset: str = "paper", n_steps: int = 20) -> dict[str, Any]:
-    """Measure what part of a torch training step is neither forward, backward nor optimiser; medians over steps.
-
-    Forward, backward and optimiser are timed inside the real `train_batch`, the step around it, after three steps to
-    warm up. Meant for the CPU: on a GPU the parts return before their work is done.
-
-    Raises
-    ------
-    BadInput
-        For a model that is not a torch model.
-    """
-    if registry.model_entry(model).framework != "torch":
-        raise BadInput(
-            f"bench step takes torch models apart; {model} is a {registry.model_entry(model).framework} model."
-        )
-    task = registry.get_task(task_name)
-    data = task.simulate(seed=0)
-    plan = make_plan(task, preset, [Source("simulated", len(data), data)], seed=0, models=[model])
-    module = registry.get_model(model)
-    recipe = recipe_with(module.RECIPE, plan.recipes[model], source=f"preset {preset}")
-    backend = registry.get_backend("torch")
-    where = backend.configure("cpu")
-    fitted = module.build(task.SPEC, recipe, {})
-    fitted.prepare(data, n_steps + 3)
-    inside = _Stopwatch()
-    forward = inside.around(fitted.loss_of)
-
-    def forward_then_timed_backward(batch: Any) -> Any:
-        loss = forward(batch)
-        loss.backward = inside.around(loss.backward)
-        return loss
-
-    fitted.loss_of = forward_then_timed_backward
-    for owner, action in ((fitted.optimiser, "step"), (fitted.optimiser, "zero_grad"), (fitted.lr_schedule, "step")):
-        setattr(owner, action, inside.around(getattr(owner, action)))
-    rng, steps, shares = np.random.default_rng(0), [], []
-    for step in range(n_steps + 3):
-        rows = rng.permutation(len(data))[: recipe.batch_size]
-        inside.seconds = 0.0
-        total = seconds_of(lambda rows=rows: fitted.train_batch(rows))
-        if step >= 3:
-            steps.append(total)
-            shares.append(1 - inside.seconds / total)
-    return {
-        "model": model,
-        "preset": preset,
-        "device": where["device_name"],
-        "framework": where["framework"],
-        "backend": where["backend"],
-        "batch_size": recipe.batch_size,
-        "step_ms": 1000 * statistics.median(steps),
-        "share_outside": statistics.median(shares),
-    }
-
-
-class _Stopwatch:
-    """Adds up the seconds spent in the functions it is put around."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def around(self, action: Callable) -> Callable:
-        @functools.wraps(action)
-        def timed(*args: Any, **keywords: Any) -> Any:
-            start = time.perf_counter()
-            try:
-                return action(*args, **keywords)
-            finally:
-                self.seconds += time.perf_counter() - start
-
-        return timed

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import registry
-from benchmarks.api.data import recipe_with
+from benchmarks.api.recipe import recipe_with
 from benchmarks.engine.execution import workers
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.errors import BadInput

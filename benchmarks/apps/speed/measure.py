@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import registry
-from benchmarks.api.data import Dataset, recipe_with
-from benchmarks.engine.execution import machine, workers
+from benchmarks.api.data import Dataset
+from benchmarks.api.recipe import recipe_with
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.errors import BadInput
+from benchmarks.system import n_cores, peak_memory_mb, reset_peak_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ def cases(
         if framework == "numpy":
             raise BadInput(f"{name} does not train in batches on a device; measure networks.")
         recipe = plan.recipes[name] | {"batch_size": TRAIN_BATCH_OF.get(task_name, TRAIN_BATCH)}
-        threads = workers.n_cores()
+        threads = n_cores()
         found.append(Case(task_name, name, framework, recipe, protocol, device, threads, memory_limit_gib))
     return found
 
@@ -119,7 +120,7 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
         about |= {name: where[name] for name in ("device", "device_name")}
         peaks = tools.peak_rates(fitted.precision)
         flops = tools.flops_per_sequence(fitted, data)
-        machine.reset_peak_memory()
+        reset_peak_memory()
         backend.reset_peak_memory()
         total = protocol.warm_up + protocol.repeats * protocol.train_batches
         step = model.steps(total)
@@ -128,7 +129,7 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
         for repeat in range(protocol.repeats):
             times.append(step(protocol.train_batches) / protocol.train_batches)
             progress({"part": "training", "done": repeat + 1, "of": protocol.repeats})
-        train_memory = backend.peak_memory_mb() or machine.peak_memory_mb()
+        train_memory = backend.peak_memory_mb() or peak_memory_mb()
         throughput, ended_by = _doubling(model, protocol, about, progress)
     best = max(throughput, key=lambda row: row["seq_per_s"])
     low, median, high = _quartiles(times)
@@ -159,7 +160,7 @@ class Ready:
         task, module = registry.get_task(case.task), registry.get_model(case.model)
         self.case = case
         self.backend = registry.get_backend(case.framework)
-        self.tools = registry.get_speed_tools(case.framework)
+        self.tools = speed_tools(case.framework)
         self.where = self.backend.configure(case.device, case.threads)
         if case.memory_limit_gib:
             self.tools.limit_memory(case.memory_limit_gib)
@@ -234,7 +235,7 @@ def _doubling(
             high, median, low = (size / seconds for seconds in _quartiles(times))
             counts = {"predict_batches": protocol.predict_batches, "repeats": protocol.repeats}
             rates = {"seq_per_s": median, "seq_per_s_low": low, "seq_per_s_high": high}
-            memory = backend.peak_memory_mb() or machine.peak_memory_mb()
+            memory = backend.peak_memory_mb() or peak_memory_mb()
             rows.append(about | {"batch_size": size} | counts | rates | {"memory_mb": memory})
             if on_cpu and size >= LAST_ON_CPU:
                 ended_by = "largest batch on a CPU"
@@ -254,3 +255,14 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
         return values[0], values[0], values[0]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return low, statistics.median(values), high
+
+
+def speed_tools(framework: str) -> ModuleType:
+    """Import what measures a framework, which is installed: the module `torch_tools` or `keras_tools`."""
+    if framework == "torch":
+        from benchmarks.apps.speed import torch_tools
+
+        return torch_tools
+    from benchmarks.apps.speed import keras_tools
+
+    return keras_tools

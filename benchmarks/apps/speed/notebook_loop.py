@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.apps.speed.encoding import consume, seconds_of
 from benchmarks.apps.speed.measure import Case, Ready, ready
+from benchmarks.apps.speed.timers import consume, seconds_of
 from benchmarks.errors import BadInput
 
 PREDICT_BATCH = 256

@@ -12,11 +12,14 @@ import pandas as pd
 
 from benchmarks import registry
 from benchmarks.engine.evaluation import bootstrap, external_predictions, fold_tests
-from benchmarks.engine.execution import schedule, workers
-from benchmarks.engine.planning.plan import Plan, fold_rows
+from benchmarks.engine.evaluation.scores import Predicted, predicted, score
+from benchmarks.engine.planning.folds import fold_rows
+from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, write_text
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.io.atomic import write_text
+from benchmarks.system import n_cores
 
 COLUMNS = [*fold_tests.TEST_COLUMNS[:-2], *bootstrap.COLUMNS, *fold_tests.TEST_COLUMNS[-2:]]
 N_DRAWS = 1_000
@@ -96,7 +99,7 @@ def of_study(
         If the baseline or one of the models has no scores in this run.
     """
     task = registry.get_task(study.plan.task)
-    scores = schedule.score(study.plan, store, task)
+    scores = score(study.plan, store, task)
     baseline, known = baseline or study.plan.baseline, sorted(set(scores["model"]))
     for kind, name in (("baseline with scores", baseline), *(("model with scores", name) for name in models or ())):
         if name not in known and name in study.plan.models:
@@ -205,7 +208,7 @@ def against_baseline(
     of_baseline = scores[(scores["model"] == baseline) & (scores["role"] == role)]
     places = zip(of_baseline["dataset"], of_baseline["test_fold"], strict=True)
     n_members = dict(zip(places, of_baseline["n_members"], strict=True))
-    for one in schedule.predicted(plan, store, set(scores["model"])):
+    for one in predicted(plan, store, set(scores["model"])):
         # As in the t-tests, a fold counts only where as many members were averaged on both sides.
         if n_members.get((one.dataset.name, one.test_fold)) == one.n_members:
             of_fold = folds.setdefault(one.dataset.name, {}).setdefault(one.test_fold, {})
@@ -241,13 +244,13 @@ def by_own_rules(
     `p_holm`, corrected over all models against the baseline, per dataset, part and metric.
     """
     found: dict[str, list[pd.DataFrame]] = {}
-    datasets: dict[str, list[schedule.Predicted]] = {}
+    datasets: dict[str, list[Predicted]] = {}
     wanted = None if models is None else {*models, plan.baseline}
-    for one in schedule.predicted(plan, store, wanted) if hasattr(task, "compare") else ():
+    for one in predicted(plan, store, wanted) if hasattr(task, "compare") else ():
         datasets.setdefault(one.dataset.name, []).append(one)
     for name, several in datasets.items():
         members = {one.model: one.members for one in several}
-        tables = task.compare(several[0].test, members, plan.baseline, n_threads=workers.n_cores())
+        tables = task.compare(several[0].test, members, plan.baseline, n_threads=n_cores())
         for kind, table in tables.items():
             table.insert(0, "dataset", name)
             table.insert(1, "origin", several[0].dataset.origin)

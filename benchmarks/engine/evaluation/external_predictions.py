@@ -12,11 +12,11 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import decode
-from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of, job_fields
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import tables
+from benchmarks.system import commit, hardware, versions
 
 FRAMEWORK = "outside"
 
@@ -76,7 +76,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
     if not found:
         raise BadInput("No training of this run is finished yet, so it is not known which rows are test rows.")
     for job, rows, predictions, origin in found:
-        folder = schedule.folder_of(store, job)
+        folder = folder_of(store, job)
         if not store.is_done(folder):
             store.put_job(folder, _record(job, plan, len(rows), origin), [], rows, predictions, None)
     return _with_model(plan, key, name, [job for job, *_ in found], file)
@@ -147,23 +147,23 @@ def _test_rows(plan: Plan, dataset: str, store: Store) -> dict[int, np.ndarray]:
     """Find the rows of every test fold of a plan that a finished training was tested on."""
     found = {}
     for job in plan.jobs:
-        folder = schedule.folder_of(store, job)
+        folder = folder_of(store, job)
         if job.dataset == dataset and job.test_fold not in found and store.is_done(folder):
             found[job.test_fold] = store.get_predictions(folder)[0]
     return found
 
 
 def _record(job: Job, plan: Plan, n_test: int, origin: str) -> dict:
-    return schedule.about(job) | {
+    return job_fields(job) | {
         "status": "done",
         "task_version": plan.task_version,
         "origin": origin,
         "n_test": n_test,
         "device": None,
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": machine.versions(),
-        "commit": machine.commit(),
-        "hardware": machine.hardware(),
+        "versions": versions(),
+        "commit": commit(),
+        "hardware": hardware(),
     }
 
 

@@ -15,9 +15,11 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset
 from benchmarks.engine.evaluation import overlap
-from benchmarks.engine.execution import schedule
-from benchmarks.engine.planning.plan import Plan, fold_rows
-from benchmarks.engine.store.store import Store, write_text
+from benchmarks.engine.evaluation.scores import score
+from benchmarks.engine.planning.folds import fold_rows
+from benchmarks.engine.planning.plan import Plan
+from benchmarks.engine.store.store import Store
+from benchmarks.io.atomic import write_text
 
 KINDS = ("exact", "reverse_complement", "near", "coordinates", "any")
 """`coordinates`: the window shares a base of the genome with one that was seen; `any`: of one kind at least."""
@@ -182,7 +184,7 @@ def _leak_free(
     dirty = {place: leaking for place, leaking in rows.items() if len(leaking)}
     table = scores.copy()
     is_clean = np.array([place not in dirty for place in zip(table["dataset"], table["test_fold"], strict=True)], bool)
-    again = schedule.score(plan, store, task, without=dirty) if dirty else scores.iloc[:0]
+    again = score(plan, store, task, without=dirty) if dirty else scores.iloc[:0]
     again = again[[*_KEYS, "value", "n"]].rename(columns={"value": "value_leak_free", "n": "n_leak_free"})
     table = table.merge(again, on=_KEYS, how="left", validate="one_to_one")
     table["value_leak_free"] = table["value_leak_free"].astype(float).mask(is_clean, table["value"])

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks import shutdown
-from benchmarks.cli.options import has_packages
 from benchmarks.engine.execution import workers as executors
 from benchmarks.engine.execution.workers import Call, Executor, OnEvent
 from benchmarks.errors import BadInput, did_you_mean
+from benchmarks.system import has_packages
 
 HEARTBEAT_S = 15
 LOST_AFTER_S = 60

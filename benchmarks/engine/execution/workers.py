@@ -7,10 +7,8 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 import traceback
@@ -47,22 +45,6 @@ GRACE_S = 60.0
 """Seconds that busy workers have to keep their state once they are asked to stop."""
 _LOOK_S = 0.5
 """Seconds between two looks at whether this process was asked to stop."""
-
-
-def n_cores() -> int:
-    """Count the CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def n_gpus() -> int:
-    """Count the CUDA devices this process may use, without importing a framework."""
-    if not shutil.which("nvidia-smi"):
-        return 0
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")])
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listed.stdout.count("GPU ")
 
 
 def environments(threads: int, n_gpus: int) -> list[dict[str, str]]:

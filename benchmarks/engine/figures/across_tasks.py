@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.engine.figures.scores import INK, METRIC_LABELS, STYLE, head, model_colour
+from benchmarks.engine.figures.style import INK, METRIC_LABELS, STYLE, head, model_colour
 
 CELL = ["dataset", "output", "subset", "metric"]
 _WORDS = METRIC_LABELS | {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}

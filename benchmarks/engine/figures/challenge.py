@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from benchmarks.engine.figures.scores import GREY, INK, PALETTE, STYLE, head
+from benchmarks.engine.figures.style import GREY, INK, PALETTE, STYLE, head
 
 METRICS = {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}
 PART_METRICS = {"pearson_r": "Pearson r²", "spearman_rho": "Spearman rho"}

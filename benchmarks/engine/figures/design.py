@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.engine.figures.scores import GREY, INK, PALETTE, STYLE, head
+from benchmarks.engine.figures.style import GREY, INK, PALETTE, STYLE, head
 
 
 @mpl.rc_context(STYLE)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.engine.figures.scores import GREY, INK, STYLE, head
+from benchmarks.engine.figures.style import GREY, INK, STYLE, head
 
 LETTER_COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00", "N": GREY}
 _INCHES_PER_BASE = 0.085

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmarks.engine.figures.scores import INK, PALETTE, STYLE, head
+from benchmarks.engine.figures.style import INK, PALETTE, STYLE, head
 
 _GREYS = {"incompatible": "#D9D9D9", "declined": "#D9D9D9", "not converged": "#8C8C8C", "failed": "#8C8C8C"}
 _NEVER = "#FFFFFF"  # still to come

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.engine.figures.scores import GREY, INK, STYLE, head, model_colour
+from benchmarks.engine.figures.style import GREY, INK, STYLE, head, model_colour
 
 _SMOOTH_BP = 3
 """Half width of the running mean that profiles are drawn with; nothing that is scored is smoothed."""

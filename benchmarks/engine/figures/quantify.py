@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
-from benchmarks.engine.figures.scores import GREY, INK, PALETTE, STYLE, head
+from benchmarks.engine.figures.style import GREY, INK, PALETTE, STYLE, head
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
 _POINTS = 4_000  # dots in a scatter plot; more are a blot

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from benchmarks.engine.figures.scores import INK, STYLE, head, model_colour
+from benchmarks.engine.figures.style import INK, STYLE, head, model_colour
 
 _BARS = (
     ("s_per_batch", "seconds per training batch"),
@@ -26,8 +26,8 @@ _BARS = (
 def bars(speeds: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """Draw seconds per batch, predictions per second and share of peak, a row of panels per task.
 
-    `speeds` has the columns of `benchmarks.apps.speed.measure.SPEED_COLUMNS`; `labels` the display name of each model. Lines on the
-    bars of the first panel span the quartiles over repeats.
+    `speeds` has the columns of `benchmarks.apps.speed.measure.SPEED_COLUMNS`; `labels` the display name of each model.
+    Lines on the bars of the first panel span the quartiles over repeats.
     """
     tasks = list(dict.fromkeys(speeds["task"]))
     counts = [int((speeds["task"] == task).sum()) for task in tasks]

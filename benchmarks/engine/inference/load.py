@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.api.data import Origin, recipe_with
+from benchmarks.api.data import Origin
+from benchmarks.api.recipe import recipe_with
 from benchmarks.engine.store.records import JobRecord
-from benchmarks.engine.store.store import Store, read_json
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import checksums
+from benchmarks.io.json_files import read_json
 from benchmarks.io.validated import one_line
 
 _TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
@@ -55,15 +57,15 @@ def located(run: str, task: str, results: Path) -> Path:
 
 
 def _of_latest(model: str, task: str, results: Path) -> Path:
-    from benchmarks.engine.execution import schedule
     from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import folder_of
 
     if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
         known = did_you_mean("model", model, list(registry.models()))
         raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
     store = Store(results)
     jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
-    folders = {folder.parent for job in jobs if store.is_done(folder := schedule.folder_of(store, job))}
+    folders = {folder.parent for job in jobs if store.is_done(folder := folder_of(store, job))}
     if not folders:
         earlier = {
             folder.parent

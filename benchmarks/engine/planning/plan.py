@@ -3,16 +3,16 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from benchmarks import registry
-from benchmarks.api.data import Dataset, Preset, Split, recipe_with
+from benchmarks.api.data import Dataset
+from benchmarks.api.recipe import Preset
+from benchmarks.engine.planning.recipe_overrides import settle_recipes
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import validated
 from benchmarks.io.validated import Count, Name
@@ -182,7 +182,7 @@ def make_plan(
         reasons = "; ".join(f"{name} {reason}" for name, reason in skipped.items())
         raise BadInput(f"None of the models can learn task {task.NAME!r}: {reasons}.")
     usable = {name: module for name, module in modules.items() if name not in skipped}
-    recipes = _recipes(task, preset, usable, changes)
+    recipes = settle_recipes(task, preset, usable, changes)
     jobs = []
     for source in sources:
         runs: dict[str, str] = {}
@@ -286,51 +286,6 @@ def get_preset(task: ModuleType, name: str) -> Preset:
     return task.PRESETS[name]
 
 
-def _recipes(
-    task: ModuleType, preset: Preset, modules: Mapping[str, ModuleType], changes: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
-    recipes = {}
-    user = [_parse_change(change, modules) for change in changes]
-    user.sort(key=lambda parsed: ("recipe", *map(_family, modules), *modules).index(parsed[1]))  # the nearest goes last
-    for name, module in modules.items():
-        recipe = module.RECIPE
-        keys = {f.name for f in dataclasses.fields(recipe)}
-
-        def merged(said: Mapping[str, Mapping[str, Any]], *targets: str, name: str = name, keys: set = keys) -> dict:
-            shared = {key: value for target in targets for key, value in said.get(target, {}).items() if key in keys}
-            return shared | said.get(name, {})
-
-        recipe = recipe_with(recipe, merged(task.RECIPES, _family(name)), source=f"task {task.NAME}")
-        recipe = recipe_with(recipe, merged(preset.recipes, "*", _family(name)), source="preset")
-        for change, target, key, value in user:
-            is_shared = target in ("recipe", _family(name)) and (key in keys or not _anyone_has(key, modules))
-            if target == name or is_shared:
-                recipe = recipe_with(recipe, {key: value}, source=f"--set {change}")
-        recipes[name] = dataclasses.asdict(recipe)
-    return recipes
-
-
-def _family(model: str) -> str:
-    """Return the file that a variant comes from (`prix_fixe.…`), or the model itself."""
-    return model.partition(".")[0]
-
-
-def _parse_change(change: str, modules: Mapping[str, ModuleType]) -> tuple[str, str, str, str]:
-    left, equals, value = change.partition("=")
-    target, dot, key = left.rpartition(".")
-    if not (equals and dot and key):
-        raise BadInput(f"--set expects recipe.key=value or model.key=value, got {change!r}.")
-    known = ["recipe", *dict.fromkeys(map(_family, modules)), *(name for name in modules if "." in name)]
-    if target not in known:
-        raise BadInput(f"--set {change}: {did_you_mean('model of this run', target, known)}")
-    return change, target, key, value
-
-
-def _anyone_has(key: str, modules: Mapping[str, ModuleType]) -> bool:
-    return any(key == f.name for m in modules.values() for f in dataclasses.fields(m.RECIPE))
-
-
 def _chosen_splits(
     task: ModuleType,
     preset: Preset,
@@ -414,78 +369,3 @@ def seed_of_attempt(job: Job, attempt: int) -> int:
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def find_split(task: ModuleType, dataset: Dataset, test_fold: int, val_fold: int) -> Split:
-    """Return one split of a dataset by its folds."""
-    return next(s for s in task.splits(dataset.meta) if (s.test_fold, s.val_fold) == (test_fold, val_fold))
-
-
-@dataclass(frozen=True)
-class FoldRows:
-    """The rows of a dataset that a test fold scores, and those that its trainings learn from or choose an epoch by."""
-
-    test_fold: int
-    test: np.ndarray
-    train: np.ndarray
-    val: np.ndarray
-
-
-def fold_rows(
-    task: ModuleType, dataset: Dataset, wanted: Collection[tuple[int, int]] | None = None
-) -> Iterator[FoldRows]:
-    """Put the splits of every test fold together, of `wanted` (test, validation) folds or all; masks of (n,) bool."""
-    found: dict[int, FoldRows] = {}
-    for split in task.splits(dataset.meta):
-        if wanted is None or (split.test_fold, split.val_fold) in wanted:
-            nothing = (np.zeros(len(dataset), bool) for _ in range(3))
-            rows = found.setdefault(split.test_fold, FoldRows(split.test_fold, *nothing))
-            rows.test[split.test] = rows.train[split.train] = rows.val[split.val] = True
-    yield from found.values()
-
-
-def departures(
-    task: ModuleType, planned: Plan, model: str, source: Source, splits: Collection[tuple[int, int]]
-) -> list[str]:
-    """Say in what the trainings of a model are not the published protocol; nothing where they are.
-
-    Parameters
-    ----------
-    source
-        What they were trained on, with its dataset.
-    splits
-        (test, validation) folds that were trained.
-    """
-    if model not in registry.models() and "." not in model:
-        return ["made elsewhere"]
-    if planned.preset != "paper":
-        return [f"preset {planned.preset}"]
-    published = _recipes(task, task.PRESETS["paper"], {model: registry.get_model(model)}, ())[model]
-    published = json.loads(json.dumps(published))
-    found = [
-        f"{key} {value!r} instead of {published[key]!r}"
-        for key, value in json.loads(json.dumps(dict(planned.recipes[model]))).items()
-        if key in published and published[key] != value
-    ]
-    if missing := set(task.protocol()) - set(splits):
-        found.append(f"{len(missing)} of {len(task.protocol())} trainings are missing")
-    if source.name not in task.DATASETS:
-        found.append(f"table {source.name}")
-    if source.dataset is not None:
-        found += [note for note in source.dataset.notes if note.startswith("--split")]
-    return found
-
-
-def estimate_seconds(plan: Plan, speed: Callable[[Job], float | None], n_workers: int) -> tuple[float, int]:
-    """Estimate the wall time of a plan's jobs, and count the jobs whose speed is unknown.
-
-    `speed` gives training sequences per second of one worker, or None.
-    """
-    seconds, unknown = 0.0, 0
-    for job in plan.jobs:
-        rate = speed(job)
-        if rate:
-            seconds += job.n_train * job.recipe.get("epochs", 1) / rate
-        else:
-            unknown += 1
-    return seconds / max(1, n_workers), unknown

@@ -2,12 +2,13 @@
 
 import math
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.engine.execution import workers
-from benchmarks.engine.planning.plan import Job
+from benchmarks.engine.planning.plan import Job, Plan
+from benchmarks.system import n_gpus
 
 TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
     "dream_cnn": {0.1: 310, 1.0: 25},
@@ -30,7 +31,7 @@ class Speeds:
     """
 
     def __init__(self, finished: list[dict[str, Any]], device: str):
-        self.device = "cuda" if device != "cpu" and workers.n_gpus() else "cpu"
+        self.device = "cuda" if device != "cpu" and n_gpus() else "cpu"
         self.finished = [
             record
             for record in finished
@@ -62,3 +63,18 @@ def typical_cpu_speed(model: str, width_scale: float) -> float | None:
 
 def _width(recipe: dict[str, Any]) -> float:
     return recipe.get("width_scale", 1.0)
+
+
+def estimate_seconds(plan: Plan, speed: Callable[[Job], float | None], n_workers: int) -> tuple[float, int]:
+    """Estimate the wall time of a plan's jobs, and count the jobs whose speed is unknown.
+
+    `speed` gives training sequences per second of one worker, or None.
+    """
+    seconds, unknown = 0.0, 0
+    for job in plan.jobs:
+        rate = speed(job)
+        if rate:
+            seconds += job.n_train * job.recipe.get("epochs", 1) / rate
+        else:
+            unknown += 1
+    return seconds / max(1, n_workers), unknown

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
@@ -18,20 +17,18 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
-from rich.text import Text
 
 from benchmarks import registry
-from benchmarks.apps.model_checks import Outcome
 from benchmarks.engine.evaluation import fold_tests
 from benchmarks.engine.execution.machine import Machine
-from benchmarks.engine.planning.plan import Job, Plan, departures, estimate_seconds
-from benchmarks.engine.planning.time_estimate import Speeds
+from benchmarks.engine.planning.plan import Job, Plan
+from benchmarks.engine.planning.protocol_deviations import protocol_deviations
+from benchmarks.engine.planning.time_estimate import Speeds, estimate_seconds
 from benchmarks.engine.reporting.progress import duration
 from benchmarks.engine.reporting.write_results import headlines_of
-from benchmarks.engine.store.status import STATES
 from benchmarks.engine.store.store import Store
 
-_SHOWN = 20
+N_SHOWN = 20
 _WORDS = {
     "pearson_r": "Pearson r",
     "spearman_rho": "Spearman rho",
@@ -125,40 +122,10 @@ def _departures(planned: Plan) -> list[str]:
     task, sources = registry.get_task(planned.task), {source.name: source for source in planned.sources}
     models: dict[str, dict[str, None]] = {}
     for (dataset, model), trained in splits.items():
-        for reason in departures(task, planned, model, sources[dataset], trained):
+        for reason in protocol_deviations(task, planned, model, sources[dataset], trained):
             models.setdefault(reason, {})[model] = None
     everyone = set(planned.models)
     return [reason if set(who) == everyone else f"{', '.join(who)}: {reason}" for reason, who in models.items()]
-
-
-def print_states(
-    console: Console, folder: Path, table: pd.DataFrame, left: float | None, reasons: Mapping[str, list[str]]
-) -> None:
-    """Print how many trainings are done, running, failed or waiting, which run now, and why some failed."""
-    rows = [
-        {"dataset": dataset, "model": model} | {name: f"{(mine['state'] == name).sum():,}" for name in STATES}
-        for (dataset, model), mine in table.groupby(["dataset", "model"], sort=False)
-    ]
-    n_done, n = int((table["state"] == "done").sum()), len(table)
-    _print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)
-    for row in table[table["state"] == "running"].head(_SHOWN).itertuples():
-        of = f" of {row.epochs:.0f}" if pd.notna(row.epochs) else ""
-        at = f", epoch {row.epoch:.0f}{of} kept" if pd.notna(row.epoch) else ""
-        console.print(f"  running on {row.host}: {row.job}{at}", markup=False, highlight=False)
-    for reason, jobs in reasons.items():
-        console.print(f"  {len(jobs):,} failed: {reason} ({jobs[0]}{', …' if len(jobs) > 1 else ''})", style="red")
-    if n_done < n:
-        when = f"about {duration(left)}" if left is not None else "unknown: a model has no finished training yet"
-        console.print(f"  Time left: {when}", markup=False, highlight=False)
-
-
-def print_outcome(console: Console, outcome: Outcome) -> None:
-    """Print what came of one promise of the contract, and where to look if it is broken."""
-    style = {"kept": "green", "broken": "bold red"}.get(outcome.status, "yellow")
-    where = f" ({outcome.where})" if outcome.where else ""
-    detail = f": {outcome.detail}" if outcome.detail else ""
-    status = Text(f"  {outcome.status:<11}", style=style)
-    console.print(status + Text(f"{outcome.promise}{where}: {outcome.says}{detail}", style=""), soft_wrap=True)
 
 
 def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: Store) -> None:
@@ -194,7 +161,7 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
         rows.append(row | {name: str(n.max()) for name, n in count.items()} | attainable)
     simulated = "simulated" in set(scores["origin"])
     what = "Ensembles, mean ± sd over test folds" if role == "ensemble" else "Single models, mean ± sd over them"
-    _print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
+    print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
 
 
 def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -215,7 +182,7 @@ def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.Da
         for row in ranking.itertuples()
     ]
     what = f"Ranks in {ranking['n_draws'].iloc[0]:,} samples of a tenth of the {ranking['part'].iloc[0]} test data"
-    _print_table(console, what + note + simulated, rows)
+    print_table(console, what + note + simulated, rows)
     if differences.empty:
         return
     rows = [
@@ -227,7 +194,7 @@ def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.Da
     what = (
         f"Against {differences['baseline'].iloc[0]}: paired bootstrap over test items, mean of each model's trainings"
     )
-    _print_table(console, what + note + simulated, rows)
+    print_table(console, what + note + simulated, rows)
 
 
 def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[fold_tests.Headline] = ()) -> None:
@@ -257,7 +224,7 @@ def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[fol
         )
     simulated = "simulated" in set(chosen["origin"])
     title = f"{chosen['task'].iloc[0]}, against {chosen['baseline'].iloc[0]}, over test folds"
-    _print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
+    print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
 
 
 def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
@@ -267,53 +234,7 @@ def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
         console.print(f"  {test}: {words}.", markup=False, highlight=False)
 
 
-def print_leaks(console: Console, table: pd.DataFrame, scores: pd.DataFrame) -> None:
-    """Print how many test sequences leak, by dataset, fold and kind, and the largest change of a score without them."""
-    simulated = " (SIMULATED DATA)" if (table["origin"] == "simulated").any() else ""
-    rows = [
-        {
-            "task": row["task"],
-            "dataset": row["dataset"],
-            "test fold": str(row["test_fold"]),
-            "kind": row["kind"].replace("_", " "),
-            "leaking": f"{row['n_leaking']:,} of {row['n_test']:,}",
-            "share": f"{row['share']:.3%}",
-            "example": row["examples"].partition(";")[0],
-        }
-        for row in table.to_dict("records")
-        if row["n_leaking"] or row["kind"] == "any"
-    ]
-    if rows:
-        _print_table(console, f"Test sequences seen in training{simulated}", rows)
-        console.print(table["rule"].iloc[0], markup=False, highlight=False)
-    changed = scores[scores["n"] != scores["n_leak_free"]]
-    for metric, part in changed.groupby("metric", sort=False):
-        row = part.loc[part["difference"].abs().idxmax()] if part["difference"].notna().any() else part.iloc[0]
-        where = f"{row['model']}, {row['dataset']}, test fold {row['test_fold']}, {row['subset']}, {row['level']} level"
-        console.print(
-            f"Largest change of {_WORDS.get(metric, metric)} without leaks: {row['difference']:+.4f} ({where})",
-            markup=False,
-            highlight=False,
-        )
-
-
-def print_verdicts(console: Console, table: pd.DataFrame, notes: Collection[str]) -> None:
-    """Print what a regression test says of every score, those that fail last, where they are seen; then its notes."""
-    rows = []
-    for row in table.sort_values("verdict", key=lambda values: values == "fails", kind="stable").itertuples():
-        about = {name: getattr(row, name) for name in ("verdict", "task", "model", "output", "subset", "metric")}
-        numbers = {"reference": row.reference, "tolerance": row.tolerance, "measured": row.measured}
-        rows.append(
-            about
-            | {name: f"{value:.4f}" if value == value else "–" for name, value in numbers.items()}
-            | {"difference": f"{row.difference:+.4f}" if row.difference == row.difference else "–"}
-        )
-    _print_table(console, "Scores against the reference (SIMULATED DATA)", rows)
-    for note in notes:
-        console.print(f"  {note}", markup=False, highlight=False)
-
-
-def _print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
+def print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
     """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [c for c in columns if any(row.get(c) for row in rows)]

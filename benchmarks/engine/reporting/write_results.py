@@ -9,12 +9,15 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import registry
-from benchmarks.cli.options import has_packages
-from benchmarks.engine.evaluation import compare, external_predictions, fold_tests, leakage
-from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.evaluation import external_predictions, fold_tests, leakage
+from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, tables_of
+from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, write_text
+from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.training_table import history_table, job_table
+from benchmarks.io.atomic import write_text
+from benchmarks.system import commit, hardware, has_packages, versions
 
 _MAIN_METRIC = "pearson_r"
 
@@ -29,7 +32,7 @@ class Results:
 
     @property
     def tests(self) -> pd.DataFrame:
-        return self.comparisons.get("tests", pd.DataFrame(columns=compare.COLUMNS))
+        return self.comparisons.get("tests", pd.DataFrame(columns=COLUMNS))
 
 
 def write_scores(study: Study, store: Store) -> Results:
@@ -38,8 +41,8 @@ def write_scores(study: Study, store: Store) -> Results:
     Beside them go leaks.csv and leak_free.csv, where the search for leaks is quick.
     """
     task = registry.get_task(study.plan.task)
-    scores = schedule.score(study.plan, store, task)
-    comparisons = compare.tables_of(study.plan, store, task, scores)
+    scores = score(study.plan, store, task)
+    comparisons = tables_of(study.plan, store, task, scores)
     write_text(study.folder / "scores.csv", scores.to_csv(index=False))
     for name, table in comparisons.items():
         write_text(study.folder / f"{name}.csv", table.to_csv(index=False))
@@ -69,11 +72,12 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
     if not has_packages("matplotlib", "jinja2"):
         return None
     from benchmarks.engine.figures import scores as figures
+    from benchmarks.engine.figures import style
     from benchmarks.engine.reporting import run_page
 
     plan, scores, tests = study.plan, results.scores, results.tests
     task = registry.get_task(plan.task)
-    jobs, history = schedule.job_table(plan, store), schedule.history_table(plan, store)
+    jobs, history = job_table(plan, store), history_table(plan, store)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     origin = "simulated" if any(d.origin == "simulated" for d in datasets.values()) else "measured"
     ceilings = ceiling_table(datasets)
@@ -96,7 +100,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         timed = finished.assign(device=finished["device"] + ", " + finished["backend"])
         drawn["speed"] = ("Training and prediction speed", figures.speed(timed, origin=origin, **looks))
     for name, (_, figure) in drawn.items():
-        figures.save(figure, study.folder / name)
+        style.save(figure, study.folder / name)
     page = run_page.render(
         title=f"{plan.task}, preset {plan.preset}",
         origin=origin,
@@ -105,7 +109,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         summary=fold_tests.summarise(scores),
         tests=tests,
         comparisons=results.comparisons,
-        assumptions=fold_tests.ASSUMPTIONS if "tests" in results.comparisons else compare.OWN_RULES,
+        assumptions=fold_tests.ASSUMPTIONS if "tests" in results.comparisons else OWN_RULES,
         leaks=results.leaks.table,
         leak_free=results.leaks.scores,
         leaks_skipped=results.leaks.skipped,
@@ -119,7 +123,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         + [f"{name} was left out: it {reason}." for name, reason in plan.skipped.items()]
         + list(plan.notes),
         failures=jobs[jobs["status"] == "failed"],
-        figures=[(caption, figures.to_svg(figure)) for caption, figure in drawn.values()],
+        figures=[(caption, style.to_svg(figure)) for caption, figure in drawn.values()],
         reproduce=_reproduce(study, store),
     )
     write_text(study.folder / "report.html", page)
@@ -131,13 +135,14 @@ def _fold_plots(
 ) -> dict[str, tuple[str, Any]]:
     """Draw the scores of every test fold: what the task names as its headlines, else Pearson r at every level."""
     from benchmarks.engine.figures import scores as figures
+    from benchmarks.engine.figures import style
 
     drawn = {}
     headlines = headlines_of(task)
     chosen = fold_tests.headlined(scores, headlines)
     for metric in [metric for _, _, metric in headlines] or [_MAIN_METRIC]:
         for level in chosen.loc[chosen["metric"] == metric, "level"].unique():
-            what = figures.METRIC_LABELS.get(metric, metric)
+            what = style.METRIC_LABELS.get(metric, metric)
             drawn[f"{metric}_{level}"] = (
                 f"{what} of every test fold, {level.replace('_', ' ')} level",
                 figures.fold_scores(chosen, tests, metric=metric, level=level, ceilings=ceilings, **looks),
@@ -179,13 +184,11 @@ def first_folds(plan: Plan, store: Store, datasets: Mapping[str, Any]) -> list[F
     """Open the predictions that examples are taken from; a dataset without a finished training is left out."""
     found = []
     for name, dataset in datasets.items():
-        mine = [job for job in plan.jobs if job.dataset == name and store.is_done(schedule.folder_of(store, job))]
+        mine = [job for job in plan.jobs if job.dataset == name and store.is_done(folder_of(store, job))]
         if not mine:
             continue
         fold = min(job.test_fold for job in mine)
-        stored = {
-            job.model: store.get_predictions(schedule.folder_of(store, job)) for job in mine if job.test_fold == fold
-        }
+        stored = {job.model: store.get_predictions(folder_of(store, job)) for job in mine if job.test_fold == fold}
         rows = next(iter(stored.values()))[0]
         predictions = {model: predicted for model, (_, predicted) in stored.items()}
         found.append(FirstFold(name, fold, dataset.take(rows), predictions))
@@ -253,10 +256,10 @@ def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> p
 def _reproduce(study: Study, store: Store) -> dict[str, Any]:
     """Say how to get the same again; where trainings differ in commit, version or machine, every value is named."""
     plan = study.plan
-    folders = [schedule.folder_of(store, job) for job in plan.jobs]
+    folders = [folder_of(store, job) for job in plan.jobs]
     done = [store.get_job(folder) for folder in folders if store.is_done(folder)]
     if not done:
-        done = [{"commit": machine.commit(), "versions": machine.versions(), "hardware": machine.hardware()}]
+        done = [{"commit": commit(), "versions": versions(), "hardware": hardware()}]
     return {
         "command": study.command,
         "commit": ", ".join(dict.fromkeys(str(record.get("commit")) for record in done)),

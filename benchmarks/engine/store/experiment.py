@@ -6,8 +6,9 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.engine.planning.plan import Plan
-from benchmarks.engine.store.store import Store, read_json, write_json
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
+from benchmarks.io.json_files import read_json, write_json
 from benchmarks.io.validated import one_line
 
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.engine.execution import schedule
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store, read_json
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.errors import BadInput
 from benchmarks.io import archives, checksums, validated
+from benchmarks.io.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def _merge_job(other: Store, ours: Store, folder: Path) -> Item:
         wrong = _job_problem(job, record, rows, predictions, ours)
     except (BadInput, ValueError, TypeError, KeyError, OSError) as error:
         return Item("training", label, "refused", f"it cannot be read ({error})")
-    if wrong is None and schedule.folder_of(other, job) != folder:
+    if wrong is None and folder_of(other, job) != folder:
         wrong = f"it says that it is {job.id}"
     if wrong:
         return Item("training", label, "refused", wrong)
-    target = schedule.folder_of(ours, job)
+    target = folder_of(ours, job)
     if ours.is_done(target):
         our_rows, our_predictions = ours.get_predictions(target)
         same = np.array_equal(rows, our_rows) and all(

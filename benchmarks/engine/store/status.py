@@ -8,11 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import registry
-from benchmarks.engine.execution import schedule
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store import locks
 from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.store import Store, folder_of
 
 STATES = ("done", "running", "failed", "waiting")
 COLUMNS = ["task", "dataset", "model", "test_fold", "val_fold", "state", "epoch", "epochs", "host", "reason", "job"]
@@ -27,7 +26,7 @@ def states(plan: Plan, store: Store) -> pd.DataFrame:
     """
     rows = []
     for job in plan.jobs:
-        folder = schedule.folder_of(store, job)
+        folder = folder_of(store, job)
         row = {"task": plan.task, "dataset": job.dataset, "model": job.model, "test_fold": job.test_fold}
         row |= {"val_fold": job.val_fold, "state": "done", "epochs": job.recipe.get("epochs"), "job": job.id}
         if not store.is_done(folder):
@@ -46,7 +45,7 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
     As many as are running now share what is left; one, if none is.
     """
     done = table[table["state"] == "done"]
-    folders = {job.id: schedule.folder_of(store, job) for job in plan.jobs}
+    folders = {job.id: folder_of(store, job) for job in plan.jobs}
     total = 0.0
     for (dataset, model), left in table[table["state"] != "done"].groupby(["dataset", "model"]):
         like = done[(done["dataset"] == dataset) & (done["model"] == model)]["job"].iloc[-_SAMPLE:]
@@ -63,7 +62,7 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
 
 def leftovers(store: Store, studies: Sequence[Study]) -> list[tuple[Path, str, int]]:
     """Find what nothing in a store needs any more: path, why, and bytes."""
-    planned = {schedule.folder_of(store, job) for study in studies for job in study.plan.jobs}
+    planned = {folder_of(store, job) for study in studies for job in study.plan.jobs}
     datasets = {(source.name, source.digest) for study in studies for source in study.plan.sources}
     for task in registry.tasks():
         datasets |= {(record.get("dataset"), record.get("digest")) for record in store.finished_jobs(task)}

@@ -7,9 +7,6 @@ reports/<task>_<preset>_<plan>/                     plan.json, scores.csv, tests
 """
 
 import contextlib
-import json
-import math
-import os
 import re
 import shutil
 import tempfile
@@ -23,10 +20,13 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import N_CODE
+from benchmarks.engine.planning.plan import Job
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
 from benchmarks.engine.store.records import DatasetRecord, EpochRow, FailureRecord, JobRecord
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
+from benchmarks.io.atomic import write_text
+from benchmarks.io.json_files import read_json, to_json, write_json
 
 
 class Store:
@@ -207,7 +207,7 @@ class Store:
             for v in named.values()
         ):
             raise BadInput(
-                f"{folder / 'predictions.npz'} does not hold row numbers and predictions of them; {validated.TRAIN_AGAIN}."
+                f"{folder / 'predictions.npz'} does not hold rows and their predictions; {validated.TRAIN_AGAIN}."
             )
         return rows, named
 
@@ -318,39 +318,6 @@ class Store:
             shutil.rmtree(new, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file under another name and rename it into place."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, to_json(value, indent=1) + "\n")
-
-
-def to_json(value: Any, indent: int | None = None) -> str:
-    """Serialise to JSON that every parser reads: NaN and infinities become null."""
-
-    def finite(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {str(key): finite(inner) for key, inner in item.items()}
-        if isinstance(item, list | tuple):
-            return [finite(inner) for inner in item]
-        if isinstance(item, np.generic):
-            item = item.item()
-        return None if isinstance(item, float) and not math.isfinite(item) else item
-
-    return json.dumps(finite(value), indent=indent, allow_nan=False)
-
-
-def read_json(path: Path, kind: Any = Any) -> Any:
-    """Read a stored JSON file of a kind (see `stored.read_json`), or raise BadInput saying that it is damaged."""
-    return validated.read_json(path, kind, again=f"delete {path.parent} and run again")
-
-
 def _about(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
@@ -393,3 +360,16 @@ def _plain(values: pd.Series) -> np.ndarray:
     """Return a column as an array that saves without pickling: text as fixed-width unicode."""
     array = values.to_numpy()
     return array.astype(str) if array.dtype.kind not in "biuf" else array
+
+
+def folder_of(store: Store, job: Job) -> Path:
+    return store.job_folder(job.task, job.dataset, job.model, job.run, job.split_name)
+
+
+def job_fields(job: Job) -> dict[str, Any]:
+    """Return a job as plain values."""
+    return dict(vars(job))
+
+
+def _is_done(store: Store, job: Job) -> bool:
+    return store.is_done(folder_of(store, job))

@@ -1,0 +1,212 @@
+"""`python -m benchmarks score | import-runs | compare | report`: what stored runs say, without training."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.options import (
+    RESULTS,
+    SETTINGS,
+    JsonOption,
+    ReportOption,
+    ResultsOption,
+    TaskOption,
+    command,
+    known_task,
+    model_names,
+    print_json,
+)
+from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+
+NAME = None
+app = typer.Typer(**SETTINGS)
+
+
+@command(
+    app,
+    "score",
+    "score --task human_mpra --json",
+    "score --report results/reports/human_mpra_quick_1a2b3c4d",
+    "score --predictions mine.tsv --name MyModel",
+)
+def score(
+    task: TaskOption = None,
+    report: ReportOption = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Table of predictions made elsewhere: seq_id (or seq) and prediction.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the model of --predictions.")] = None,
+    members: Annotated[int, typer.Option(min=1, help="Models whose predictions --predictions averages.")] = 1,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Score stored predictions again, without training. Rewrites scores.csv and tests.csv of the run.
+
+    With --predictions, a model from elsewhere joins the models of the run, in a report folder of its own. It must have
+    a prediction for every test row, made by a model that has not seen that row: this cannot be checked here.
+    """
+    from benchmarks.engine.evaluation import external_predictions
+    from benchmarks.engine.reporting import write_results
+    from benchmarks.engine.reporting.console import open_console, print_comparison, print_scores
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+
+    if (predictions is None) != (name is None):
+        raise BadInput("--predictions FILE and --name NAME belong together; one of them is missing.")
+    store = Store(results)
+    study = Study.open(store(task), report)
+    if predictions:
+        joined = external_predictions.add(study.plan, store, predictions, name, n_averaged=members)
+        study = Study.begin(joined, store, f"{study.command}; python -m benchmarks {shlex.join(sys.argv[1:])}")
+    results = write_results.write_scores(study, store)
+    if results.scores.empty:
+        raise BadInput(f"No training of {study.folder} is finished yet, so there is nothing to score.")
+    page = write_results.write_report(study, store, results) if predictions else None
+    if json:
+        print_json(records(results.scores))
+        return
+    console = open_console()
+    print_scores(console, study.plan, results.scores, store)
+    if predictions:
+        print_comparison(console, study.plan, results.comparisons)
+    typer.echo(f"Scores: {study.folder / 'scores.csv'}")
+    if page:
+        typer.echo(f"Report: {page}")
+
+
+@command(app, "import-runs /mnt/cluster/results", "import-runs results_from_gpu.tar.gz --json")
+def import_runs(
+    path: Annotated[Path, typer.Argument(help="Results folder of another machine, or a tar file of it.")],
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Merge runs made on another machine into this store, verifying every file; then draw their report here.
+
+    What is here already stays as it is. Exit code 1 if something was refused; the rest is imported all the same.
+    """
+    import dataclasses
+    from collections import Counter
+
+    from benchmarks.engine.store.import_runs import merge, opened
+    from benchmarks.engine.store.store import Store
+
+    store = Store(results)
+    store.check_writable()
+    with opened(path, results) as other:
+        items = list(merge(other, store))
+    counts = Counter((item.kind, item.status) for item in items)
+    if json:
+        print_json({"items": [dataclasses.asdict(item) for item in items]})
+    else:
+        for item in items:
+            if item.detail:
+                typer.echo(f"{item.status}: {item.kind} {item.name}: {item.detail}", err=item.status == "refused")
+        for (kind, status), n in counts.items():
+            typer.echo(f"{n:,} {kind}{'s' * (n != 1)} {status}")
+        for item in items:
+            if item.kind == "plan" and item.status == "imported":
+                words = shlex.join(["--results", str(results), "--report", str(store.report_folder(item.name))])
+                typer.echo(f"Report: python -m benchmarks report {words}")
+    if any(item.status == "refused" for item in items):
+        raise typer.Exit(1)
+
+
+@command(
+    app,
+    "compare",
+    "compare --task human_mpra --baseline kmer_ridge",
+    "compare --task human_mpra --task drosophila --models dream_rnn,dream_cnn --out tests.csv",
+    "compare --json",
+)
+def compare(
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Task whose latest run is compared; several are allowed.")
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="Model to compare with; default: each task's baseline.")] = None,
+    models: Annotated[str | None, typer.Option(help="Models to compare, separated by commas; default: all.")] = None,
+    report: Annotated[
+        list[Path] | None, typer.Option("--report", help="Report folder; several are allowed. Default: the latest.")
+    ] = None,
+    role: Annotated[str, typer.Option(help="ensemble, or member: the mean over single models of a fold.")] = "ensemble",
+    draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap over test items; 0: none.")] = 1_000,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write all tests to, of every metric.")] = None,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """Compare the models of stored runs with a baseline: by how much do they differ, and can chance explain it?
+
+    Over test folds: the paper's paired t-test, the corrected resampled t-test, both corrected for their number, and a
+    paired bootstrap over test items. A task that has one test set and no folds compares by its own rules: rank
+    bootstrap and paired bootstrap. What each test assumes is printed below the table.
+    """
+    from benchmarks.engine.evaluation.compare import assumptions, of_studies, write
+    from benchmarks.engine.reporting.console import open_console, print_assumptions, print_comparison
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+
+    if role not in ("ensemble", "member"):
+        raise BadInput(f"--role expects ensemble or member, got {role!r}.")
+    store = Store(results)
+    names = [known_task(name) for name in task or ()]
+    studies = Study.open_many(store, names, report or ()) if names or report else [Study.open(store, None, None)]
+    compared, left_out = of_studies(
+        studies, store, baseline=baseline, models=model_names(models), role=role, n_draws=draws
+    )
+    for line in left_out:
+        typer.echo(f"Left out: {line}", err=True)
+    if out:
+        write(compared, out)
+    if json:
+        print_json(
+            {
+                "comparisons": [
+                    {"task": one.plan.task, "report": str(one.folder), "baseline": one.plan.baseline}
+                    | {name: records(table) for name, table in one.tables.items()}
+                    for one in compared
+                ],
+                "assumptions": assumptions(compared),
+                "left_out": left_out,
+            }
+        )
+        return
+    console = open_console()
+    for one in compared:
+        if one.tables[one.main].empty:
+            others = "none of the chosen models" if models else "no other model"
+            typer.echo(
+                f"Nothing to compare in {one.folder}: besides {one.plan.baseline}, {others} has {role} scores there."
+            )
+        else:
+            print_comparison(console, one.plan, one.tables)
+    print_assumptions(console, assumptions(compared))
+    if out:
+        typer.echo(f"Tests: {out}")
+
+
+@command(app, "report", "report --task human_mpra", "report --report results/reports/human_mpra_quick_1a2b3c4d")
+def report(
+    task: TaskOption = None, report: ReportOption = None, results: ResultsOption = RESULTS, json: JsonOption = False
+) -> None:
+    """Draw the plots and write report.html of a stored run again."""
+    from benchmarks.engine.reporting import write_results
+    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.store import Store
+    from benchmarks.engine.store.training_table import history_table, job_table
+
+    store = Store(results)
+    study = Study.open(store(task), report)
+    (
+        job_table(study.plan, store),
+        history_table(study.plan, store),
+    )  # refused before anything is written
+    page = write_results.write_report(study, store, write_results.write_scores(study, store))
+    if page is None:
+        raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")
+    if json:
+        print_json({"report": str(page)})
+    else:
+        typer.echo(f"Report: {page}")

@@ -1,0 +1,41 @@
+"""In what the trainings of a model are not the published protocol."""
+
+import json
+from collections.abc import Collection
+from types import ModuleType
+
+from benchmarks import registry
+from benchmarks.engine.planning.plan import Plan, Source
+from benchmarks.engine.planning.recipe_overrides import settle_recipes
+
+
+def protocol_deviations(
+    task: ModuleType, planned: Plan, model: str, source: Source, splits: Collection[tuple[int, int]]
+) -> list[str]:
+    """Say in what the trainings of a model are not the published protocol; nothing where they are.
+
+    Parameters
+    ----------
+    source
+        What they were trained on, with its dataset.
+    splits
+        (test, validation) folds that were trained.
+    """
+    if model not in registry.models() and "." not in model:
+        return ["made elsewhere"]
+    if planned.preset != "paper":
+        return [f"preset {planned.preset}"]
+    published = settle_recipes(task, task.PRESETS["paper"], {model: registry.get_model(model)}, ())[model]
+    published = json.loads(json.dumps(published))
+    found = [
+        f"{key} {value!r} instead of {published[key]!r}"
+        for key, value in json.loads(json.dumps(dict(planned.recipes[model]))).items()
+        if key in published and published[key] != value
+    ]
+    if missing := set(task.protocol()) - set(splits):
+        found.append(f"{len(missing)} of {len(task.protocol())} trainings are missing")
+    if source.name not in task.DATASETS:
+        found.append(f"table {source.name}")
+    if source.dataset is not None:
+        found += [note for note in source.dataset.notes if note.startswith("--split")]
+    return found

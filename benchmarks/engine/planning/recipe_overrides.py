@@ -1,0 +1,56 @@
+"""Settles every model's recipe: its own, then the task's, then the preset's, then the user's."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from benchmarks.api.recipe import Preset, recipe_with
+from benchmarks.errors import BadInput, did_you_mean
+
+
+def settle_recipes(
+    task: ModuleType, preset: Preset, modules: Mapping[str, ModuleType], changes: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
+    recipes = {}
+    user = [_parse_change(change, modules) for change in changes]
+    user.sort(
+        key=lambda parsed: ("recipe", *map(family_of, modules), *modules).index(parsed[1])
+    )  # the nearest goes last
+    for name, module in modules.items():
+        recipe = module.RECIPE
+        keys = {f.name for f in dataclasses.fields(recipe)}
+
+        def merged(said: Mapping[str, Mapping[str, Any]], *targets: str, name: str = name, keys: set = keys) -> dict:
+            shared = {key: value for target in targets for key, value in said.get(target, {}).items() if key in keys}
+            return shared | said.get(name, {})
+
+        recipe = recipe_with(recipe, merged(task.RECIPES, family_of(name)), source=f"task {task.NAME}")
+        recipe = recipe_with(recipe, merged(preset.recipes, "*", family_of(name)), source="preset")
+        for change, target, key, value in user:
+            is_shared = target in ("recipe", family_of(name)) and (key in keys or not _anyone_has(key, modules))
+            if target == name or is_shared:
+                recipe = recipe_with(recipe, {key: value}, source=f"--set {change}")
+        recipes[name] = dataclasses.asdict(recipe)
+    return recipes
+
+
+def family_of(model: str) -> str:
+    """Return the file that a variant comes from (`prix_fixe.…`), or the model itself."""
+    return model.partition(".")[0]
+
+
+def _parse_change(change: str, modules: Mapping[str, ModuleType]) -> tuple[str, str, str, str]:
+    left, equals, value = change.partition("=")
+    target, dot, key = left.rpartition(".")
+    if not (equals and dot and key):
+        raise BadInput(f"--set expects recipe.key=value or model.key=value, got {change!r}.")
+    known = ["recipe", *dict.fromkeys(map(family_of, modules)), *(name for name in modules if "." in name)]
+    if target not in known:
+        raise BadInput(f"--set {change}: {did_you_mean('model of this run', target, known)}")
+    return change, target, key, value
+
+
+def _anyone_has(key: str, modules: Mapping[str, ModuleType]) -> bool:
+    return any(key == f.name for m in modules.values() for f in dataclasses.fields(m.RECIPE))

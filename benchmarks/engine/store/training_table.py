@@ -1,0 +1,55 @@
+"""Tables of a plan's trainings and of their epochs."""
+
+import pandas as pd
+
+from benchmarks.engine.planning.plan import Plan
+from benchmarks.engine.store.store import Store, folder_of, job_fields
+
+JOB_COLUMNS = [
+    "dataset",
+    "model",
+    "test_fold",
+    "val_fold",
+    "status",
+    "reason",
+    "n_train",
+    "duration_s",
+    "diverged",
+    "epochs_run",
+    "best_epoch",
+    "train_seq_per_s",
+    "predict_seq_per_s",
+    "peak_memory_mb",
+    "peak_device_memory_mb",
+    "n_params",
+    "device",
+    "framework",
+    "backend",
+    "precision",
+]
+
+
+def job_table(plan: Plan, store: Store) -> pd.DataFrame:
+    """Return one row per job of a plan: done, failed (with `reason`) or waiting; what was not measured is NaN."""
+    rows = []
+    for job in plan.jobs:
+        folder = folder_of(store, job)
+        if store.is_done(folder):
+            record = store.get_job(folder)
+            rows.append(record | {"diverged": len(record.get("diverged", ()))})
+        else:
+            failure = store.get_failure(folder)
+            reason = failure["reason"] if failure else None
+            rows.append(job_fields(job) | {"status": "failed" if failure else "waiting", "reason": reason})
+    return pd.DataFrame(rows).reindex(columns=JOB_COLUMNS)
+
+
+def history_table(plan: Plan, store: Store) -> pd.DataFrame:
+    """Return one row per epoch of every finished job of a plan."""
+    rows = []
+    for job in plan.jobs:
+        folder = folder_of(store, job)
+        if store.is_done(folder):
+            head = {"dataset": job.dataset, "model": job.model, "test_fold": job.test_fold, "val_fold": job.val_fold}
+            rows += [head | row for row in store.get_history(folder)]
+    return pd.DataFrame(rows)
