@@ -27,7 +27,7 @@ def network(seq_len: int = 2114, profile_len: int = 1000, width_scale: float = 1
     return bpnet(max(1, round(FILTERS * width_scale)), N_DILATED, seq_len, profile_len)
 
 
-def build(spec: TaskSpec, recipe: ProfileRecipe, assets):
+def build(spec: TaskSpec, recipe: ProfileRecipe, prerequisite_dirs):
     from benchmarks.training.keras_profiles import on_accessible
 
     return on_accessible(network(spec.seq_len, spec.profile_len, recipe.width_scale), spec, recipe)

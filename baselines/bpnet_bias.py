@@ -42,7 +42,7 @@ def network(seq_len: int = 2114, profile_len: int = 1000, width_scale: float = 1
     return bpnet(max(1, round(FILTERS * width_scale)), N_DILATED, seq_len, profile_len, name="bpnet_bias")
 
 
-def build(spec: TaskSpec, recipe: BiasRecipe, assets):
+def build(spec: TaskSpec, recipe: BiasRecipe, prerequisite_dirs):
     from benchmarks.training.keras_profiles import ProfileModel
 
     return ProfileModel(

@@ -31,11 +31,15 @@ def network(seq_len: int = 2114, profile_len: int = 1000, width_scale: float = 1
     return bpnet(filters, N_DILATED, seq_len, profile_len, prefix="wo_bias_", name="chrombpnet")
 
 
-def build(spec: TaskSpec, recipe: ProfileRecipe, assets):
+def build(spec: TaskSpec, recipe: ProfileRecipe, prerequisite_dirs):
     from benchmarks.training.keras_profiles import on_accessible
 
     return on_accessible(
-        network(spec.seq_len, spec.profile_len, recipe.width_scale), spec, recipe, needs_bias=True, assets=assets
+        network(spec.seq_len, spec.profile_len, recipe.width_scale),
+        spec,
+        recipe,
+        needs_bias=True,
+        prerequisite_dirs=prerequisite_dirs,
     )
 
 

@@ -55,7 +55,7 @@ def network(seq_len: int = SEQ_LEN, outputs: tuple[str, ...] = OUTPUTS, width_sc
     return keras.Model(inputs, heads, name="deepstarr")
 
 
-def build(spec: TaskSpec, recipe: Recipe, assets):
+def build(spec: TaskSpec, recipe: Recipe, prerequisite_dirs):
     from benchmarks.training.keras_backend import EarlyStopping, KerasModel
 
     names = tuple(output.capitalize() for output in spec.outputs)

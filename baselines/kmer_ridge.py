@@ -51,7 +51,7 @@ def unsupported(spec: TaskSpec) -> str | None:
     return None if spec.head != "profile_counts" else "predicts numbers per sequence, not profiles"
 
 
-def build(spec: TaskSpec, recipe: RidgeRecipe, assets):
+def build(spec: TaskSpec, recipe: RidgeRecipe, prerequisite_dirs):
     return KmerRidge(recipe)
 
 
@@ -153,8 +153,8 @@ class KmerRidge:
         BadInput
             If it is damaged, or of another recipe.
         """
-        outputs = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)["outputs"]
-        arrays = validated.read_arrays(folder / "model.npz", again=validated.TRAIN_AGAIN)
+        outputs = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)["outputs"]
+        arrays = validated.read_arrays(folder / "model.npz", recovery_hint=validated.TRAIN_AGAIN)
         shapes = {"coefficients": (len(outputs), 4**self.recipe.k), "intercepts": (len(outputs),)}
         for name, shape in shapes.items():
             if name not in arrays or arrays[name].shape != shape or arrays[name].dtype.kind != "f":

@@ -78,7 +78,7 @@ def network(seq_len: int = SEQ_LEN, n_outputs: int = 1, width_scale: float = 1.0
     )
 
 
-def build(spec: TaskSpec, recipe: MPRAnnRecipe, assets):
+def build(spec: TaskSpec, recipe: MPRAnnRecipe, prerequisite_dirs):
     from benchmarks.training.keras_backend import EarlyStopping, KerasModel
 
     if recipe.augment_insert and spec.seq_len != SEQ_LEN:

@@ -78,7 +78,7 @@ def network(seq_len: int = 110, recipe: VaishnavRecipe = RECIPE):
     return VaishnavNet(seq_len, recipe)
 
 
-def build(spec: TaskSpec, recipe: VaishnavRecipe, assets):
+def build(spec: TaskSpec, recipe: VaishnavRecipe, prerequisite_dirs):
     from baselines import vaishnav_net
 
     return vaishnav_net.model(spec, recipe)

@@ -18,5 +18,5 @@ RECIPE = replace(
 )
 
 
-def build(spec: TaskSpec, recipe: vaishnav.VaishnavRecipe, assets):
-    return vaishnav.build(spec, recipe, assets)
+def build(spec: TaskSpec, recipe: vaishnav.VaishnavRecipe, prerequisite_dirs):
+    return vaishnav.build(spec, recipe, prerequisite_dirs)

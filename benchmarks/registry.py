@@ -3,7 +3,8 @@
 Models come from a scan of our packages, from installed packages that announce them (entry points) and from single files
 (plug-ins); tasks from a scan and from entry points. Files are read as text to find out what they are, so that listing
 imports no framework: a model file defines `NAME` and `build`, and says `FRAMEWORK` or imports (anywhere) the backend it
-is built on; a task is a folder of `benchmarks` with a `task.py` that defines `NAME`. A file that defines `NAME` and `VARIANTS` (name ->
+is built on; a task is a folder of `benchmarks` with a `task.py` that defines `NAME`. A file that defines `NAME` and
+`VARIANTS` (name ->
 what a model file offers) is a family: its models are called `<file>.<variant>`, and it is imported when one is asked
 for.
 """

@@ -20,28 +20,28 @@ EXIT_CODE = 75
 """Exit code of a command that was asked to stop: try again (EX_TEMPFAIL of sysexits.h)."""
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
-_asked: str | None = None
+_requested: str | None = None
 
 
 class Stopped(Exception):
     """The command was asked to stop, and did before all was done."""
 
 
-def ask(reason: str) -> None:
+def request_shutdown(reason: str) -> None:
     """Ask this process to stop."""
-    global _asked
-    _asked = _asked or reason
+    global _requested
+    _requested = _requested or reason
 
 
-def asked() -> bool:
+def shutdown_requested() -> bool:
     """Tell whether this very process was asked; a time limit is the same for the next one."""
-    return _asked is not None
+    return _requested is not None
 
 
-def reason() -> str | None:
+def shutdown_reason() -> str | None:
     """Say why this process should stop; None as long as it should not."""
-    if _asked:
-        return _asked
+    if _requested:
+        return _requested
     if (end := _end()) and time.time() >= end:
         return "its time limit is near"
     return None
@@ -58,7 +58,7 @@ def _end() -> float | None:
 @contextlib.contextmanager
 def on_signals() -> Iterator[None]:
     """Take SIGTERM and SIGUSR1 as being asked to stop, and forget it afterwards; for the main thread."""
-    global _asked
+    global _requested
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, _handle) for number in _SIGNALS if main}
     try:
@@ -66,8 +66,8 @@ def on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _asked = None
+        _requested = None
 
 
 def _handle(number: int, frame: object) -> None:
-    ask(f"it got {signal.Signals(number).name}")
+    request_shutdown(f"it got {signal.Signals(number).name}")

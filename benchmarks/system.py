@@ -72,10 +72,10 @@ def hardware() -> dict[str, Any]:
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return {"cpu": model, "cores": n_cores(), "memory_gib": _memory_gib(), "system": platform.platform()}
+    return {"cpu": model, "cores": n_cores(), "memory_gib": memory_gib(), "system": platform.platform()}
 
 
-def _memory_gib() -> int:
+def memory_gib() -> int:
     try:
         return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     except (ValueError, OSError, AttributeError):

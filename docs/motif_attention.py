@@ -13,7 +13,7 @@ def unsupported(spec):
     return None if spec.head == "regression" else f"predicts numbers per sequence, not {spec.head}"
 
 
-def build(spec, recipe, assets):
+def build(spec, recipe, prerequisite_dirs):
     import torch
     from torch import nn
 

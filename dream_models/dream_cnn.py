@@ -23,7 +23,7 @@ def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):
     return combine.network(COMBINATION, spec, recipe)
 
 
-def build(spec: TaskSpec, recipe: PrixFixeRecipe, assets):
+def build(spec: TaskSpec, recipe: PrixFixeRecipe, prerequisite_dirs):
     from dream_models.prixfixe import combine
 
     return combine.model(COMBINATION, spec, recipe)

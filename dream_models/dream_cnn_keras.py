@@ -21,5 +21,5 @@ def network(seq_len: int = 2114, profile_len: int = 1000, recipe: DreamKerasReci
     return keras_profile.network(keras_profile.cnn_core, seq_len, profile_len, recipe, "dream_cnn")
 
 
-def build(spec: TaskSpec, recipe: DreamKerasRecipe, assets):
-    return keras_profile.model(network(spec.seq_len, spec.profile_len, recipe), spec, recipe, assets)
+def build(spec: TaskSpec, recipe: DreamKerasRecipe, prerequisite_dirs):
+    return keras_profile.model(network(spec.seq_len, spec.profile_len, recipe), spec, recipe, prerequisite_dirs)

@@ -40,7 +40,7 @@ class Original:
         """Return the untrained network, for what its processor makes of a promoter."""
         return self.build(spec, recipe or self.RECIPE, {}).net
 
-    def build(self, spec: TaskSpec, recipe: recipes.CombinationRecipe, assets):
+    def build(self, spec: TaskSpec, recipe: recipes.CombinationRecipe, prerequisite_dirs):
         from dream_models.prixfixe import submissions
 
         return submissions.MODELS[self.team](spec, recipe)

@@ -43,7 +43,7 @@ class Variant:
 
         return combine.network(self.combination, spec, recipe or self.RECIPE)
 
-    def build(self, spec: TaskSpec, recipe: CombinationRecipe, assets):
+    def build(self, spec: TaskSpec, recipe: CombinationRecipe, prerequisite_dirs):
         from dream_models.prixfixe import combine
 
         return combine.model(self.combination, spec, recipe)

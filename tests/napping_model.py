@@ -35,13 +35,13 @@ def unsupported(spec):
     return None if spec.head != "profile_counts" else "predicts numbers, not profiles"
 
 
-def build(spec, recipe, assets):
+def build(spec, recipe, prerequisite_dirs):
     return Napping(spec, recipe)
 
 
 class Napping:
     precision = "float64"
-    n_copies, trains_otherwise = 1, False
+    n_copies, train_view_differs = 1, False
 
     def __init__(self, spec, recipe):
         self.outputs, self.recipe = spec.outputs, recipe
@@ -87,7 +87,7 @@ class Napping:
         found = _features(data) @ self.weights
         return {name: found[:, i].astype(np.float32) for i, name in enumerate(self.outputs)}
 
-    predict_as_trained = predict
+    predict_train_view = predict
 
     def snapshot(self):
         return self.weights.copy()

@@ -16,7 +16,7 @@ from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 
 FILE = Path(__file__).parents[1] / "results/reference/published.csv"
@@ -70,7 +70,7 @@ def store(tmp_path_factory):
         plan = make_plan(task, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0, 1, 2])
         store.put_dataset(plan.sources[0].dataset)
         schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-        Study.begin(plan, store, "command")
+        Experiment.begin(plan, store, "command")
     return store
 
 
@@ -85,7 +85,7 @@ def test_means_intervals_and_ranks_stand_in_one_table(store, tmp_path):
     assert set(found["task"]) == {"human_mpra", "drosophila"}
     assert set(found["origin"]) == {"simulated"}
     task = registry.get_task("human_mpra")
-    scores = score(Study.open(store, "human_mpra", None).plan, store, task)
+    scores = score(Experiment.open(store, "human_mpra", None).plan, store, task)
     values = scores[(scores["role"] == "ensemble") & (scores["level"] == "row") & (scores["metric"] == "pearson_r")]
     interval = scipy_stats.ttest_1samp(values["value"], 0).confidence_interval()
     row = found[(found["task"] == "human_mpra") & (found["level"] == "row")].iloc[0]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from benchmarks.api.genome import Genome
 from benchmarks.atac import bigwig, prepare, reads, regions, simulate, task
 from benchmarks.cli.main import app
-from benchmarks.engine.store.locks import Claims
+from benchmarks.engine.store.locks import TrainingLocks
 from benchmarks.errors import BadInput
 
 pysam = pytest.importorskip("pysam")
@@ -633,7 +633,7 @@ def test_the_command_prepares_and_says_what_it_did(raw, tmp_path):
 
 def test_a_folder_is_prepared_by_one_command_at_a_time(raw, tmp_path):
     given = ["--genome", raw / "genome.fa", "--reads", raw / "fragments.tsv.gz", "--peaks", raw / "peaks.narrowPeak"]
-    with Claims() as another:
+    with TrainingLocks() as another:
         assert another.take(tmp_path / ".data.preparing")
         done = invoke(*given, "--out", tmp_path / "data")
     assert done.exit_code == 2

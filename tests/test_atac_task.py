@@ -57,7 +57,7 @@ def test_stored_windows_are_searched_for_leaks_and_motifs_where_they_lie(data, t
     assert found.loc["coordinates", "n_leaking"] == 0
     some = np.array([5, 3, 8])
     np.testing.assert_array_equal(
-        task.planted(stored.take(some).codes, "profile"), task.planted(codes[some], "profile")
+        task.motif_mask(stored.take(some).codes, "profile"), task.motif_mask(codes[some], "profile")
     )
 
 

@@ -17,12 +17,12 @@ from benchmarks.atac import simulate, task
 pytest.importorskip("pysam")
 
 
-def trained(module, split, data, assets, seed=0):
+def trained(module, split, data, prerequisite_dirs, seed=0):
     registry.get_backend("keras").configure("cpu")
     quick = task.PRESETS["quick"].recipes
     name = module.__name__.rpartition(".")[2]
     recipe = dataclasses.replace(module.RECIPE, **(quick["*"] | quick.get(name, {})))
-    model = module.build(task.SPEC, recipe, assets)
+    model = module.build(task.SPEC, recipe, prerequisite_dirs)
     model.fit(data.take(split.train), data.take(split.val), seed=seed)
     return model
 
@@ -46,8 +46,8 @@ def experiment(taste_strength, folder, monkeypatch):
     bias = trained(bpnet_bias, split, data, {})
     bias.save(folder)
     found = {}
-    for module, assets in ((bpnet, {}), (chrombpnet, {"bpnet_bias": folder})):
-        model = trained(module, split, data, assets)
+    for module, prerequisite_dirs in ((bpnet, {}), (chrombpnet, {"bpnet_bias": folder})):
+        model = trained(module, split, data, prerequisite_dirs)
         scores = task.score(test, model.predict(test.without_targets()))
         scores = scores[scores["subset"] == "peaks"].set_index("metric")["value"]
         alone = model.predict_without_bias(test.take(peaks).without_targets())

@@ -61,18 +61,18 @@ def test_a_training_killed_twice_ends_bit_equal(model, store):
 
 @pytest.mark.parametrize("model", ["dream_cnn", "dream_rnn", "dream_attn", "mprann"])
 def test_a_training_asked_to_stop_within_epochs_ends_bit_equal(model, store, monkeypatch):
-    monkeypatch.setattr("benchmarks.training.loop.FIRST_PIECE", 1)
-    monkeypatch.setattr("benchmarks.training.loop.PIECE_S", 0.0)  # a look after every batch
+    monkeypatch.setattr("benchmarks.training.loop.FIRST_CHUNK", 1)
+    monkeypatch.setattr("benchmarks.training.loop.CHUNK_S", 0.0)  # a look after every batch
     undisturbed, within = training(model), []
     for looks in (1, 6, 3):
         left = iter([None] * looks)
         monkeypatch.setattr(
-            "benchmarks.engine.store.checkpoints.stopping.reason", lambda left=left: next(left, "SIGUSR1")
+            "benchmarks.engine.store.checkpoints.shutdown.shutdown_reason", lambda left=left: next(left, "SIGUSR1")
         )
         with pytest.raises(Interrupted, match=r"SIGUSR1.*batch"):
             training(model, store)
         within.append("-" in max(store.folder.glob("epoch-*")).name.removeprefix("epoch-"))
-    monkeypatch.setattr("benchmarks.engine.store.checkpoints.stopping.reason", lambda: None)
+    monkeypatch.setattr("benchmarks.engine.store.checkpoints.shutdown.shutdown_reason", lambda: None)
     resumed = training(model, store)
     assert any(within), "no stop fell within an epoch"
     assert len(store.resumed()) == 3

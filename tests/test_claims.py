@@ -10,7 +10,7 @@ import time
 import pytest
 
 from benchmarks.engine.store import locks
-from benchmarks.engine.store.locks import Claims
+from benchmarks.engine.store.locks import TrainingLocks
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def put(file, *, age=0.0, **owner):
 
 
 def test_a_claim_is_taken_once_and_given_back(file):
-    with Claims() as ours, Claims() as theirs:
+    with TrainingLocks() as ours, TrainingLocks() as theirs:
         assert ours.take(file)
         assert not theirs.take(file)
         assert not ours.take(file)
@@ -38,7 +38,7 @@ def test_a_claim_is_taken_once_and_given_back(file):
 
 
 def test_the_end_of_a_command_gives_its_claims_back(file):
-    with Claims() as ours:
+    with TrainingLocks() as ours:
         assert ours.take(file)
     assert list(file.parent.iterdir()) == []
 
@@ -47,26 +47,26 @@ def test_a_dead_owner_on_this_machine_is_replaced_at_once(file):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     put(file, machine=locks.machine(), pid=gone.pid, born="1")
-    with Claims() as ours:
+    with TrainingLocks() as ours:
         assert ours.take(file)
 
 
 def test_a_number_that_was_used_again_is_not_the_owner(file):
     put(file, machine=locks.machine(), pid=os.getpid(), born="1")  # this process lives, but started at another time
-    with Claims() as ours:
+    with TrainingLocks() as ours:
         assert ours.take(file)
 
 
 def test_a_living_owner_on_this_machine_is_left_alone_however_silent(file):
     put(file, machine=locks.machine(), pid=os.getpid(), born=locks._born(os.getpid()), age=1e6)
-    with Claims(stale_s=1) as ours:
+    with TrainingLocks(stale_s=1) as ours:
         assert not ours.take(file)
 
 
 @pytest.mark.parametrize(("age", "taken"), [(5, False), (50, True)])
 def test_an_owner_elsewhere_is_replaced_once_it_is_silent(file, age, taken):
     put(file, age=age)
-    with Claims(stale_s=20) as ours:
+    with TrainingLocks(stale_s=20) as ours:
         assert ours.take(file) == taken
 
 
@@ -75,12 +75,12 @@ def test_an_unreadable_claim_goes_stale_too(file, age):
     put(file, age=age)
     file.write_text("")
     os.utime(file, (time.time() - age,) * 2)
-    with Claims(stale_s=20) as ours:
+    with TrainingLocks(stale_s=20) as ours:
         assert ours.take(file) == (age == 50)
 
 
 def test_a_heartbeat_keeps_a_claim_fresh(file):
-    with Claims(heartbeat_s=0.05) as ours:
+    with TrainingLocks(heartbeat_s=0.05) as ours:
         assert ours.take(file)
         os.utime(file, (1, 1))
         deadline = time.monotonic() + 10
@@ -90,7 +90,7 @@ def test_a_heartbeat_keeps_a_claim_fresh(file):
 
 
 def test_a_claim_that_was_taken_over_is_not_given_back_by_its_first_owner(file):
-    with Claims() as ours:
+    with TrainingLocks() as ours:
         assert ours.take(file)
         put(file)
         ours.release(file)
@@ -101,7 +101,7 @@ def test_who_died_while_taking_over_blocks_nobody_for_ever(file):
     put(file, age=50)
     right = file.with_name(f"{file.name}.theirs")
     right.write_text("{}")
-    with Claims(stale_s=20) as ours:
+    with TrainingLocks(stale_s=20) as ours:
         assert not ours.take(file)
         os.utime(right, (time.time() - 50,) * 2)
         assert not ours.take(file)  # clears the way
@@ -110,7 +110,7 @@ def test_who_died_while_taking_over_blocks_nobody_for_ever(file):
 
 
 def _race(file, barrier, wins):
-    with Claims(stale_s=20) as mine:
+    with TrainingLocks(stale_s=20) as mine:
         barrier.wait()
         if mine.take(file):
             wins.append(os.getpid())
@@ -139,7 +139,7 @@ def test_a_file_system_without_links_serves_too(file, monkeypatch):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    with Claims() as ours, Claims() as theirs:
+    with TrainingLocks() as ours, TrainingLocks() as theirs:
         assert ours.take(file)
         assert not theirs.take(file)
         put(file, age=1e6)

@@ -15,8 +15,8 @@ from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
@@ -30,12 +30,12 @@ def put(store, plan, job, noise):
     rng = np.random.default_rng([job.seed, len(job.model)])
     truth = dataset.targets["expression"][split.test]
     predicted = (truth + noise * rng.normal(size=len(truth))).astype(np.float32)
-    record = job_fields(job) | {"status": "done"}
+    record = job.to_dict() | {"status": "done"}
     store.put_job(folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def experiment(tmp_path_factory):
     """A run of three models on three test folds, two members each, without a training."""
     store = Store(tmp_path_factory.mktemp("results"))
     plan = make_plan(
@@ -46,11 +46,11 @@ def study(tmp_path_factory):
         store.put_dataset(source.dataset)
     for job in plan.jobs:
         put(store, plan, job, {"mprann": 1.0, "dream_cnn": 0.5, "kmer_ridge": 2.0}[job.model])
-    return Study.begin(plan, store, "command"), store
+    return Experiment.begin(plan, store, "command"), store
 
 
-def test_the_members_of_an_ensemble_have_seen_all_but_the_test_fold(study):
-    found, store = study
+def test_the_members_of_an_ensemble_have_seen_all_but_the_test_fold(experiment):
+    found, store = experiment
     sizes = compare.sizes(found.plan, store, TASK)
     dataset = store.get_dataset(found.plan.sources[0].name, found.plan.sources[0].digest)
     fold = dataset.meta["fold"].to_numpy()
@@ -72,8 +72,8 @@ def test_a_single_member_has_not_seen_its_validation_fold(tmp_path):
     assert row["n_train"] == ((fold != 0) & (fold != plan.jobs[0].val_fold)).sum() == plan.jobs[0].n_train
 
 
-def test_all_tests_stand_in_one_row(study):
-    found, store = study
+def test_all_tests_stand_in_one_row(experiment):
+    found, store = experiment
     table = compare.of_study(found, store, n_draws=200).tables["tests"]
     assert list(table.columns) == compare.COLUMNS
     row = table[(table["model"] == "dream_cnn") & (table["metric"] == "pearson_r") & (table["level"] == "row")].iloc[0]
@@ -84,8 +84,8 @@ def test_all_tests_stand_in_one_row(study):
     assert table["p_bootstrap"].notna().all()
 
 
-def test_the_bootstrap_is_of_the_averaged_predictions(study):
-    found, store = study
+def test_the_bootstrap_is_of_the_averaged_predictions(experiment):
+    found, store = experiment
     scores = score(found.plan, store, TASK)
     table = compare.of_study(found, store, n_draws=500).tables["tests"]
     ensembles = scores[(scores["role"] == "ensemble") & (scores["metric"] == "mse") & (scores["level"] == "row")]
@@ -107,7 +107,7 @@ def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
     for job in plan.jobs:
         if job is not lacking:  # fold 2 is much worse than the others, and of one member only
             put(store, plan, job, 1.0 if job.model == "mprann" else 20.0 if job.test_fold == 2 else 2.0)
-    table = compare.of_study(Study.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
+    table = compare.of_study(Experiment.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
     row = table[(table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["n_folds"] == 2
     assert "fold 2 left out" in row["note"]
@@ -125,13 +125,13 @@ def test_why_there_is_no_bootstrap_is_said(tmp_path):
     store.put_dataset(plan.sources[0].dataset)
     for job in plan.jobs[:-1]:  # one member of the ridge is missing
         put(store, plan, job, 1.0)
-    table = compare.of_study(Study.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
+    table = compare.of_study(Experiment.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
     assert table["note"].str.endswith("; no bootstrap: no fold has predictions of both by as many members").all()
     assert table["p_bootstrap"].isna().all()
 
 
-def test_members_are_compared_without_a_bootstrap(study):
-    found, store = study
+def test_members_are_compared_without_a_bootstrap(experiment):
+    found, store = experiment
     table = compare.of_study(found, store, role="member").tables["tests"]
     row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["mean_difference"] == pytest.approx(3, abs=0.5)
@@ -148,8 +148,8 @@ def test_members_are_compared_without_a_bootstrap(study):
     assert row["test_train_ratio"] == pytest.approx(np.mean(ratios))
 
 
-def test_chosen_models_are_the_family(study):
-    found, store = study
+def test_chosen_models_are_the_family(experiment):
+    found, store = experiment
     table = compare.of_study(found, store, models=["dream_cnn"], n_draws=0).tables["tests"]
     assert set(table["model"]) == {"dream_cnn"}
     assert (table["family_size"] == 1).all()
@@ -157,8 +157,8 @@ def test_chosen_models_are_the_family(study):
         compare.of_study(found, store, models=["dream_cn"])
 
 
-def test_the_command_writes_every_test_and_says_what_each_assumes(study, tmp_path):
-    _, store = study
+def test_the_command_writes_every_test_and_says_what_each_assumes(experiment, tmp_path):
+    _, store = experiment
     words = ["compare", "--results", str(store.root), "--draws", "50", "--out", str(tmp_path / "tests.csv")]
     shown = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
     assert shown.exit_code == 0, shown.output
@@ -172,8 +172,8 @@ def test_the_command_writes_every_test_and_says_what_each_assumes(study, tmp_pat
     assert printed["assumptions"] == fold_tests.ASSUMPTIONS
 
 
-def test_an_output_folder_that_is_missing_is_one_sentence(study):
-    _, store = study
+def test_an_output_folder_that_is_missing_is_one_sentence(experiment):
+    _, store = experiment
     words = ["compare", "--results", str(store.root), "--draws", "0", "--out", str(Path("no") / "such" / "t.csv")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
@@ -197,9 +197,9 @@ def two_tasks(tmp_path, **models):
                     output: (values[split.test] + rng.normal(0, 1, len(split.test))).astype(np.float32)
                     for output, values in plan.sources[0].dataset.targets.items()
                 }
-                record = job_fields(job) | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
+                record = job.to_dict() | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
                 store.put_job(folder_of(store, job), record, [], split.test, predicted, None)
-        Study.begin(plan, store, "command")
+        Experiment.begin(plan, store, "command")
     return store
 
 

@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from benchmarks import shutdown
+from benchmarks import shutdown, system
 from benchmarks.engine.execution import workers
 from benchmarks.engine.execution.workers import Call, run_inline, run_workers
-from benchmarks.system import n_gpus
 
 
 def work(argument, progress):
@@ -122,16 +121,16 @@ def test_no_worker_is_left_when_an_event_handler_fails(tmp_path):
 @pytest.mark.parametrize(("visible", "n"), [("", 0), ("-1", 0), ("0", 1), ("0,2", 2)])
 def test_visible_devices_are_counted_from_the_environment(monkeypatch, visible, n):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(workers.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert n_gpus() == n
-    monkeypatch.setattr(workers.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
-    assert n_gpus() == 0
+    monkeypatch.setattr(system.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert system.n_gpus() == n
+    monkeypatch.setattr(system.shutil, "which", lambda name: None)  # no driver: what is visible is nothing
+    assert system.n_gpus() == 0
 
 
 def slow_work(argument, progress):
     """Wait to be asked to stop, or give up."""
     for _ in range(200):
-        if reason := shutdown.reason():
+        if reason := shutdown.shutdown_reason():
             return {"stopped": reason, "pid": os.getpid()}
         if argument == 0:
             os.kill(os.getpid(), signal.SIGTERM)

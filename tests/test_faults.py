@@ -122,7 +122,9 @@ def test_a_disk_that_takes_no_more_ends_the_command_in_one_sentence(tmp_path, mo
     def refuse(*args, **keywords):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(*{"put_job": (np, "savez_compressed"), "claim": (schedule.Claims, "take")}[where], refuse)
+    monkeypatch.setattr(
+        *{"put_job": (np, "savez_compressed"), "claim": (schedule.TrainingLocks, "take")}[where], refuse
+    )
     with pytest.raises(shutdown.Stopped, match=os.strerror(code)):
         execute(plan, store)
     assert [store.is_done(folder) for folder in folders(plan, store)] == [True, False, False]
@@ -319,26 +321,26 @@ def _limited(results, words, end):
 def test_the_time_to_stop_is_read_from_the_environment(monkeypatch):
     monkeypatch.delenv(shutdown.STOP_AT, raising=False)
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
-    assert shutdown.reason() is None
+    assert shutdown.shutdown_reason() is None
     monkeypatch.setenv(shutdown.STOP_AT, str(time.time() + 60))
-    assert shutdown.reason() is None
+    assert shutdown.shutdown_reason() is None
     monkeypatch.setenv(shutdown.STOP_AT, str(time.time() - 1))
-    assert shutdown.reason() == "its time limit is near"
+    assert shutdown.shutdown_reason() == "its time limit is near"
     monkeypatch.delenv(shutdown.STOP_AT)
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + 150)))
-    assert shutdown.reason() is None
+    assert shutdown.shutdown_reason() is None
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + 90)))
-    assert shutdown.reason() == "its time limit is near"
+    assert shutdown.shutdown_reason() == "its time limit is near"
     monkeypatch.setenv("SLURM_JOB_END_TIME", "soon")
-    assert shutdown.reason() is None
+    assert shutdown.shutdown_reason() is None
 
 
 def test_signals_mean_what_they_did_once_a_run_is_over():
     before = signal.getsignal(signal.SIGTERM)
     with shutdown.on_signals():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert shutdown.reason() == "it got SIGTERM"
-    assert shutdown.reason() is None
+        assert shutdown.shutdown_reason() == "it got SIGTERM"
+    assert shutdown.shutdown_reason() is None
     assert signal.getsignal(signal.SIGTERM) == before
 
 

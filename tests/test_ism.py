@@ -19,7 +19,7 @@ from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.inference import mutagenesis
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.errors import BadInput
 
@@ -102,7 +102,7 @@ def test_agreement_is_pearsons_r():
 def test_planted_bases_are_covered_by_words_and_are_few(name):
     task = registry.get_task(name)
     data = task.simulate(split=task.SPLITS[0], seed=0)
-    planted = task.planted(np.asarray(data.codes[:300]), task.SPEC.outputs[0])
+    planted = task.motif_mask(np.asarray(data.codes[:300]), task.SPEC.outputs[0])
     assert planted.shape == (300, task.SPEC.seq_len)
     assert 0.005 < planted.mean() < 0.4
     runs = np.diff(np.flatnonzero(np.diff(np.r_[0, planted[planted.any(axis=1)][0], 0])))[::2]
@@ -117,7 +117,7 @@ def trained(tmp_path_factory):
     plan = make_plan(TASK, "quick", found, seed=0, models=["kmer_ridge"], test_folds=[0])
     store.put_dataset(plan.sources[0].dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-    Study.begin(plan, store, "command")
+    Experiment.begin(plan, store, "command")
     return store, folder_of(store, plan.jobs[0]), plan.sources[0].dataset
 
 

@@ -438,12 +438,12 @@ def test_tensorflow_and_torch_give_the_same_forward_pass(tmp_path):
 @pytest.mark.parametrize("name", ["bpnet_bias", "bpnet", "chrombpnet", "dream_cnn_keras", "dream_rnn_keras"])
 def test_full_width_networks_step_forward_and_backward(name, tmp_path):
     task, module = registry.get_task("atac"), registry.get_model(name)
-    assets = {}
+    prerequisite_dirs = {}
     if getattr(module, "PREREQUISITES", ()):
         bias = bpnet_bias.build(task.SPEC, bpnet_bias.RECIPE, {})
         bias.save(tmp_path)
-        assets = {"bpnet_bias": tmp_path}
-    model = module.build(task.SPEC, module.RECIPE, assets)
+        prerequisite_dirs = {"bpnet_bias": tmp_path}
+    model = module.build(task.SPEC, module.RECIPE, prerequisite_dirs)
     data = task.simulate(seed=0).take(np.arange(8))
     model.prepare(data, n_steps=1000)
     before = [array.copy() for array in model.network.get_weights()]

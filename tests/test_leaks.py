@@ -17,8 +17,8 @@ from benchmarks.engine.evaluation.scores import predicted, score
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import Source, make_plan
-from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.human_mpra.prepare import INSERT, reverse_insert
 
 TASK = registry.get_task("human_mpra")
@@ -69,7 +69,7 @@ def test_the_simulated_experiment_has_no_leak():
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def experiment(tmp_path_factory):
     """A run on the planted experiment, without a training: noise that is absent from the leaking rows."""
     store = Store(tmp_path_factory.mktemp("results"))
     dataset, _ = planted()
@@ -82,14 +82,14 @@ def study(tmp_path_factory):
         rng = np.random.default_rng([job.val_fold, len(job.model)])
         truth = dataset.targets["expression"][split.test].astype(np.float32)
         noise = np.where(np.isin(split.test, leaking), 0, rng.normal(size=len(truth)) * 2)
-        record = job_fields(job) | {"status": "done"}
+        record = job.to_dict() | {"status": "done"}
         predicted = {"expression": (truth + noise).astype(np.float32)}
         store.put_job(folder_of(store, job), record, [], split.test, predicted, None)
-    return Study.begin(plan, store, "command"), store, dataset, leaking
+    return Experiment.begin(plan, store, "command"), store, dataset, leaking
 
 
-def test_leak_free_scores_leave_out_leaking_elements_whole(study):
-    found, store, dataset, leaking = study
+def test_leak_free_scores_leave_out_leaking_elements_whole(experiment):
+    found, store, dataset, leaking = experiment
     scores = score(found.plan, store, TASK)
     leaks = leakage.of_plan(found.plan, store, TASK, scores)
     free = leaks.scores[leaks.scores["test_fold"] == 0]
@@ -106,8 +106,8 @@ def test_leak_free_scores_leave_out_leaking_elements_whole(study):
     assert len(leaks.scores) == len(scores)
 
 
-def test_a_fold_without_leaks_keeps_its_scores(study):
-    found, store, _, _ = study
+def test_a_fold_without_leaks_keeps_its_scores(experiment):
+    found, store, _, _ = experiment
     scores = score(found.plan, store, TASK)
     free = leakage.of_plan(found.plan, store, TASK, scores).scores
     clean = free[free["test_fold"] == 2]
@@ -116,8 +116,8 @@ def test_a_fold_without_leaks_keeps_its_scores(study):
     assert (clean["n"] == clean["n_leak_free"]).all()
 
 
-def test_above_the_limit_nothing_is_searched_and_the_command_is_named(study, monkeypatch, tmp_path):
-    found, store, _, _ = study
+def test_above_the_limit_nothing_is_searched_and_the_command_is_named(experiment, monkeypatch, tmp_path):
+    found, store, _, _ = experiment
     monkeypatch.setattr(leakage, "QUICK_BASES", 1000)
     scores = score(found.plan, store, TASK)
     leaks = leakage.beside_scores(found.plan, store, TASK, scores, tmp_path)
@@ -131,13 +131,13 @@ def test_above_the_limit_nothing_is_searched_and_the_command_is_named(study, mon
     assert "earlier" in again.skipped
 
 
-def test_bases_are_counted_over_folds(study):
-    found, store, dataset, _ = study
+def test_bases_are_counted_over_folds(experiment):
+    found, store, dataset, _ = experiment
     assert leakage.n_bases(found.plan, store, TASK) == 2 * len(dataset) * 230
 
 
-def test_the_command_searches_a_run_and_can_fail(study):
-    found, store, _, leaking = study
+def test_the_command_searches_a_run_and_can_fail(experiment):
+    found, store, _, leaking = experiment
     words = ["leaks", "--results", str(store.root), "--task", "human_mpra"]
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.output

@@ -16,7 +16,7 @@ from benchmarks.engine.evaluation.scores import score as score_plan
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 
 TASK = registry.get_task("human_mpra")
@@ -30,7 +30,7 @@ def ran(tmp_path_factory):
     for source in plan.sources:
         store.put_dataset(source.dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-    Study.begin(plan, store, "python -m benchmarks run …")
+    Experiment.begin(plan, store, "python -m benchmarks run …")
     return store, plan, plan.sources[0].dataset
 
 
@@ -44,8 +44,8 @@ def table(ran):
 
 def score(ran, file, *words, name="Their model", code=0):
     words = ["score", "--predictions", str(file), "--name", name, "--results", str(ran[0].root), *words]
-    study = ran[0].root / "reports"
-    first = min(study.glob("*/plan.json"), key=lambda p: p.stat().st_mtime).parent
+    experiment = ran[0].root / "reports"
+    first = min(experiment.glob("*/plan.json"), key=lambda p: p.stat().st_mtime).parent
     done = CliRunner().invoke(app, [*words, "--report", str(first)])
     assert done.exit_code == code, (done.stdout, done.stderr)
     return done

@@ -12,7 +12,7 @@ from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 
 PANELS = "1b,1c,1d,1e,1f,1g,2b,2e,3a,3b,3c,3e,ED1,ED10,T1,T2"
@@ -33,7 +33,7 @@ def drawn(tmp_path_factory):
     )
     store.put_dataset(plan.sources[0].dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-    Study.begin(plan, store, "command")
+    Experiment.begin(plan, store, "command")
     words = ["figures", "--results", str(store.root), "--out", str(folder / "out"), "--panels", PANELS, "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output

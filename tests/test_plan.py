@@ -131,7 +131,7 @@ def test_a_bad_fold_model_or_preset_is_one_sentence(plan):
 
 def test_names_of_jobs_follow_what_decides_their_outcome(plan, source):
     def runs(made):
-        return {j.model: j.run for j in made.jobs}
+        return {j.model: j.config_hash for j in made.jobs}
 
     same, other_seed = plan(), plan(seed=1)
     assert runs(plan()) == runs(same)

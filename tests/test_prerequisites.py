@@ -12,8 +12,8 @@ from benchmarks.cli.main import app
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Plan, make_plan, with_prerequisites
-from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
 
@@ -107,7 +107,7 @@ def test_a_prerequisite_joins_the_plan_before_what_needs_it(world):
     assert plan.models == ("base", "user")
     assert [job.model for job in plan.jobs] == ["base", "user", "base", "user"]
     base, user = plan.jobs[:2]
-    assert user.prerequisites == {"base": base.run}
+    assert user.prerequisites == {"base": base.config_hash}
     assert base.prerequisites == {}
     assert plan_of(found, ("user", "base")).models == ("base", "user")
     again = Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
@@ -117,8 +117,8 @@ def test_a_prerequisite_joins_the_plan_before_what_needs_it(world):
 def test_another_prerequisite_is_another_run(world):
     _, _, found = world
     usual, other = plan_of(found), plan_of(found, changes=["base.max_lr=0.5"])
-    assert usual.jobs[0].run != other.jobs[0].run
-    assert usual.jobs[1].run != other.jobs[1].run, "the user's own recipe did not change, its base did"
+    assert usual.jobs[0].config_hash != other.jobs[0].config_hash
+    assert usual.jobs[1].config_hash != other.jobs[1].config_hash, "the user's own recipe did not change, its base did"
 
 
 def test_the_fitted_model_arrives_and_is_shared(world):
@@ -172,9 +172,9 @@ def test_what_is_trained_again_brings_what_it_needs(world):
 def test_retrying_a_training_makes_the_one_it_needs_first(world):
     tmp_path, store, found = world
     plan = plan_of(found)
-    Study.begin(plan, store, "run")
+    Experiment.begin(plan, store, "run")
     user = next(job for job in plan.jobs if job.model == "user")
-    store.put_failure(folder_of(store, user), job_fields(user) | {"status": "failed", "reason": "lost"})
+    store.put_failure(folder_of(store, user), user.to_dict() | {"status": "failed", "reason": "lost"})
     words = ["retry", "--failed", "--results", str(store.root), "--workers", "0", "--device", "cpu"]
     words += ["--plugin", str(tmp_path / "base.py"), "--plugin", str(tmp_path / "user.py")]
     done = CliRunner().invoke(app, words)

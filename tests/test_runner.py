@@ -222,8 +222,8 @@ def test_history_is_json_lines_and_tabulated(ran):
     ],
 )
 def test_cores_are_neither_idle_nor_fought_over(monkeypatch, device, asked, jobs, gpus, cores, expected):
-    monkeypatch.setattr(schedule.executors, "n_gpus", lambda: gpus)
-    monkeypatch.setattr(schedule.executors, "n_cores", lambda: cores)
-    monkeypatch.setattr(system, "_memory_gib", lambda: 64)
+    monkeypatch.setattr(system, "n_gpus", lambda: gpus)
+    monkeypatch.setattr(system, "n_cores", lambda: cores)
+    monkeypatch.setattr(system, "memory_gib", lambda: 64)
     machine = host.Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
     assert (machine.n_workers, machine.threads) == expected

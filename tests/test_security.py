@@ -72,7 +72,7 @@ def test_an_array_of_objects_is_refused_and_not_unpickled(read, tmp_path):
     objects = np.array([Trap(str(mark))], dtype=object)
     np.savez(tmp_path / "x.npz", a=objects) if read is validated.read_arrays else np.save(file, objects)
     with pytest.raises(BadInput, match="that can be read"):
-        read(file.with_suffix(".npz") if read is validated.read_arrays else file, again="make it again")
+        read(file.with_suffix(".npz") if read is validated.read_arrays else file, recovery_hint="make it again")
     assert not mark.exists()
 
 
@@ -85,12 +85,12 @@ LEADING_OUT = ["../x", "/etc/x", "..", ".", ".hidden", "a/b", "a\\b", "a\x00b", 
 def test_what_leads_out_of_a_folder_is_no_name(name):
     assert not validated.is_name(name)
     with pytest.raises(ValueError, match="No name that a run gives"):
-        validated.shaped(name, validated.Name)
+        validated.parse_as(name, validated.Name)
 
 
 @pytest.mark.parametrize("name", ["K562", "prix_fixe.autosome-bhi-autosome-bhi", "_x", "1a2b3c4d", "t.v2"])
 def test_names_that_runs_give_are_names(name):
-    assert validated.shaped(name, validated.Name) == name
+    assert validated.parse_as(name, validated.Name) == name
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def with_plugin(tmp_path_factory):
 
 
 @pytest.fixture
-def planted(with_plugin, tmp_path, monkeypatch):
+def motif_mask(with_plugin, tmp_path, monkeypatch):
     """Give that run as a process finds it that has imported nothing: results, plug-in, and the mark it would leave."""
     folder, text = with_plugin
     monkeypatch.setattr(registry, "_plugins", {})
@@ -343,7 +343,7 @@ def test_a_claim_that_is_none_leads_nowhere(text, tmp_path):
     file.write_text(text)
     os.utime(file, (0, 0))
     before = set(tmp_path.parent.rglob("*"))
-    assert locks.holder(file) is None
-    with locks.Claims() as held:
+    assert locks.lock_owner(file) is None
+    with locks.TrainingLocks() as held:
         assert held.take(file), "it is stale, and taken over"
     assert set(tmp_path.parent.rglob("*")) <= before

@@ -14,15 +14,15 @@ from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store import locks, status
-from benchmarks.engine.store.experiment import Study
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.io.json_files import read_json, write_json
 
 TASK = registry.get_task("human_mpra")
 
 
 @pytest.fixture
-def study(tmp_path):
+def experiment(tmp_path):
     """Five ridges: two done, one running, one failed, one waiting with checkpoints of nobody."""
     store = Store(tmp_path / "results")
     found = data_sources.find(TASK, "quick", None, seed=0)
@@ -32,23 +32,23 @@ def study(tmp_path):
     for job in plan.jobs[:2]:
         file = folder_of(store, job) / "job.json"
         write_json(file, read_json(file) | {"duration_s": 10.0})
-    return Study.begin(plan, store, "command"), store
+    return Experiment.begin(plan, store, "command"), store
 
 
 def put_failure(store, plan, reason="ValueError: no"):
     folder = folder_of(store, plan.jobs[3])
-    store.put_failure(folder, job_fields(plan.jobs[3]) | {"status": "failed", "reason": reason})
+    store.put_failure(folder, plan.jobs[3].to_dict() | {"status": "failed", "reason": reason})
 
 
 def call(store, *words):
     return CliRunner().invoke(app, [*words, "--results", str(store.root)])
 
 
-def test_every_training_is_done_running_failed_or_waiting(study):
-    found, store = study
+def test_every_training_is_done_running_failed_or_waiting(experiment):
+    found, store = experiment
     put_failure(store, found.plan)
-    with locks.Claims() as held:
-        held.take(store.claim_file(folder_of(store, found.plan.jobs[2])))
+    with locks.TrainingLocks() as held:
+        held.take(store.lock_file(folder_of(store, found.plan.jobs[2])))
         table = status.states(found.plan, store)
         assert table["state"].tolist() == ["done", "done", "running", "failed", "waiting"]
         assert table["reason"].dropna().tolist() == ["ValueError: no"]
@@ -64,9 +64,9 @@ def test_every_training_is_done_running_failed_or_waiting(study):
     assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
 
 
-def test_the_claim_of_a_process_that_is_gone_is_nobodys(study):
-    found, store = study
-    file = store.claim_file(folder_of(store, found.plan.jobs[2]))
+def test_the_claim_of_a_process_that_is_gone_is_nobodys(experiment):
+    found, store = experiment
+    file = store.lock_file(folder_of(store, found.plan.jobs[2]))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
@@ -77,8 +77,8 @@ def test_the_claim_of_a_process_that_is_gone_is_nobodys(study):
     assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
 
 
-def test_a_half_done_training_counts_half(study):
-    found, store = study
+def test_a_half_done_training_counts_half(experiment):
+    found, store = experiment
     folder = folder_of(store, found.plan.jobs[4])
     (store.checkpoints(folder).folder / "epoch-00003").mkdir(parents=True)
     table = status.states(found.plan, store)
@@ -87,8 +87,8 @@ def test_a_half_done_training_counts_half(study):
     assert status.seconds_left(found.plan, store, table) == pytest.approx(25)
 
 
-def test_retry_trains_what_failed_and_then_what_is_left(study):
-    found, store = study
+def test_retry_trains_what_failed_and_then_what_is_left(experiment):
+    found, store = experiment
     put_failure(store, found.plan)
     done = call(store, "retry", "--failed", "--workers", "0", "--device", "cpu")
     assert done.exit_code == 0, done.output
@@ -98,8 +98,8 @@ def test_retry_trains_what_failed_and_then_what_is_left(study):
     assert len(store.report_folders()) == 1, "it is the same run"
 
 
-def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
-    found, store = study
+def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(experiment):
+    found, store = experiment
     plan = found.plan
     done, waiting = (folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
     for folder in (done, waiting, done.with_name("test-00_val-77")):
@@ -110,7 +110,7 @@ def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
     fresh = done.with_name(".test-00_val-04-abc")
     fresh.mkdir()
     os.utime(half, (0, 0))
-    stale = store.claim_file(waiting)
+    stale = store.lock_file(waiting)
     write_json(stale, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     unused = TASK.simulate(seed=3)
     digest = store.put_dataset(unused)
@@ -138,12 +138,12 @@ def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(study):
     assert json.loads(call(store, "gc", "--json").stdout)["leftovers"] == []
 
 
-def test_checkpoints_of_a_process_that_lives_are_left_alone(study):
-    found, store = study
+def test_checkpoints_of_a_process_that_lives_are_left_alone(experiment):
+    found, store = experiment
     stray = folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
     store.checkpoints(stray).folder.mkdir(parents=True)
-    with locks.Claims() as held:
-        held.take(store.claim_file(stray))
+    with locks.TrainingLocks() as held:
+        held.take(store.lock_file(stray))
         assert status.leftovers(store, [found]) == []
 
 
@@ -154,12 +154,12 @@ def test_without_a_run_it_says_how_to_make_one(tmp_path):
     assert call(Store(tmp_path), "gc").exit_code == 0
 
 
-def test_a_running_model_without_epochs_is_shown(study):
+def test_a_running_model_without_epochs_is_shown(experiment):
     """A ridge has no epochs to count, nor checkpoints."""
-    found, store = study
-    with locks.Claims() as held:
+    found, store = experiment
+    with locks.TrainingLocks() as held:
         for job in found.plan.jobs[2:4]:
-            held.take(store.claim_file(folder_of(store, job)))
+            held.take(store.lock_file(folder_of(store, job)))
         shown = call(store, "status")
         assert shown.exit_code == 0, shown.exception
         assert shown.stdout.count("running on") == 2
@@ -167,9 +167,9 @@ def test_a_running_model_without_epochs_is_shown(study):
         assert ", epoch 3 kept" in call(store, "status").stdout
 
 
-def test_gc_leaves_what_came_to_be_needed_while_it_asked(study, monkeypatch):
-    found, store = study
-    claim = store.claim_file(folder_of(store, found.plan.jobs[4]))
+def test_gc_leaves_what_came_to_be_needed_while_it_asked(experiment, monkeypatch):
+    found, store = experiment
+    claim = store.lock_file(folder_of(store, found.plan.jobs[4]))
     write_json(claim, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     other = claim.with_name("test-09_val-08.claim")
     write_json(other, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
@@ -183,7 +183,7 @@ def test_gc_leaves_what_came_to_be_needed_while_it_asked(study, monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr(status, "leftovers", looks)
-    with locks.Claims() as mine:
+    with locks.TrainingLocks() as mine:
         assert "Removed." in call(store, "gc", "--yes").stdout
         assert claim in [path for path, _, _ in seen[0]]
         assert claim.exists()

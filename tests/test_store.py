@@ -134,7 +134,7 @@ def test_what_a_kill_leaves_beside_a_finished_job_is_tidied(tmp_path):
     folder = store.job_folder("t", "d", "m", "r", "test-00_val-01")
     put(store, folder)
     store.checkpoints(folder).begin(threads=1)
-    store.claim_file(folder).write_text("{}")
+    store.lock_file(folder).write_text("{}")
     store.tidy(folder)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 

@@ -8,7 +8,7 @@ from benchmarks.engine.planning import time_estimate
 
 
 def job(run="r", width=0.1, model="dream_cnn"):
-    return SimpleNamespace(model=model, run=run, recipe={"width_scale": width, "epochs": 2})
+    return SimpleNamespace(model=model, config_hash=run, recipe={"width_scale": width, "epochs": 2})
 
 
 def record(speed, run="r", width=0.1, device="cpu", model="dream_cnn"):
@@ -18,11 +18,11 @@ def record(speed, run="r", width=0.1, device="cpu", model="dream_cnn"):
 
 def test_measured_speeds_of_the_same_run_come_first_then_of_the_same_width_then_the_table():
     finished = [record(10), record(30), record(20), record(99, run="other"), record(7, width=0.5, run="x")]
-    assert time_estimate.Speeds(finished, "cpu")(job()) == 20
-    assert time_estimate.Speeds(finished, "cpu")(job(run="new", width=0.5)) == 7
+    assert time_estimate.Throughput(finished, "cpu")(job()) == 20
+    assert time_estimate.Throughput(finished, "cpu")(job(run="new", width=0.5)) == 7
     typical = time_estimate.TYPICAL_CPU_SEQ_PER_S["dream_cnn"][1.0]
-    assert time_estimate.Speeds(finished, "cpu")(job(run="new", width=1.0)) == pytest.approx(typical)
-    assert time_estimate.Speeds([record(5, device="cuda")], "cpu")(job(model="unknown")) is None
+    assert time_estimate.Throughput(finished, "cpu")(job(run="new", width=1.0)) == pytest.approx(typical)
+    assert time_estimate.Throughput([record(5, device="cuda")], "cpu")(job(model="unknown")) is None
 
 
 def test_between_two_widths_the_typical_speed_is_between_theirs():

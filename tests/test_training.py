@@ -46,7 +46,7 @@ class Script:
     def learning_rate(self):
         return 0.1 * self.epoch
 
-    n_copies, trains_otherwise = 1, False
+    n_copies, train_view_differs = 1, False
 
     def rows_per_epoch(self, train):
         return len(train)
@@ -54,7 +54,7 @@ class Script:
     def validate(self, val):
         return loop.validate_numbers(self, val)
 
-    def predict_as_trained(self, data):
+    def predict_train_view(self, data):
         return self.predict(data)
 
     def predict(self, data):

@@ -15,7 +15,7 @@ from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.io import checksums
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     for source in plan.sources:
         store.put_dataset(source.dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-    Study.begin(plan, store, "python -m benchmarks run …")
+    Experiment.begin(plan, store, "python -m benchmarks run …")
     return store, plan
 
 

@@ -346,10 +346,10 @@ def test_a_prediction_is_the_mean_of_both_strands_without_the_singleton_channel(
     model = built()
     model.prepare(data, 1)
     clean = dataclasses.replace(data, meta=data.meta.assign(is_singleton=0))
-    shown = model.predict_as_trained(clean)["expression"]
+    shown = model.predict_train_view(clean)["expression"]
     found = model.predict(data)["expression"]
     np.testing.assert_allclose(found, (shown[:10] + shown[10:]) / 2, atol=1e-6)
-    assert not np.allclose(model.predict_as_trained(data)["expression"], shown), "selection sees the measured channel"
+    assert not np.allclose(model.predict_train_view(data)["expression"], shown), "selection sees the measured channel"
 
 
 def test_an_epoch_is_all_batches_of_both_strands_or_as_many_as_asked_for(simulated):
@@ -364,7 +364,7 @@ def test_selection_is_by_both_strands_as_two_rows(simulated):
     data, val = few(simulated, 30), few(simulated)
     model = built()
     history = model.fit(data, val, seed=0)
-    shown, truth = model.predict_as_trained(val)["expression"], np.tile(val.targets["expression"], 2)
+    shown, truth = model.predict_train_view(val)["expression"], np.tile(val.targets["expression"], 2)
     assert history[0]["val_pearson_r"] == pytest.approx(scipy_stats.pearsonr(truth, shown).statistic, abs=1e-6)
     clean = scipy_stats.pearsonr(val.targets["expression"], model.predict(val)["expression"]).statistic
     assert history[0]["val_pearson_r_clean"] == pytest.approx(clean, abs=1e-6)

@@ -1,4 +1,4 @@
-"""The nouns of the harness: Dataset, Split, TaskSpec, Recipe, Preset. Arrays and plain values, no framework types."""
+"""Dataset, Split and TaskSpec: arrays and plain values, no framework types."""
 
 import dataclasses
 import hashlib
@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+
+from benchmarks import renamed
 
 Origin = Literal["measured", "simulated"]
 
@@ -216,3 +218,8 @@ class TaskSpec:
     side_channels: tuple[str, ...] = ()
     training_channels: tuple[str, ...] = ()
     reverse_copies: bool = False
+
+
+def __getattr__(name: str) -> Any:
+    """Find what moved to `benchmarks.api.recipe`, for model files that import it from here."""
+    return renamed.moved(__name__, name)

@@ -32,7 +32,7 @@ class Checkpoints(Protocol):
     def starts_after(self, epoch: int, batch: int = 0) -> None: ...
 
 
-class FittedModel(Protocol):
+class Model(Protocol):
     """A model that trains and predicts; built by `Model.build`.
 
     `fit` returns one row per epoch (`epoch`, `train_loss`, `val_loss`, `val_pearson_r`, `lr` (None where there is
@@ -61,7 +61,7 @@ class FittedModel(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-class Model(Protocol):
+class ModelModule(Protocol):
     """A model module. Initial weights come from the framework's global generator, which the caller seeds.
 
     `NAME` is what tables print, `RECIPE` the published recipe. `unsupported` gives the reason why a task cannot be
@@ -72,4 +72,4 @@ class Model(Protocol):
     RECIPE: Any
 
     def unsupported(self, spec: TaskSpec) -> str | None: ...
-    def build(self, spec: TaskSpec, recipe: Any, assets: Mapping[str, Path]) -> FittedModel: ...
+    def build(self, spec: TaskSpec, recipe: Any, prerequisite_dirs: Mapping[str, Path]) -> Model: ...

@@ -54,7 +54,7 @@ def construct(rows: Sequence[str]) -> np.ndarray:
     return encode([(PLASMID_LEFT + row[len(LEFT_ADAPTER) :])[-SEQ_LEN:] for row in rows], SEQ_LEN)
 
 
-def variable(codes: np.ndarray) -> np.ndarray:
+def variable_region_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which of 150 bp are the variable region, between the adapters; (n, 150) uint8 -> (n, 150) bool.
 
     Raises

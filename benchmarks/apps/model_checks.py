@@ -20,13 +20,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmarks import registry
+from benchmarks import registry, system
 from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.engine.execution import workers
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
 from benchmarks.errors import BadInput
-from benchmarks.system import n_gpus
 
 N_TRAIN, N_VAL, N_TEST = 48, 30, 70
 CLOCK = {"seconds", "train_seconds"}
@@ -137,10 +136,10 @@ class Case:
         recipe = dataclasses.replace(
             self.module.RECIPE, **{key: value for key, value in self.small.items() if key in fields}
         )
-        return self.module.build(spec or self.spec, recipe, self.assets if spec is None else {})
+        return self.module.build(spec or self.spec, recipe, self.prerequisite_dirs if spec is None else {})
 
     @cached_property
-    def assets(self) -> dict[str, Path]:
+    def prerequisite_dirs(self) -> dict[str, Path]:
         """Fit the prerequisites of the model on the same rows, and give the folders that they are saved in."""
         found = {}
         for name in getattr(self.module, "PREREQUISITES", ()):
@@ -416,7 +415,7 @@ def single_steps(case: Case) -> None:
 def device(case: Case) -> None:
     if case.backend is None:
         raise NotTested("computes with numpy, on the CPU only")
-    if not n_gpus():
+    if not system.n_gpus():
         raise NotTested("no GPU here")
     fitted = case.build(seed=1, device="cuda")
     with tempfile.TemporaryDirectory() as folder:

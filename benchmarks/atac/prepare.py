@@ -167,11 +167,11 @@ def read_about(folder: Path) -> dict[str, Any]:
             f"{folder} is no prepared folder: it has no {ABOUT}. Make one: python -m benchmarks prepare --task atac "
             "--genome FASTA --reads FILE --peaks NARROWPEAK --out FOLDER."
         )
-    again = "prepare the folder again"
-    version = validated.read_json(folder / ABOUT, _Format, again=again)["format"]
+    recovery_hint = "prepare the folder again"
+    version = validated.read_json(folder / ABOUT, _Format, recovery_hint=recovery_hint)["format"]
     if version != FORMAT:
         raise BadInput(f"{folder} was prepared in format {version}, this version reads {FORMAT}; prepare it again.")
-    return validated.read_json(folder / ABOUT, _About, again=again)
+    return validated.read_json(folder / ABOUT, _About, recovery_hint=recovery_hint)
 
 
 class _Format(TypedDict):
@@ -435,15 +435,15 @@ def read_regions(path: Path) -> pd.DataFrame:
     BadInput
         If it is damaged.
     """
-    again = "prepare the folder again"
+    recovery_hint = "prepare the folder again"
     most = {"centre": 2**40, "is_peak": 1, "fits_jitter": 1, "gc": 100, "fold_0": max(PART_CODES.values())}
     about = {"sep": "\t", "dtype": {"chrom": "str"}, "na_filter": False}  # a chromosome may be named NA
-    table = tables.read_ours(path, ["chrom", *most], again=again, **about)
+    table = tables.read_ours(path, ["chrom", *most], recovery_hint=recovery_hint, **about)
     most |= {name: most["fold_0"] for name in table if re.fullmatch(r"fold_\d+", name)}
     for name, largest in most.items():
         values = table[name]
         if len(table) and not (pd.api.types.is_integer_dtype(values) and values.between(0, largest).all()):
-            raise BadInput(f"{path}: column {name!r} must hold whole numbers from 0 to {largest:,}; {again}.")
+            raise BadInput(f"{path}: column {name!r} must hold whole numbers from 0 to {largest:,}; {recovery_hint}.")
     small = [name for name, largest in most.items() if largest < 100]
     return table[["chrom", *most]].astype(dict.fromkeys(small, np.uint8))
 

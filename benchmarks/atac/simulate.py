@@ -219,7 +219,7 @@ def _plant(codes: np.ndarray, centre: int, rng: np.random.Generator) -> np.ndarr
     return added / added.sum() * level
 
 
-def planted(codes: np.ndarray) -> np.ndarray:
+def motif_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases of windows around sites lie in a motif, on either strand; (n, width) codes -> (n, width) bool.
 
     Motifs stand around the centre; what looks like one elsewhere adds nothing.

@@ -68,7 +68,7 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
     arrays = {}
     for name, width in (("codes", prepare.WIDE_SEQ), ("profile", prepare.WIDE_PROFILE)):
         file = path / "windows" / f"{name}.npy"
-        arrays[name] = validated.map_array(file, again="prepare the folder again")
+        arrays[name] = validated.map_array(file, recovery_hint="prepare the folder again")
         if arrays[name].dtype.kind not in ("u" if name == "codes" else "uf"):
             raise BadInput(f"{file} has values of type {arrays[name].dtype}; prepare the folder again.")
         if arrays[name].shape != (len(table), width):
@@ -119,12 +119,12 @@ def encode(sequences: list[str]) -> np.ndarray:
     return encode_sequences(sequences, prepare.SEQ_LEN)
 
 
-def planted(codes: np.ndarray, output: str) -> np.ndarray:
+def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases of simulated windows lie in a motif; (n, 2114) codes -> (n, 2114) bool."""
-    return simulation.planted(codes)
+    return simulation.motif_mask(codes)
 
 
-def searched(codes: np.ndarray) -> np.ndarray:
+def candidate_mask(codes: np.ndarray) -> np.ndarray:
     """Tell where motifs may have been planted, around the centre; (n, 2114) codes -> (n, 2114) bool."""
     inside = np.zeros(codes.shape, dtype=bool)
     inside[:, simulation.central_columns(codes.shape[1])] = True

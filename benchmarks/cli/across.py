@@ -53,7 +53,7 @@ def across(
     from benchmarks.apps.across_tasks import claims, table
     from benchmarks.apps.across_tasks import published_values as published_figures
     from benchmarks.apps.across_tasks.verdicts import Evidence
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     for name in task or ():
@@ -61,14 +61,18 @@ def across(
     store = Store(results)
     if out and out.exists() and not out.is_dir():
         raise BadInput(f"--out expects a folder, but {out} is a file.")
-    read = [one for study in Study.open_many(store, task or (), report or ()) if (one := read_run(study, store))]
+    read = [
+        one
+        for experiment in Experiment.open_many(store, task or (), report or ())
+        if (one := read_run(experiment, store))
+    ]
     if not read:
         raise BadInput("No training of these runs is finished yet, so there is nothing to report.")
     across = table.combine([one["ran"] for one in read])
     overall = table.overall(across)
     tests = pd.concat([one["tests"] for one in read], ignore_index=True)
-    grids = [one["study"] for one in read if (one["study"].folder / "grid.csv").is_file()]
-    grid_study = Study.open(store, None, grid) if grid else grids[0] if grids else None
+    grids = [one["experiment"] for one in read if (one["experiment"].folder / "grid.csv").is_file()]
+    grid_study = Experiment.open(store, None, grid) if grid else grids[0] if grids else None
     evidence = Evidence(
         across,
         tests,
@@ -87,7 +91,7 @@ def across(
         context = published_figures.context(figures_of_papers)
     tables = {"across": across, "overall": overall, "claims": verdicts}
     tables |= {} if beside is None else {"published": beside}
-    folder = output_folder(store, out, [one["study"] for one in read])
+    folder = output_folder(store, out, [one["experiment"] for one in read])
     page = write_page(folder, tables, context, [one["about"] for one in read])
     if json:
         about = {"folder": str(folder), "report": str(page) if page else None}

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import SETTINGS, JsonOption, command, model_names, print_json
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 NAME = "bench"
 app = typer.Typer(
@@ -60,7 +60,6 @@ def speed(
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.io.atomic import write_text
     from benchmarks.io.json_files import write_json
-    from benchmarks.system import hardware, n_cores, versions
 
     if protocol not in measuring.PROTOCOLS:
         raise BadInput(did_you_mean("protocol", protocol, list(measuring.PROTOCOLS)))
@@ -93,7 +92,7 @@ def speed(
             calls,
             on_event,
             n_workers=1,
-            environments=machine.Machine(device, 1, n_cores()).environments(),
+            environments=machine.Machine(device, 1, system.n_cores()).environments(),
             log_folder=Path(logs),
         )
     speeds = pd.DataFrame([one["speed"] for one in found.values()], columns=measuring.SPEED_COLUMNS)
@@ -101,7 +100,7 @@ def speed(
         [row for one in found.values() for row in one["throughput"]], columns=measuring.THROUGHPUT_COLUMNS
     )
     facts = {
-        "hardware": hardware(), "versions": versions(), "speed": records(speeds),
+        "hardware": system.hardware(), "versions": system.versions(), "speed": records(speeds),
         "throughput": records(throughput), "failed": failed,
     }  # fmt: skip
     if out:
@@ -109,7 +108,7 @@ def speed(
         write_text(out / "speed.csv", speeds.to_csv(index=False))
         write_text(out / "throughput.csv", throughput.to_csv(index=False))
         write_json(out / "speed.json", facts)
-        if len(speeds) and has_packages("matplotlib"):
+        if len(speeds) and system.has_packages("matplotlib"):
             from benchmarks.engine.figures import speed as speed_figures
             from benchmarks.engine.figures import style
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import MODEL_HELP, RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 NAME = "challenge"
 RULES = """The Random Promoter DREAM Challenge 2022: score, check, rank and list submissions.
@@ -163,7 +163,7 @@ def rank(
     from rich.console import Console
     from rich.progress import Progress
 
-    from benchmarks.system import n_cores
+    from benchmarks import system
     from benchmarks.yeast import challenge_score
     from benchmarks.yeast import rank_bootstrap as ranking
 
@@ -172,7 +172,7 @@ def rank(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("samples", total=draws)
         found = ranking.bootstrap(
-            test, predictions, part=part, share=share, n_draws=draws, seed=seed, partial=partial, n_threads=n_cores(),
+            test, predictions, part=part, share=share, n_draws=draws, seed=seed, partial=partial, n_threads=system.n_cores(),
             on_draw=lambda done: progress.update(bar, completed=done),
         )  # fmt: skip
     table = found.table()
@@ -319,7 +319,7 @@ def _write_tables(out: Path, tables: dict[str, Any], origin: str) -> None:
 
 
 def _can_draw(out: Path) -> bool:
-    if has_packages("matplotlib"):
+    if system.has_packages("matplotlib"):
         return True
     typer.echo(f"Tables are in {out}; for plots beside them: `pip install -e '.[figures]'`.", err=True)
     return False

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import MODEL_HELP, print_json
 from benchmarks.errors import BadInput
-from benchmarks.system import has_packages
 
 RunsOption = Annotated[list[str], typer.Option("--run", "--weights", help=f"{MODEL_HELP} Repeatable.")]
 SomeRunsOption = Annotated[list[str] | None, typer.Option("--run", "--weights", help=f"{MODEL_HELP} Repeatable.")]
@@ -40,7 +40,7 @@ def finish(work: Any, table: Any, history: Any, predict: Any, json: bool) -> Non
         stem = work.out.name.removesuffix(".tsv")
         history = history.assign(trained_on=predict.trained_on)
         write_text(work.out.with_name(f"{stem}.history.csv"), history.to_csv(index=False))
-        if has_packages("matplotlib"):
+        if system.has_packages("matplotlib"):
             from benchmarks.engine.figures import design, style
 
             simulated = predict.trained_on == "simulated"

@@ -25,10 +25,9 @@ def doctor(
     """
     import dataclasses
 
-    from benchmarks import registry
+    from benchmarks import registry, system
     from benchmarks.apps import system_checks
     from benchmarks.engine.datasets import catalogue, download
-    from benchmarks.system import n_cores
 
     driver, gpus = system_checks.driver()
     found = [
@@ -39,7 +38,7 @@ def doctor(
     ]
     found += [
         system_checks.memory(),
-        system_checks.threads(n_cores()),
+        system_checks.threads(system.n_cores()),
         system_checks.open_files(),
         *system_checks.folder(results),
     ]

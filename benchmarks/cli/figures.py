@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -53,7 +53,7 @@ def figures(
     them. Exit code 1 if drawing one of them failed; the others are there nevertheless.
     """
     for package in ("matplotlib", "jinja2", "logomaker"):
-        if not has_packages(package):
+        if not system.has_packages(package):
             raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
     from benchmarks.apps.paper import page
     from benchmarks.apps.paper import panels as known

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -68,7 +68,11 @@ def ism(
         )
     for label, one in load.open_each(run, device):
         rows = _joined([predict_file.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces])
-        where = None if whole or not hasattr(one.task, "variable") else one.task.variable(rows.codes)
+        where = (
+            None
+            if whole or not hasattr(one.task, "variable_region_mask")
+            else one.task.variable_region_mask(rows.codes)
+        )
         offsets = one.task.offsets(texts) if hasattr(one.task, "offsets") else np.zeros(len(ids), np.int64)
         with bar(label, mutagenesis.n_mutants(rows.codes, where)) as on_done:
             found = mutagenesis.effects(one.model, rows, where=where, outputs=output, on_done=on_done)
@@ -164,15 +168,15 @@ def ism_recovery(
     from benchmarks.apps.ism.motif_recovery import recovery
     from benchmarks.engine.inference import load, mutagenesis
     from benchmarks.engine.reporting.console import bar
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store, folder_of
     from benchmarks.io.atomic import write_text
 
     if out and not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     store, rows, left_out = Store(results), [], []
-    for study in Study.open_many(store, task or ()):
-        module, plan = registry.get_task(study.plan.task), study.plan
+    for experiment in Experiment.open_many(store, task or ()):
+        module, plan = registry.get_task(experiment.plan.task), experiment.plan
         wanted = [name.strip() for name in models.split(",")] if models else list(plan.models)
         for name in wanted if models else ():
             if name not in plan.models:
@@ -183,7 +187,7 @@ def ism_recovery(
                 continue
             folder = folder_of(store, job)
             dataset = store.get_dataset(job.dataset, job.digest)
-            if dataset.origin != "simulated" or not hasattr(module, "planted"):
+            if dataset.origin != "simulated" or not hasattr(module, "motif_mask"):
                 left_out.append(f"{plan.task}, {model}: {job.dataset} is measured: where its motifs lie is not known")
                 continue
             if not load.has_model(folder):
@@ -191,16 +195,16 @@ def ism_recovery(
                 continue
             one = load.open_model(folder, device)
             test = dataset.take(_with_motifs(module, dataset, store.get_predictions(folder)[0], n))
-            where = module.variable(test.codes) if hasattr(module, "variable") else None
-            if hasattr(module, "searched"):
-                searched = module.searched(test.codes)
+            where = module.variable_region_mask(test.codes) if hasattr(module, "variable_region_mask") else None
+            if hasattr(module, "candidate_mask"):
+                searched = module.candidate_mask(test.codes)
                 where = searched if where is None else where & searched
             with bar(f"{plan.task}, {model}", mutagenesis.n_mutants(test.codes, where)) as on_done:
                 found = mutagenesis.effects(one.model, test.without_targets(), where=where, on_done=on_done)
             for output, of in found.items():
                 score = mutagenesis.position_scores(of.deltas)
                 about = {"task": plan.task, "model": model, "output": output, "origin": dataset.origin}
-                rows.append(about | recovery(score, module.planted(test.codes, output)))
+                rows.append(about | recovery(score, module.motif_mask(test.codes, output)))
     if not rows:
         raise BadInput(f"There is nothing to search: {'; '.join(left_out) or 'no training is finished'}.")
     for line in left_out:
@@ -282,13 +286,13 @@ def _with_motifs(task: Any, dataset: Any, rows: Any, n: int) -> Any:
     import numpy as np
 
     output = task.SPEC.outputs[0]
-    has = task.planted(np.asarray(dataset.codes[rows]), output).any(axis=1)
+    has = task.motif_mask(np.asarray(dataset.codes[rows]), output).any(axis=1)
     return rows[has][:n]
 
 
 def _draw(out: Path, codes: Any, ids: list[str], scores: dict, where: Any, n: int, simulated: bool) -> list[str]:
     """Draw the first sequences as logos, all models below each other; what to draw with may be absent."""
-    if not n or not has_packages("matplotlib", "logomaker"):
+    if not n or not system.has_packages("matplotlib", "logomaker"):
         return []
     import numpy as np
 

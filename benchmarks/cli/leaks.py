@@ -110,15 +110,15 @@ def _of_runs(results: Path, tasks: Any, folders: Any, rule: Any, say: Any) -> li
     from benchmarks import registry
     from benchmarks.engine.evaluation import leakage
     from benchmarks.engine.evaluation.scores import score
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     store, found = Store(results), []
-    for study in Study.open_many(store, tasks, folders):
-        task = registry.get_task(study.plan.task)
-        scores = score(study.plan, store, task)
-        found.append(leakage.of_plan(study.plan, store, task, scores, rule, on_fold=say))
-        leakage.write(found[-1], study.folder)
+    for experiment in Experiment.open_many(store, tasks, folders):
+        task = registry.get_task(experiment.plan.task)
+        scores = score(experiment.plan, store, task)
+        found.append(leakage.of_plan(experiment.plan, store, task, scores, rule, on_fold=say))
+        leakage.write(found[-1], experiment.folder)
     return found
 
 

@@ -59,7 +59,7 @@ def prepare(
     from benchmarks.atac import prepare as steps
     from benchmarks.atac import reads as cuts
     from benchmarks.atac import simulate as simulation
-    from benchmarks.engine.store.locks import Claims
+    from benchmarks.engine.store.locks import TrainingLocks
     from benchmarks.errors import did_you_mean
 
     if task != "atac":
@@ -74,7 +74,7 @@ def prepare(
         raise BadInput("--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out.")
     if not simulate and (genome is None or peaks is None):
         raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
-    with Claims() as claims:
+    with TrainingLocks() as claims:
         if not claims.take(out.resolve().with_name(f".{out.resolve().name}.preparing")):
             raise BadInput(f"--out: {out} is being prepared by another command; wait for it, or name another folder.")
         if simulate:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, fold_numbers
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 NAME = "prixfixe"
 app = typer.Typer(
@@ -103,7 +103,7 @@ def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
     from benchmarks.io.atomic import write_text
     from dream_models.prixfixe import grid
 
-    store, folder, planned = Store(how.results), done.study.folder, done.study.plan
+    store, folder, planned = Store(how.results), done.experiment.folder, done.experiment.plan
     metric = metric or grid.default_metric(done.scores)
     jobs, history = job_table(planned, store), history_table(planned, store)
     table = grid.summarise(done.scores, jobs, history, planned.skipped, metric)
@@ -116,7 +116,7 @@ def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
         console.print(grid.RULE, highlight=False, soft_wrap=True)
     for row in records(table[table["status"] == "scored"].nlargest(5, "value")):
         console.print(f"  {row['code']}  {metric} {row['value']:.3f}  {row['n_params']:,} parameters", highlight=False)
-    if has_packages("matplotlib"):
+    if system.has_packages("matplotlib"):
         _draw(done, table, pairs, metric)
     console.print(f"Grid: {folder / 'grid.csv'}, with plots beside it", markup=False, highlight=False)
 
@@ -150,4 +150,4 @@ def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
         "grid_2e": prixfixe_grid.pairs(pairs, value="value", title="Score of originals and best", what=what, **shared),
     }
     for name, figure in drawn.items():
-        style.save(figure, done.study.folder / name)
+        style.save(figure, done.experiment.folder / name)

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import system
 from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
 from benchmarks.errors import BadInput
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 NAME = "quantify"
 app = typer.Typer(help="From the reads of a sorted library to expression labels.", no_args_is_help=True, **SETTINGS)
@@ -224,7 +224,7 @@ def check(
     from benchmarks.io.json_files import read_json
     from benchmarks.io.tables import read_ours
 
-    table = read_ours(labels, ["sequence", "expression", "se"], again="quantify again", sep="\t")
+    table = read_ours(labels, ["sequence", "expression", "se"], recovery_hint="quantify again", sep="\t")
     kind = "designed" if labels.name == label_files.DESIGNED else "reads"
     report = labels.parent / f"quality_{kind}.json"
     if not report.is_file():
@@ -237,7 +237,7 @@ def check(
     else:
         estimator = estimate.weighted(facts["settings"]["weights"])
     found = checking.check(table, known, checking.noise_free(known, estimator, checking.columns(facts["bins"])))
-    if out and has_packages("matplotlib"):
+    if out and system.has_packages("matplotlib"):
         from benchmarks.engine.figures import quantify, style
 
         both = table.merge(known, on="sequence")
@@ -289,7 +289,7 @@ def plan(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "plan.csv", table.to_csv(index=False))
-        if has_packages("matplotlib"):
+        if system.has_packages("matplotlib"):
             from benchmarks.engine.figures import quantify, style
 
             style.save(quantify.plan(table), out / "plan")
@@ -331,12 +331,12 @@ def _opened(
     weights: str | None = None,
 ) -> tuple[Any, Any, int]:  # fmt: skip
     """Read a sheet and make the folder of the output, which holds simulated or measured data but not both."""
+    from benchmarks import system
     from benchmarks.api import simulated_marker, yeast_plasmid
     from benchmarks.apps.quantify import estimators as estimate
     from benchmarks.apps.quantify import label_files
     from benchmarks.apps.quantify import sample_sheet as sheets
     from benchmarks.apps.quantify.count import Flanks
-    from benchmarks.system import n_cores
 
     library = sheets.read(sheet, numbered=numbered)
     estimate.check_quantiles(weights, library.columns)  # before hours of counting
@@ -356,7 +356,7 @@ def _opened(
         if set(flank) - set("ACGT"):
             raise BadInput(f"{name} expects bases of ACGT, got {flank!r}.")
     (out / "work").mkdir(parents=True, exist_ok=True)
-    return library, Flanks(*flanks), workers or n_cores()
+    return library, Flanks(*flanks), workers or system.n_cores()
 
 
 def _mark(out: Path, library: Any) -> None:
@@ -397,7 +397,7 @@ def _report(out: Path, kind: str, library: Any, counts: Any, labels: Any, facts:
     flat = samples.drop(columns="overlaps").assign(origin=library.origin)
     write_text(out / f"samples_{kind}.csv", flat.to_csv(index=False))
     simulated = library.origin == "simulated"
-    if has_packages("matplotlib"):
+    if system.has_packages("matplotlib"):
         from benchmarks.engine.figures import quantify, style
 
         drawn = quantify.quality(flat, facts["overlaps"], labels.table, simulated=simulated)

@@ -114,7 +114,6 @@ def _update(console: Any, folder: Path, entries: list, reason: str, n_seeds: int
     from benchmarks.apps.regression.tolerance import reference_of
     from benchmarks.io.atomic import write_text
     from benchmarks.io.json_files import write_json
-    from benchmarks.system import hardware
 
     tables, found = [], None
     for seed in range(n_seeds):
@@ -132,7 +131,7 @@ def _update(console: Any, folder: Path, entries: list, reason: str, n_seeds: int
         "n_params": found.n_params,
         "digests": found.digests,
         "train_seq_per_s": found.train_seq_per_s,
-        "hardware": hardware(),
+        "hardware": system.hardware(),
         "versions": system.versions(),
     }
     log = folder / "LOG.md"

@@ -52,28 +52,30 @@ def score(
     from benchmarks.engine.evaluation import external_predictions
     from benchmarks.engine.reporting import write_results
     from benchmarks.engine.reporting.console import open_console, print_comparison, print_scores
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     if (predictions is None) != (name is None):
         raise BadInput("--predictions FILE and --name NAME belong together; one of them is missing.")
     store = Store(results)
-    study = Study.open(store(task), report)
+    experiment = Experiment.open(store, known_task(task), report)
     if predictions:
-        joined = external_predictions.add(study.plan, store, predictions, name, n_averaged=members)
-        study = Study.begin(joined, store, f"{study.command}; python -m benchmarks {shlex.join(sys.argv[1:])}")
-    results = write_results.write_scores(study, store)
+        joined = external_predictions.add(experiment.plan, store, predictions, name, n_averaged=members)
+        experiment = Experiment.begin(
+            joined, store, f"{experiment.command}; python -m benchmarks {shlex.join(sys.argv[1:])}"
+        )
+    results = write_results.write_scores(experiment, store)
     if results.scores.empty:
-        raise BadInput(f"No training of {study.folder} is finished yet, so there is nothing to score.")
-    page = write_results.write_report(study, store, results) if predictions else None
+        raise BadInput(f"No training of {experiment.folder} is finished yet, so there is nothing to score.")
+    page = write_results.write_report(experiment, store, results) if predictions else None
     if json:
         print_json(records(results.scores))
         return
     console = open_console()
-    print_scores(console, study.plan, results.scores, store)
+    print_scores(console, experiment.plan, results.scores, store)
     if predictions:
-        print_comparison(console, study.plan, results.comparisons)
-    typer.echo(f"Scores: {study.folder / 'scores.csv'}")
+        print_comparison(console, experiment.plan, results.comparisons)
+    typer.echo(f"Scores: {experiment.folder / 'scores.csv'}")
     if page:
         typer.echo(f"Report: {page}")
 
@@ -145,16 +147,18 @@ def compare(
     """
     from benchmarks.engine.evaluation.compare import assumptions, of_studies, write
     from benchmarks.engine.reporting.console import open_console, print_assumptions, print_comparison
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     if role not in ("ensemble", "member"):
         raise BadInput(f"--role expects ensemble or member, got {role!r}.")
     store = Store(results)
     names = [known_task(name) for name in task or ()]
-    studies = Study.open_many(store, names, report or ()) if names or report else [Study.open(store, None, None)]
+    experiments = (
+        Experiment.open_many(store, names, report or ()) if names or report else [Experiment.open(store, None, None)]
+    )
     compared, left_out = of_studies(
-        studies, store, baseline=baseline, models=model_names(models), role=role, n_draws=draws
+        experiments, store, baseline=baseline, models=model_names(models), role=role, n_draws=draws
     )
     for line in left_out:
         typer.echo(f"Left out: {line}", err=True)
@@ -193,17 +197,17 @@ def report(
 ) -> None:
     """Draw the plots and write report.html of a stored run again."""
     from benchmarks.engine.reporting import write_results
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
     from benchmarks.engine.store.training_table import history_table, job_table
 
     store = Store(results)
-    study = Study.open(store(task), report)
+    experiment = Experiment.open(store, known_task(task), report)
     (
-        job_table(study.plan, store),
-        history_table(study.plan, store),
+        job_table(experiment.plan, store),
+        history_table(experiment.plan, store),
     )  # refused before anything is written
-    page = write_results.write_report(study, store, write_results.write_scores(study, store))
+    page = write_results.write_report(experiment, store, write_results.write_scores(experiment, store))
     if page is None:
         raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")
     if json:

@@ -35,22 +35,22 @@ def status(
 
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store import status as state
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     store = Store(results)
-    study = Study.open(store, task, report)
+    experiment = Experiment.open(store, task, report)
     console = open_console()
     while True:
-        table = state.states(study.plan, store)
-        left = state.seconds_left(study.plan, store, table)
+        table = state.states(experiment.plan, store)
+        left = state.seconds_left(experiment.plan, store, table)
         if json:
             counts = {name: int((table["state"] == name).sum()) for name in state.STATES}
-            print_json({"report": str(study.folder), **counts, "seconds_left": left, "trainings": records(table)})
+            print_json({"report": str(experiment.folder), **counts, "seconds_left": left, "trainings": records(table)})
             return
         if watch and console.is_terminal:
             console.clear()
-        print_states(console, study.folder, table, left, state.reasons(table))
+        print_states(console, experiment.folder, table, left, state.reasons(table))
         if not watch or set(table["state"]) <= {"done", "failed"}:
             return
         time.sleep(watch)
@@ -78,7 +78,7 @@ def retry(
     from benchmarks.engine.planning import plan
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store import status as state
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     how = pipeline.How(
@@ -91,11 +91,11 @@ def retry(
         json=json,
     )
     store = Store(results)
-    study = Study.open(store, task, report)
-    sources = study.plan.sources
+    experiment = Experiment.open(store, task, report)
+    sources = experiment.plan.sources
     here = [store.get_dataset(source.name, source.digest) for source in sources]
     sources = tuple(dataclasses.replace(one, dataset=data) for one, data in zip(sources, here, strict=True))
-    planned = dataclasses.replace(study.plan, sources=sources)
+    planned = dataclasses.replace(experiment.plan, sources=sources)
     table = state.states(planned, store)
     asked = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
     chosen = plan.with_prerequisites(planned, asked) - set(table[table["state"] == "done"]["job"])
@@ -121,11 +121,11 @@ def gc(
     import sys
 
     from benchmarks.engine.store import status as state
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
     store = Store(results)
-    found = state.leftovers(store, Study.all(store))
+    found = state.leftovers(store, Experiment.all(store))
     rows: list[dict[str, Any]] = [{"path": str(path), "why": why, "bytes": size} for path, why, size in found]
     if not json:
         for row in rows:
@@ -134,7 +134,7 @@ def gc(
     asked = sys.stdin.isatty() and not json
     remove = bool(rows) and (yes or (asked and typer.confirm("Remove them?", err=True)))
     # Looked at again: while the question stood, another command may have come to need some of it.
-    still = {path for path, _, _ in state.leftovers(store, Study.all(store))} if remove else set()
+    still = {path for path, _, _ in state.leftovers(store, Experiment.all(store))} if remove else set()
     for path, _, _ in found:
         if path not in still:
             continue

@@ -136,7 +136,7 @@ def activity(codes: np.ndarray) -> dict[str, np.ndarray]:
     return {name: BASELINE[name] + SATURATION * np.tanh(values / SATURATION) for name, values in total.items()}
 
 
-def planted(codes: np.ndarray, output: str) -> np.ndarray:
+def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases lie in a site that counts in a programme, on either strand; (n, 249) codes -> (n, 249) bool."""
     return sequences.covered(codes, [motif.consensus for motif in MOTIFS if getattr(motif, output)])
 

@@ -83,9 +83,9 @@ def encode(sequences: list[str]) -> np.ndarray:
     return encode_sequences(sequences, prepare.SEQ_LEN)
 
 
-def planted(codes: np.ndarray, output: str) -> np.ndarray:
+def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases of simulated windows lie in a motif of a programme; (n, 249) codes -> (n, 249) bool."""
-    return simulation.planted(codes, output)
+    return simulation.motif_mask(codes, output)
 
 
 def protocol() -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import system
 from benchmarks.cli.options import print_json
 from benchmarks.engine.execution import cluster, packing, schedule
 from benchmarks.engine.execution import machine as host
@@ -20,12 +21,11 @@ from benchmarks.engine.planning.plan import Plan, make_plan
 from benchmarks.engine.reporting import write_results
 from benchmarks.engine.reporting.console import print_comparison, print_plan, print_scores
 from benchmarks.engine.reporting.progress import Reporter
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
 from benchmarks.io.json_files import records
-from benchmarks.system import n_gpus
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class How:
         check_device(self.device)
         if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
             raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
-        if self.pack not in ("auto", "1") and (self.device == "cpu" or not n_gpus()):
+        if self.pack not in ("auto", "1") and (self.device == "cpu" or not system.n_gpus()):
             raise BadInput(f"--pack {self.pack} is of a GPU, and none is used here; --workers says how many on a CPU.")
         if self.probe and not self.dry_run:
             raise BadInput("--probe is for an estimate: give it with --dry-run.")
@@ -64,7 +64,7 @@ class How:
 class Done:
     """What a run left behind."""
 
-    study: Study
+    experiment: Experiment
     scores: pd.DataFrame
     n_failed: int
 
@@ -117,7 +117,7 @@ def carry_out(
     else:
         machine = host.Machine.choose(how.device, how.workers, planned.jobs, _packed(how, planned, console))
     measured = packing.probe(planned, how.device, max(1, machine.n_workers)) if how.probe else []
-    speeds = time_estimate.Speeds([*store.finished_jobs(planned.task), *measured], machine.device)
+    speeds = time_estimate.Throughput([*store.finished_jobs(planned.task), *measured], machine.device)
     print_plan(console, planned, waiting, machine, speeds)
     if how.dry_run:
         if how.json:
@@ -126,27 +126,27 @@ def carry_out(
     store.check_writable()
     for source in planned.sources:
         store.put_dataset(source.dataset)
-    study = Study.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
+    experiment = Experiment.begin(planned, store, f"python -m benchmarks {shlex.join(sys.argv[1:])}")
     counts = _execute(console, todo, waiting, store, machine, speeds, how.save_models)
     _say_unused_gpu(console, planned, store, machine.device)
-    results = write_results.write_scores(study, store)
-    page = write_results.write_report(study, store, results)
+    results = write_results.write_scores(experiment, store)
+    page = write_results.write_report(experiment, store, results)
     print_scores(console, planned, results.scores, store)
     print_comparison(console, planned, results.comparisons)
-    console.print(f"Scores: {study.folder / 'scores.csv'}", markup=False, highlight=False)
+    console.print(f"Scores: {experiment.folder / 'scores.csv'}", markup=False, highlight=False)
     if page:
         console.print(f"Report: {page}", markup=False, highlight=False)
     else:
         console.print("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.", markup=False)
     if how.json:
         tables = {"scores": results.scores, **results.comparisons}
-        about = {"report": str(study.folder)} | {name: records(table) for name, table in tables.items()}
+        about = {"report": str(experiment.folder)} | {name: records(table) for name, table in tables.items()}
         print_json(counts | about | (facts or {}))
     if counts["failed"]:
         console.print(
             f"{counts['failed']} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
         )
-    return Done(study, results.scores, counts["failed"])
+    return Done(experiment, results.scores, counts["failed"])
 
 
 def _execute(
@@ -164,7 +164,7 @@ def _packed(how: How, planned: Plan, console: Any) -> int:
     if how.pack != "auto":
         return int(how.pack)
     networks = packing.networks(planned)
-    if how.device == "cpu" or not n_gpus() or how.workers is not None or not networks:
+    if how.device == "cpu" or not system.n_gpus() or how.workers is not None or not networks:
         return 1
     n = packing.choose(packing.case_of(networks[0], how.device))
     console.print(
@@ -174,7 +174,7 @@ def _packed(how: How, planned: Plan, console: Any) -> int:
 
 
 def _say_unused_gpu(console: Any, planned: Plan, store: Store, device: str) -> None:
-    if device != "auto" or not n_gpus():
+    if device != "auto" or not system.n_gpus():
         return
     jobs = job_table(planned, store)
     unused = jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique()

@@ -182,7 +182,7 @@ def activity(codes: np.ndarray) -> np.ndarray:
     return BASELINE + SATURATION * np.tanh(above_floor / SATURATION)
 
 
-def planted(codes: np.ndarray) -> np.ndarray:
+def motif_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases lie in a site that counts, on either strand; (n, 230) codes -> (n, 230) bool."""
     return sequences.covered(codes, [motif.consensus for motif in MOTIFS])
 

@@ -94,16 +94,16 @@ def offsets(sequences: list[str]) -> np.ndarray:
     return np.array([prepare.INSERT.start if len(text) == ELEMENT_LEN else 0 for text in sequences], dtype=np.int64)
 
 
-def variable(codes: np.ndarray) -> np.ndarray:
+def variable_region_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases are the element, not its adapters; (n, 230) codes -> (n, 230) bool."""
     inside = np.zeros(codes.shape, dtype=bool)
     inside[:, prepare.INSERT] = True
     return inside
 
 
-def planted(codes: np.ndarray, output: str) -> np.ndarray:
+def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases of simulated elements lie in a planted motif; (n, 230) codes -> (n, 230) bool."""
-    return simulation.planted(codes)
+    return simulation.motif_mask(codes)
 
 
 def protocol() -> list[tuple[int, int]]:

@@ -37,4 +37,4 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 def read_json(path: Path, kind: Any = Any) -> Any:
     """Read a stored JSON file of a kind (see `stored.read_json`), or raise BadInput saying that it is damaged."""
-    return validated.read_json(path, kind, again=f"delete {path.parent} and run again")
+    return validated.read_json(path, kind, recovery_hint=f"delete {path.parent} and run again")

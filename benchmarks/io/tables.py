@@ -87,14 +87,14 @@ def read_headed(path: Path, needed: Collection[str] = (), *, expected: str = "")
     return table
 
 
-def read_ours(path: Path, needed: Collection[str], *, again: str, **keywords: Any) -> pd.DataFrame:
+def read_ours(path: Path, needed: Collection[str], *, recovery_hint: str, **keywords: Any) -> pd.DataFrame:
     """Read a CSV table that a command of ours wrote.
 
     Parameters
     ----------
     needed
         Columns that it must have.
-    again
+    recovery_hint
         What to do if it is damaged.
 
     Raises
@@ -103,13 +103,13 @@ def read_ours(path: Path, needed: Collection[str], *, again: str, **keywords: An
         If it is missing, damaged or lacks a column.
     """
     if not path.is_file():
-        raise BadInput(f"{path} is missing; {again}.")
+        raise BadInput(f"{path} is missing; {recovery_hint}.")
     try:
         table = pd.read_csv(path, **keywords)
     except (ValueError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is damaged ({str(error).splitlines()[0]}); {again}.") from None
+        raise BadInput(f"{path} is damaged ({str(error).splitlines()[0]}); {recovery_hint}.") from None
     if missing := [name for name in needed if name not in table]:
-        raise BadInput(f"{path} lacks the column {missing[0]!r}; {again}.")
+        raise BadInput(f"{path} lacks the column {missing[0]!r}; {recovery_hint}.")
     return table
 
 

@@ -30,14 +30,14 @@ def is_name(text: str) -> bool:
     return re.search(NAME_PATTERN, text) is not None
 
 
-def read_json(path: Path, kind: type[_T] = Any, *, again: str) -> _T:
+def read_json(path: Path, kind: type[_T] = Any, *, recovery_hint: str) -> _T:
     """Read a JSON file as `kind`: a dataclass, a TypedDict, or any type hint of plain values.
 
     A dataclass takes the fields it has. A TypedDict says of what type its keys are, and the others stay as they are.
 
     Parameters
     ----------
-    again
+    recovery_hint
         What to do if the file is damaged.
 
     Raises
@@ -48,26 +48,26 @@ def read_json(path: Path, kind: type[_T] = Any, *, again: str) -> _T:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"{path} is missing; {again}.") from None
+        raise BadInput(f"{path} is missing; {recovery_hint}.") from None
     try:
-        return shaped(msgspec.json.decode(content), kind)
+        return parse_as(msgspec.json.decode(content), kind)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise BadInput(f"{path} is damaged ({one_line(error)}); {again}.") from None
+        raise BadInput(f"{path} is damaged ({one_line(error)}); {recovery_hint}.") from None
 
 
-def read_json_lines(path: Path, kind: type[_T] = Any, *, again: str) -> list[_T]:
+def read_json_lines(path: Path, kind: type[_T] = Any, *, recovery_hint: str) -> list[_T]:
     """Read a file with a JSON value on every line; see `read_json`."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"{path} is missing; {again}.") from None
+        raise BadInput(f"{path} is missing; {recovery_hint}.") from None
     try:
-        return [shaped(msgspec.json.decode(line), kind) for line in content.splitlines()]
+        return [parse_as(msgspec.json.decode(line), kind) for line in content.splitlines()]
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise BadInput(f"{path} is damaged ({one_line(error)}); {again}.") from None
+        raise BadInput(f"{path} is damaged ({one_line(error)}); {recovery_hint}.") from None
 
 
-def shaped(value: Any, kind: type[_T]) -> _T:
+def parse_as(value: Any, kind: type[_T]) -> _T:
     """Turn plain values into `kind`, as `read_json` does.
 
     Raises
@@ -83,7 +83,7 @@ def shaped(value: Any, kind: type[_T]) -> _T:
     return value if is_typeddict(kind) else made
 
 
-def read_arrays(path: Path, *, again: str) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, *, recovery_hint: str) -> dict[str, np.ndarray]:
     """Read every array of an .npz file; none is unpickled.
 
     Raises
@@ -95,12 +95,12 @@ def read_arrays(path: Path, *, again: str) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
-        raise BadInput(f"{path} is missing; {again}.") from None
+        raise BadInput(f"{path} is missing; {recovery_hint}.") from None
     except Exception as error:  # zip, deflate and numpy's own format each raise what they like for damaged bytes
-        raise BadInput(f"{path} holds no arrays that can be read ({type(error).__name__}); {again}.") from None
+        raise BadInput(f"{path} holds no arrays that can be read ({type(error).__name__}); {recovery_hint}.") from None
 
 
-def map_array(path: Path, *, again: str) -> np.ndarray:
+def map_array(path: Path, *, recovery_hint: str) -> np.ndarray:
     """Map an .npy file into memory; one that holds objects is refused.
 
     Raises
@@ -111,9 +111,9 @@ def map_array(path: Path, *, again: str) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise BadInput(f"{path} is missing; {again}.") from None
+        raise BadInput(f"{path} is missing; {recovery_hint}.") from None
     except Exception as error:  # a damaged header is parsed as Python, and fails in as many ways
-        raise BadInput(f"{path} holds no array that can be read ({type(error).__name__}); {again}.") from None
+        raise BadInput(f"{path} holds no array that can be read ({type(error).__name__}); {recovery_hint}.") from None
 
 
 def one_line(error: BaseException) -> str:

@@ -172,7 +172,7 @@ class KerasModel:
     """
 
     precision = "float32"
-    n_copies, trains_otherwise = 1, False
+    n_copies, train_view_differs = 1, False
     _several_steps: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
@@ -230,7 +230,7 @@ class KerasModel:
     def learning_rate(self) -> float:
         return float(ops.convert_to_numpy(self._model.optimizer.learning_rate))
 
-    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]:
         return self.predict(data)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
@@ -286,7 +286,7 @@ class KerasModel:
         BadInput
             If it is damaged, or of another network.
         """
-        outputs = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)["outputs"]
+        outputs = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)["outputs"]
         try:
             self.restore(read_weights(folder))
         except BadInput:
@@ -341,7 +341,7 @@ def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _read_numbered(file: Path) -> list[np.ndarray]:
-    arrays = validated.read_arrays(file, again=validated.TRAIN_AGAIN)
+    arrays = validated.read_arrays(file, recovery_hint=validated.TRAIN_AGAIN)
     if wrong := next((name for name, array in arrays.items() if array.dtype.kind not in "fiu"), None):
         raise BadInput(f"{file}: array {wrong!r} has no numbers; {validated.TRAIN_AGAIN}.")
     return [arrays[name] for name in sorted(arrays)]

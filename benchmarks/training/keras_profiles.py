@@ -128,7 +128,7 @@ def load_bias(folder: Path) -> keras.Model:
             f"{folder} holds no weights of the bias model (was it run with --no-save-models?); delete the folder and "
             "run again."
         )
-    facts = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)
+    facts = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)
     if facts.bpnet is None:
         raise BadInput(f"{folder} holds no bias model of ours; {validated.TRAIN_AGAIN}.")
     bias = bpnet(**dataclasses.asdict(facts.bpnet), name="bias")
@@ -209,7 +209,7 @@ def on_accessible(
     *,
     rate: Callable[[int], Any] | None = None,
     needs_bias: bool = False,
-    assets: Mapping[str, Path] | None = None,
+    prerequisite_dirs: Mapping[str, Path] | None = None,
 ) -> "ProfileModel":
     """Return a model that trains on peaks and a sample of non-peaks, by default at a constant rate."""
 
@@ -218,7 +218,13 @@ def on_accessible(
 
     rate = rate or (lambda n_steps: recipe.max_lr)
     return ProfileModel(
-        network, spec=spec, recipe=recipe, choose=choose, rate=rate, needs_bias=needs_bias, assets=assets
+        network,
+        spec=spec,
+        recipe=recipe,
+        choose=choose,
+        rate=rate,
+        needs_bias=needs_bias,
+        prerequisite_dirs=prerequisite_dirs,
     )
 
 
@@ -247,7 +253,7 @@ class ProfileModel(KerasModel):
         choose: Callable[[Dataset, Dataset, int], Regions],
         rate: Callable[[int], Any],
         needs_bias: bool = False,
-        assets: Mapping[str, Path] | None = None,
+        prerequisite_dirs: Mapping[str, Path] | None = None,
     ):
         self.network, self.spec, self.recipe, self.needs_bias = network, spec, recipe, needs_bias
         self.choose, self.rate = choose, rate
@@ -257,7 +263,7 @@ class ProfileModel(KerasModel):
             recipe.epochs, recipe.batch_size, select="loss", drop_last=False, patience=recipe.patience
         )
         self.counts_weight = 1.0
-        folder = (assets or {}).get(BIAS) if needs_bias else None
+        folder = (prerequisite_dirs or {}).get(BIAS) if needs_bias else None
         self._put_together(load_bias(folder) if folder else None)
 
     def _put_together(self, bias: keras.Model | None) -> None:
@@ -420,7 +426,7 @@ class ProfileModel(KerasModel):
         (folder / "model.json").write_text(json.dumps(facts))
 
     def load(self, folder: Path) -> None:
-        bias = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN).bias
+        bias = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN).bias
         if bias:
             self._put_together(bpnet(**dataclasses.asdict(bias), name="bias"))
         super().load(folder)

@@ -159,16 +159,18 @@ def fit(
     n_rows = learner.rows_per_epoch(train)
     learner.prepare(train, schedule.epochs * schedule.n_batches(n_rows))
     done, best_weights = _Progress(), None
-    keeper = _Keeper(learner, checkpoints, {"seed": seed, "n_train": len(train), "schedule": asdict(schedule)})
+    checkpointer = _Checkpointer(
+        learner, checkpoints, {"seed": seed, "n_train": len(train), "schedule": asdict(schedule)}
+    )
     if checkpoints:
-        done, best_weights = _resume(learner, checkpoints, keeper.stamp, rng) or (done, None)
+        done, best_weights = _resume(learner, checkpoints, checkpointer.stamp, rng) or (done, None)
         checkpoints.starts_after(len(done.history), len(done.losses))
     while not done.is_over(schedule):
         epoch, order = len(done.history), rng.bit_generator.state
         batches = schedule.batches_of_epoch(epoch, n_rows, rng, seed)
         learner.begin_epoch(epoch)
-        for _ in _pieces(learner, batches, done):
-            keeper.look(done, best_weights, order, within_epoch=True)
+        for _ in _train_in_chunks(learner, batches, done):
+            checkpointer.maybe_save(done, best_weights, order, within_epoch=True)
         start = time.perf_counter()
         sizes = list(map(len, batches))
         row = {"epoch": epoch + 1, "train_loss": float(np.average(done.losses, weights=sizes))}
@@ -181,7 +183,7 @@ def fit(
         row |= {"train_seconds": done.train_seconds, "seconds": spent}
         done.history.append(row)
         done.losses, done.train_seconds, done.seconds = [], 0.0, 0.0
-        keeper.look(done, best_weights, rng.bit_generator.state, may_stop=not done.is_over(schedule))
+        checkpointer.maybe_save(done, best_weights, rng.bit_generator.state, may_stop=not done.is_over(schedule))
         if on_epoch:
             on_epoch(row)
     if best_weights is None:
@@ -197,22 +199,22 @@ def fit(
     return [row | {"is_best": row["epoch"] == done.best_epoch} for row in done.history]
 
 
-PIECE_S = 5.0
+CHUNK_S = 5.0
 """Seconds between two looks within an epoch at whether to stop or to keep the state."""
-FIRST_PIECE = 32
+FIRST_CHUNK = 32
 """Batches before the first look of an epoch."""
 
 
-def _pieces(learner: Learner, batches: list[np.ndarray], done: _Progress) -> Iterator[None]:
+def _train_in_chunks(learner: Learner, batches: list[np.ndarray], done: _Progress) -> Iterator[None]:
     """Train the rest of an epoch piece by piece; gives control back after each but the last."""
-    size = FIRST_PIECE
+    size = FIRST_CHUNK
     while (first := len(done.losses)) < len(batches):
         start = time.perf_counter()
         done.losses += map(float, learner.train_batches(batches[first : first + size]))
         spent = time.perf_counter() - start
         done.train_seconds += spent
         done.seconds += spent
-        size = max(1, min(4 * size, int(size * PIECE_S / max(spent, 1e-9))))
+        size = max(1, min(4 * size, int(size * CHUNK_S / max(spent, 1e-9))))
         if len(done.losses) < len(batches):
             yield
 
@@ -221,7 +223,7 @@ _STATE = "training.json"
 
 
 @dataclass(frozen=True)
-class _Keeper:
+class _Checkpointer:
     """Keeps the state of a training while it goes on, and ends it where it is asked to.
 
     Within an epoch, the generator of its order is kept as it was before the epoch was drawn: drawn again, it gives the
@@ -236,7 +238,7 @@ class _Keeper:
     def stamp(self) -> dict[str, Any]:
         return self.about | self.learner.stamp()
 
-    def look(
+    def maybe_save(
         self, done: _Progress, best: Any, order: Any, *, within_epoch: bool = False, may_stop: bool = True
     ) -> None:
         """Write a checkpoint if one is due.
@@ -280,7 +282,7 @@ def _resume(
             state = json.loads((folder / _STATE).read_text())
             if state["stamp"] != json.loads(json.dumps(stamp)):
                 continue
-            progress = _Progress(**validated.shaped(state["progress"], _Kept))
+            progress = _Progress(**validated.parse_as(state["progress"], _Kept))
             best_weights = learner.load_state(folder)
             generators = state["generators"]
             rng.bit_generator.state = generators["order"]
@@ -316,20 +318,20 @@ def _set_numpy_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(state["words"], dtype=np.uint32), *rest))  # noqa: NPY002
 
 
-class Shown(Protocol):
+class TrainViewModel(Protocol):
     """A learner of numbers: `n_copies` is how many rows a network is shown for every training row (2: both strands);
     rows n to 2 n - 1 are the second copies. `predict_as_trained` predicts rows as training shows them, copy after copy;
     where `trains_otherwise`, that is not what `predict` does.
     """
 
     n_copies: int
-    trains_otherwise: bool
+    train_view_differs: bool
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
-    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]: ...
+    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]: ...
 
 
-def validate_numbers(learner: Shown, val: Dataset) -> dict[str, float]:
+def validate_numbers(learner: TrainViewModel, val: Dataset) -> dict[str, float]:
     """Score the validation rows as training shows them: the sum over outputs of the MSE, the mean Pearson r.
 
     Where that is not how the model predicts, `val_pearson_r_clean` says how well it does; it selects nothing.
@@ -339,12 +341,12 @@ def validate_numbers(learner: Shown, val: Dataset) -> dict[str, float]:
         values = [metric(np.tile(val.targets[name], copies), predictions[name]) for name in val.targets]
         return float(combine(values))
 
-    shown = learner.predict_as_trained(val)
+    shown = learner.predict_train_view(val)
     found = {
         "val_loss": over_outputs(mse, np.sum, shown, learner.n_copies),
         "val_pearson_r": over_outputs(pearson_r, np.mean, shown, learner.n_copies),
     }
-    if learner.trains_otherwise:
+    if learner.train_view_differs:
         found["val_pearson_r_clean"] = over_outputs(pearson_r, np.mean, learner.predict(val))
     return found
 

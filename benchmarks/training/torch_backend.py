@@ -284,7 +284,7 @@ class TorchModel:
         return float(self.optimiser.param_groups[0]["lr"])
 
     @property
-    def trains_otherwise(self) -> bool:
+    def train_view_differs(self) -> bool:
         return self.n_copies > 1 or bool(self.processor.training_channels)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
@@ -292,7 +292,7 @@ class TorchModel:
         unknown = dict.fromkeys(self.processor.training_channels, 0)
         return self._predicted(dataclasses.replace(data, meta=data.meta.assign(**unknown)), self.scores)
 
-    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict rows as training shows them; output name -> (n_copies * n,) float32."""
         return self._predicted(data, self.scores)
 
@@ -365,7 +365,7 @@ class TorchModel:
         BadInput
             If it is damaged, or of another network.
         """
-        facts = validated.read_json(folder / "model.json", _Saved, again=validated.TRAIN_AGAIN)
+        facts = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)
         shift, scale = facts.targets["shift"], facts.targets["scale"]
         if len(shift) != len(scale) or len(shift) not in (1, len(facts.outputs)):  # 1: the same for all outputs
             raise BadInput(f"{folder / 'model.json'} has not one unit for every output; {validated.TRAIN_AGAIN}.")

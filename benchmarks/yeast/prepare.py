@@ -101,7 +101,7 @@ def _about(file: Path) -> dict:
 def _is_of(store: Path, file: Path) -> bool:
     """Tell whether a store was made from a file as it is now, and is whole."""
     try:
-        kept = validated.read_json(store / "prepared.json", _Prepared, again="it is made again")
+        kept = validated.read_json(store / "prepared.json", _Prepared, recovery_hint="it is made again")
     except (OSError, BadInput):
         return False
     fits = {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None

@@ -129,12 +129,12 @@ def expression(regions: np.ndarray) -> np.ndarray:
     return CENTRE + HALF_RANGE * np.tanh(total / HALF_RANGE)
 
 
-def planted(codes: np.ndarray) -> np.ndarray:
+def motif_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases of promoters in their plasmid lie in a site that counts; (n, 150) codes -> (n, 150) bool.
 
     As in `expression`, a site lies in the variable region as a whole.
     """
-    region = yeast_plasmid.variable(codes)
+    region = yeast_plasmid.variable_region_mask(codes)
     return covered(np.where(region, codes, np.uint8(N_CODE)), [motif.word for motif in MOTIFS])
 
 

@@ -111,7 +111,7 @@ def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
         For the first sequence that is none.
     """
     codes = yeast_plasmid.construct(sequences)
-    regions = np.where(yeast_plasmid.variable(codes), codes, np.uint8(N_CODE))
+    regions = np.where(yeast_plasmid.variable_region_mask(codes), codes, np.uint8(N_CODE))
     end = SPEC.seq_len - len(yeast_plasmid.RIGHT_ADAPTER)
     return simulation.expression(regions[:, end - simulation.WIDTH : end])
 
@@ -132,14 +132,14 @@ def offsets(sequences: list[str]) -> np.ndarray:
     return SPEC.seq_len - np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
 
 
-def variable(codes: np.ndarray) -> np.ndarray:
+def variable_region_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases are the promoter's own, not the plasmid's; (n, 150) codes -> (n, 150) bool."""
-    return yeast_plasmid.variable(codes)
+    return yeast_plasmid.variable_region_mask(codes)
 
 
-def planted(codes: np.ndarray, output: str) -> np.ndarray:
+def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases of simulated promoters lie in a planted word; (n, 150) codes -> (n, 150) bool."""
-    return simulation.planted(codes)
+    return simulation.motif_mask(codes)
 
 
 write_designed = test_set.write_published

@@ -66,7 +66,7 @@ def network(core: Callable, seq_len: int, profile_len: int, recipe: DreamKerasRe
     return keras.Model(inputs, head(core(stem(inputs, recipe), recipe), profile_len), name=name)
 
 
-def model(built: Any, spec: TaskSpec, recipe: DreamKerasRecipe, assets: Mapping[str, Path]) -> Any:
+def model(built: Any, spec: TaskSpec, recipe: DreamKerasRecipe, prerequisite_dirs: Mapping[str, Path]) -> Any:
     """Put a network beside the bias model of its split, under the DREAM trainer."""
     from benchmarks.training.keras_profiles import RiseAndCosine, on_accessible
 
@@ -76,7 +76,7 @@ def model(built: Any, spec: TaskSpec, recipe: DreamKerasRecipe, assets: Mapping[
         recipe,
         rate=lambda n_steps: RiseAndCosine(recipe.max_lr, n_steps, recipe.rise),
         needs_bias=True,
-        assets=assets,
+        prerequisite_dirs=prerequisite_dirs,
     )
 
 

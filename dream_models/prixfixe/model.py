@@ -156,9 +156,9 @@ class PrixFixeModel(TorchModel):
         y = self.trainer.expression(self.net(x))
         return y if self.net.final.gives_bins else self.processor.unscaled(y)
 
-    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]:
         if self.n_copies == 1:
-            return super().predict_as_trained(data)
+            return super().predict_train_view(data)
         strands = (self._of_one_strand, lambda x: self._of_one_strand(self.processor.flipped(x)))
         copies = [self._predicted(data, scores) for scores in strands]
         return {name: np.concatenate([copy[name] for copy in copies]) for name in copies[0]}

@@ -97,11 +97,11 @@ class BHISubmission(PrixFixeModel):
         """Predict the window that lies `shift` bases further right, averaged over both strands."""
         return super().predict(self.processor.rows(data, shift=shift))
 
-    def predict_as_trained(self, data: Dataset) -> dict[str, np.ndarray]:
+    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]:
         return super().predict(data)
 
     @property
-    def trains_otherwise(self) -> bool:
+    def train_view_differs(self) -> bool:
         return True
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from benchmarks import system
 from benchmarks.engine.reporting import html
 from benchmarks.io.json_files import records
-from benchmarks.system import has_packages
 
 ORIGINS = {"measured": "Measured data", "simulated": "Simulated data"}
 
@@ -67,12 +67,12 @@ def _costs(table: pd.DataFrame) -> list[dict]:
     return records(table.drop_duplicates(["task", "dataset", "model"]))
 
 
-def output_folder(store: Any, out: Path | None, studies: list[Any]) -> Path:
+def output_folder(store: Any, out: Path | None, experiments: list[Any]) -> Path:
     """Make the folder to write to; in the store, its name is a hash of the runs that were read."""
     import hashlib
 
     if out is None:
-        names = ",".join(sorted(study.folder.name for study in studies))
+        names = ",".join(sorted(experiment.folder.name for experiment in experiments))
         return store.report_folder(f"across_{hashlib.sha256(names.encode()).hexdigest()[:8]}")
     out.mkdir(parents=True, exist_ok=True)
     return out
@@ -84,7 +84,7 @@ def write_page(folder: Path, tables: dict[str, Any], context: Any, runs: list[di
 
     for name, one in tables.items():
         write_text(folder / f"{name}.csv", one.to_csv(index=False))
-    if not has_packages("matplotlib", "jinja2"):
+    if not system.has_packages("matplotlib", "jinja2"):
         return None
     from benchmarks.apps.across_tasks import page as across_page
     from benchmarks.engine.figures import across_tasks, style

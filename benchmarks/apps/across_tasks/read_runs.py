@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 
-def read_run(study: Any, store: Any) -> dict[str, Any] | None:
+def read_run(experiment: Any, store: Any) -> dict[str, Any] | None:
     """Read what the report needs of one stored run; None if nothing of it is finished."""
     import dataclasses
 
@@ -18,7 +18,7 @@ def read_run(study: Any, store: Any) -> dict[str, Any] | None:
     from benchmarks.engine.reporting import write_results
     from benchmarks.engine.store.training_table import job_table
 
-    plan, task = study.plan, registry.get_task(study.plan.task)
+    plan, task = experiment.plan, registry.get_task(experiment.plan.task)
     scores = score(plan, store, task)
     if scores.empty:
         return None
@@ -62,26 +62,26 @@ def read_run(study: Any, store: Any) -> dict[str, Any] | None:
         "preset": plan.preset,
         "data": "; ".join(f"{name}: {len(one):,} sequences, {one.origin}" for name, one in datasets.items()),
         "trainings": finished,
-        "folder": study.folder.name,
-        "command": study.command,
+        "folder": experiment.folder.name,
+        "command": experiment.command,
     }
-    return {"study": study, "ran": ran, "tests": tests, "summary": summary, "scores": scores, "about": about}
+    return {"experiment": experiment, "ran": ran, "tests": tests, "summary": summary, "scores": scores, "about": about}
 
 
-def read_grid(study: Any, store: Any) -> Any:
+def read_grid(experiment: Any, store: Any) -> Any:
     from benchmarks import registry
     from benchmarks.apps.across_tasks.verdicts import Grid
     from benchmarks.engine.planning.protocol_deviations import protocol_deviations
     from benchmarks.io import tables
 
     needed = ("processor", "first", "core", "final", "status", "value")
-    again = "name the report folder of a `prixfixe grid`"
-    table = tables.read_ours(study.folder / "grid.csv", needed, again=again, dtype={"code": str})
-    source = study.plan.sources[0]
+    recovery_hint = "name the report folder of a `prixfixe grid`"
+    table = tables.read_ours(experiment.folder / "grid.csv", needed, recovery_hint=recovery_hint, dtype={"code": str})
+    source = experiment.plan.sources[0]
     origin = store.get_dataset(source.name, source.digest).origin
-    task, splits = registry.get_task(study.plan.task), registry.get_task(study.plan.task).protocol()
-    found = (protocol_deviations(task, study.plan, model, source, splits) for model in study.plan.models)
-    return Grid(study.plan.task, origin, "; ".join(next(filter(None, found), [])), table)
+    task, splits = registry.get_task(experiment.plan.task), registry.get_task(experiment.plan.task).protocol()
+    found = (protocol_deviations(task, experiment.plan, model, source, splits) for model in experiment.plan.models)
+    return Grid(experiment.plan.task, origin, "; ".join(next(filter(None, found), [])), table)
 
 
 def read_challenge(folder: Path) -> Any:
@@ -89,9 +89,9 @@ def read_challenge(folder: Path) -> Any:
     from benchmarks.io import tables
 
     found = {}
-    again = f"fill the folder by `challenge rank --out {folder}`"
+    recovery_hint = f"fill the folder by `challenge rank --out {folder}`"
     for name, needed in (("ranking", ("submission", "place")), ("scores", ("submission", "subset", "metric", "value"))):
-        found[name] = tables.read_ours(folder / f"{name}.csv", (*needed, "origin"), again=again)
+        found[name] = tables.read_ours(folder / f"{name}.csv", (*needed, "origin"), recovery_hint=recovery_hint)
     measured = all(set(one["origin"]) == {"measured"} for one in found.values())
     return Challenge("measured" if measured else "simulated", **found)
 

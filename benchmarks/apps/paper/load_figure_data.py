@@ -14,7 +14,7 @@ from benchmarks.engine.evaluation.compare import tables_of
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.inference import load, mutagenesis
 from benchmarks.engine.reporting import write_results
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput, did_you_mean
@@ -51,8 +51,10 @@ def everything(
         if task not in TASKS:
             raise BadInput(did_you_mean("task", task, list(TASKS)))
     wanted = [task for task in (tasks or TASKS) if task in uses or (task == "yeast" and "sites" in uses)]
-    studies = _studies(store, wanted, reports)
-    runs = {study.plan.task: open_run(study, store) for study in studies if study.plan.task in uses}
+    experiments = _studies(store, wanted, reports)
+    runs = {
+        experiment.plan.task: open_run(experiment, store) for experiment in experiments if experiment.plan.task in uses
+    }
     why: dict[str, str] = {}
     opened = open_grid(store, grid) if "grid" in uses else None
     tables = read_challenge(challenge) if "challenge" in uses else {}
@@ -61,8 +63,8 @@ def everything(
     words: dict[str, str] = {}
     simulated = False
     if "sites" in uses:
-        study = next((study for study in studies if study.plan.task == "yeast"), None)
-        found_sites, simulated = ism_sites(store, study, weights, sites, device, why)
+        experiment = next((experiment for experiment in experiments if experiment.plan.task == "yeast"), None)
+        found_sites, simulated = ism_sites(store, experiment, weights, sites, device, why)
         words = read_motifs(motifs) if motifs else (_planted() if simulated else {})
     return Found(runs, opened, tables, shown, found_sites, simulated, words, why)
 
@@ -73,7 +75,7 @@ def sources(found: Found) -> list[str]:
     return lines + ([f"Grid: {found.grid.run.folder}."] if found.grid else [])
 
 
-def _studies(store: Store, tasks: Sequence[str], reports: Sequence[Path]) -> list[Study]:
+def _studies(store: Store, tasks: Sequence[str], reports: Sequence[Path]) -> list[Experiment]:
     """Open the named report folders, else of every task the latest that is no grid of combinations."""
     folders = list(reports)
     if not reports:
@@ -81,18 +83,20 @@ def _studies(store: Store, tasks: Sequence[str], reports: Sequence[Path]) -> lis
             stored = store.report_folders(task)
             plain = [folder for folder in stored if not (folder / "grid.csv").is_file()]
             folders += (plain or stored)[-1:]
-    found = Study.open_many(store, folders=folders) if folders else []
+    found = Experiment.open_many(store, folders=folders) if folders else []
     seen: dict[str, Path] = {}
-    for study in found:
-        first = seen.setdefault(study.plan.task, study.folder)
-        if first != study.folder:
-            raise BadInput(f"{first} and {study.folder} are both of {study.plan.task}; a figure shows one: name one.")
-    return [study for study in found if study.plan.task in tasks]
+    for experiment in found:
+        first = seen.setdefault(experiment.plan.task, experiment.folder)
+        if first != experiment.folder:
+            raise BadInput(
+                f"{first} and {experiment.folder} are both of {experiment.plan.task}; a figure shows one: name one."
+            )
+    return [experiment for experiment in found if experiment.plan.task in tasks]
 
 
-def open_run(study: Study, store: Store) -> Run:
+def open_run(experiment: Experiment, store: Store) -> Run:
     """Score a stored run and compare its models, as its report does, without the bootstrap over test items."""
-    plan, task = study.plan, registry.get_task(study.plan.task)
+    plan, task = experiment.plan, registry.get_task(experiment.plan.task)
     scores = score(plan, store, task)
     compared = tables_of(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
@@ -105,7 +109,7 @@ def open_run(study: Study, store: Store) -> Run:
     return Run(
         task=plan.task,
         preset=plan.preset,
-        folder=study.folder.name,
+        folder=experiment.folder.name,
         scores=scores,
         comparisons=compared,
         ceilings=write_results.ceiling_table(datasets),
@@ -128,19 +132,19 @@ def open_grid(store: Store, folder: Path | None) -> Grid | None:
         if not stored:
             return None
         folder = stored[-1]
-    study = Study.open(store, None, folder)
-    again = "name the report folder of a `prixfixe grid`"
+    experiment = Experiment.open(store, None, folder)
+    recovery_hint = "name the report folder of a `prixfixe grid`"
     needed = ("code", "status", "value")
     table, originals = (
-        tables.read_ours(folder / f"{name}.csv", needed, again=again, dtype={"code": str})
+        tables.read_ours(folder / f"{name}.csv", needed, recovery_hint=recovery_hint, dtype={"code": str})
         for name in ("grid", "grid_originals")
     )
-    scores = score(study.plan, store, registry.get_task(study.plan.task))
+    scores = score(experiment.plan, store, registry.get_task(experiment.plan.task))
     origins = frozenset(scores["origin"]) if len(scores) else frozenset()
-    labels = {name: study.plan.title(name) for name in study.plan.models}
-    about = (study.plan.task, study.plan.preset, folder.name, scores)
+    labels = {name: experiment.plan.title(name) for name in experiment.plan.models}
+    about = (experiment.plan.task, experiment.plan.preset, folder.name, scores)
     empty = pd.DataFrame()
-    return Grid(table, originals, Run(*about, {}, empty, empty, labels, list(study.plan.models), {}, origins))
+    return Grid(table, originals, Run(*about, {}, empty, empty, labels, list(experiment.plan.models), {}, origins))
 
 
 def read_challenge(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
@@ -156,7 +160,7 @@ def read_challenge(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         if "ranking" not in mine:
             mine.pop("scores", None)
         for name, file in mine.items():
-            table = tables.read_ours(file, ("origin",), again="write it again with --out")
+            table = tables.read_ours(file, ("origin",), recovery_hint="write it again with --out")
             if name in found:
                 raise BadInput(f"--challenge: two folders hold {name}.csv; name one of them.")
             found[name] = table
@@ -196,13 +200,18 @@ def _block(path: str, framework: str) -> str:
 
 
 def ism_sites(
-    store: Store, study: Study | None, weights: Sequence[Path], table: Path | None, device: str, why: dict[str, str]
+    store: Store,
+    experiment: Experiment | None,
+    weights: Sequence[Path],
+    table: Path | None,
+    device: str,
+    why: dict[str, str],
 ) -> tuple[list[Site], bool]:
     """Predict every substitution of some promoters and their variants, and say whether any of it is simulated."""
     folders = list(weights)
-    if not folders and study is not None:
-        done = [job for job in study.plan.jobs if store.is_done(folder_of(store, job))]
-        for model in dict.fromkeys(("dream_rnn", *study.plan.models)):
+    if not folders and experiment is not None:
+        done = [job for job in experiment.plan.jobs if store.is_done(folder_of(store, job))]
+        for model in dict.fromkeys(("dream_rnn", *experiment.plan.models)):
             kept = [f for f in (folder_of(store, job) for job in done if job.model == model) if _has_weights(f)]
             folders = kept[:1]
             if folders:
@@ -213,11 +222,11 @@ def ism_sites(
     if table is not None:
         pairs, simulated = read_sites(table), False
         why["site_choice"] = "Sites were chosen by hand."
-    elif study is None:
+    elif experiment is None:
         why["sites"] = "no yeast run is at hand to take SNV pairs from; name sequences with --sites"
         return [], False
     else:
-        pairs, simulated = strongest_pairs(store, study)
+        pairs, simulated = strongest_pairs(store, experiment)
         why["site_choice"] = f"Sites: the {len(pairs)} SNV pairs with the largest measured difference."
         if not pairs:
             why["sites"] = "the test set of the yeast run has no SNV pairs"
@@ -246,15 +255,17 @@ def _has_weights(folder: Path) -> bool:
 
 def variable_region(codes: np.ndarray) -> slice:
     """Find the bases between the two adapters of a promoter (150,) as networks see it."""
-    inside = np.flatnonzero(yeast_plasmid.variable(codes[None])[0])
+    inside = np.flatnonzero(yeast_plasmid.variable_region_mask(codes[None])[0])
     return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
-def strongest_pairs(store: Store, study: Study) -> tuple[list[tuple[str, np.ndarray, tuple[float, float]]], bool]:
+def strongest_pairs(
+    store: Store, experiment: Experiment
+) -> tuple[list[tuple[str, np.ndarray, tuple[float, float]]], bool]:
     """Return the SNV pairs whose measured expression differs most: name, codes (2, L) wild type first, measured."""
-    source = study.plan.sources[0]
+    source = experiment.plan.sources[0]
     dataset = store.get_dataset(source.name, source.digest)
-    done = [job for job in study.plan.jobs if store.is_done(folder_of(store, job))]
+    done = [job for job in experiment.plan.jobs if store.is_done(folder_of(store, job))]
     rows, _ = store.get_predictions(folder_of(store, done[0]))
     test = dataset.take(rows)
     pairs = test.tables["pairs"]

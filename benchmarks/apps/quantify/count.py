@@ -99,7 +99,7 @@ def count(
 def _together(sheet: Sheet, files: list[Path]) -> Counts:
     parts, samples = [], []
     for file, row in zip(files, sheet.files.itertuples(), strict=True):
-        kept = validated.read_arrays(file, again="remove it and give the command again")
+        kept = validated.read_arrays(file, recovery_hint="remove it and give the command again")
         parts.append((kept["sequences"], kept["counts"]))
         samples.append({"bin": row.bin, "replicate": row.replicate} | json.loads(str(kept["about"])))
     table = pd.DataFrame(samples)

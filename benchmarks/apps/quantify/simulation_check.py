@@ -21,7 +21,10 @@ def read_truth(path: Path) -> pd.DataFrame:
         If it is no such table.
     """
     return tables.read_ours(
-        path, ["sequence", "true_expression", "expected_unsorted", "expected_0"], again="simulate again", sep="\t"
+        path,
+        ["sequence", "true_expression", "expected_unsorted", "expected_0"],
+        recovery_hint="simulate again",
+        sep="\t",
     )
 
 

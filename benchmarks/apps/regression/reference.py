@@ -59,7 +59,7 @@ def read_matrix(folder: Path) -> list[Entry]:
                 f"{file}, entry {number}: {', '.join(sorted(wrong))}: expected {', '.join(_ENTRY)}, no more."
             )
     try:
-        return validated.shaped(entries, list[Entry])
+        return validated.parse_as(entries, list[Entry])
     except ValueError as error:
         raise BadInput(f"{file}: {error}.") from None
 
@@ -73,18 +73,18 @@ def read(folder: Path) -> Reference:
         If they are missing or damaged.
     """
     file = folder / "scores.csv"
-    again = f"restore it, or make it with: python -m benchmarks regress --against {folder} --update"
-    scores = tables.read_ours(file, _COLUMNS, again=again, keep_default_na=False, na_values=[""])
+    recovery_hint = f"restore it, or make it with: python -m benchmarks regress --against {folder} --update"
+    scores = tables.read_ours(file, _COLUMNS, recovery_hint=recovery_hint, keep_default_na=False, na_values=[""])
     for name in ("mean", "sd", "tolerance"):
         if not pd.api.types.is_numeric_dtype(scores[name]) or scores[name].isna().any():
             raise BadInput(f"{file}: column {name!r} must hold numbers; restore it or rewrite it with --update.")
-    return Reference(scores, validated.read_json(folder / "about.json", _About, again=again))
+    return Reference(scores, validated.read_json(folder / "about.json", _About, recovery_hint=recovery_hint))
 
 
 def _json(file: Path) -> Any:
     if not file.is_file():
         raise BadInput(f"{file} is missing; a reference folder has matrix.json, scores.csv and about.json.")
-    return validated.read_json(file, again="it must be JSON")
+    return validated.read_json(file, recovery_hint="it must be JSON")
 
 
 def as_markdown(table: pd.DataFrame, heading: str, notes: list[str]) -> str:

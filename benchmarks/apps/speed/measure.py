@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import registry
+from benchmarks import registry, system
 from benchmarks.api.data import Dataset
 from benchmarks.api.recipe import recipe_with
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.errors import BadInput
-from benchmarks.system import n_cores, peak_memory_mb, reset_peak_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +99,7 @@ def cases(
         if framework == "numpy":
             raise BadInput(f"{name} does not train in batches on a device; measure networks.")
         recipe = plan.recipes[name] | {"batch_size": TRAIN_BATCH_OF.get(task_name, TRAIN_BATCH)}
-        threads = n_cores()
+        threads = system.n_cores()
         found.append(Case(task_name, name, framework, recipe, protocol, device, threads, memory_limit_gib))
     return found
 
@@ -120,7 +119,7 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
         about |= {name: where[name] for name in ("device", "device_name")}
         peaks = tools.peak_rates(fitted.precision)
         flops = tools.flops_per_sequence(fitted, data)
-        reset_peak_memory()
+        system.reset_peak_memory()
         backend.reset_peak_memory()
         total = protocol.warm_up + protocol.repeats * protocol.train_batches
         step = model.steps(total)
@@ -129,7 +128,7 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
         for repeat in range(protocol.repeats):
             times.append(step(protocol.train_batches) / protocol.train_batches)
             progress({"part": "training", "done": repeat + 1, "of": protocol.repeats})
-        train_memory = backend.peak_memory_mb() or peak_memory_mb()
+        train_memory = backend.peak_memory_mb() or system.peak_memory_mb()
         throughput, ended_by = _doubling(model, protocol, about, progress)
     best = max(throughput, key=lambda row: row["seq_per_s"])
     low, median, high = _quartiles(times)
@@ -198,15 +197,15 @@ class Ready:
 
 def _untrained(task: ModuleType, module: ModuleType, stack: contextlib.ExitStack) -> dict[str, Path]:
     """Save the models that a model is built on, as they are before a training: speed does not depend on weights."""
-    assets = {}
+    prerequisite_dirs = {}
     for name in getattr(module, "PREREQUISITES", ()):
         needed = registry.get_model(name)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         built = needed.build(task.SPEC, needed.RECIPE, {})
         built.outputs = task.SPEC.outputs
         built.save(folder)
-        assets[name] = folder
-    return assets
+        prerequisite_dirs[name] = folder
+    return prerequisite_dirs
 
 
 def _doubling(
@@ -235,7 +234,7 @@ def _doubling(
             high, median, low = (size / seconds for seconds in _quartiles(times))
             counts = {"predict_batches": protocol.predict_batches, "repeats": protocol.repeats}
             rates = {"seq_per_s": median, "seq_per_s_low": low, "seq_per_s_high": high}
-            memory = backend.peak_memory_mb() or peak_memory_mb()
+            memory = backend.peak_memory_mb() or system.peak_memory_mb()
             rows.append(about | {"batch_size": size} | counts | rates | {"memory_mb": memory})
             if on_cpu and size >= LAST_ON_CPU:
                 ended_by = "largest batch on a CPU"

@@ -116,7 +116,7 @@ def record_of(folder: Path) -> dict[str, dict]:
     file = folder / RECORD
     if not file.is_file():
         return {}
-    return validated.read_json(file, dict[str, dict[str, Any]], again="remove it to record the files anew")
+    return validated.read_json(file, dict[str, dict[str, Any]], recovery_hint="remove it to record the files anew")
 
 
 def _remember(fetched: Fetched, folder: Path) -> Fetched:

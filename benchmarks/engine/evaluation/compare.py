@@ -10,16 +10,15 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from benchmarks import registry
+from benchmarks import registry, system
 from benchmarks.engine.evaluation import bootstrap, external_predictions, fold_tests
 from benchmarks.engine.evaluation.scores import Predicted, predicted, score
 from benchmarks.engine.planning.folds import fold_rows
 from benchmarks.engine.planning.plan import Plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.atomic import write_text
-from benchmarks.system import n_cores
 
 COLUMNS = [*fold_tests.TEST_COLUMNS[:-2], *bootstrap.COLUMNS, *fold_tests.TEST_COLUMNS[-2:]]
 N_DRAWS = 1_000
@@ -48,7 +47,12 @@ class Comparison:
 
 
 def of_studies(
-    studies: Sequence[Study], store: Store, *, baseline: str | None = None, models: Collection[str] | None = None, **how
+    experiments: Sequence[Experiment],
+    store: Store,
+    *,
+    baseline: str | None = None,
+    models: Collection[str] | None = None,
+    **how,
 ) -> tuple[list[Comparison], list[str]]:
     """Compare the models of several stored runs, each with its baseline, as `of_study` does.
 
@@ -61,20 +65,20 @@ def of_studies(
     BadInput
         If a model is in none of the runs, or nothing can be compared.
     """
-    if len(studies) == 1:
-        return [of_study(studies[0], store, baseline=baseline, models=models, **how)], []
-    everywhere = list(dict.fromkeys(name for study in studies for name in study.plan.models))
+    if len(experiments) == 1:
+        return [of_study(experiments[0], store, baseline=baseline, models=models, **how)], []
+    everywhere = list(dict.fromkeys(name for experiment in experiments for name in experiment.plan.models))
     for name in models or ():
         if name not in everywhere:
             raise BadInput(did_you_mean("model of these runs", name, everywhere))
     found, left_out = [], []
-    for study in studies:
-        mine = models and [name for name in models if name in study.plan.models]
-        left_out += [f"{name} is not in {study.folder}." for name in models or () if name not in mine]
+    for experiment in experiments:
+        mine = models and [name for name in models if name in experiment.plan.models]
+        left_out += [f"{name} is not in {experiment.folder}." for name in models or () if name not in mine]
         if mine == []:
             continue
         try:
-            found.append(of_study(study, store, baseline=baseline, models=mine, **how))
+            found.append(of_study(experiment, store, baseline=baseline, models=mine, **how))
         except BadInput as reason:
             left_out.append(str(reason))
     if not found:
@@ -83,7 +87,7 @@ def of_studies(
 
 
 def of_study(
-    study: Study,
+    experiment: Experiment,
     store: Store,
     *,
     baseline: str | None = None,
@@ -98,17 +102,19 @@ def of_study(
     BadInput
         If the baseline or one of the models has no scores in this run.
     """
-    task = registry.get_task(study.plan.task)
-    scores = score(study.plan, store, task)
-    baseline, known = baseline or study.plan.baseline, sorted(set(scores["model"]))
+    task = registry.get_task(experiment.plan.task)
+    scores = score(experiment.plan, store, task)
+    baseline, known = baseline or experiment.plan.baseline, sorted(set(scores["model"]))
     for kind, name in (("baseline with scores", baseline), *(("model with scores", name) for name in models or ())):
-        if name not in known and name in study.plan.models:
-            raise BadInput(f"In {study.folder}: none of the trainings of {name} is finished, so it has no scores yet.")
+        if name not in known and name in experiment.plan.models:
+            raise BadInput(
+                f"In {experiment.folder}: none of the trainings of {name} is finished, so it has no scores yet."
+            )
         if name not in known:
-            raise BadInput(f"In {study.folder}: {did_you_mean(kind, name, known)}")
-    plan = dataclasses.replace(study.plan, baseline=baseline)
+            raise BadInput(f"In {experiment.folder}: {did_you_mean(kind, name, known)}")
+    plan = dataclasses.replace(experiment.plan, baseline=baseline)
     return Comparison(
-        plan, study.folder, tables_of(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
+        plan, experiment.folder, tables_of(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
     )
 
 
@@ -250,7 +256,7 @@ def by_own_rules(
         datasets.setdefault(one.dataset.name, []).append(one)
     for name, several in datasets.items():
         members = {one.model: one.members for one in several}
-        tables = task.compare(several[0].test, members, plan.baseline, n_threads=n_cores())
+        tables = task.compare(several[0].test, members, plan.baseline, n_threads=system.n_cores())
         for kind, table in tables.items():
             table.insert(0, "dataset", name)
             table.insert(1, "origin", several[0].dataset.origin)

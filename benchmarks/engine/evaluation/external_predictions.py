@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import registry
+from benchmarks import registry, system
 from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import decode
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import tables
-from benchmarks.system import commit, hardware, versions
 
 FRAMEWORK = "outside"
 
@@ -45,7 +44,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
         )
     key = _key(name)
     table, outputs = _read(file, registry.get_task(plan.task).SPEC.outputs)
-    run = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    config_hash = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     if len(plan.sources) > 1 and "dataset" not in table:
         names = ", ".join(source.name for source in plan.sources)
         raise BadInput(f"{file}: this run has several datasets ({names}); a column 'dataset' must say which.")
@@ -66,7 +65,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
                 model=key,
                 framework=FRAMEWORK,
                 recipe={"file": file.name, "n_averaged": n_averaged},
-                run=run,
+                config_hash=config_hash,
                 test_fold=test_fold,
                 val_fold=test_fold,
                 seed=plan.seed,
@@ -154,16 +153,16 @@ def _test_rows(plan: Plan, dataset: str, store: Store) -> dict[int, np.ndarray]:
 
 
 def _record(job: Job, plan: Plan, n_test: int, origin: str) -> dict:
-    return job_fields(job) | {
+    return job.to_dict() | {
         "status": "done",
         "task_version": plan.task_version,
         "origin": origin,
         "n_test": n_test,
         "device": None,
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": versions(),
-        "commit": commit(),
-        "hardware": hardware(),
+        "versions": system.versions(),
+        "commit": system.commit(),
+        "hardware": system.hardware(),
     }
 
 

@@ -107,7 +107,7 @@ def score(
             "task_version": plan.task_version,
             "dataset": one.dataset.name,
             "model": one.model,
-            "run": one.jobs[0].run,
+            "run": one.jobs[0].config_hash,
             "test_fold": one.test_fold,
             "origin": one.dataset.origin,
         }

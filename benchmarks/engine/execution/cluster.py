@@ -17,11 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks import shutdown
+from benchmarks import shutdown, system
 from benchmarks.engine.execution import workers as executors
 from benchmarks.engine.execution.workers import Call, Executor, OnEvent
 from benchmarks.errors import BadInput, did_you_mean
-from benchmarks.system import has_packages
 
 HEARTBEAT_S = 15
 LOST_AFTER_S = 60
@@ -116,7 +115,7 @@ def read(path: Path) -> Cluster:
     BadInput
         Where packages are missing or the file is not what it should be, naming file, key and value.
     """
-    if not has_packages("parsl", "yaml"):
+    if not system.has_packages("parsl", "yaml"):
         raise BadInput("--cluster needs Parsl: pip install -e '.[cluster]'.")
     import yaml
 
@@ -361,8 +360,8 @@ def _carry_out(
     while pending or running:
         if pool.interchange_proc.poll() is not None and not pool.bad_state_is_set:
             pool.set_bad_state_and_fail_all(RuntimeError("Parsl's interchange has ended"))
-            shutdown.ask("the process that spoke with its pilot jobs has ended")
-        if shutdown.reason():
+            shutdown.request_shutdown("the process that spoke with its pilot jobs has ended")
+        if shutdown.shutdown_reason():
             return  # the pilot jobs are cancelled next, and their trainings keep their state
         while pending and len(running) < 2 * capacity:
             call = pending.pop()

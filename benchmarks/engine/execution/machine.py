@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmarks import system
 from benchmarks.engine.execution import cluster, workers
 from benchmarks.engine.execution.cluster import Cluster
 from benchmarks.engine.planning.plan import Job
 from benchmarks.errors import BadInput
-from benchmarks.system import _memory_gib, n_cores, n_gpus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +42,16 @@ class Machine:
                 f"--workers 0 runs everything in one process, and {' and '.join(sorted(frameworks))} must not share "
                 "one; choose the models of one framework (--models), or use workers."
             )
-        gpus = 0 if device == "cpu" else n_gpus()
-        cores = n_cores()
+        gpus = 0 if device == "cpu" else system.n_gpus()
+        cores = system.n_cores()
         if n_workers is None:
-            n_workers = gpus * pack or min(cores, _memory_gib() // 3 or 1)
+            n_workers = gpus * pack or min(cores, system.memory_gib() // 3 or 1)
         n_workers = min(n_workers, max(1, len(jobs)))
         return Machine(device, n_workers, max(1, cores // max(1, n_workers)))
 
     def environments(self) -> list[dict[str, str]]:
         """Give each worker its thread count and, with several GPUs, its own."""
-        gpus = 0 if self.device == "cpu" else n_gpus()
+        gpus = 0 if self.device == "cpu" else system.n_gpus()
         return workers.environments(self.threads, gpus if gpus > 1 else 0)
 
     @contextlib.contextmanager
@@ -82,5 +82,5 @@ def check_device(device: str) -> None:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
-    if device == "cuda" and not n_gpus():
+    if device == "cuda" and not system.n_gpus():
         raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import system
 from benchmarks.apps.speed.measure import Case, ready
 from benchmarks.engine.execution import machine, workers
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.errors import BadInput
-from benchmarks.system import n_cores, peak_memory_mb
 from benchmarks.training import loop
 
 WORTH_IT = 1.1
@@ -52,13 +52,13 @@ def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
             took = take(some)
             spent += took
             n_steps += some
-            some = max(1, min(loop.FIRST_PIECE, int(some / max(took, 1e-9))))  # for about a second
+            some = max(1, min(loop.FIRST_CHUNK, int(some / max(took, 1e-9))))  # for about a second
         size = turn.case.recipe["batch_size"]
         return {
             "train_seq_per_s": n_steps * size / spent,
             "n_train": len(model.data),
             "sequences_per_epoch": model.fitted.rows_per_epoch(model.data),
-            "memory_mb": model.backend.peak_memory_mb() or peak_memory_mb(),
+            "memory_mb": model.backend.peak_memory_mb() or system.peak_memory_mb(),
             "device": model.where["device"],
             "device_name": model.where["device_name"],
             "precision": model.fitted.precision,
@@ -82,7 +82,7 @@ def together(case: Case, n: int, *, seconds: float) -> list[dict[str, Any]]:
         elif kind == "failed":
             failed.append(payload["reason"])
 
-    threads = max(1, n_cores() // n)
+    threads = max(1, system.n_cores() // n)
     case = dataclasses.replace(case, threads=threads)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as logs:
         calls = [workers.Call(str(i), f"{case.framework}-{i}", _Turn(case, seconds, n, i, folder)) for i in range(n)]
@@ -115,7 +115,7 @@ def choose(case: Case, *, seconds: float = 5.0) -> int:
 
 def case_of(job: Job, device: str) -> Case:
     """Take the model of a training with its recipe, to be measured on one device."""
-    return Case(job.task, job.model, job.framework, job.recipe, "quick", device, n_cores(), None)
+    return Case(job.task, job.model, job.framework, job.recipe, "quick", device, system.n_cores(), None)
 
 
 def networks(planned: Plan) -> list[Job]:
@@ -126,7 +126,7 @@ def networks(planned: Plan) -> list[Job]:
 def probe(planned: Plan, device: str, n: int, *, seconds: float = 3.0) -> list[dict[str, Any]]:
     """Train every network of a plan for some seconds, `n` at a time as the plan will; records for `timing.Speeds`."""
     return [
-        one | {"model": job.model, "run": job.run, "recipe": job.recipe}
+        one | {"model": job.model, "run": job.config_hash, "recipe": job.recipe}
         for job in networks(planned)
         for one in together(case_of(job, device), n, seconds=seconds)
     ]

@@ -10,7 +10,7 @@ from benchmarks import shutdown
 from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import workers
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.store import Store, folder_of
 
 OnEvent = Callable[[Job, str, Any], None]
 
@@ -57,7 +57,7 @@ def execute(
         if kind == "done" and payload["status"] == "held":
             held.append(call_id)
         elif kind == "done" and payload["status"] == "unwritable":
-            shutdown.ask(payload["reason"])
+            shutdown.request_shutdown(payload["reason"])
         elif kind == "done" and payload["status"] == "interrupted":
             again.append(call_id)
             on_event(job, "interrupted", payload)
@@ -69,16 +69,16 @@ def execute(
                 reached = store.checkpoints(folder_of(store, job)).latest()
                 n_lost[call_id] = 1 if reached > lost_at.get(call_id, reached) else n_lost[call_id] + 1
                 lost_at[call_id] = max(reached, lost_at.get(call_id, reached))
-            retried = payload.get("lost") and n_lost[call_id] < LOST_LIMIT and not shutdown.reason()
+            retried = payload.get("lost") and n_lost[call_id] < LOST_LIMIT and not shutdown.shutdown_reason()
             if retried:
                 again.append(call_id)
                 on_event(job, "lost", payload)
                 return
             tries = {"times_lost": n_lost[call_id]} if n_lost[call_id] else {}
             try:
-                store.put_failure(folder_of(store, job), job_fields(job) | {"status": "failed"} | tries | payload)
+                store.put_failure(folder_of(store, job), job.to_dict() | {"status": "failed"} | tries | payload)
             except OSError as error:
-                shutdown.ask(f"{store.root} cannot be written ({error.strerror})")
+                shutdown.request_shutdown(f"{store.root} cannot be written ({error.strerror})")
                 return
             failed.add(folder_of(store, job))
             counts["failed"] += 1
@@ -101,7 +101,7 @@ def execute(
                 for job_id in ready
             ]
             carry_out(calls, handle)
-            if why := shutdown.reason():
+            if why := shutdown.shutdown_reason():
                 raise shutdown.Stopped(why)
             missing = again + held + blocked
             if held and not again:

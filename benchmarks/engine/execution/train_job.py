@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import registry, shutdown
+from benchmarks import registry, shutdown, system
 from benchmarks.api.data import Dataset
 from benchmarks.api.recipe import recipe_with
 from benchmarks.engine.execution.schedule import _prerequisite_folders
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import Job, seed_of_attempt
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
-from benchmarks.engine.store.locks import Claims
-from benchmarks.engine.store.store import Store, folder_of, job_fields
-from benchmarks.system import commit, hardware, peak_memory_mb, reset_peak_memory, versions
+from benchmarks.engine.store.locks import TrainingLocks
+from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.training.loop import Interrupted, TrainingDiverged
 
 ATTEMPTS = 3
@@ -38,11 +37,11 @@ def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict]
     job, root, *_ = argument
     store = Store(Path(root))
     folder = folder_of(store, job)
-    if why := shutdown.reason():
+    if why := shutdown.shutdown_reason():
         return {"status": "interrupted", "reason": f"Not begun: {why}."}
-    with Claims() as claims:
+    with TrainingLocks() as claims:
         try:
-            mine = not store.is_done(folder) and claims.take(store.claim_file(folder))
+            mine = not store.is_done(folder) and claims.take(store.lock_file(folder))
             if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
                 return {"status": "elsewhere"}
             return _train(argument, progress) if mine else {"status": "held"}
@@ -64,7 +63,7 @@ def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict],
     dataset = _dataset(root, job.dataset, job.digest)
     split = find_split(task, dataset, job.test_fold, job.val_fold)
     test = dataset.take(split.test)
-    reset_peak_memory()
+    system.reset_peak_memory()
     if backend:
         backend.reset_peak_memory()
     folder = folder_of(store, job)
@@ -88,7 +87,7 @@ def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict],
     resumed = checkpoints.resumed()
     before = sum(row["seconds"] for row in history[: resumed[-1]]) if resumed else 0.0
     record = (
-        job_fields(job)
+        job.to_dict()
         | where
         | {
             "status": "done",
@@ -106,13 +105,13 @@ def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict],
             "train_seq_per_s": sum(row.get("sequences", len(split.train)) for row in history) / train_seconds,
             "sequences_per_epoch": history[0].get("sequences", len(split.train)),
             "predict_seq_per_s": len(test) / (finished - fitted_at),
-            "peak_memory_mb": peak_memory_mb(),
+            "peak_memory_mb": system.peak_memory_mb(),
             "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
             "threads": threads,
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "versions": versions(),
-            "commit": commit(),
-            "hardware": hardware(),
+            "versions": system.versions(),
+            "commit": system.commit(),
+            "hardware": system.hardware(),
         }
     )
     save = fitted.save if save_models else None

@@ -68,7 +68,7 @@ def run_inline(function: str, calls: list[Call], on_event: OnEvent) -> None:
     """Make the calls one after the other in this process."""
     target = _load(function)
     for call in calls:
-        if shutdown.reason():
+        if shutdown.shutdown_reason():
             return
         on_event(call.id, "start", None)
         on_event(call.id, *_outcome(target, call, on_event))
@@ -124,7 +124,7 @@ def run_workers(
             worker.take_next(pending, on_event)
         patience: float | None = None
         while busy := {worker.connection: worker for worker in workers if worker.call}:
-            if shutdown.reason() and patience is None:
+            if shutdown.shutdown_reason() and patience is None:
                 patience = time.monotonic() + GRACE_S
                 for worker in busy.values():
                     worker.process.terminate()
@@ -183,7 +183,7 @@ class _Worker:
         """Start the next call, of the same group if there is one left, else of the fullest other group."""
         self.call = None
         left = [group for group, queue in pending.items() if queue]
-        if not left or shutdown.reason():
+        if not left or shutdown.shutdown_reason():
             self.stop()
             return
         group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
@@ -272,11 +272,11 @@ def _serve(connection: Connection, function: str, environment: dict[str, str], l
         last = False
         while not last:
             while not connection.poll(_LOOK_S):
-                if shutdown.asked():
+                if shutdown.shutdown_requested():
                     return
             call = connection.recv()
             kind, payload = _outcome(target, call, tell)
-            last = shutdown.asked()
+            last = shutdown.shutdown_requested()
             connection.send((kind, payload, last))
 
 
@@ -284,7 +284,7 @@ def _end_with_parent(parent: int) -> None:
     """End this process after its parent was killed, once it has kept its state: nobody is left to take its result."""
     while os.getppid() == parent:
         time.sleep(0.2)
-    shutdown.ask("the process that had started it is gone")
+    shutdown.request_shutdown("the process that had started it is gone")
     time.sleep(GRACE_S)
     os._exit(1)
 

@@ -57,14 +57,14 @@ def located(run: str, task: str, results: Path) -> Path:
 
 
 def _of_latest(model: str, task: str, results: Path) -> Path:
-    from benchmarks.engine.store.experiment import Study
+    from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import folder_of
 
     if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
         known = did_you_mean("model", model, list(registry.models()))
         raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
     store = Store(results)
-    jobs = [job for job in Study.open(store, task, None).plan.jobs if job.model == model]
+    jobs = [job for job in Experiment.open(store, task, None).plan.jobs if job.model == model]
     folders = {folder.parent for job in jobs if store.is_done(folder := folder_of(store, job))}
     if not folders:
         earlier = {

@@ -31,10 +31,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Job:
-    """One training, as plain values. Everything that decides its outcome is in `run`, `seed` and the split.
+    """One training, as plain values. Everything that decides its outcome is in `config_hash`, `seed` and the split.
 
-    `plugin` is the file of a model that is a plug-in, `code` the SHA-256 of the file of any model that is not ours.
-    `prerequisites` are the models that must be fitted on this split before, with their runs.
+    `plugin` is the file of a model that is a plug-in, `code` the SHA-256 of the file of any model that is not built in.
+    `prerequisites` are the models that must be fitted on this split before, with their hashes. Stored plans and
+    records call `config_hash` `run`.
     """
 
     task: Name
@@ -43,7 +44,7 @@ class Job:
     model: Name
     framework: Name
     recipe: dict[str, Any]
-    run: Name
+    config_hash: Name
     test_fold: Count
     val_fold: Count
     seed: int
@@ -52,13 +53,24 @@ class Job:
     code: str | None = None
     prerequisites: Mapping[Name, Name] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, by the names that stored files have for them."""
+        return {("run" if name == "config_hash" else name): value for name, value in vars(self).items()}
+
+    @staticmethod
+    def field_names(stored: Any) -> Any:
+        """Give a stored job the field names of this class; what is not one is left for `parse_as` to refuse."""
+        if not isinstance(stored, dict):
+            return stored
+        return {("config_hash" if name == "run" else name): value for name, value in stored.items()}
+
     @property
     def split_name(self) -> str:
         return f"test-{self.test_fold:02d}_val-{self.val_fold:02d}"
 
     @property
     def id(self) -> str:
-        return f"{self.dataset}/{self.model}-{self.run}/{self.split_name}"
+        return f"{self.dataset}/{self.model}-{self.config_hash}/{self.split_name}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class Plan:
         """Return plain values to store; the data itself stays out."""
         return dict(vars(self)) | {
             "sources": [{"name": s.name, "n_rows": s.n_rows, "digest": s.digest} for s in self.sources],
-            "jobs": [dict(vars(job)) for job in self.jobs],
+            "jobs": [job.to_dict() for job in self.jobs],
         }
 
     @staticmethod
@@ -98,21 +110,27 @@ class Plan:
         ValueError
             If the values are those of no plan: of other types, names that are none, jobs that contradict the rest.
         """
-        found = validated.shaped(values, Plan)
-        if problem := found._contradiction():
+        jobs = values["jobs"]
+        if isinstance(jobs, list):
+            values = dict(values) | {"jobs": list(map(Job.field_names, jobs))}
+        try:
+            plan = validated.parse_as(values, Plan)
+        except ValueError as error:
+            raise ValueError(str(error).replace("config_hash", "run")) from None  # as the file calls it
+        if problem := plan._contradiction():
             raise ValueError(problem)
-        return found
+        return plan
 
     def _contradiction(self) -> str | None:
         """Say what in a plan does not belong together."""
         sources = {(source.name, source.digest) for source in self.sources}
-        models, runs = set(self.models), {}
+        models, hashes = set(self.models), {}
         if len(sources) != len({name for name, _ in sources}):
             return "two sources have one name"
         for job in self.jobs:
             if job.task != self.task or job.model not in models or (job.dataset, job.digest) not in sources:
                 return f"the training {job.id} is of another task, model or dataset than the plan"
-            if runs.setdefault((job.dataset, job.model), job.run) != job.run:
+            if hashes.setdefault((job.dataset, job.model), job.config_hash) != job.config_hash:
                 return f"{job.model} has two runs on {job.dataset}"
             for key in ("epochs", "batch_size", "n_averaged"):
                 if type(number := job.recipe.get(key, 1)) is not int or number < 1:
@@ -185,12 +203,12 @@ def make_plan(
     recipes = settle_recipes(task, preset, usable, changes)
     jobs = []
     for source in sources:
-        runs: dict[str, str] = {}
-        for name, module in usable.items():  # prerequisites stand before what needs them
-            before = {needed: runs[needed] for needed in _prerequisites(module)}
-            runs[name] = _run(task, source, name, recipes[name], seed, before)
+        hashes: dict[str, str] = {}
+        for name, module in usable.items():  # prerequisites come before what needs them
+            before = {needed: hashes[needed] for needed in _prerequisites(module)}
+            hashes[name] = _config_hash(task, source, name, recipes[name], seed, before)
         jobs += [
-            _job(task, source, split, n_train, name, recipes[name], seed, runs)
+            _job(task, source, split, n_train, name, recipes[name], seed, hashes)
             for split, n_train in _chosen_splits(task, preset, source, test_folds, n_members)
             for name in usable
         ]
@@ -217,11 +235,11 @@ def with_prerequisites(plan: Plan, chosen: Collection[str]) -> set[str]:
     BadInput
         If the plan does not have one of them.
     """
-    by_place = {(job.dataset, job.split_name, job.model, job.run): job.id for job in plan.jobs}
+    by_place = {(job.dataset, job.split_name, job.model, job.config_hash): job.id for job in plan.jobs}
     found = set(chosen)
     for job in reversed(plan.jobs):  # what others need comes before them
-        for model, run in job.prerequisites.items() if job.id in found else ():
-            if (place := (job.dataset, job.split_name, model, run)) not in by_place:
+        for model, config_hash in job.prerequisites.items() if job.id in found else ():
+            if (place := (job.dataset, job.split_name, model, config_hash)) not in by_place:
                 raise BadInput(f"The plan has no training of {model}, which {job.id} needs; give `run` again.")
             found.add(by_place[place])
     return found
@@ -323,7 +341,7 @@ def _chosen_splits(
     return result
 
 
-def _run(
+def _config_hash(
     task: ModuleType, source: Source, model: str, recipe: dict, seed: int, prerequisites: Mapping[str, str]
 ) -> str:
     """Name a run by all that its outcome depends on but the split."""
@@ -341,7 +359,7 @@ def _job(
     model: str,
     recipe: dict,
     seed: int,
-    runs: Mapping[str, str],
+    hashes: Mapping[str, str],
 ) -> Job:
     entry = registry.model_entry(model)
     return Job(
@@ -351,14 +369,14 @@ def _job(
         model=model,
         framework=entry.framework,
         recipe=recipe,
-        run=runs[model],
+        config_hash=hashes[model],
         test_fold=split[0],
         val_fold=split[1],
         seed=int(_digest(seed, *split)[:8], 16),
         n_train=n_train,
         plugin=str(entry.path) if entry.is_plugin else None,
         code=entry.code,
-        prerequisites={name: runs[name] for name in _prerequisites(registry.get_model(model))},
+        prerequisites={name: hashes[name] for name in _prerequisites(registry.get_model(model))},
     )
 
 

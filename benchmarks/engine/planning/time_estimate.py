@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import system
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.system import n_gpus
 
 TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
     "dream_cnn": {0.1: 310, 1.0: 25},
@@ -21,7 +21,7 @@ TYPICAL_CPU_SEQ_PER_S: dict[str, dict[float, float]] = {
 """Training sequences per second on one core of a 2026 server, by width scale: good for an order of magnitude."""
 
 
-class Speeds:
+class Throughput:
     """Expected training rows per second of a job on one worker; None where nothing is known.
 
     A row that an epoch shows twice (both strands) takes twice the time of a sequence.
@@ -31,7 +31,7 @@ class Speeds:
     """
 
     def __init__(self, finished: list[dict[str, Any]], device: str):
-        self.device = "cuda" if device != "cpu" and n_gpus() else "cpu"
+        self.device = "cuda" if device != "cpu" and system.n_gpus() else "cpu"
         self.finished = [
             record
             for record in finished
@@ -42,7 +42,7 @@ class Speeds:
     def __call__(self, job: Job) -> float | None:
         width = _width(job.recipe)
         same_model = [record for record in self.finished if record["model"] == job.model]
-        same_run = [record for record in same_model if record["run"] == job.run]
+        same_run = [record for record in same_model if record["run"] == job.config_hash]
         same_width = [record for record in same_model if _width(record["recipe"]) == width]
         if measured := same_run or same_width:
             return statistics.median(

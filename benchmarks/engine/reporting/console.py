@@ -23,7 +23,7 @@ from benchmarks.engine.evaluation import fold_tests
 from benchmarks.engine.execution.machine import Machine
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.planning.protocol_deviations import protocol_deviations
-from benchmarks.engine.planning.time_estimate import Speeds, estimate_seconds
+from benchmarks.engine.planning.time_estimate import Throughput, estimate_seconds
 from benchmarks.engine.reporting.progress import duration
 from benchmarks.engine.reporting.write_results import headlines_of
 from benchmarks.engine.store.store import Store
@@ -76,7 +76,7 @@ def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
             progress.stop()
 
 
-def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Speeds) -> None:
+def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Throughput) -> None:
     """Print what is going to run, on what data, and roughly how long it takes."""
 
     def say(text: str) -> None:

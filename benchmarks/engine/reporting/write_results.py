@@ -8,16 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import registry
+from benchmarks import registry, system
 from benchmarks.engine.evaluation import external_predictions, fold_tests, leakage
 from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, tables_of
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.plan import Plan
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.engine.store.training_table import history_table, job_table
 from benchmarks.io.atomic import write_text
-from benchmarks.system import commit, hardware, has_packages, versions
 
 _MAIN_METRIC = "pearson_r"
 
@@ -35,19 +34,19 @@ class Results:
         return self.comparisons.get("tests", pd.DataFrame(columns=COLUMNS))
 
 
-def write_scores(study: Study, store: Store) -> Results:
+def write_scores(experiment: Experiment, store: Store) -> Results:
     """Score the stored predictions of a study; write scores.csv, and tests.csv or the task's own comparisons.
 
     Beside them go leaks.csv and leak_free.csv, where the search for leaks is quick.
     """
-    task = registry.get_task(study.plan.task)
-    scores = score(study.plan, store, task)
-    comparisons = tables_of(study.plan, store, task, scores)
-    write_text(study.folder / "scores.csv", scores.to_csv(index=False))
+    task = registry.get_task(experiment.plan.task)
+    scores = score(experiment.plan, store, task)
+    comparisons = tables_of(experiment.plan, store, task, scores)
+    write_text(experiment.folder / "scores.csv", scores.to_csv(index=False))
     for name, table in comparisons.items():
-        write_text(study.folder / f"{name}.csv", table.to_csv(index=False))
-    leaks = leakage.beside_scores(study.plan, store, task, scores, study.folder)
-    leakage.write(leaks, study.folder)
+        write_text(experiment.folder / f"{name}.csv", table.to_csv(index=False))
+    leaks = leakage.beside_scores(experiment.plan, store, task, scores, experiment.folder)
+    leakage.write(leaks, experiment.folder)
     return Results(scores, comparisons, leaks)
 
 
@@ -64,18 +63,18 @@ def ceiling_table(datasets: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def write_report(study: Study, store: Store, results: Results) -> Path | None:
+def write_report(experiment: Experiment, store: Store, results: Results) -> Path | None:
     """Draw the plots and write report.html; return its path, or None where the plotting packages are missing.
 
     A machine that only trains may lack them: `python -m benchmarks report` makes the page elsewhere.
     """
-    if not has_packages("matplotlib", "jinja2"):
+    if not system.has_packages("matplotlib", "jinja2"):
         return None
     from benchmarks.engine.figures import scores as figures
     from benchmarks.engine.figures import style
     from benchmarks.engine.reporting import run_page
 
-    plan, scores, tests = study.plan, results.scores, results.tests
+    plan, scores, tests = experiment.plan, results.scores, results.tests
     task = registry.get_task(plan.task)
     jobs, history = job_table(plan, store), history_table(plan, store)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
@@ -100,7 +99,7 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         timed = finished.assign(device=finished["device"] + ", " + finished["backend"])
         drawn["speed"] = ("Training and prediction speed", figures.speed(timed, origin=origin, **looks))
     for name, (_, figure) in drawn.items():
-        style.save(figure, study.folder / name)
+        style.save(figure, experiment.folder / name)
     page = run_page.render(
         title=f"{plan.task}, preset {plan.preset}",
         origin=origin,
@@ -124,10 +123,10 @@ def write_report(study: Study, store: Store, results: Results) -> Path | None:
         + list(plan.notes),
         failures=jobs[jobs["status"] == "failed"],
         figures=[(caption, style.to_svg(figure)) for caption, figure in drawn.values()],
-        reproduce=_reproduce(study, store),
+        reproduce=_reproduce(experiment, store),
     )
-    write_text(study.folder / "report.html", page)
-    return study.folder / "report.html"
+    write_text(experiment.folder / "report.html", page)
+    return experiment.folder / "report.html"
 
 
 def _fold_plots(
@@ -253,15 +252,15 @@ def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> p
     return pd.DataFrame(rows).astype({"n_params": "Int64"})
 
 
-def _reproduce(study: Study, store: Store) -> dict[str, Any]:
+def _reproduce(experiment: Experiment, store: Store) -> dict[str, Any]:
     """Say how to get the same again; where trainings differ in commit, version or machine, every value is named."""
-    plan = study.plan
+    plan = experiment.plan
     folders = [folder_of(store, job) for job in plan.jobs]
     done = [store.get_job(folder) for folder in folders if store.is_done(folder)]
     if not done:
-        done = [{"commit": commit(), "versions": versions(), "hardware": hardware()}]
+        done = [{"commit": system.commit(), "versions": system.versions(), "hardware": system.hardware()}]
     return {
-        "command": study.command,
+        "command": experiment.command,
         "commit": ", ".join(dict.fromkeys(str(record.get("commit")) for record in done)),
         "seed": plan.seed,
         "preset": plan.preset,

@@ -56,7 +56,7 @@ class EpochCheckpoints:
         return now >= self._next and not (within_epoch and now < self._last + RARE_S)
 
     def stop_asked(self) -> str | None:
-        return shutdown.reason()
+        return shutdown.shutdown_reason()
 
     def save(self, epoch: int, write: Callable[[Path], None], *, batch: int = 0) -> None:
         """Keep a checkpoint. A full disk costs the checkpoint, not the training: it is said on stderr."""
@@ -135,7 +135,7 @@ class EpochCheckpoints:
 
     def _noted(self, name: str, kind: Any) -> Any:
         with contextlib.suppress(OSError, BadInput):  # a note that is damaged is none
-            return validated.read_json(self.folder / name, kind, again="it is written again")
+            return validated.read_json(self.folder / name, kind, recovery_hint="it is written again")
         return None
 
     def _all(self) -> list[Path]:

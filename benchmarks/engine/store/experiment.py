@@ -13,7 +13,7 @@ from benchmarks.io.validated import one_line
 
 
 @dataclass(frozen=True)
-class Study:
+class Experiment:
     """A plan with the folder its outputs go to, and the command that made it."""
 
     plan: Plan
@@ -21,19 +21,19 @@ class Study:
     command: str
 
     @staticmethod
-    def begin(plan: Plan, store: Store, command: str) -> "Study":
+    def begin(plan: Plan, store: Store, command: str) -> "Experiment":
         """Make the report folder of a plan and keep the plan there."""
-        study = Study(plan, store.report_folder(f"{plan.task}_{plan.preset}_{plan.id}"), command)
-        write_json(study.folder / "plan.json", {"command": command, "plan": plan.to_dict()})
-        return study
+        experiment = Experiment(plan, store.report_folder(f"{plan.task}_{plan.preset}_{plan.id}"), command)
+        write_json(experiment.folder / "plan.json", {"command": command, "plan": plan.to_dict()})
+        return experiment
 
     @staticmethod
-    def all(store: Store) -> list["Study"]:
+    def all(store: Store) -> list["Experiment"]:
         """Open every report folder."""
-        return [Study.open(store, None, folder) for folder in store.report_folders()]
+        return [Experiment.open(store, None, folder) for folder in store.report_folders()]
 
     @staticmethod
-    def open(store: Store, task: str | None, folder: Path | None) -> "Study":
+    def open(store: Store, task: str | None, folder: Path | None) -> "Experiment":
         """Open a report folder, by default the latest one (of a task).
 
         Raises
@@ -51,13 +51,13 @@ class Study:
             raise BadInput(f"{folder} is no report folder: it has no plan.json.")
         kept = read_json(folder / "plan.json")
         try:
-            return Study(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
+            return Experiment(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = f"{folder / 'plan.json'} is no plan of this benchmark ({one_line(error)})"
             raise BadInput(f"{what}; give the run's command again.") from None
 
     @staticmethod
-    def open_many(store: Store, tasks: Sequence[str] = (), folders: Sequence[Path] = ()) -> list["Study"]:
+    def open_many(store: Store, tasks: Sequence[str] = (), folders: Sequence[Path] = ()) -> list["Experiment"]:
         """Open the named report folders; without any, the latest of each named task, or of every task that has one.
 
         Raises
@@ -66,16 +66,17 @@ class Study:
             If a named one, or every one, is missing, or two of them are of one task and dataset.
         """
         if folders:
-            studies = [Study.open(store, None, folder) for folder in dict.fromkeys(folders)]
+            experiments = [Experiment.open(store, None, folder) for folder in dict.fromkeys(folders)]
         else:
             known = [task for task in registry.tasks() if store.report_folders(task)]
-            studies = [Study.open(store, task, None) for task in dict.fromkeys(tasks or known or [None])]
+            experiments = [Experiment.open(store, task, None) for task in dict.fromkeys(tasks or known or [None])]
         seen: dict[tuple[str, str], Path] = {}
-        for study in studies:
-            for source in study.plan.sources:
-                first = seen.setdefault((study.plan.task, source.name), study.folder)
-                if first != study.folder:
+        for experiment in experiments:
+            for source in experiment.plan.sources:
+                first = seen.setdefault((experiment.plan.task, source.name), experiment.folder)
+                if first != experiment.folder:
                     raise BadInput(
-                        f"{first} and {study.folder} both hold {study.plan.task} {source.name}; name one of them."
+                        f"{first} and {experiment.folder} both hold {experiment.plan.task} {source.name}; "
+                        "name one of them."
                     )
-        return studies
+        return experiments

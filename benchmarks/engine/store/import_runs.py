@@ -90,7 +90,7 @@ def _merge_job(other: Store, ours: Store, folder: Path) -> Item:
         return Item("training", label, "refused", wrong)
     try:
         record = other.get_job(folder)
-        job = validated.shaped(record, Job)
+        job = validated.parse_as(Job.field_names(record), Job)
         rows, predictions = other.get_predictions(folder)
         wrong = _job_problem(job, record, rows, predictions, ours)
     except (BadInput, ValueError, TypeError, KeyError, OSError) as error:

@@ -22,7 +22,7 @@ STALE_S = 120.0
 """Seconds without a touch after which another machine may take a claim over."""
 
 
-class Claims:
+class TrainingLocks:
     """The claims this process holds; a thread keeps them fresh. Use as a context manager."""
 
     def __init__(self, heartbeat_s: float = HEARTBEAT_S, stale_s: float = STALE_S):
@@ -32,7 +32,7 @@ class Claims:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
 
-    def __enter__(self) -> "Claims":
+    def __enter__(self) -> "TrainingLocks":
         self._thread.start()
         return self
 
@@ -90,7 +90,7 @@ class Claims:
                         os.utime(file)
 
 
-def holder(file: Path) -> str | None:
+def lock_owner(file: Path) -> str | None:
     """Name the host whose process holds a claim; None if nobody does, or nobody does any more."""
     owner = _owner(file)
     if not owner or _is_stale(file, owner, STALE_S):

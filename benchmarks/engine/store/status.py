@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store import locks
-from benchmarks.engine.store.experiment import Study
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store, folder_of
 
 STATES = ("done", "running", "failed", "waiting")
@@ -30,7 +30,7 @@ def states(plan: Plan, store: Store) -> pd.DataFrame:
         row = {"task": plan.task, "dataset": job.dataset, "model": job.model, "test_fold": job.test_fold}
         row |= {"val_fold": job.val_fold, "state": "done", "epochs": job.recipe.get("epochs"), "job": job.id}
         if not store.is_done(folder):
-            host, failure = locks.holder(store.claim_file(folder)), store.get_failure(folder)
+            host, failure = locks.lock_owner(store.lock_file(folder)), store.get_failure(folder)
             row["state"] = "running" if host else "failed" if failure else "waiting"
             row |= {"host": host, "epoch": store.checkpoints(folder).last_epoch()}
             if failure and not host:
@@ -60,13 +60,13 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
     return total / max(1, int((table["state"] == "running").sum()))
 
 
-def leftovers(store: Store, studies: Sequence[Study]) -> list[tuple[Path, str, int]]:
+def leftovers(store: Store, experiments: Sequence[Experiment]) -> list[tuple[Path, str, int]]:
     """Find what nothing in a store needs any more: path, why, and bytes."""
-    planned = {folder_of(store, job) for study in studies for job in study.plan.jobs}
-    datasets = {(source.name, source.digest) for study in studies for source in study.plan.sources}
+    planned = {folder_of(store, job) for experiment in experiments for job in experiment.plan.jobs}
+    datasets = {(source.name, source.digest) for experiment in experiments for source in experiment.plan.sources}
     for task in registry.tasks():
         datasets |= {(record.get("dataset"), record.get("digest")) for record in store.finished_jobs(task)}
-    found = store.leftovers(lambda claim: locks.holder(claim) is not None, planned, datasets)
+    found = store.leftovers(lambda claim: locks.lock_owner(claim) is not None, planned, datasets)
     return [(path, why, _size(path)) for path, why in found]
 
 

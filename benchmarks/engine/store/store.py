@@ -82,14 +82,16 @@ class Store:
             raise BadInput(
                 f"The dataset {name}-{digest} is missing under {self.root}; run the plan again to restore it."
             )
-        again = f"delete {folder} and run the plan again to restore it"
-        about = validated.read_json(folder / "dataset.json", DatasetRecord, again=again)
-        numbers = validated.read_arrays(folder / "targets.npz", again=again)
+        recovery_hint = f"delete {folder} and run the plan again to restore it"
+        about = validated.read_json(folder / "dataset.json", DatasetRecord, recovery_hint=recovery_hint)
+        numbers = validated.read_arrays(folder / "targets.npz", recovery_hint=recovery_hint)
         targets = {
-            name: numbers[name] if name in numbers else validated.map_array(folder / f"target-{name}.npy", again=again)
+            name: numbers[name]
+            if name in numbers
+            else validated.map_array(folder / f"target-{name}.npy", recovery_hint=recovery_hint)
             for name in about["outputs"]
         }
-        codes = validated.map_array(folder / "codes.npy", again=again)
+        codes = validated.map_array(folder / "codes.npy", recovery_hint=recovery_hint)
         try:
             if wrong := next((name for name, values in targets.items() if values.dtype.kind not in "fiu"), None):
                 raise ValueError(f"target {wrong!r} is of type {targets[wrong].dtype}")
@@ -97,12 +99,12 @@ class Store:
                 about["name"],
                 codes,
                 targets,
-                _frame(folder / "meta.npz", about["columns"], again),
+                _frame(folder / "meta.npz", about["columns"], recovery_hint),
                 about["origin"],
                 ceilings=tuple(about["ceilings"]),
                 notes=tuple(about["notes"]),
                 tables={
-                    name: _frame(folder / f"table-{name}.npz", columns, again)
+                    name: _frame(folder / f"table-{name}.npz", columns, recovery_hint)
                     for name, columns in about.get("tables", {}).items()
                 },
             )
@@ -114,7 +116,7 @@ class Store:
         except BadInput:
             raise
         except (ValueError, TypeError, KeyError) as error:
-            raise BadInput(f"{folder} is damaged ({validated.one_line(error)}); {again}.") from None
+            raise BadInput(f"{folder} is damaged ({validated.one_line(error)}); {recovery_hint}.") from None
 
     def has_dataset(self, name: str, digest: str) -> bool:
         return (self._dataset_folder(name, digest) / "dataset.json").is_file()
@@ -171,7 +173,7 @@ class Store:
         """Return where a job that is not done keeps its training's state."""
         return EpochCheckpoints(folder.with_name(f"{folder.name}.partial"))
 
-    def claim_file(self, folder: Path) -> Path:
+    def lock_file(self, folder: Path) -> Path:
         """Return the file that says which process works on a job."""
         return folder.with_name(f"{folder.name}.claim")
 
@@ -183,7 +185,7 @@ class Store:
         return read_json(folder / "job.json", JobRecord)
 
     def get_history(self, folder: Path) -> list[dict]:
-        return validated.read_json_lines(folder / "history.jsonl", EpochRow, again=validated.TRAIN_AGAIN)
+        return validated.read_json_lines(folder / "history.jsonl", EpochRow, recovery_hint=validated.TRAIN_AGAIN)
 
     def get_predictions(self, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return dataset row numbers and output name -> predictions.
@@ -198,7 +200,7 @@ class Store:
                 f"{folder} cannot be trusted: {problem}. Remove it and give the command that made it again: only this "
                 "training is repeated."
             )
-        arrays = validated.read_arrays(folder / "predictions.npz", again=validated.TRAIN_AGAIN)
+        arrays = validated.read_arrays(folder / "predictions.npz", recovery_hint=validated.TRAIN_AGAIN)
         rows = arrays.pop("rows", np.zeros(0))
         named = {name.removeprefix("output_"): values for name, values in arrays.items()}
         whole = rows.ndim == 1 and rows.dtype.kind in "iu" and (len(rows) == 0 or rows.min() >= 0)
@@ -239,7 +241,7 @@ class Store:
             elif path.name.endswith(".claim"):
                 if not is_held(path):
                     yield path, "claim of a process that is gone"
-            elif path.name.endswith(".partial") and not is_held(self.claim_file(whole)):
+            elif path.name.endswith(".partial") and not is_held(self.lock_file(whole)):
                 if self.is_done(whole):
                     yield path, "checkpoints of a training that is done"
                 elif whole not in planned:
@@ -265,7 +267,7 @@ class Store:
     def tidy(self, folder: Path) -> None:
         """Remove what a process left beside a finished job that was killed right after it had stored it."""
         self._forget_attempts(folder)
-        self.claim_file(folder).unlink(missing_ok=True)
+        self.lock_file(folder).unlink(missing_ok=True)
 
     def _forget_attempts(self, folder: Path) -> None:
         _failure_file(folder).unlink(missing_ok=True)
@@ -343,8 +345,8 @@ def _check_numbers(codes: np.ndarray, targets: dict[str, np.ndarray]) -> None:
             raise ValueError(f"target {name!r} has values that are not finite")
 
 
-def _frame(file: Path, columns: list[str], again: str) -> pd.DataFrame:
-    arrays = validated.read_arrays(file, again=again)
+def _frame(file: Path, columns: list[str], recovery_hint: str) -> pd.DataFrame:
+    arrays = validated.read_arrays(file, recovery_hint=recovery_hint)
     if wrong := next(
         (name for name in columns if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "biufU"), None
     ):
@@ -363,12 +365,7 @@ def _plain(values: pd.Series) -> np.ndarray:
 
 
 def folder_of(store: Store, job: Job) -> Path:
-    return store.job_folder(job.task, job.dataset, job.model, job.run, job.split_name)
-
-
-def job_fields(job: Job) -> dict[str, Any]:
-    """Return a job as plain values."""
-    return dict(vars(job))
+    return store.job_folder(job.task, job.dataset, job.model, job.config_hash, job.split_name)
 
 
 def _is_done(store: Store, job: Job) -> bool:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from benchmarks.engine.planning.plan import Plan
-from benchmarks.engine.store.store import Store, folder_of, job_fields
+from benchmarks.engine.store.store import Store, folder_of
 
 JOB_COLUMNS = [
     "dataset",
@@ -40,7 +40,7 @@ def job_table(plan: Plan, store: Store) -> pd.DataFrame:
         else:
             failure = store.get_failure(folder)
             reason = failure["reason"] if failure else None
-            rows.append(job_fields(job) | {"status": "failed" if failure else "waiting", "reason": reason})
+            rows.append(job.to_dict() | {"status": "failed" if failure else "waiting", "reason": reason})
     return pd.DataFrame(rows).reindex(columns=JOB_COLUMNS)
 
 
