@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import registry
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,8 +36,7 @@ def real_data():
 
     The folder is named by DREAM_BENCH_DATA, else it is `shared/data` beside the repository.
     """
-    repository = Path(__file__).resolve().parents[1]
-    folder = Path(os.environ.get("DREAM_BENCH_DATA") or repository.parent / "shared" / "data")
+    folder = Path(os.environ.get("DREAM_BENCH_DATA") or ROOT.parent / "shared" / "data")
 
     def find(name: str) -> Path:
         path = folder / name

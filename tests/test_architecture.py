@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.paths import ROOT
+
 PACKAGES = ("benchmarks", "baselines", "dream_models")
 FILES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
 TASKS = {p.parent.name for p in (ROOT / "benchmarks").glob("*/task.py")} - {"api"}

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from benchmarks import registry
 from benchmarks.cli.main import app
 from benchmarks.errors import BadInput
-from tests.test_contract import GOOD
+from tests.apps.test_model_checks import GOOD
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 RUN = ["run", "--task", "human_mpra", "--folds", "0-1"]
 
 

@@ -20,10 +20,10 @@ from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
 from benchmarks.io.json_files import read_json, write_json
-from tests.fuzzing import Trap
-from tests.test_contract import GOOD
+from tests.apps.test_model_checks import GOOD
+from tests.helpers.fuzzing import Trap
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(p for package in ("benchmarks", "baselines", "dream_models") for p in (ROOT / package).rglob("*.py"))
 HERE = ("--device", "cpu", "--workers", "0")
 

@@ -1,0 +1,230 @@
+"""The contract command: a good plug-in keeps every promise; one that breaks a promise is told which, and where."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import registry
+from benchmarks.apps import model_checks
+from benchmarks.cli.main import app
+from tests.helpers.paths import DOCS
+
+GOOD = '''"""A linear model on base counts, as a third party might write it with numpy alone."""
+import dataclasses, json
+import numpy as np
+
+NAME = "base counts"
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    epochs: int = 3
+    penalty: float = 1.0
+
+RECIPE = Recipe()
+
+def unsupported(spec):
+    return "predicts numbers, not profiles" if spec.head == "profile_counts" else None
+
+def build(spec, recipe, assets):
+    return Model(spec, recipe)
+
+class Model:
+    precision = "float64"
+    n_params = 5
+
+    def __init__(self, spec, recipe):
+        self.outputs, self.recipe = spec.outputs, recipe
+
+    def features(self, data):
+        return np.stack([(data.codes == base).mean(axis=1) for base in range(4)] + [np.ones(len(data))], axis=1)
+
+    def fit(self, train, val, *, seed, on_epoch=None, checkpoints=None):
+        self.prepare(train, 1)
+        rows = []
+        for epoch in range(1, self.recipe.epochs + 1):
+            self.solve(slice(None))
+            losses = [self.loss(data) for data in (train, val)]
+            r = np.mean([np.corrcoef(v, val.targets[k])[0, 1] for k, v in self.predict(val).items()])
+            row = {"epoch": epoch, "train_loss": losses[0], "val_loss": losses[1], "val_pearson_r": float(r)}
+            rows.append(row | {"lr": None, "train_seconds": 0.1, "seconds": 0.1})
+            if on_epoch:
+                on_epoch(rows[-1])
+        return [row | {"is_best": row["epoch"] == 1} for row in rows]
+
+    def loss(self, data):
+        found = self.predict(data)
+        return float(sum(np.mean((found[k].astype(float) - data.targets[k]) ** 2) for k in found))
+
+    def solve(self, rows):
+        x, ridge = self.x[rows], self.recipe.penalty * np.eye(5)
+        self.weights = np.linalg.solve(x.T @ x + ridge, x.T @ self.y[rows])
+
+    def prepare(self, train, n_steps):
+        self.x, self.y = self.features(train), np.stack(list(train.targets.values()), axis=1)
+
+    def train_batch(self, rows):
+        self.solve(rows)
+        return float(np.mean((self.x[rows] @ self.weights - self.y[rows]) ** 2)) + 1e-9
+
+    def predict(self, data):
+        y = self.features(data) @ self.weights
+        return {name: y[:, i].astype(np.float32) for i, name in enumerate(self.outputs)}
+
+    def save(self, folder):
+        (folder / "weights.json").write_text(json.dumps(self.weights.tolist()))
+
+    def load(self, folder):
+        self.weights = np.array(json.loads((folder / "weights.json").read_text()))
+'''
+
+BREAKS = {
+    # promise: (text, what it becomes, method that is named)
+    "module": ("@dataclasses.dataclass(frozen=True)", "@dataclasses.dataclass", "RECIPE"),
+    "refusal": ('"predicts numbers, not profiles" if', '"" if', "unsupported"),
+    "shapes": ("y[:, i].astype(np.float32)", "y[:, i]", "predict"),
+    "size": ("n_params = 5", "n_params = 0", "n_params"),
+    "history": ('"lr": None, ', "", "fit"),
+    "best epoch": ("        return [row |", "        self.weights = self.weights + 0.01\n        return [row |", "fit"),
+    "batch independence": (
+        "y = self.features(data) @",
+        "y = (self.features(data) - self.features(data).mean(0)) @",
+        "predict",
+    ),
+    "blindness": (
+        "y = self.features(data) @",
+        "y = data.meta['fold'].to_numpy()[:, None] + self.features(data) @",
+        "predict",
+    ),
+    "save and load": ("self.weights = np.array(json", "self.weights = 1.001 * np.array(json", "load"),
+    "seed": ("self.solve(slice(None))", "self.solve(np.random.default_rng().integers(0, 40, 40))", "fit"),
+    "resume": (
+        "        rows = []",
+        "        rows, folder = [], getattr(checkpoints, 'folder', None)\n"
+        "        if folder:\n"
+        "            self.y = self.y + folder.exists()\n"
+        "            folder.mkdir(exist_ok=True)",
+        "fit",
+    ),
+    "single steps": ("** 2)) + 1e-9", "** 2)) * np.nan", "train_batch"),
+}
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Write a plug-in, and forget it afterwards."""
+    monkeypatch.setattr(registry, "_plugins", {})
+
+    def write(text, name="base_counts"):
+        file = tmp_path / f"{name}.py"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def outcomes(file):
+    name = registry.add_plugin(file).key
+    return {outcome.promise: outcome for outcome in model_checks.validate(name, "human_mpra")}
+
+
+def test_a_good_plug_in_keeps_every_promise(plugin):
+    found = outcomes(plugin(GOOD))
+    assert list(found) == [promise.name for promise in model_checks.PROMISES]
+    assert {name for name, outcome in found.items() if outcome.status != "kept"} == {"device"}
+    assert found["device"].detail == "computes with numpy, on the CPU only"
+
+
+def test_every_promise_but_the_device_s_is_broken_once_below():
+    assert {promise.name for promise in model_checks.PROMISES} == {*BREAKS, "device"}
+
+
+@pytest.mark.parametrize("promise", list(BREAKS))
+def test_a_broken_promise_is_named_with_its_line(promise, plugin):
+    text, becomes, method = BREAKS[promise]
+    assert GOOD.count(text) == 1
+    broken = GOOD.replace(text, becomes)
+    outcome = outcomes(plugin(broken))[promise]
+    assert outcome.status == "broken"
+    assert outcome.detail.startswith(f"{method}: ")
+    assert outcome.where.startswith("base_counts.py")
+    if method in ("predict", "fit", "load", "unsupported", "train_batch"):
+        lines = broken.splitlines()
+        defined = next(n for n, line in enumerate(lines, start=1) if re.match(rf"\s*def {method}\(", line))
+        assert outcome.where == f"base_counts.py:{defined}"
+
+
+def test_an_exception_is_shown_with_the_line_it_came_from(plugin):
+    broken = GOOD.replace(
+        "        return float(sum(", "        raise RuntimeError('no luck')\n        return float(sum("
+    )
+    line = broken.splitlines().index("        raise RuntimeError('no luck')") + 1
+    outcome = outcomes(plugin(broken))["shapes"]
+    assert (outcome.status, outcome.detail) == ("broken", "RuntimeError: no luck")
+    assert outcome.where == f"base_counts.py:{line}"
+
+
+def test_a_model_that_declines_the_task_is_tested_on_the_rest(plugin):
+    found = outcomes(plugin(GOOD.replace('if spec.head == "profile_counts"', 'if spec.head != "none"')))
+    assert found["module"].status == found["refusal"].status == "kept"
+    assert found["shapes"].status == "not tested"
+    assert found["shapes"].detail == "declines task human_mpra: predicts numbers, not profiles"
+
+
+FIXED_SEED = "import torch\n    torch.manual_seed(7)\n    from torch import nn"
+
+
+@pytest.mark.parametrize(
+    ("promise", "text", "becomes"),
+    [
+        ("seed", "import torch\n    from torch import nn", FIXED_SEED),
+        (
+            "resume",
+            "return TorchModel(",
+            "class NoResume(TorchModel):\n"
+            "        def fit(self, train, val, checkpoints=None, **keywords):\n"
+            "            return super().fit(train, val, **keywords)\n\n    return NoResume(",
+        ),
+        ("batch independence", "nn.Dropout(0.1)", "nn.BatchNorm1d(width, track_running_stats=False)"),
+    ],
+)
+def test_a_torch_model_that_breaks_a_promise_is_told(promise, text, becomes, plugin):
+    example = (DOCS / "motif_attention.py").read_text()
+    assert example.count(text) == 1
+    broken = example.replace(text, becomes)
+    outcome = outcomes(plugin(broken, "broken_net"))[promise]
+    assert outcome.status == "broken", outcome
+
+
+def test_the_documented_example_is_short_and_passes_from_outside(tmp_path):
+    """What the README says of a model of one's own, done word for word in a folder of one's own."""
+    text = (DOCS / "motif_attention.py").read_text()
+    assert len(text.splitlines()) <= 40
+    (tmp_path / "my_model.py").write_text(text)
+    command = [sys.executable, "-m", "benchmarks", "validate", str(tmp_path / "my_model.py"), "--json"]
+    command += ["--task", "human_mpra"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=DOCS.parent)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["broken"], result["kept"] >= 12) == (0, True)
+    assert done.stderr.count("kept") == result["kept"] + 1  # one line per promise, and the sum
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("NAME = 'x'\n", "lacks build(spec, recipe, assets)"),
+        ("def build(spec, recipe, assets):\n    pass\n", 'lacks NAME = "…"'),
+        ("NAME = 'x'\ndef build(:\n", "line 2"),
+        ("NAME = 'kmer'\ndef build(a, b, c):\n    pass\n", "is taken by"),
+    ],
+)
+def test_what_is_no_model_gets_one_sentence(text, says, plugin):
+    file = plugin(text, "kmer_ridge" if "kmer" in text else "thing")
+    done = CliRunner().invoke(app, ["validate", str(file)])
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,59 @@
+"""Every model of profiles keeps the promises of the contract: on windows short enough for the usual suite.
+
+`tests/models/test_every_model.py` has the same at full length, marked slow.
+"""
+
+import dataclasses
+from functools import cache
+
+import pytest
+
+from benchmarks import registry
+from benchmarks.apps import model_checks
+from benchmarks.atac import task
+
+pytest.importorskip("pysam")
+
+SHORT = dataclasses.replace(task.SPEC, seq_len=1360, profile_len=240, max_jitter=8)
+MODELS = [name for name in registry.models() if registry.get_model(name).unsupported(SHORT) is None]
+SLOW = {
+    ("bpnet", "seed"),
+    ("bpnet", "resume"),
+    ("bpnet_bias", "resume"),
+    ("chrombpnet", "seed"),
+    ("dream_cnn_keras", "seed"),
+    ("dream_cnn_keras", "resume"),
+    ("dream_cnn_keras", "single steps"),
+    ("dream_rnn_keras", "seed"),
+}
+"""Promises that take several trainings. Of the BPNet kind the bias model keeps one, ChromBPNet the other."""
+
+
+def test_the_models_of_the_task_are_here():
+    assert set(MODELS) == {"bpnet", "bpnet_bias", "chrombpnet", "dream_cnn_keras", "dream_rnn_keras"}
+
+
+@cache
+def case_of(model):
+    return model_checks.Case(model, "atac", spec=SHORT)
+
+
+@pytest.mark.parametrize(
+    ("model", "promise"),
+    [
+        pytest.param(
+            model,
+            promise,
+            id=f"{model}-{promise.name}",
+            marks=[pytest.mark.slow] if (model, promise.name) in SLOW else [],
+        )
+        for model in MODELS
+        for promise in model_checks.PROMISES
+        if promise.name not in ("module", "refusal")
+    ],
+)
+def test_a_model_of_profiles_keeps_its_promises(model, promise):
+    try:
+        promise.check(case_of(model))
+    except model_checks.NotTested as why:
+        pytest.skip(str(why))
