@@ -31,7 +31,7 @@ LAYERS = {
     "engine.execution": (*BELOW_ENGINE, "engine.planning", "engine.store"),
     "engine.evaluation": (*BELOW_ENGINE, "engine.planning", "engine.store"),
     "engine.inference": (*BELOW_ENGINE, "engine.planning", "engine.store"),
-    "engine.figures": (),
+    "engine.figures": ("api",),
     "engine.reporting": (*BELOW_ENGINE, "engine"),
     "engine.pipeline": (*BELOW_ENGINE, "engine"),
     "apps": (*BELOW_ENGINE, "engine"),

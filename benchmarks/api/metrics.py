@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,46 @@ from scipy.special import rel_entr
 from scipy.stats import rankdata
 
 from benchmarks.api.data import Dataset
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What readers see of a metric: its name in tables and on axes, and whether high or low values are good."""
+
+    label: str
+    better: Literal["higher", "lower"] = "higher"
+
+
+METRICS = {
+    "pearson_r": Metric("Pearson r"),
+    "pearson_r2": Metric("Pearson r²"),
+    "spearman_rho": Metric("Spearman rho"),
+    "mse": Metric("MSE", "lower"),
+    "rmse": Metric("RMSE", "lower"),
+    "mae": Metric("MAE", "lower"),
+    "pearson_score": Metric("Pearson score"),
+    "spearman_score": Metric("Spearman score"),
+    "median_jsd": Metric("median JS distance", "lower"),
+    "one_minus_median_jsd": Metric("1 − median JS distance"),
+    "median_norm_jsd": Metric("median normalised JS distance"),
+}
+"""Every metric by its name in score tables. One that is missing here is written as it is called; high is good."""
+
+_LEVELS = {"row": "row level", "region": "region level"}
+
+
+def label_of(name: str) -> str:
+    """Return how tables, pages and figures write the name of a metric, level, output or column.
+
+    >>> label_of("pearson_r"), label_of("strand_averaged")
+    ('Pearson r', 'strand averaged')
+    """
+    return METRICS[name].label if name in METRICS else _LEVELS.get(name, str(name).replace("_", " "))
+
+
+def better(metric: str) -> Literal["higher", "lower"]:
+    """Say whether higher or lower values of a metric are better."""
+    return METRICS[metric].better if metric in METRICS else "higher"
 
 
 def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

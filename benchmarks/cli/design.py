@@ -265,7 +265,7 @@ def _on_generation(work: Any, generations: int) -> Any:
     """Say how a search goes, and when it will be done at the pace of the last generation."""
     import time
 
-    from benchmarks.engine.reporting.progress import duration
+    from benchmarks.engine.reporting.text import duration
 
     last = [time.monotonic()]
 
@@ -282,7 +282,7 @@ def _on_generation(work: Any, generations: int) -> Any:
 
 
 def _say_batch(work: Any, batch: int, batches: int, row: dict[str, Any], generations: int) -> None:
-    from benchmarks.engine.reporting.progress import duration
+    from benchmarks.engine.reporting.text import duration
 
     if row["generation"] == generations:
         left = duration((batches - batch - 1) * row["seconds"])

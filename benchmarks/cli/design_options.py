@@ -53,7 +53,7 @@ def finish(work: Any, table: Any, history: Any, predict: Any, json: bool) -> Non
 
 
 def write(table: Any, out: Path, json: bool, **about: Any) -> None:
-    from benchmarks.engine.reporting.progress import duration
+    from benchmarks.engine.reporting.text import duration
     from benchmarks.io.atomic import write_text
 
     write_text(out, table.to_csv(sep="\t", index=False))

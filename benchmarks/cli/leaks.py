@@ -124,7 +124,8 @@ def _of_runs(results: Path, tasks: Any, folders: Any, rule: Any, say: Any) -> li
 
 def print_leaks(console: "Console", table: "pd.DataFrame", scores: "pd.DataFrame") -> None:
     """Print how many test sequences leak, by dataset, fold and kind, and the largest change of a score without them."""
-    from benchmarks.engine.reporting.console import _WORDS, print_table
+    from benchmarks.api.metrics import label_of
+    from benchmarks.engine.reporting.console import print_table
 
     simulated = " (SIMULATED DATA)" if (table["origin"] == "simulated").any() else ""
     rows = [
@@ -148,7 +149,7 @@ def print_leaks(console: "Console", table: "pd.DataFrame", scores: "pd.DataFrame
         row = part.loc[part["difference"].abs().idxmax()] if part["difference"].notna().any() else part.iloc[0]
         where = f"{row['model']}, {row['dataset']}, test fold {row['test_fold']}, {row['subset']}, {row['level']} level"
         console.print(
-            f"Largest change of {_WORDS.get(metric, metric)} without leaks: {row['difference']:+.4f} ({where})",
+            f"Largest change of {label_of(metric)} without leaks: {row['difference']:+.4f} ({where})",
             markup=False,
             highlight=False,
         )

@@ -122,11 +122,11 @@ def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
 
 
 def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
+    from benchmarks.api.metrics import label_of
     from benchmarks.engine.figures import prixfixe_grid, style
     from dream_models.prixfixe.combinations import TEAMS
 
-    what = {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}.get(metric)
-    what = what or style.METRIC_LABELS.get(metric, metric)
+    what = label_of(metric)
     shared = {
         "order": list(TEAMS),
         "labels": {key: team.title for key, team in TEAMS.items()},

@@ -152,7 +152,7 @@ def print_states(
     import pandas as pd
 
     from benchmarks.engine.reporting.console import N_SHOWN, print_table
-    from benchmarks.engine.reporting.progress import duration
+    from benchmarks.engine.reporting.text import duration
     from benchmarks.engine.store.status import STATES
 
     rows = [

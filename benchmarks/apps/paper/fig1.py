@@ -9,9 +9,8 @@ import pandas as pd
 
 from benchmarks.apps.paper.figure_data import Drawn, Found, Missing
 from benchmarks.engine.figures import challenge
+from benchmarks.engine.figures.challenge import METRICS, SUBSET_METRICS
 
-_SCORES = {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}
-_PARTS = {"pearson_r": "Pearson r²", "spearman_rho": "Spearman rho"}
 _RANK = "python -m benchmarks challenge rank --data … --submissions … --out FOLDER, then --challenge FOLDER"
 
 
@@ -27,7 +26,7 @@ def ranks(found: Found, metric: str) -> Drawn:
         raise Missing(f"the ranking holds no ranks by {metric}")
     n_draws = int(counts.groupby("submission")["draws"].sum().max())
     figure = challenge.ranks(counts, order, labels=labels, simulated=simulated)
-    text = f"Ranks of {len(order)} {who} by {_SCORES[metric]} in n = {n_draws:,} samples of a tenth of the test set; "
+    text = f"Ranks of {len(order)} {who} by {METRICS[metric]} in n = {n_draws:,} samples of a tenth of the test set; "
     return Drawn(figure, counts, text + "colour: share of the samples, point: mean rank.", simulated)
 
 
@@ -43,8 +42,8 @@ def parts(found: Found, metric: str) -> Drawn:
     if metric == "pearson_r":
         shown["value"] **= 2
     numbers = shown.assign(metric=metric.replace("pearson_r", "pearson_r2"))
-    text = f"{_PARTS[metric]} of {len(order)} {who} on every part of the test set (private part); colour from the "
-    return Drawn(figure, numbers, text + "worst to the best of each column.", simulated)
+    text = f"{SUBSET_METRICS[metric]} of {len(order)} {who} on every part of the test set (private part); "
+    return Drawn(figure, numbers, text + "colour from the worst to the best of each column.", simulated)
 
 
 def gaps(found: Found, metric: str) -> Drawn:
@@ -55,7 +54,8 @@ def gaps(found: Found, metric: str) -> Drawn:
     if len(order) < 2 or table.empty:
         raise Missing("a gap needs two submissions or models with scores")
     figure = challenge.disparities(table, simulated=simulated)
-    text = f"Distance of the worst from the best of {len(order)} {who}, in percent of the best, by {_PARTS[metric]}."
+    what = SUBSET_METRICS[metric]
+    text = f"Distance of the worst from the best of {len(order)} {who}, in percent of the best, by {what}."
     return Drawn(figure, table, text, simulated)
 
 
@@ -94,7 +94,7 @@ def optimised(found: Found) -> Drawn:
 def parts_of_run(run) -> Drawn:
     """Draw both metrics of a run's models on every part of the test set, side by side."""
     scores = _by_submission(_at_private(run.scores))
-    scores = scores[(scores["subset"] != "challenge") & scores["metric"].isin(list(_PARTS))]
+    scores = scores[(scores["subset"] != "challenge") & scores["metric"].isin(list(SUBSET_METRICS))]
     order = [model for model in run.order if model in set(scores["submission"])]
     if not order:
         raise Missing("the yeast run has no scores yet")

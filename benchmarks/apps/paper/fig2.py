@@ -6,12 +6,11 @@ Spearman score, and both correlations by part of the test set.
 
 import pandas as pd
 
+from benchmarks.api.metrics import label_of
 from benchmarks.apps.paper.figure_data import Drawn, Found, Grid, Missing
 from benchmarks.engine.figures import challenge, prixfixe_grid
 
 TEAMS = {"autosome": "Autosome.org", "bhi": "BHI", "unlockdna": "UnlockDNA"}
-WORDS = {"pearson_score": "Pearson score", "spearman_score": "Spearman score", "pearson_r": "Pearson r",
-         "spearman_rho": "Spearman rho"}  # fmt: skip
 _PARTS = ["processor", "first", "core", "final"]
 
 
@@ -37,10 +36,10 @@ def by_processor(found: Found) -> Drawn:
     grid = _grid(found)
     metric = grid.table["metric"].iloc[0]
     figure = prixfixe_grid.by_part(
-        grid.table, part="processor", marked="is_original", title="By processor and trainer", what=WORDS[metric],
+        grid.table, part="processor", marked="is_original", title="By processor and trainer", what=label_of(metric),
         order=list(TEAMS), labels=TEAMS, simulated=grid.run.simulated,
     )  # fmt: skip
-    text = f"{WORDS[metric]} of the combinations by data processor and trainer; white: a team's own, line: median."
+    text = f"{label_of(metric)} of the combinations by data processor and trainer; white: a team's own, line: median."
     return Drawn(figure, _scored(grid.table), text, grid.run.simulated)
 
 
@@ -52,7 +51,7 @@ def sizes(found: Found) -> Drawn:
 def scores(found: Found) -> Drawn:
     """Draw the score of each original and of the best combination with its core (2e)."""
     grid = _grid(found)
-    return _pairs(grid, "value", "Score of originals and best", WORDS[grid.table["metric"].iloc[0]])
+    return _pairs(grid, "value", "Score of originals and best", label_of(grid.table["metric"].iloc[0]))
 
 
 def by_subset(found: Found, metric: str) -> Drawn:
@@ -66,7 +65,7 @@ def by_subset(found: Found, metric: str) -> Drawn:
     if values.empty:
         raise Missing(f"the grid's run holds no {metric} by part of the test set")
     figure = challenge.heat_map(values, ranked["code"].tolist(), labels={}, simulated=grid.run.simulated)
-    what = "Pearson r²" if metric == "pearson_r" else "Spearman rho"
+    what = challenge.SUBSET_METRICS[metric]
     text = (
         f"{what} of {len(ranked)} combinations by part of the test set, best first; a code names the teams of "
         "processor with trainer, first, core and final block (0 Autosome.org, 1 BHI, 2 UnlockDNA). In the CSV: not "
@@ -108,11 +107,11 @@ def _scored(table: pd.DataFrame) -> pd.DataFrame:
 def _cells(grid: Grid, table: pd.DataFrame, metric: str) -> Drawn:
     figure = prixfixe_grid.heat_map(
         table, rows=("core", "final"), columns=("processor", "first"), title="Prix Fixe: every combination",
-        what=WORDS[metric], order=list(TEAMS), labels=TEAMS, simulated=grid.run.simulated,
+        what=label_of(metric), order=list(TEAMS), labels=TEAMS, simulated=grid.run.simulated,
     )  # fmt: skip
     n = table["status"].value_counts()
-    text = f"{WORDS[metric]} of {n['scored']} of the {len(table)} combinations of processor with trainer, first, core "
-    text += "and final block; grey: " + ", ".join(f"{k} {name}" for name, k in n.items() if name != "scored") + "."
+    text = f"{label_of(metric)} of {n['scored']} of the {len(table)} combinations of processor with trainer, first, "
+    text += "core and final block; grey: " + ", ".join(f"{k} {name}" for name, k in n.items() if name != "scored") + "."
     return Drawn(figure, table, text, grid.run.simulated)
 
 

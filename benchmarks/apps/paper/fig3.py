@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
+from benchmarks.api.metrics import label_of
 from benchmarks.apps.paper.figure_data import Drawn, Found, Missing, Run
 from benchmarks.engine.figures import profiles as profile_figures
 from benchmarks.engine.figures import scores, style
@@ -35,7 +36,7 @@ def folds(found: Found, task: str, *, output: str | None = None, subset: str | N
     numbers = chosen.merge(mine[[*_KEY, *(c for c in _TEST if c in mine)]], on=_KEY, how="left")
     n = chosen.groupby(["dataset", "output", "model"])["test_fold"].nunique().max()
     text = (
-        f"{style.METRIC_LABELS.get(metric, metric)} of each of {n} test folds (point: predictions averaged over the "
+        f"{label_of(metric)} of each of {n} test folds (point: predictions averaged over the "
         "models of a fold), quartiles and median; P: paired two-sided t-test over folds against the baseline, "
         "not corrected, optimistic because folds share training data."
     )

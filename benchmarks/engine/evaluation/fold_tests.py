@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
+from benchmarks.api import metrics
+
 # What one number is about. Measured and simulated data, levels and subsets never meet in one mean or test.
 CELL = ["task", "task_version", "dataset", "origin", "output", "subset", "level", "metric"]
-LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "median_jsd"})  # every other metric: higher is better
 
 TEST_COLUMNS = [
     *CELL, "model", "baseline", "n_folds", "n_members", "mean_model", "mean_baseline", "mean_difference",
@@ -120,7 +121,7 @@ def compare(
         by_model = {model: one.set_index("test_fold") for model, one in part.groupby("model", sort=False)}
         base = by_model.pop(baseline, part.iloc[:0].set_index("test_fold"))
         about = dict(zip(CELL, cell, strict=True))
-        better = _better(about["metric"])
+        better = metrics.better(about["metric"])
         ratios = _ratios(sizes, about["dataset"])
         family = [
             about | {"model": model, "baseline": baseline, "better": better} | _paired(one, base, ratios)
@@ -205,14 +206,10 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
             "sd": values.std(ddof=1) if len(values) > 1 else spread.get(key, np.nan),
             "min": values.min(),
             "max": values.max(),
-            "better": _better(about["metric"]),
+            "better": metrics.better(about["metric"]),
         }
         rows.append(about | numbers)
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
-
-
-def _better(metric: str) -> str:
-    return "lower" if metric in LOWER_IS_BETTER else "higher"
 
 
 def _fold_values(scores: pd.DataFrame, role: str) -> pd.DataFrame:

@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.engine.figures.style import INK, METRIC_LABELS, STYLE, head, model_colour
+from benchmarks.api.metrics import label_of
+from benchmarks.engine.figures.style import INK, STYLE, head, model_colour
 
 CELL = ["dataset", "output", "subset", "metric"]
-_WORDS = METRIC_LABELS | {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}
 _ROW_IN = 0.24  # height of a line, inch
 
 
@@ -122,7 +122,7 @@ def ranks(table: pd.DataFrame, overall: pd.DataFrame) -> Figure:
 
 
 def _what(output: str, metric: str) -> tuple[str, str]:
-    return output, _WORDS.get(metric, metric)
+    return output, label_of(metric)
 
 
 def _blocks(table: pd.DataFrame) -> Sequence[tuple[str, Any]]:

@@ -14,10 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from benchmarks.api.metrics import label_of
 from benchmarks.engine.figures.style import GREY, INK, PALETTE, STYLE, head
 
-METRICS = {"pearson_score": "Pearson score", "spearman_score": "Spearman score"}
-PART_METRICS = {"pearson_r": "Pearson r²", "spearman_rho": "Spearman rho"}
+METRICS = {name: label_of(name) for name in ("pearson_score", "spearman_score")}
+SUBSET_METRICS = {"pearson_r": label_of("pearson_r2"), "spearman_rho": label_of("spearman_rho")}
+"""What is drawn per subset of the test set; Pearson r is squared, as in the score."""
 _NAME_CHARS = 30
 
 
@@ -120,10 +122,10 @@ def heat_map(scores: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str,
     scores
         Columns submission, subset, metric (`pearson_r`, `spearman_rho`), value. Pearson r is squared, as in the score.
     """
-    chosen = scores[scores["metric"].isin(PART_METRICS)]
+    chosen = scores[scores["metric"].isin(SUBSET_METRICS)]
     subsets = list(dict.fromkeys(chosen["subset"]))
     n = len(order)
-    panels = _present(PART_METRICS, chosen)
+    panels = _present(SUBSET_METRICS, chosen)
     fig = Figure((2.6 + len(panels) * 0.52 * len(subsets), 2.0 + 0.25 * max(3, n)), layout="constrained")
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (metric, what) in zip(axes, panels.items(), strict=True):
@@ -158,7 +160,7 @@ def disparities(table: pd.DataFrame, *, simulated: bool) -> Figure:
     `table` has columns metric, subset, percent.
     """
     subsets = list(dict.fromkeys(table["subset"]))
-    panels = _present(PART_METRICS, table)
+    panels = _present(SUBSET_METRICS, table)
     fig = Figure((1.8 + 3.1 * len(panels), 1.3 + 0.28 * len(subsets)), layout="constrained")
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (metric, what) in zip(axes, panels.items(), strict=True):

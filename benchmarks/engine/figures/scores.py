@@ -18,10 +18,9 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import blended_transform_factory
 
+from benchmarks.api.metrics import label_of
 from benchmarks.engine.figures.style import (
     INK,
-    LEVEL_LABELS,
-    METRIC_LABELS,
     PALETTE,
     SIMULATED,
     STYLE,
@@ -104,7 +103,7 @@ def fold_scores(
         title = [SIMULATED] if "origin" in varying and key["origin"] == "simulated" else []
         title += [str(key[column]) for column in _PANEL[:3] if column == "dataset" or column in varying]
         ax.set_title(" · ".join(title), loc="left")
-        ax.set_ylabel(f"{METRIC_LABELS.get(metric, metric)}, {LEVEL_LABELS.get(level, level)}")
+        ax.set_ylabel(f"{label_of(metric)}, {label_of(level)}")
         ceiling = known.get((key["dataset"], key["output"]))
         if ceiling and (key["subset"] == "all" or "subset" not in varying):
             _ceiling(ax, ceiling["value"])

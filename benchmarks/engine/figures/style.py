@@ -31,13 +31,6 @@ _OTHERS = ("#332288", "#88CCEE", "#44AA99", "#999933", "#DDCC77", "#CC6677", "#8
 """Tol's muted colours, for models that are not ours."""
 
 
-METRIC_LABELS = {"pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "mse": "mean squared error",
-                 "one_minus_median_jsd": "1 − median JS distance"}  # fmt: skip
-
-
-LEVEL_LABELS = {"row": "row level", "strand_averaged": "strand-averaged", "region": "region level"}
-
-
 SIMULATED = "SIMULATED DATA"
 
 

@@ -19,24 +19,19 @@ from rich.progress import (
 from rich.table import Table
 
 from benchmarks import registry
+from benchmarks.api.metrics import METRICS, label_of
 from benchmarks.engine.evaluation import fold_tests
 from benchmarks.engine.execution.machine import Machine
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.planning.protocol_deviations import protocol_deviations
 from benchmarks.engine.planning.time_estimate import Throughput, estimate_seconds
-from benchmarks.engine.reporting.progress import duration
+from benchmarks.engine.reporting.text import duration
 from benchmarks.engine.reporting.write_results import headlines_of
 from benchmarks.engine.store.store import Store
 
 N_SHOWN = 20
-_WORDS = {
-    "pearson_r": "Pearson r",
-    "spearman_rho": "Spearman rho",
-    "mse": "MSE",
-    "one_minus_median_jsd": "1 − median JSD",
-    "strand_averaged": "strand averaged",
-    "log_counts": "log counts",
-}
+_LABELLED = ("output", "subset", "level", "metric")
+"""Columns whose values are written by their labels."""
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -237,13 +232,22 @@ def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
 def print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
     """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [c for c in columns if any(row.get(c) for row in rows)]
-    same = [c for c in ("dataset", "output", "subset", "metric") if c in shown and len({row[c] for row in rows}) == 1]
-    about = ", ".join(_WORDS.get(rows[0][c], rows[0][c]) for c in same)
-    table = Table(title=f"{title}; {about}" if same else title, title_justify="left")
-    for column in shown:
-        if column not in same:
-            table.add_column(_WORDS.get(column, column))
+    filled = [name for name in columns if any(row.get(name) for row in rows)]
+    constant = [
+        name
+        for name in ("dataset", "output", "subset", "metric")
+        if name in filled and len({row[name] for row in rows}) == 1
+    ]
+    shown = [name for name in filled if name not in constant]
+    common = ", ".join(_cell(rows[0], name) for name in constant)
+    table = Table(title=f"{title}; {common}" if constant else title, title_justify="left")
+    for name in shown:
+        table.add_column(label_of(name) if name in METRICS else name)
     for row in rows:
-        table.add_row(*(_WORDS.get(cell := row.get(column, ""), cell) for column in shown if column not in same))
+        table.add_row(*(_cell(row, name) for name in shown))
     console.print(table)
+
+
+def _cell(row: Mapping[str, str], column: str) -> str:
+    value = row.get(column, "")
+    return label_of(value) if column in _LABELLED else value

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from benchmarks.engine.planning.plan import Job
+from benchmarks.engine.reporting.text import duration
 
 
 class Reporter:
@@ -95,17 +96,3 @@ class Reporter:
 
 def _name(job: Job) -> str:
     return f"{job.model} on {job.dataset}, test fold {job.test_fold}, validation fold {job.val_fold}"
-
-
-def duration(seconds: float) -> str:
-    """Put seconds into words of two units at most: `41 s`, `3 min 20 s`, `5 h 2 min`, `12 days`."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s" if minutes < 10 and seconds else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{round(hours / 24):,} days"

@@ -9,7 +9,9 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 from markupsafe import Markup
 
-from benchmarks.engine.reporting.html import mean_sd, template, words
+from benchmarks.api.metrics import label_of
+from benchmarks.engine.reporting.html import template
+from benchmarks.engine.reporting.text import mean_sd
 
 MAX_SCORE_ROWS = 200  # shown in the page; the score file holds all
 
@@ -265,7 +267,7 @@ def _headlines(
                 "panel": _panel(dataset, output, summary),
                 "label": best["label"],
                 "value": mean_sd(best["mean"], best["sd"]),
-                "what": f"{words(best['metric'])}, {words(best['level'])}",
+                "what": f"{label_of(best['metric'])}, {label_of(best['level'])}",
                 "members": _members(best),
                 "n_folds": int(best["n_folds"]),
                 "difference": _difference(differences, dataset, best),
@@ -316,7 +318,7 @@ def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
             rows.append(about | {"n_folds": int(group["n_folds"].max()), "role": role, "cells": cells})
         tables.append(
             {
-                "title": f"{_panel(dataset, output, summary)}, {words(level)}",
+                "title": f"{_panel(dataset, output, summary)}, {label_of(level)}",
                 "metrics": part.drop_duplicates("metric").set_index("metric")["better"].to_dict(),
                 "ceilings": {name: ceiling for name, ceiling in ceilings.items() if ceiling},
                 "has_subsets": bool(_varying(part, "subset")),

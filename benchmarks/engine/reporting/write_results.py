@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import registry, system
+from benchmarks.api.metrics import label_of
 from benchmarks.engine.evaluation import external_predictions, fold_tests, leakage
 from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, tables_of
 from benchmarks.engine.evaluation.scores import score
@@ -134,16 +135,15 @@ def _fold_plots(
 ) -> dict[str, tuple[str, Any]]:
     """Draw the scores of every test fold: what the task names as its headlines, else Pearson r at every level."""
     from benchmarks.engine.figures import scores as figures
-    from benchmarks.engine.figures import style
 
     drawn = {}
     headlines = headlines_of(task)
     chosen = fold_tests.headlined(scores, headlines)
     for metric in [metric for _, _, metric in headlines] or [_MAIN_METRIC]:
         for level in chosen.loc[chosen["metric"] == metric, "level"].unique():
-            what = style.METRIC_LABELS.get(metric, metric)
+            what = label_of(metric)
             drawn[f"{metric}_{level}"] = (
-                f"{what} of every test fold, {level.replace('_', ' ')} level",
+                f"{what} of every test fold, {label_of(level)}",
                 figures.fold_scores(chosen, tests, metric=metric, level=level, ceilings=ceilings, **looks),
             )
     return drawn

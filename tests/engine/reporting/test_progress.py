@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from benchmarks.engine.reporting import progress
+from benchmarks.engine.reporting import progress, text
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,23 @@ from benchmarks.engine.reporting import progress
     ],
 )
 def test_durations_in_words(seconds, words):
-    assert progress.duration(seconds) == words
+    assert text.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (41.23, "41.2 s"),
+        (723, "12 min 3 s"),
+        (720, "12 min"),
+        (11_100, "3 h 5 min"),
+        (3599.8, "1 h"),
+        (1e6, "277 h 46 min"),
+        (None, "–"),
+    ],
+)
+def test_measured_durations_are_exact(seconds, words):
+    assert text.duration(seconds, exact=True) == words
 
 
 def job(name):

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from benchmarks.engine.reporting import run_page
-from benchmarks.engine.reporting.html import duration, mean_sd, number
+from benchmarks.engine.reporting.text import mean_sd, number
 
 PLACE = {"dataset": "K562", "output": "activity", "subset": "all", "level": "row", "metric": "pearson_r"}
 LABELS = {"mprann": "MPRAnn", "rnn": "DREAM-RNN"}
@@ -284,14 +284,6 @@ def test_number(value, digits, expected):
 )  # fmt: skip
 def test_mean_sd(mean, sd, expected):
     assert mean_sd(mean, sd) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(41.23, "41.2 s"), (723, "12 min 3 s"), (11_100, "3 h 5 min"), (3599.8, "1 h 0 min"), (None, "–")],
-)
-def test_duration(seconds, expected):
-    assert duration(seconds) == expected
 
 
 def test_leaks_are_counted_over_folds_and_the_scores_they_change_are_shown():
