@@ -172,8 +172,8 @@ def rank(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("samples", total=draws)
         found = ranking.bootstrap(
-            test, predictions, part=part, share=share, n_draws=draws, seed=seed, partial=partial, n_threads=system.n_cores(),
-            on_draw=lambda done: progress.update(bar, completed=done),
+            test, predictions, part=part, share=share, n_draws=draws, seed=seed, partial=partial,
+            n_threads=system.n_cores(), on_draw=lambda done: progress.update(bar, completed=done),
         )  # fmt: skip
     table = found.table()
     scores = _scored(test, predictions, part)

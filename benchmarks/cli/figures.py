@@ -42,7 +42,7 @@ def figures(
     sites: Annotated[
         Path | None, typer.Option(help="Table for ED8: name, wild_type, variant, with adapters as in the challenge.")
     ] = None,
-    motifs: Annotated[Path | None, typer.Option(help="Table of words to box in ED8: name, word.")] = None,
+    motifs: Annotated[Path | None, typer.Option(help="Table of motifs to box in ED8: name, word.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda, for ED8.")] = "cpu",
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
@@ -50,32 +50,27 @@ def figures(
     """Draw the figures and tables of the paper from stored runs; what lacks data is listed with the reason.
 
     Every panel comes as PNG, SVG and PDF with the numbers behind it as CSV; `index.html` shows all, `panels.csv` lists
-    them. Exit code 1 if drawing one of them failed; the others are there nevertheless.
+    them. Exit code 1 if drawing one of them failed; the others are written all the same.
     """
     for package in ("matplotlib", "jinja2", "logomaker"):
         if not system.has_packages(package):
             raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
     from benchmarks.apps.paper import page
-    from benchmarks.apps.paper import panels as known
+    from benchmarks.apps.paper import panels as paper_panels
+    from benchmarks.apps.paper.load_figure_data import Sources, describe_sources, load_figure_data
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store.store import Store
     from benchmarks.io.atomic import write_text
 
-    chosen = known.chosen(panels)
+    chosen = paper_panels.chosen(panels)
     console = open_console(stderr=json)
-    uses = {what for panel in chosen for what in panel.uses}
-    from benchmarks.apps.paper import load_figure_data
-
-    store = Store(results)
-    found = load_figure_data.everything(
-        store, uses, tasks=task or (), reports=report or (), grid=grid, challenge=challenge or (),
-        weights=weights or (), sites=sites, motifs=motifs, device=device,
-    )  # fmt: skip
+    sources = Sources(task or (), report or (), grid, challenge or (), weights or (), sites, motifs, device)
+    data = load_figure_data(Store(results), {name for panel in chosen for name in panel.uses}, sources)
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out: {out} is a file; name a folder.")
     out.mkdir(parents=True, exist_ok=True)
-    outcomes = [known.draw(panel, found) for panel in chosen]
-    table = page.write(outcomes, out, write_text, load_figure_data.sources(found))
+    outcomes = [paper_panels.draw(panel, data) for panel in chosen]
+    table = page.write(outcomes, out, write_text, describe_sources(data))
     if json:
         print_json({"out": str(out), "panels": records(table)})
     else:

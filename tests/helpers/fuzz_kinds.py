@@ -1232,7 +1232,7 @@ def fetched(box: Box) -> tuple:
 def figure_tables(box: Box) -> tuple:
     from benchmarks import registry
     from benchmarks.apps.across_tasks import published_values
-    from benchmarks.apps.paper import load_figure_data
+    from benchmarks.apps.paper import ism_sites, load_figure_data
     from benchmarks.apps.regression import reference
 
     root = Path(registry.__file__).resolve().parents[1] / "results/reference"
@@ -1252,8 +1252,8 @@ def figure_tables(box: Box) -> tuple:
     box.keep()
     data = box.root / "data"
     readers = {
-        "sites.tsv": lambda: load_figure_data.read_sites(data / "sites.tsv"),
-        "motifs.tsv": lambda: load_figure_data.read_motifs(data / "motifs.tsv"),
+        "sites.tsv": lambda: ism_sites.read_sites(data / "sites.tsv"),
+        "motifs.tsv": lambda: ism_sites.read_motifs(data / "motifs.tsv"),
         "published.csv": lambda: published_values.context(published_values.read(data / "published.csv")),
         "c/ranking.csv": lambda: load_figure_data.read_challenge([data / "c"]),
         "ref/matrix.json": lambda: reference.read_matrix(data / "ref"),

@@ -1,7 +1,7 @@
 """Claims 1 to 4 of the paper: which model is above which, on drosophila, human_mpra and atac.
 
 Source: Rafi et al. 2024, Results, Fig. 3. "Above" is the sign of the mean difference over test folds; how many of the
-differences chance could explain is said beside it.
+differences chance could explain is stated with it.
 """
 
 import itertools
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.apps.across_tasks.verdicts import ALPHA, Check, Evidence
+from benchmarks.apps.across_tasks.checks import ALPHA, Check, Evidence
 
 _CELL_TYPES = ("HepG2", "K562", "WTC11")
 _DREAM = ("dream_cnn", "dream_rnn", "dream_attn")
@@ -29,14 +29,14 @@ class _Difference:
     p_corrected: float
     n_folds: int
 
-    def check(self, ok: bool) -> Check:
+    def check(self, passed: bool) -> Check:
         p = f"P = {self.p_value:.2g}" if np.isfinite(self.p_value) else "not tested"
-        words = f"{self.where}: {self.model} − {self.rival} {self.gain:+.4f} ({self.n_folds} folds, {p})"
-        return Check(bool(ok), words, self.p_value, self.p_corrected)
+        text = f"{self.where}: {self.model} − {self.rival} {self.gain:+.4f} ({self.n_folds} folds, {p})"
+        return Check(bool(passed), text, self.p_value, self.p_corrected)
 
 
 def why_not(across: pd.DataFrame, task: str) -> str:
-    """Say why nothing of a task can speak of biology, or "" where something can."""
+    """Say why no run of a task is evidence on biology; "" where one is."""
     rows = across[across["task"] == task]
     if rows.empty:
         return f"no run of {task}"
@@ -53,7 +53,7 @@ def _usable(rows: pd.DataFrame) -> pd.DataFrame:
 def _difference(
     evidence: Evidence, task: str, dataset: str, output: str, model: str, rival: str
 ) -> "_Difference | Check":
-    """Find a difference among the tests, in either direction; or say why there is none."""
+    """Find the difference of two models among the tests, in either direction; a check that cannot be made without."""
     rows = _usable(evidence.across[evidence.across["task"] == task])
     here = rows[(rows["dataset"] == dataset) & (rows["output"] == output)]
     where = f"{task} {dataset} {_SCORE.get(output, output)}"
@@ -64,17 +64,17 @@ def _difference(
     cell = (tests["task"] == task) & (tests["dataset"] == dataset) & (tests["output"] == output)
     tests = tests[cell & (tests["origin"] == "measured")]
     for first, second, sign in ((model, rival, 1), (rival, model, -1)):
-        found = tests[(tests["model"] == first) & (tests["baseline"] == second)]
-        if len(found) and np.isfinite(found["mean_difference"].iloc[0]):
-            row = found.iloc[0]
+        pair = tests[(tests["model"] == first) & (tests["baseline"] == second)]
+        if len(pair) and np.isfinite(pair["mean_difference"].iloc[0]):
+            row = pair.iloc[0]
             gain = sign * row["mean_difference"] * (1 if row["better"] == "higher" else -1)
             p_values = float(row["p_value"]), float(row["p_corrected"])
             return _Difference(model, rival, where, gain, *p_values, int(row["n_folds"]))
     return Check(None, f"{where}: {model} and {rival} share no folds")
 
 
-def _above(found: "_Difference | Check") -> Check:
-    return found if isinstance(found, Check) else found.check(found.gain > 0)
+def _above(difference: "_Difference | Check") -> Check:
+    return difference if isinstance(difference, Check) else difference.check(difference.gain > 0)
 
 
 def _cells(across: pd.DataFrame, task: str) -> list[tuple[str, str]]:
@@ -118,22 +118,22 @@ def beat_mprann(evidence: Evidence) -> list[Check]:
         return [Check(None, reason)]
     checks, gaps = [], {}
     for dataset in _CELL_TYPES:
-        found = {m: _difference(evidence, "human_mpra", dataset, "expression", m, "mprann") for m in _DREAM}
-        for model, one in found.items():
-            if isinstance(one, Check) or (dataset, model) != ("WTC11", "dream_attn"):
-                checks.append(_above(one))
+        differences = {m: _difference(evidence, "human_mpra", dataset, "expression", m, "mprann") for m in _DREAM}
+        for model, difference in differences.items():
+            if isinstance(difference, Check) or (dataset, model) != ("WTC11", "dream_attn"):
+                checks.append(_above(difference))
             else:  # the exception of the paper: not above, as far as the test can tell
-                checks.append(one.check(one.gain <= 0 or not one.p_value < ALPHA))
-        if not any(isinstance(one, Check) for one in found.values()):
-            gaps[dataset] = float(np.mean([one.gain for one in found.values()]))
+                checks.append(difference.check(difference.gain <= 0 or not difference.p_value < ALPHA))
+        if not any(isinstance(difference, Check) for difference in differences.values()):
+            gaps[dataset] = float(np.mean([difference.gain for difference in differences.values()]))
     if len(gaps) < len(_CELL_TYPES):
         return [*checks, Check(None, "the gaps of all three cell types are not known")]
     rows = _usable(evidence.across[evidence.across["task"] == "human_mpra"])
     sizes = rows.groupby("dataset")["n_train"].max()
     order = sorted(gaps, key=lambda dataset: sizes[dataset])
-    words = ", ".join(f"{name} {gaps[name]:+.4f} ({sizes[name]:,} training rows)" for name in order)
+    text = ", ".join(f"{name} {gaps[name]:+.4f} ({sizes[name]:,} training rows)" for name in order)
     rises = all(gaps[a] < gaps[b] for a, b in itertools.pairwise(order))
-    return [*checks, Check(rises, f"mean gap to MPRAnn by size: {words}")]
+    return [*checks, Check(rises, f"mean gap to MPRAnn by size: {text}")]
 
 
 def against_chrombpnet(evidence: Evidence) -> list[Check]:

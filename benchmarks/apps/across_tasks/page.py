@@ -1,5 +1,7 @@
-"""Write the report over all tasks as one HTML page that opens offline: DataFrames in, text out."""
+"""Write the report over all tasks as tables, figures and one HTML page that opens offline."""
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,35 +9,25 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmarks import system
+from benchmarks.apps.across_tasks.report import Report
 from benchmarks.engine.reporting import html
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store
+from benchmarks.io.atomic import write_text
 from benchmarks.io.json_files import records
 
 ORIGINS = {"measured": "Measured data", "simulated": "Simulated data"}
 
 
-def render(
-    *,
-    runs: list[dict],
-    across: pd.DataFrame,
-    overall: pd.DataFrame,
-    published: pd.DataFrame | None,
-    context: pd.DataFrame | None,
-    claims: pd.DataFrame,
-    figures: dict[str, list[tuple[str, str]]],
-) -> str:
+def render(report: Report, figures: Mapping[str, list[tuple[str, str]]]) -> str:
     """Render the page.
 
     Parameters
     ----------
-    runs
-        What was read: dicts of task, preset, data, trainings, command, folder.
-    across, overall, claims
-        The tables of `across.csv`, `overall.csv` and `claims.csv`.
-    published, context
-        Published figures beside measured ones, and those that do not compare; None without the file of them.
     figures
         Origin -> pairs (caption, SVG element).
     """
+    across, overall, published = report.tables["across"], report.tables["overall"], report.tables.get("published")
     blocks = [
         {
             "origin": origin,
@@ -43,7 +35,7 @@ def render(
             "simulated": origin == "simulated",
             "overall": records(overall[overall["origin"] == origin]),
             "tasks": {
-                task: records(part) for task, part in across[across["origin"] == origin].groupby("task", sort=False)
+                task: records(rows) for task, rows in across[across["origin"] == origin].groupby("task", sort=False)
             },
             "costs": _costs(across[across["origin"] == origin]),
             "figures": [(caption, Markup(svg)) for caption, svg in figures.get(origin, [])],
@@ -54,23 +46,21 @@ def render(
     return html.template("across.html.j2").render(
         simulated=bool((across["origin"] == "simulated").any()),
         measured=bool((across["origin"] == "measured").any()),
-        runs=runs,
+        runs=[run.metadata for run in report.runs],
         blocks=blocks,
         published=None if published is None else records(published),
-        context=[] if context is None else records(context),
-        claims=records(claims),
+        context=[] if report.context is None else records(report.context),
+        claims=records(report.tables["claims"]),
     )
 
 
-def _costs(table: pd.DataFrame) -> list[dict]:
+def _costs(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Keep one row per task, dataset and model: size, cost and speed do not depend on the score."""
     return records(table.drop_duplicates(["task", "dataset", "model"]))
 
 
-def output_folder(store: Any, out: Path | None, experiments: list[Any]) -> Path:
-    """Make the folder to write to; in the store, its name is a hash of the runs that were read."""
-    import hashlib
-
+def output_folder(store: Store, out: Path | None, experiments: Sequence[Experiment]) -> Path:
+    """Make the folder to write to: `out`, else one in the store whose name is a hash of the runs that were read."""
     if out is None:
         names = ",".join(sorted(experiment.folder.name for experiment in experiments))
         return store.report_folder(f"across_{hashlib.sha256(names.encode()).hexdigest()[:8]}")
@@ -78,35 +68,28 @@ def output_folder(store: Any, out: Path | None, experiments: list[Any]) -> Path:
     return out
 
 
-def write_page(folder: Path, tables: dict[str, Any], context: Any, runs: list[dict]) -> Path | None:
-    """Write tables, figures and page; the last two only where the packages are installed."""
-    from benchmarks.io.atomic import write_text
-
-    for name, one in tables.items():
-        write_text(folder / f"{name}.csv", one.to_csv(index=False))
+def write_page(folder: Path, report: Report) -> Path | None:
+    """Write the tables, and the figures and the page where matplotlib and jinja2 are installed; return the page."""
+    for name, table in report.tables.items():
+        write_text(folder / f"{name}.csv", table.to_csv(index=False))
     if not system.has_packages("matplotlib", "jinja2"):
         return None
-    from benchmarks.apps.across_tasks import page as across_page
+    figures = _draw(folder, report.tables["across"], report.tables["overall"])
+    write_text(folder / "across.html", render(report, figures))
+    return folder / "across.html"
+
+
+def _draw(folder: Path, across: pd.DataFrame, overall: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
+    """Draw scores and ranks per origin into a folder, and return them as (caption, SVG element)."""
     from benchmarks.engine.figures import across_tasks, style
 
-    across, overall, drawn = tables["across"], tables["overall"], {}
+    drawn = {}
     for origin, rows in across.groupby("origin", sort=False):
-        here = {"scores": across_tasks.scores(rows)}
-        here["ranks"] = across_tasks.ranks(rows, overall[overall["origin"] == origin])
-        for name, figure in here.items():
-            style.save(figure, folder / f"{name}_{origin}")
+        scores, ranks = across_tasks.scores(rows), across_tasks.ranks(rows, overall[overall["origin"] == origin])
+        style.save(scores, folder / f"scores_{origin}")
+        style.save(ranks, folder / f"ranks_{origin}")
         drawn[origin] = [
-            (f"Scores of all models, {origin} data", style.to_svg(here["scores"])),
-            (f"Ranks of all models, {origin} data", style.to_svg(here["ranks"])),
+            (f"Scores of all models, {origin} data", style.to_svg(scores)),
+            (f"Ranks of all models, {origin} data", style.to_svg(ranks)),
         ]
-    page = across_page.render(
-        runs=runs,
-        across=across,
-        overall=overall,
-        published=tables.get("published"),
-        context=context,
-        claims=tables["claims"],
-        figures=drawn,
-    )
-    write_text(folder / "across.html", page)
-    return folder / "across.html"
+    return drawn

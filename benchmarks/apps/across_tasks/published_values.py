@@ -1,11 +1,13 @@
-"""Published figures beside measured ones: joined by what the file says of each, never by a guess.
+"""Set published figures beside measured ones, joined by the place that the file of published figures names for each.
 
 `results/reference/published.csv` names, for every figure that may be compared, our task, dataset, output, subset,
 level, metric, role and model (`our_…`), and where it holds for one test fold or one test set only, that fold or the
 rows in it. A row with a caveat and without our task is context: shown, and set beside nothing.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +40,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        If it is no such table, or a value is no number.
+        If it is not such a table, or a value is not a number.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -54,12 +56,17 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def context(published: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures that must not be compared with ours: those with a caveat and without a place of ours."""
+    """Return the figures that must not be compared with measured ones: with a caveat, and without a task of ours."""
     return published[(published["our_task"] == "") & (published["caveat"] != "")]
 
 
 def beside(
-    published: pd.DataFrame, summary: pd.DataFrame, scores: pd.DataFrame, across: pd.DataFrame, *, model_titles: dict
+    published: pd.DataFrame,
+    summary: pd.DataFrame,
+    scores: pd.DataFrame,
+    across: pd.DataFrame,
+    *,
+    model_titles: Mapping[str, str],
 ) -> pd.DataFrame:
     """Set published figures beside those measured in the same place.
 
@@ -84,64 +91,64 @@ def beside(
             continue
         place = {name: row[f"our_{name}"] for name in KEYS}
         value = np.sqrt(row["value"]) if row["our_transform"] == "sqrt" else row["value"]
-        found = _scored(row, place, scores) if row["our_test_fold"] or row["our_n"] else _mean(row, place, summary)
-        for measured in found:
-            rows.append(_about(row, value) | place | measured | {"difference": measured["measured"] - value})
+        of_one_fold = row["our_test_fold"] or row["our_n"]
+        for measured in _scored(row, place, scores) if of_one_fold else _mean(row, place, summary):
+            rows.append(_published(row, value) | place | measured | {"difference": measured["measured"] - value})
     table = pd.DataFrame(rows, columns=COLUMNS)
     notes = [_note(row, across) for row in table.to_dict("records")]
     names = [model_titles.get(model, model) for model in table["model"]]
     return table.assign(note=notes, label=names)
 
 
-def _about(row: dict, value: float) -> dict:
-    kept = {name: row[name] for name in ("split", "source", "location_in_source", "verified")}
-    about = {"model": row["our_model"], "published_model": row["model"], "published": value, "note": row["caveat"]}
-    return kept | about | {"published_spread": row["spread"]}
+def _published(row: dict[str, Any], value: float) -> dict[str, Any]:
+    source = {name: row[name] for name in ("split", "source", "location_in_source", "verified")}
+    figure = {"published_model": row["model"], "published": value, "published_spread": row["spread"]}
+    return source | figure | {"model": row["our_model"], "note": row["caveat"]}
 
 
-def _at(table: pd.DataFrame, place: dict, model: str) -> pd.DataFrame:
+def _at(table: pd.DataFrame, place: dict[str, Any], model: str) -> pd.DataFrame:
     here = (table["origin"] == "measured") & (table["model"] == model)
     for name, wanted in place.items():
         here &= table[name] == wanted
     return table[here]
 
 
-def _mean(row: dict, place: dict, summary: pd.DataFrame) -> list[dict]:
-    found = []
-    for one in _at(summary, place, row["our_model"]).to_dict("records"):
-        single = one["n_folds"] == 1 and one["role"] == "member"
-        low, high = interval(one["mean"], one["sd"], one["n_members_max"] if single else one["n_folds"])
-        found.append(
-            {"measured": one["mean"], "ci_low": low, "ci_high": high, "n_folds": one["n_folds"]}
-            | {"n_members": one["n_members_min"]}
+def _mean(row: dict[str, Any], place: dict[str, Any], summary: pd.DataFrame) -> list[dict[str, Any]]:
+    means = []
+    for cell in _at(summary, place, row["our_model"]).to_dict("records"):
+        over_members = cell["n_folds"] == 1 and cell["role"] == "member"
+        low, high = interval(cell["mean"], cell["sd"], cell["n_members_max"] if over_members else cell["n_folds"])
+        means.append(
+            {"measured": cell["mean"], "ci_low": low, "ci_high": high, "n_folds": cell["n_folds"]}
+            | {"n_members": cell["n_members_min"]}
         )
-    return found
+    return means
 
 
-def _scored(row: dict, place: dict, scores: pd.DataFrame) -> list[dict]:
+def _scored(row: dict[str, Any], place: dict[str, Any], scores: pd.DataFrame) -> list[dict[str, Any]]:
     """Average the scores of the one test fold that a figure is of, if it is that fold, or has as many rows."""
-    mine = _at(scores, place, row["our_model"])
+    same_place = _at(scores, place, row["our_model"])
     if row["our_test_fold"]:
-        mine = mine[mine["test_fold"] == int(row["our_test_fold"])]
+        same_place = same_place[same_place["test_fold"] == int(row["our_test_fold"])]
     if row["our_n"]:
-        mine = mine[mine["n"] == int(row["our_n"])]
-    if len(set(mine["test_fold"])) != 1:
+        same_place = same_place[same_place["n"] == int(row["our_n"])]
+    if len(set(same_place["test_fold"])) != 1:
         return []
-    members = len(mine) if place["role"] == "member" else int(mine["n_members"].iloc[0])
-    return [{"measured": mine["value"].mean(), "n_folds": 1, "n_members": members}]
+    members = len(same_place) if place["role"] == "member" else int(same_place["n_members"].iloc[0])
+    return [{"measured": same_place["value"].mean(), "n_folds": 1, "n_members": members}]
 
 
-def _sizes(row: dict, across: pd.DataFrame) -> list[dict]:
+def _sizes(row: dict[str, Any], across: pd.DataFrame) -> list[dict[str, Any]]:
     here = across[(across["origin"] == "measured") & (across["task"] == row["our_task"])]
     counts = here.loc[here["model"] == row["our_model"], "n_params"].dropna().unique()
     place = {"task": row["our_task"], "metric": PARAMETERS}
     return [
-        _about(row, row["value"]) | place | {"measured": int(count), "difference": int(count) - row["value"]}
+        _published(row, row["value"]) | place | {"measured": int(count), "difference": int(count) - row["value"]}
         for count in counts
     ]
 
 
-def _note(row: dict, across: pd.DataFrame) -> str:
+def _note(row: dict[str, Any], across: pd.DataFrame) -> str:
     """Join the caveat of a figure with what differs on our side."""
     here = across[(across["task"] == row["task"]) & (across["model"] == row["model"])]
     if isinstance(row["dataset"], str):

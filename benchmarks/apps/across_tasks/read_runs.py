@@ -1,51 +1,61 @@
-"""Reads stored runs, grids and challenge tables for the report over all tasks."""
+"""Read what the report over all tasks is made of: stored runs, challenge tables, sizes of networks."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+
+import pandas as pd
+
+from benchmarks import registry
+from benchmarks.api.data import Dataset
+from benchmarks.apps.across_tasks.checks import Challenge
+from benchmarks.apps.across_tasks.paper_claims import ORIGINALS
+from benchmarks.apps.across_tasks.table import RunTables
+from benchmarks.engine.evaluation import compare, fold_tests
+from benchmarks.engine.evaluation.scores import score
+from benchmarks.engine.planning.plan import Plan
+from benchmarks.engine.planning.protocol_deviations import protocol_deviations
+from benchmarks.engine.reporting import write_results
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training_table import job_table
+from benchmarks.io import tables
 
 
-def read_run(experiment: Any, store: Any) -> dict[str, Any] | None:
-    """Read what the report needs of one stored run; None if nothing of it is finished."""
-    import dataclasses
+@dataclasses.dataclass(frozen=True)
+class ScoredRun:
+    """A stored run with its scores.
 
-    import pandas as pd
+    Parameters
+    ----------
+    tables
+        What the table over tasks is made of.
+    tests
+        Paired tests over folds on the headline scores; see `Evidence.tests`.
+    summary, scores
+        Mean and sd over test folds, and the long table of all scores.
+    metadata
+        What the page says of the run: task, preset, data, trainings, folder, command.
+    """
 
-    from benchmarks import registry
-    from benchmarks.apps.across_tasks import table
-    from benchmarks.engine.evaluation import compare, fold_tests
-    from benchmarks.engine.evaluation.scores import score
-    from benchmarks.engine.planning.protocol_deviations import protocol_deviations
-    from benchmarks.engine.reporting import write_results
-    from benchmarks.engine.store.training_table import job_table
+    experiment: Experiment
+    tables: RunTables
+    tests: pd.DataFrame
+    summary: pd.DataFrame
+    scores: pd.DataFrame
+    metadata: dict[str, str]
 
+
+def read_run(experiment: Experiment, store: Store) -> ScoredRun | None:
+    """Score a stored run; None if none of its trainings is finished."""
     plan, task = experiment.plan, registry.get_task(experiment.plan.task)
     scores = score(plan, store, task)
     if scores.empty:
         return None
-    jobs, summary, headlines = (
-        job_table(plan, store),
-        fold_tests.summarise(scores),
-        write_results.headlines_of(task),
-    )
+    jobs, summary, headlines = job_table(plan, store), fold_tests.summarise(scores), write_results.headlines_of(task)
     role = "member" if hasattr(task, "compare") else "ensemble"
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
-    tests = pd.DataFrame(columns=fold_tests.TEST_COLUMNS)
-    chosen = fold_tests.featured(scores, headlines)
-    if not hasattr(task, "compare"):
-        sizes = compare.sizes(plan, store, task)
-        rivals = {plan.baseline, "dream_rnn", "dream_rnn_keras"} & set(
-            chosen.loc[chosen["role"] == "ensemble", "model"]
-        )
-        several = [fold_tests.compare(chosen, rival, sizes=sizes) for rival in sorted(rivals)]
-        tests = pd.concat(several, ignore_index=True) if several else tests
-    done = jobs[jobs["status"] == "done"]
-    departures = {}
-    for source in plan.sources:
-        here = dataclasses.replace(source, dataset=datasets[source.name])
-        for model, mine in done[done["dataset"] == source.name].groupby("model"):
-            splits = set(zip(mine["test_fold"], mine["val_fold"], strict=True))
-            departures[source.name, model] = "; ".join(protocol_deviations(task, plan, model, here, splits))
-    ran = table.Ran(
+    run_tables = RunTables(
         preset=plan.preset,
         summary=fold_tests.featured(summary[summary["role"] == role], headlines),
         jobs=jobs,
@@ -53,54 +63,67 @@ def read_run(experiment: Any, store: Any) -> dict[str, Any] | None:
         labels={name: plan.title(name) for name in plan.models},
         prerequisites={name for job in plan.jobs for name in job.prerequisites},
         width_scale={name: recipe.get("width_scale", 1.0) for name, recipe in plan.recipes.items()},
-        outside=set(jobs.loc[jobs["framework"] == "outside", "model"]),
-        departures=departures,
+        external=set(jobs.loc[jobs["framework"] == "outside", "model"]),
+        protocol_deviations=_deviations(task, plan, jobs, datasets),
     )
-    finished = f"{(jobs['status'] == 'done').sum():,} of {len(jobs):,} done"
-    about = {
+    metadata = {
         "task": f"{plan.task} (version {plan.task_version})",
         "preset": plan.preset,
-        "data": "; ".join(f"{name}: {len(one):,} sequences, {one.origin}" for name, one in datasets.items()),
-        "trainings": finished,
+        "data": "; ".join(f"{name}: {len(data):,} sequences, {data.origin}" for name, data in datasets.items()),
+        "trainings": f"{(jobs['status'] == 'done').sum():,} of {len(jobs):,} done",
         "folder": experiment.folder.name,
         "command": experiment.command,
     }
-    return {"experiment": experiment, "ran": ran, "tests": tests, "summary": summary, "scores": scores, "about": about}
+    tests = _tests(task, plan, store, fold_tests.featured(scores, headlines))
+    return ScoredRun(experiment, run_tables, tests, summary, scores, metadata)
 
 
-def read_grid(experiment: Any, store: Any) -> Any:
-    from benchmarks import registry
-    from benchmarks.apps.across_tasks.verdicts import Grid
-    from benchmarks.engine.planning.protocol_deviations import protocol_deviations
-    from benchmarks.io import tables
-
-    needed = ("processor", "first", "core", "final", "status", "value")
-    recovery_hint = "name the report folder of a `prixfixe grid`"
-    table = tables.read_ours(experiment.folder / "grid.csv", needed, recovery_hint=recovery_hint, dtype={"code": str})
-    source = experiment.plan.sources[0]
-    origin = store.get_dataset(source.name, source.digest).origin
-    task, splits = registry.get_task(experiment.plan.task), registry.get_task(experiment.plan.task).protocol()
-    found = (protocol_deviations(task, experiment.plan, model, source, splits) for model in experiment.plan.models)
-    return Grid(experiment.plan.task, origin, "; ".join(next(filter(None, found), [])), table)
+def _tests(task: ModuleType, plan: Plan, store: Store, scores: pd.DataFrame) -> pd.DataFrame:
+    """Test the headline scores over folds, against the baseline of the task and against DREAM-RNN."""
+    tests = pd.DataFrame(columns=fold_tests.TEST_COLUMNS)
+    if hasattr(task, "compare"):  # the task has its own way to compare models
+        return tests
+    sizes = compare.sizes(plan, store, task)
+    scored = set(scores.loc[scores["role"] == "ensemble", "model"])
+    rivals = {plan.baseline, "dream_rnn", "dream_rnn_keras"} & scored
+    by_rival = [fold_tests.compare(scores, rival, sizes=sizes) for rival in sorted(rivals)]
+    return pd.concat(by_rival, ignore_index=True) if by_rival else tests
 
 
-def read_challenge(folder: Path) -> Any:
-    from benchmarks.apps.across_tasks.verdicts import Challenge
-    from benchmarks.io import tables
+def _deviations(
+    task: ModuleType, plan: Plan, jobs: pd.DataFrame, datasets: dict[str, Dataset]
+) -> dict[tuple[str, str], str]:
+    """Say by (dataset, model) in what the finished trainings are not the published protocol."""
+    done = jobs[jobs["status"] == "done"]
+    deviations = {}
+    for source in plan.sources:
+        with_dataset = dataclasses.replace(source, dataset=datasets[source.name])
+        for model, rows in done[done["dataset"] == source.name].groupby("model"):
+            splits = set(zip(rows["test_fold"], rows["val_fold"], strict=True))
+            deviations[source.name, model] = "; ".join(protocol_deviations(task, plan, model, with_dataset, splits))
+    return deviations
 
-    found = {}
+
+def read_challenge(folder: Path) -> Challenge:
+    """Read the tables that `challenge rank --out` wrote.
+
+    Raises
+    ------
+    BadInput
+        If a table is missing, damaged, or lacks a column.
+    """
+    columns = {"ranking": ("submission", "place"), "scores": ("submission", "subset", "metric", "value")}
     recovery_hint = f"fill the folder by `challenge rank --out {folder}`"
-    for name, needed in (("ranking", ("submission", "place")), ("scores", ("submission", "subset", "metric", "value"))):
-        found[name] = tables.read_ours(folder / f"{name}.csv", (*needed, "origin"), recovery_hint=recovery_hint)
-    measured = all(set(one["origin"]) == {"measured"} for one in found.values())
-    return Challenge("measured" if measured else "simulated", **found)
+    by_name = {
+        name: tables.read_ours(folder / f"{name}.csv", (*needed, "origin"), recovery_hint=recovery_hint)
+        for name, needed in columns.items()
+    }
+    measured = all(set(table["origin"]) == {"measured"} for table in by_name.values())
+    return Challenge("measured" if measured else "simulated", **by_name)
 
 
 def parameter_counts() -> dict[str, int]:
-    """Count the parameters of the full-size networks that claim 6 compares, on yeast."""
-    from benchmarks import registry
-    from benchmarks.apps.across_tasks.claims import PAIRS
-
+    """Count the parameters of the full-size networks that claim 6 compares, built for the yeast task."""
     spec = registry.get_task("yeast").SPEC
-    models = {name: registry.get_model(name) for name in (*PAIRS, *PAIRS.values())}
+    models = {name: registry.get_model(name) for name in (*ORIGINALS, *ORIGINALS.values())}
     return {name: int(model.build(spec, model.RECIPE, {}).n_params) for name, model in models.items()}

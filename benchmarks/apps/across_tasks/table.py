@@ -1,6 +1,6 @@
-"""One line per model and headline of every task: score with interval, rank, share of the ceiling, size, cost, speed.
+"""The table over tasks, a row per model and headline score: interval, rank, share of the noise ceiling, cost, speed.
 
-Tables in, tables out; knows nothing of folders. Measured and simulated data never meet in one rank.
+Tables in, tables out; knows nothing of folders. Measured and simulated data are never ranked together.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,31 +18,31 @@ COLUMNS = [
     "n_trainings", "n_failed", "train_seconds", "device", "train_seq_per_s", "predict_seq_per_s", "departures",
 ]  # fmt: skip
 OVERALL_COLUMNS = ["origin", "model", "label", "kind", "mean_rank", "n_tasks", "tasks"]
-FLOORS = ("kmer_ridge",)
-"""Models that show what no network is needed for."""
+LOWER_BOUNDS = ("kmer_ridge",)
+"""Lower-bound baselines: what is reached without a network."""
 _WHOLE = ["n_params", "n_ranked", "n_trainings", "n_failed", "n_train"]
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a table over tasks must know of one stored run.
+class RunTables:
+    """What the table over tasks needs of one stored run.
 
     Parameters
     ----------
     summary
-        Mean and sd per cell and model (`stats.summarise`) of what the report is about (`stats.featured`), in one role.
+        Mean and sd of the headline scores per cell and model, in one role (`fold_tests.summarise`).
     jobs
-        One row per training (`runner.job_table`).
+        One row per training (`training_table.job_table`).
     ceilings
-        Columns dataset, output, level, metric, value.
+        Noise ceilings: columns dataset, output, level, metric, value.
     prerequisites
-        Models that were fitted for others alone.
+        Models that were fitted only because others need them.
     width_scale
         Model -> width of its network as a share of the published one.
-    outside
-        Models whose predictions were made elsewhere: nothing is known of their training.
-    departures
-        (dataset, model) -> in what its trainings are not the published protocol, "" where they are.
+    external
+        Models with external predictions: nothing is known of their training.
+    protocol_deviations
+        (dataset, model) -> in what its trainings are not the published protocol; "" where they follow it.
     """
 
     preset: str
@@ -52,8 +52,8 @@ class Ran:
     labels: Mapping[str, str]
     prerequisites: Collection[str]
     width_scale: Mapping[str, float]
-    outside: Collection[str] = ()
-    departures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    external: Collection[str] = ()
+    protocol_deviations: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
@@ -64,7 +64,7 @@ def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def rows_of(ran: Ran) -> pd.DataFrame:
+def rows_of(run: RunTables) -> pd.DataFrame:
     """Lay out one run: a row per headline cell and model, without ranks.
 
     The interval is over test folds, or, with one test set, over the members of a model that are scored one by one.
@@ -73,41 +73,41 @@ def rows_of(ran: Ran) -> pd.DataFrame:
     -------
     Columns COLUMNS, `rank` and `n_ranked` missing.
     """
-    costs = {(dataset, model): _cost(mine) for (dataset, model), mine in ran.jobs.groupby(["dataset", "model"])}
-    known = {
+    costs = {(dataset, model): _cost(rows) for (dataset, model), rows in run.jobs.groupby(["dataset", "model"])}
+    ceilings = {
         (row["dataset"], row["output"], row["level"], row["metric"]): row["value"]
-        for row in ran.ceilings.to_dict("records")
+        for row in run.ceilings.to_dict("records")
     }
     rows = []
-    for row in ran.summary.to_dict("records"):
-        several = row["n_folds"] > 1
-        n = row["n_folds"] if several else row["n_members_max"] if row["role"] == "member" else 1
+    for row in run.summary.to_dict("records"):
+        over_folds = row["n_folds"] > 1
+        n = row["n_folds"] if over_folds else row["n_members_max"] if row["role"] == "member" else 1
         low, high = interval(row["mean"], row["sd"], n)
-        ceiling = known.get((row["dataset"], row["output"], row["level"], row["metric"]), np.nan)
+        ceiling = ceilings.get((row["dataset"], row["output"], row["level"], row["metric"]), np.nan)
         model = row["model"]
         cost = costs.get((row["dataset"], model), {})
-        if model in ran.outside:
+        if model in run.external:
             cost = {"n_trainings": cost.get("n_trainings", 0)}
         rows.append(
             {name: row[name] for name in (*CELL, "role", "better", "mean", "n_folds")}
-            | {"preset": ran.preset, "model": model, "label": ran.labels.get(model, model)}
-            | {"kind": _kind(model, ran), "ci_low": low, "ci_high": high}
-            | {"interval_over": "" if np.isnan(low) else "test folds" if several else "trainings"}
+            | {"preset": run.preset, "model": model, "label": run.labels.get(model, model)}
+            | {"kind": _kind(model, run), "ci_low": low, "ci_high": high}
+            | {"interval_over": "" if np.isnan(low) else "test folds" if over_folds else "trainings"}
             | {"n_members": row["n_members_min"], "ceiling": ceiling}
             | {"share_of_ceiling": row["mean"] / ceiling if row["better"] == "higher" else np.nan}
-            | {"width_scale": ran.width_scale.get(model, np.nan)}
-            | {"departures": ran.departures.get((row["dataset"], model), "")}
+            | {"width_scale": run.width_scale.get(model, np.nan)}
+            | {"departures": run.protocol_deviations.get((row["dataset"], model), "")}
             | cost
         )
     return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
 
-def combine(runs: Sequence[Ran]) -> pd.DataFrame:
+def combine(runs: Sequence[RunTables]) -> pd.DataFrame:
     """Put several runs into one table and rank the models of every cell, 1 the best, ties by their average.
 
     Prerequisites and scores that are not a number have no rank; `n_ranked` counts those that have one.
     """
-    laid_out = [rows for ran in runs if len(rows := rows_of(ran))]
+    laid_out = [rows for run in runs if len(rows := rows_of(run))]
     if not laid_out:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.concat(laid_out, ignore_index=True)
@@ -131,17 +131,17 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     """
     ranked = table[table["rank"].notna()]
     rows = []
-    for (origin, model), mine in ranked.groupby(["origin", "model"], sort=False):
-        within = mine.groupby("task", sort=False)["rank"].mean()
-        about = {"origin": origin, "model": model, "label": mine["label"].iloc[0], "kind": mine["kind"].iloc[0]}
-        rows.append(about | {"mean_rank": within.mean(), "n_tasks": len(within), "tasks": ", ".join(within.index)})
+    for (origin, model), of_model in ranked.groupby(["origin", "model"], sort=False):
+        within = of_model.groupby("task", sort=False)["rank"].mean()
+        names = {"origin": origin, "model": model, "label": of_model["label"].iloc[0], "kind": of_model["kind"].iloc[0]}
+        rows.append(names | {"mean_rank": within.mean(), "n_tasks": len(within), "tasks": ", ".join(within.index)})
     return pd.DataFrame(rows, columns=OVERALL_COLUMNS).sort_values(["origin", "mean_rank"], kind="stable")
 
 
-def _kind(model: str, ran: Ran) -> str:
-    if model in ran.prerequisites:
+def _kind(model: str, run: RunTables) -> str:
+    if model in run.prerequisites:
         return "prerequisite"
-    return "floor" if model in FLOORS else "made elsewhere" if model in ran.outside else "model"
+    return "floor" if model in LOWER_BOUNDS else "made elsewhere" if model in run.external else "model"
 
 
 def _cost(jobs: pd.DataFrame) -> dict[str, Any]:

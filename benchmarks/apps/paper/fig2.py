@@ -1,77 +1,75 @@
 """Fig. 2b-e and Extended Data 4-6: all combinations of the winners' parts.
 
 Source: Rafi et al. 2024, Fig. 2. Which of its measures Extended Data 4 to 6 show is not known here; we take the
-Spearman score, and both correlations by part of the test set.
+Spearman score, and both correlations by subset of the test set.
 """
 
 import pandas as pd
 
 from benchmarks.api.metrics import label_of
-from benchmarks.apps.paper.figure_data import Drawn, Found, Grid, Missing
+from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel
+from benchmarks.engine.evaluation.combination_grid import PARTS, TEAMS, Grid
 from benchmarks.engine.figures import challenge, prixfixe_grid
 
-TEAMS = {"autosome": "Autosome.org", "bhi": "BHI", "unlockdna": "UnlockDNA"}
-_PARTS = ["processor", "first", "core", "final"]
 
-
-def every_combination(found: Found) -> Drawn:
+def every_combination(data: FigureData) -> RenderedPanel:
     """Draw the score of every combination as a cell (2b)."""
-    grid = _grid(found)
+    grid = _grid(data)
     return _cells(grid, grid.table, grid.table["metric"].iloc[0])
 
 
-def other_score(found: Found) -> Drawn:
+def other_score(data: FigureData) -> RenderedPanel:
     """Draw the Spearman score, or rho, of every combination as a cell (Extended Data 4, as we take it)."""
-    grid = _grid(found)
-    metric = "spearman_score" if "spearman_score" in set(grid.run.scores["metric"]) else "spearman_rho"
-    values = values_of(grid.run.scores, metric)
+    grid = _grid(data)
+    metric = "spearman_score" if "spearman_score" in set(grid.scores["metric"]) else "spearman_rho"
+    values = values_of(grid.scores, metric)
     values = values[values["subset"] == ("challenge" if metric == "spearman_score" else "all")]
     by_model = values.set_index("model")["value"]
     table = grid.table.assign(value=_models(grid.table).map(by_model), metric=metric)
     return _cells(grid, table, metric)
 
 
-def by_processor(found: Found) -> Drawn:
+def by_processor(data: FigureData) -> RenderedPanel:
     """Draw the combinations over their data processor and trainer (2c)."""
-    grid = _grid(found)
+    grid = _grid(data)
     metric = grid.table["metric"].iloc[0]
     figure = prixfixe_grid.by_part(
         grid.table, part="processor", marked="is_original", title="By processor and trainer", what=label_of(metric),
-        order=list(TEAMS), labels=TEAMS, simulated=grid.run.simulated,
+        order=list(TEAMS), labels=TEAMS, simulated=grid.simulated,
     )  # fmt: skip
     text = f"{label_of(metric)} of the combinations by data processor and trainer; white: a team's own, line: median."
-    return Drawn(figure, _scored(grid.table), text, grid.run.simulated)
+    return RenderedPanel(figure, _scored(grid.table), text, grid.simulated)
 
 
-def sizes(found: Found) -> Drawn:
+def sizes(data: FigureData) -> RenderedPanel:
     """Draw the parameters of each original and of the best combination with its core (2d)."""
-    return _pairs(_grid(found), "n_params", "Size of originals and best", "parameters")
+    return _pairs(_grid(data), "n_params", "Size of originals and best", "parameters")
 
 
-def scores(found: Found) -> Drawn:
+def scores(data: FigureData) -> RenderedPanel:
     """Draw the score of each original and of the best combination with its core (2e)."""
-    grid = _grid(found)
+    grid = _grid(data)
     return _pairs(grid, "value", "Score of originals and best", label_of(grid.table["metric"].iloc[0]))
 
 
-def by_subset(found: Found, metric: str) -> Drawn:
-    """Draw every combination on every part of the test set (Extended Data 5: r², 6: rho, as we take them)."""
-    grid = _grid(found)
+def by_subset(data: FigureData, metric: str) -> RenderedPanel:
+    """Draw every combination on every subset of the test set (Extended Data 5: r², 6: rho, as we take them)."""
+    grid = _grid(data)
     ranked = _scored(grid.table).sort_values("value", ascending=False)
-    values = values_of(grid.run.scores, metric)
+    values = values_of(grid.scores, metric)
     codes = dict(zip(_models(ranked), ranked["code"], strict=True))
     values = values[values["model"].isin(codes) & (values["subset"] != "challenge")]
     values = values.assign(submission=values["model"].map(codes), metric=metric)
     if values.empty:
-        raise Missing(f"the grid's run holds no {metric} by part of the test set")
-    figure = challenge.heat_map(values, ranked["code"].tolist(), labels={}, simulated=grid.run.simulated)
-    what = challenge.SUBSET_METRICS[metric]
+        raise MissingData(f"the grid's run holds no {metric} by subset of the test set")
+    figure = challenge.heat_map(values, ranked["code"].tolist(), labels={}, simulated=grid.simulated)
+    what = "Pearson r²" if metric == "pearson_r" else "Spearman rho"
     text = (
-        f"{what} of {len(ranked)} combinations by part of the test set, best first; a code names the teams of "
+        f"{what} of {len(ranked)} combinations by subset of the test set, best first; a code names the teams of "
         "processor with trainer, first, core and final block (0 Autosome.org, 1 BHI, 2 UnlockDNA). In the CSV: not "
         "squared."
     )
-    return Drawn(figure, values, text, grid.run.simulated)
+    return RenderedPanel(figure, values, text, grid.simulated)
 
 
 def values_of(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -88,39 +86,39 @@ def values_of(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     return by_fold.groupby(["model", "subset"], sort=False).agg(value="mean", n_folds="size").reset_index()
 
 
-def _grid(found: Found) -> Grid:
-    if found.grid is None:
-        raise Missing("no grid of combinations is stored: python -m benchmarks prixfixe grid --task yeast")
-    if not (found.grid.table["status"] == "scored").any():
-        raise Missing("no combination of the grid is scored yet: run the same `prixfixe grid` command again")
-    return found.grid
+def _grid(data: FigureData) -> Grid:
+    if data.grid is None:
+        raise MissingData("no grid of combinations is stored: python -m benchmarks prixfixe grid --task yeast")
+    if not (data.grid.table["status"] == "scored").any():
+        raise MissingData("no combination of the grid is scored yet: run the same `prixfixe grid` command again")
+    return data.grid
 
 
 def _models(table: pd.DataFrame) -> pd.Series:
-    return "prix_fixe." + table[_PARTS].agg("-".join, axis=1)
+    return "prix_fixe." + table[list(PARTS)].agg("-".join, axis=1)
 
 
 def _scored(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["status"] == "scored"]
 
 
-def _cells(grid: Grid, table: pd.DataFrame, metric: str) -> Drawn:
+def _cells(grid: Grid, table: pd.DataFrame, metric: str) -> RenderedPanel:
     figure = prixfixe_grid.heat_map(
         table, rows=("core", "final"), columns=("processor", "first"), title="Prix Fixe: every combination",
-        what=label_of(metric), order=list(TEAMS), labels=TEAMS, simulated=grid.run.simulated,
+        what=label_of(metric), order=list(TEAMS), labels=TEAMS, simulated=grid.simulated,
     )  # fmt: skip
     n = table["status"].value_counts()
     text = f"{label_of(metric)} of {n['scored']} of the {len(table)} combinations of processor with trainer, first, "
     text += "core and final block; grey: " + ", ".join(f"{k} {name}" for name, k in n.items() if name != "scored") + "."
-    return Drawn(figure, table, text, grid.run.simulated)
+    return RenderedPanel(figure, table, text, grid.simulated)
 
 
-def _pairs(grid: Grid, value: str, title: str, what: str) -> Drawn:
+def _pairs(grid: Grid, value: str, title: str, what: str) -> RenderedPanel:
     if grid.originals.empty:
-        raise Missing("no combination of the grid is scored yet: run the same `prixfixe grid` command again")
+        raise MissingData("no combination of the grid is scored yet: run the same `prixfixe grid` command again")
     figure = prixfixe_grid.pairs(
         grid.originals, value=value, title=title, what=what, order=list(TEAMS), labels=TEAMS,
-        simulated=grid.run.simulated,
+        simulated=grid.simulated,
     )  # fmt: skip
     text = f"Each team's own combination (white) and the best one with its core (filled): {what}."
-    return Drawn(figure, grid.originals, text, grid.run.simulated)
+    return RenderedPanel(figure, grid.originals, text, grid.simulated)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from benchmarks.api.metrics import label_of
-from benchmarks.apps.paper.figure_data import Drawn, Found, Missing, Run
+from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel, Run
 from benchmarks.engine.figures import profiles as profile_figures
 from benchmarks.engine.figures import scores, style
 
@@ -18,64 +18,67 @@ _TEST = ["mean_difference", "p_value", "p_corrected", "p_holm"]
 _KEY = ["dataset", "output", "subset", "level", "metric", "model"]
 
 
-def folds(found: Found, task: str, *, output: str | None = None, subset: str | None = None, metric: str, level: str):
+def folds(
+    data: FigureData, task: str, *, output: str | None = None, subset: str | None = None, metric: str, level: str
+) -> RenderedPanel:
     """Draw the ensembles' score on every test fold, with the P values of the paper's test (3a, b, c, d)."""
-    run = found.run(task)
+    run = data.run(task)
     tests = run.comparisons.get("tests", pd.DataFrame(columns=[*_KEY, *_TEST]))
     chosen = run.scores[run.scores["role"] == "ensemble"]
     for column, wanted in (("metric", metric), ("level", level), ("output", output), ("subset", subset)):
         chosen = chosen if wanted is None else chosen[chosen[column] == wanted]
     if chosen.empty:
-        raise Missing(f"the run of {task} holds no ensemble score of this kind ({metric}, {level} level)")
-    mine = tests[tests["metric"] == metric]
-    mine = mine if output is None else mine[mine["output"] == output]
-    mine = mine if subset is None else mine[mine["subset"] == subset]
+        raise MissingData(f"the run of {task} holds no ensemble score of this kind ({metric}, {level} level)")
+    metric_tests = tests[tests["metric"] == metric]
+    metric_tests = metric_tests if output is None else metric_tests[metric_tests["output"] == output]
+    metric_tests = metric_tests if subset is None else metric_tests[metric_tests["subset"] == subset]
     figure = scores.fold_scores(
-        chosen, mine, metric=metric, level=level, labels=run.labels, order=run.order, ceilings=run.ceilings
+        chosen, metric_tests, metric=metric, level=level, labels=run.labels, order=run.order, ceilings=run.ceilings
     )
-    numbers = chosen.merge(mine[[*_KEY, *(c for c in _TEST if c in mine)]], on=_KEY, how="left")
+    numbers = chosen.merge(metric_tests[[*_KEY, *(c for c in _TEST if c in metric_tests)]], on=_KEY, how="left")
     n = chosen.groupby(["dataset", "output", "model"])["test_fold"].nunique().max()
     text = (
         f"{label_of(metric)} of each of {n} test folds (point: predictions averaged over the "
         "models of a fold), quartiles and median; P: paired two-sided t-test over folds against the baseline, "
         "not corrected, optimistic because folds share training data."
     )
-    return Drawn(figure, numbers, text, run.simulated)
+    return RenderedPanel(figure, numbers, text, run.simulated)
 
 
-def profiles(found: Found) -> Drawn:
+def profiles(data: FigureData) -> RenderedPanel:
     """Draw observed and predicted profiles of four peaks (3e)."""
-    run = found.run("atac")
+    run = data.run("atac")
     if not run.examples:
-        raise Missing("the run of atac has no finished training")
+        raise MissingData("the run of atac has no finished training")
     shown = run.examples[0]
     figure = profile_figures.examples(
         shown.test, shown.predictions, run.profile_len, labels=run.labels, order=run.order
     )
     numbers = profile_figures.example_numbers(shown.test, shown.predictions, run.profile_len)
     text = (
-        f"Observed cuts per base, and the profiles that models expect, of four peaks of test fold {shown.test_fold} of "
-        f"{shown.dataset}: at even steps from the most cuts to the median, none hand-picked. In the CSV: not smoothed."
+        f"Observed Tn5 insertions per base, and the profiles that models expect, of four peaks of test fold "
+        f"{shown.test_fold} of {shown.dataset}: at even steps from the most insertions to the median, none "
+        "hand-picked. In the CSV: not smoothed."
     )
-    return Drawn(figure, numbers, text, shown.test.origin == "simulated")
+    return RenderedPanel(figure, numbers, text, shown.test.origin == "simulated")
 
 
-def speed(found: Found) -> Drawn:
+def speed(data: FigureData) -> RenderedPanel:
     """Draw seconds per training batch, and sequences per second in prediction (Extended Data 10)."""
-    if not found.runs:
-        raise Missing("no run is at hand")
-    table = pd.concat([speeds(run) for run in found.runs.values()], ignore_index=True)
+    if not data.runs:
+        raise MissingData("no run is at hand")
+    table = pd.concat([speeds(run) for run in data.runs.values()], ignore_index=True)
     if table.empty:
-        raise Missing("no training of these runs was timed")
-    simulated = any(run.simulated for run in found.runs.values())
-    labels = {model: label for run in found.runs.values() for model, label in run.labels.items()}
+        raise MissingData("no training of these runs was timed")
+    simulated = any(run.simulated for run in data.runs.values())
+    labels = {model: label for run in data.runs.values() for model, label in run.labels.items()}
     devices = list(dict.fromkeys(table["device"]))
     text = (
         f"Seconds per training batch and sequences predicted per second, measured during these runs on "
         f"{'; '.join(devices)}. Bar: median, point: one training. The paper's figures are of a V100 with 16 GB: these "
         "are ours, and not comparable with them; networks of the preset quick are narrowed."
     )
-    return Drawn(_speed_bars(table, labels, simulated), table, text, simulated)
+    return RenderedPanel(_speed_bars(table, labels, simulated), table, text, simulated)
 
 
 def speeds(run: Run) -> pd.DataFrame:
@@ -86,8 +89,8 @@ def speeds(run: Run) -> pd.DataFrame:
     done = run.jobs[(run.jobs["status"] == "done") & run.jobs["train_seq_per_s"].notna()]
     batch = done["model"].map(run.batch_sizes).astype(float)
     device = done["device"].astype(str) + ", " + done["backend"].astype(str)
-    about = done[["dataset", "model", "test_fold", "val_fold", "train_seq_per_s", "predict_seq_per_s"]]
-    table = about.assign(
+    timing = done[["dataset", "model", "test_fold", "val_fold", "train_seq_per_s", "predict_seq_per_s"]]
+    table = timing.assign(
         task=run.task, preset=run.preset, device=device, batch_size=batch, s_per_batch=batch / done["train_seq_per_s"]
     )
     return table.dropna(subset="s_per_batch").reset_index(drop=True)

@@ -15,30 +15,30 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from benchmarks.api.sequences import decode, find_sites
-from benchmarks.apps.paper.figure_data import Drawn, Found, Missing, Site
+from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel, Site
 from benchmarks.engine.figures import ism, style
 from benchmarks.engine.inference.mutagenesis import position_scores
 
 
 def hits(codes: np.ndarray, motifs: Mapping[str, str]) -> list[tuple[str, int, int]]:
-    """Find the words of motifs in a sequence (L,), on either strand: name, start, end, sorted by start."""
-    found = [
-        (name, int(at), int(at) + len(word))
-        for name, word in motifs.items()
-        if len(word) <= len(codes)
-        for at in np.flatnonzero(find_sites(codes[None], word)[0])
+    """Find exact occurrences of motifs in a sequence (L,), on either strand: name, start, end, sorted by start."""
+    occurrences = [
+        (name, int(start), int(start) + len(motif))
+        for name, motif in motifs.items()
+        if len(motif) <= len(codes)
+        for start in np.flatnonzero(find_sites(codes[None], motif)[0])
     ]
-    return sorted(found, key=lambda hit: hit[1:])
+    return sorted(occurrences, key=lambda hit: hit[1:])
 
 
-def figure(found: Found) -> Drawn:
+def figure(data: FigureData) -> RenderedPanel:
     """Draw wild type and variant of every site under each other, motifs boxed with their consensus above."""
-    if not found.sites:
-        raise Missing(
-            found.why.get("sites", "no trained model is at hand: give --weights FOLDER of a training on yeast")
+    if not data.sites:
+        raise MissingData(
+            data.notes.get("sites", "no trained model is at hand: give --weights FOLDER of a training on yeast")
         )
     rows = []
-    for site in found.sites:
+    for site in data.sites:
         scores = position_scores(site.changes)
         mutated = site.codes[0] != site.codes[1]
         for which, codes, score in zip(("wild type", "variant"), site.codes, scores, strict=True):
@@ -49,19 +49,19 @@ def figure(found: Found) -> Drawn:
                      "base": list(decode(codes[None])[0]), "score": score, "mutated": mutated}
                 )
             )  # fmt: skip
-    models = list(dict.fromkeys(site.label for site in found.sites))
+    models = list(dict.fromkeys(site.label for site in data.sites))
     text = (
         "In-silico mutagenesis of promoters (wild type above, variant below). Letters: minus the mean change of "
         f"predicted expression over the three substitutions of a base, by {', '.join(models)}, one training each; "
-        "grey: the mutated base. Boxes: exact words of known motifs on either strand, with their consensus. Measured "
-        "expression is on the test set's own scale, predicted expression in bins: what lies between wild type and "
-        f"variant compares in sign and order only. {found.why.get('site_choice', '')}"
+        "grey: the mutated base. Boxes: exact occurrences of known motifs on either strand, with their consensus. "
+        "Measured expression is on the test set's own scale, predicted expression in bins: what lies between wild "
+        f"type and variant compares in sign and order only. {data.notes.get('site_choice', '')}"
     )
-    return Drawn(
-        _draw(found.sites, found.motifs, found.sites_simulated),
+    return RenderedPanel(
+        _draw(data.sites, data.motifs, data.sites_simulated),
         pd.concat(rows, ignore_index=True),
         text.strip(),
-        found.sites_simulated,
+        data.sites_simulated,
     )
 
 
@@ -94,16 +94,16 @@ def _draw(sites: Sequence[Site], motifs: Mapping[str, str], simulated: bool) -> 
 
 
 def _boxes(
-    ax: Axes, codes: np.ndarray, found: list[tuple[str, int, int]], low: float, high: float, span: float
+    ax: Axes, codes: np.ndarray, motif_hits: list[tuple[str, int, int]], low: float, high: float, span: float
 ) -> None:
     """Box every site of a motif; above it the consensus as it lies on this strand, where there is room."""
     taken = -np.inf
-    for name, start, end in found:
+    for name, start, end in motif_hits:
         ax.add_patch(Rectangle((start + 0.5, low), end - start, high - low, fill=False, ec=style.INK, lw=0.8))
         if start < taken:
             continue
         taken = end
         ax.text((start + end) / 2 + 0.5, high + 0.62 * span, name, ha="center", va="center", size=7)
         inset = ax.inset_axes((start + 0.5, high + 0.08 * span, end - start, 0.4 * span), transform=ax.transData)
-        ism.track(inset, codes[start:end], np.full(end - start, 2.0))  # sites are exact words of their motif
+        ism.track(inset, codes[start:end], np.full(end - start, 2.0))  # sites match their motif exactly
         inset.set_axis_off()

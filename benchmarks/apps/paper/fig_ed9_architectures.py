@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from benchmarks.apps.paper.figure_data import Drawn, Found, Layer, Missing
+from benchmarks.apps.paper.figure_data import FigureData, Layer, MissingData, RenderedPanel
 from benchmarks.engine.figures import style
 
 _WORDS = {"Conv1d": "Conv", "Conv1D": "Conv", "BatchNorm1d": "BatchNorm", "BatchNormalization": "BatchNorm",
@@ -37,15 +37,15 @@ class Box:
     times: int = 1
 
 
-def figure(found: Found) -> Drawn:
+def figure(data: FigureData) -> RenderedPanel:
     """Draw all networks side by side."""
-    if not found.architectures:
-        raise Missing(found.why.get("architectures", "no network could be built: torch is not installed"))
+    if not data.architectures:
+        raise MissingData(data.notes.get("architectures", "no network could be built: torch is not installed"))
     numbers = pd.DataFrame(
         [
             {"model": model, "at": i, "block": x.block, "layer": x.kind, "numbers": x.detail,
              "shape": " × ".join(map(str, x.shape)), "n_params": x.n_params}
-            for model, layers in found.architectures.items()
+            for model, layers in data.architectures.items()
             for i, x in enumerate(layers)
         ]
     )  # fmt: skip
@@ -55,31 +55,33 @@ def figure(found: Found) -> Drawn:
         "parameters. "
         "The torch networks are those of the yeast task, the Keras twins those of ATAC without the bias model."
     )
-    return Drawn(_draw({model: boxes(layers) for model, layers in found.architectures.items()}), numbers, text, False)
+    return RenderedPanel(
+        _draw({model: boxes(layers) for model, layers in data.architectures.items()}), numbers, text, False
+    )
 
 
 def boxes(layers: Sequence[Layer]) -> list[Box]:
-    """Gather layers into boxes, by block; equal boxes in a row become one with a count."""
+    """Collect layers into boxes, by block; equal boxes in a row become one with a count."""
     groups: list[list[Layer]] = []
     for layer in layers:
         if groups and groups[-1][0].block == layer.block:
             groups[-1].append(layer)
         else:
             groups.append([layer])
-    found: list[Box] = []
+    merged: list[Box] = []
     for group in groups:
         part, _, title = group[0].block.partition(".")
         shape = next((layer.shape for layer in reversed(group) if layer.shape), ())
         box = Box(part, title, tuple(_lines(group)), shape, sum(layer.n_params for layer in group))
-        last = found[-1] if found else None
+        last = merged[-1] if merged else None
         if last and (last.part, last.lines, last.shape, last.n_params // last.times) == (
             box.part, box.lines, box.shape, box.n_params
         ):  # fmt: skip
             title = _span(last.title, box.title)
-            found[-1] = Box(box.part, title, box.lines, box.shape, last.n_params + box.n_params, last.times + 1)
+            merged[-1] = Box(box.part, title, box.lines, box.shape, last.n_params + box.n_params, last.times + 1)
         else:
-            found.append(box)
-    return found
+            merged.append(box)
+    return merged
 
 
 def _span(first: str, last: str) -> str:

@@ -1,20 +1,23 @@
-"""What panels are drawn from: stored runs, a grid of combinations, tables of a challenge. Plain tables and arrays."""
+"""The data that panels are drawn from: stored runs, the grid of combinations, challenge tables, networks, ISM sites."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.engine.evaluation.combination_grid import Grid
+from benchmarks.engine.reporting.write_results import FirstFold
 
 
-class Missing(Exception):
-    """A panel's data are not there; the text says which, and how to get them."""
+class MissingData(Exception):
+    """The data of a panel are missing; the text says which, and how to get them."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The tables of one stored run; their columns stand in `results/README.md`.
+    """The tables of one stored run; `results/README.md` lists their columns.
 
     Parameters
     ----------
@@ -44,21 +47,12 @@ class Run:
     profile_len: int | None = None
     disparities: pd.DataFrame = field(default_factory=pd.DataFrame)
     weights: Mapping[str, float] = field(default_factory=dict)
-    examples: Sequence[Any] = ()
+    examples: Sequence[FirstFold] = ()
 
     @property
     def simulated(self) -> bool:
         """Whether any of the data were simulated: then the figure says so."""
         return "simulated" in self.origins
-
-
-@dataclass(frozen=True)
-class Grid:
-    """All combinations of the winners' parts: `table` and `originals` as `prixfixe grid` writes them, and its run."""
-
-    table: pd.DataFrame
-    originals: pd.DataFrame
-    run: Run
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Site:
     codes
         (2, L) uint8: wild type, variant. They differ in one base.
     changes
-        (2, L, 4) float: predicted change of expression by every base at every position, as `api.mutants` gives them.
+        (2, L, 4) float: predicted change of expression by every base at every position; see `Effects`.
     measured
         Measured expression of both, on the scale of the test set; `predicted` is in bins.
     """
@@ -96,8 +90,24 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Everything that was found to draw from. What is absent is empty or None, and `why` says so by its name."""
+class FigureData:
+    """All data that the chosen panels may use.
+
+    Parameters
+    ----------
+    runs
+        Task -> its stored run.
+    challenge
+        Name of a table (`ranking`, `scores` …) -> the table, as `challenge … --out` wrote it.
+    architectures
+        Title of a network -> its layers, input to output.
+    sites, sites_simulated
+        What Extended Data 8 shows, and whether any of it rests on simulated data.
+    motifs
+        Name -> consensus to box in Extended Data 8.
+    notes
+        Why an empty or None field is so (key: its name), and how sites were chosen (key: `site_choice`).
+    """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
     grid: Grid | None = None
@@ -106,20 +116,26 @@ class Found:
     sites: Sequence[Site] = ()
     sites_simulated: bool = False
     motifs: Mapping[str, str] = field(default_factory=dict)
-    why: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, task: str) -> Run:
-        """Return the run of a task, or raise Missing."""
+        """Return the run of a task.
+
+        Raises
+        ------
+        MissingData
+            If there is none.
+        """
         if task in self.runs:
             return self.runs[task]
-        raise Missing(f"no run of task {task} is at hand: python -m benchmarks run --task {task}")
+        raise MissingData(f"no run of task {task} is at hand: python -m benchmarks run --task {task}")
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A panel: its figure (None for a table), the numbers behind it, what it shows, and whether data are simulated."""
+class RenderedPanel:
+    """A panel: its figure (None for a table), the numbers behind it, its caption, and whether data are simulated."""
 
-    figure: Any
+    figure: Figure | None
     numbers: pd.DataFrame
     caption: str
     simulated: bool

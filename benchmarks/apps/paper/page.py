@@ -1,4 +1,4 @@
-"""Outcomes in, files out: per panel PNG, SVG, PDF and the numbers as CSV; panels.csv, and a page that shows all."""
+"""Write panels to files: PNG, SVG, PDF and the numbers as CSV of each; panels.csv, and a page that shows all."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
 
-from benchmarks.apps.paper.figure_data import Drawn
+from benchmarks.apps.paper.figure_data import RenderedPanel
 from benchmarks.apps.paper.panels import Outcome
 from benchmarks.engine.figures import style
 from benchmarks.engine.reporting import html
@@ -23,23 +23,23 @@ def write(
 ) -> pd.DataFrame:
     """Write the files of every panel, panels.csv and index.html; return the table of panels.
 
-    A panel whose files cannot be written counts as failed. What an earlier call left of a panel that is not drawn now
-    is taken away.
+    A panel whose files cannot be written counts as failed. Files that an earlier call wrote of a panel that is not
+    drawn now are removed.
     """
     entries = []
     for outcome in outcomes:
-        key, drawn = outcome.panel.key, outcome.drawn
+        key, rendered = outcome.panel.key, outcome.rendered
         for ending in _ENDINGS:
             (out / f"{key}{ending}").unlink(missing_ok=True)
         entry: dict[str, Any] = {
-            "key": key, "title": outcome.panel.title, "ours": outcome.panel.ours, "drawn": drawn is not None,
+            "key": key, "title": outcome.panel.title, "ours": outcome.panel.our_choice, "drawn": rendered is not None,
             "failed": outcome.failed, "reason": outcome.reason, "files": [],
         }  # fmt: skip
-        if drawn is not None:
+        if rendered is not None:
             try:
-                entry |= _files(key, drawn, out, write_text)
-                entry |= {"caption": drawn.caption, "simulated": drawn.simulated}
-                if drawn.figure is None:
+                entry |= _files(key, rendered, out, write_text)
+                entry |= {"caption": rendered.caption, "simulated": rendered.simulated}
+                if rendered.figure is None:
                     page = _page([entry], f"{key}. {outcome.panel.title}", [])
                     write_text(out / f"{key}.html", page)
                     entry["files"].append(f"{key}.html")
@@ -63,20 +63,20 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _files(key: str, drawn: Drawn, out: Path, write_text: Callable[[Path, str], None]) -> dict[str, Any]:
-    numbers = (
-        drawn.numbers.assign(origin="simulated") if drawn.simulated and "origin" not in drawn.numbers else drawn.numbers
-    )
+def _files(key: str, rendered: RenderedPanel, out: Path, write_text: Callable[[Path, str], None]) -> dict[str, Any]:
+    numbers = rendered.numbers
+    if rendered.simulated and "origin" not in numbers:
+        numbers = numbers.assign(origin="simulated")
     write_text(out / f"{key}.csv", numbers.to_csv(index=False))
-    if drawn.figure is None:
-        rows = [[_cell(cell) for cell in row] for row in drawn.numbers.itertuples(index=False)]
-        return {"files": [f"{key}.csv"], "columns": list(drawn.numbers.columns), "rows": rows}
+    if rendered.figure is None:
+        rows = [[_cell(cell) for cell in row] for row in rendered.numbers.itertuples(index=False)]
+        return {"files": [f"{key}.csv"], "columns": list(rendered.numbers.columns), "rows": rows}
     with mpl.rc_context(style.STYLE):
-        written = style.save(drawn.figure, out / key)
+        written = style.save(rendered.figure, out / key)
         metadata = dict.fromkeys(["CreationDate", "Creator", "Producer"])
-        drawn.figure.savefig(out / f"{key}.pdf", bbox_inches="tight", pad_inches=0.08, metadata=metadata)
+        rendered.figure.savefig(out / f"{key}.pdf", bbox_inches="tight", pad_inches=0.08, metadata=metadata)
     files = [path.name for path in written] + [f"{key}.pdf", f"{key}.csv"]
-    return {"files": files, "svg": Markup(style.to_svg(drawn.figure))}
+    return {"files": files, "svg": Markup(style.to_svg(rendered.figure))}
 
 
 def _cell(value: Any) -> str:

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from benchmarks import registry
-from benchmarks.apps.across_tasks import claims, table
-from benchmarks.apps.across_tasks.verdicts import Challenge, Evidence, Grid
+from benchmarks.apps.across_tasks import paper_claims, table
+from benchmarks.apps.across_tasks.checks import Challenge, Evidence
+from benchmarks.engine.evaluation.combination_grid import Grid
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.planning.protocol_deviations import protocol_deviations
@@ -37,7 +38,7 @@ BEATEN = {("dream_cnn", "deepstarr"): 0.02, ("dream_rnn", "deepstarr"): 0.04, ("
 
 
 def verdict(number, found):
-    return claims.judge(found).set_index("number").loc[number]
+    return paper_claims.evaluate_claims(found).set_index("number").loc[number]
 
 
 def test_a_claim_holds_falls_or_stays_open_by_its_checks():
@@ -92,7 +93,7 @@ def test_what_departs_from_the_published_protocol_is_named():
 
 def grid(statuses, **more):
     rows = [{"processor": "a", "first": "b", "core": "c", "final": "d", "value": 0.5, "status": s} for s in statuses]
-    about = {"task": "yeast", "origin": "measured", "departures": ""} | more
+    about = {"task": "yeast", "origin": "measured", "protocol_deviations": ""} | more
     return Grid(table=pd.DataFrame(rows), **about)
 
 
@@ -103,7 +104,7 @@ def grid(statuses, **more):
         (grid(["scored"] * 45), "does not hold"),
         (grid(["scored"] * 41), "not testable"),
         (grid(["scored"] * 41 + ["failed"] * 4, origin="simulated"), "not testable"),
-        (grid(["scored"] * 41 + ["failed"] * 4, departures="preset quick"), "not testable"),
+        (grid(["scored"] * 41 + ["failed"] * 4, protocol_deviations="preset quick"), "not testable"),
         (None, "not testable"),
     ],
 )
@@ -120,7 +121,7 @@ def test_parameters_are_compared_with_the_originals():
 
 
 def test_gaps_of_the_challenge_are_of_squared_correlations():
-    subsets = {"high": 0.5, "low": 0.5, **{name: (100 - gap) / 100 for name, gap in claims.GAPS.items()}}
+    subsets = {"high": 0.5, "low": 0.5, **{name: (100 - gap) / 100 for name, gap in paper_claims.GAPS.items()}}
     subsets |= {"high": 0.52, "low": 0.52}
     scores = [
         {"submission": name, "subset": subset, "metric": "pearson_r", "value": 0.9 * (share**0.5 if last else 1)}
@@ -131,7 +132,7 @@ def test_gaps_of_the_challenge_are_of_squared_correlations():
         {"submission": "reference", "place": 20}
     ]
     found = Challenge("measured", pd.DataFrame(ranking), pd.DataFrame(scores))
-    assert claims.gaps_to(found.scores, "reference")["native"] == pytest.approx(17.6)
+    assert paper_claims.gaps_to(found.scores, "reference")["native"] == pytest.approx(17.6)
     assert verdict(7, evidence(BEATEN, challenge=found))["verdict"] == "holds"
     fewer = dataclasses.replace(found, ranking=found.ranking.iloc[1:])
     assert verdict(7, evidence(BEATEN, challenge=fewer))["verdict"] == "does not hold"

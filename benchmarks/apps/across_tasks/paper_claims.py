@@ -1,16 +1,17 @@
-"""The paper's claims, each as `holds`, `does not hold` or `not testable`, with the reason and the numbers it rests on.
+"""Check the claims of the paper: each holds, does not hold or is not testable, with reason and numbers.
 
-Source: Rafi et al. 2024, Results. Tables in, verdicts out. A claim is a list of checks: one that fails refutes it, one
-that cannot be made leaves it open. Only measured data, the published protocol and full-size networks can speak of
-biology; parameters are counted on the networks themselves.
+Source: Rafi et al. 2024 (doi 10.1038/s41587-024-02414-w), Results. A claim is a list of checks: one that fails refutes
+it, one that cannot be made leaves it open. Only measured data, the published protocol and full-size networks are
+evidence on biology; parameters are counted on the networks themselves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from benchmarks.apps.across_tasks import model_claims
-from benchmarks.apps.across_tasks.verdicts import Challenge, Check, Evidence, Grid, verdict
+from benchmarks.apps.across_tasks.checks import Challenge, Check, Evidence, combine_checks
+from benchmarks.engine.evaluation.combination_grid import PARTS, TEAMS, Grid
 
 COLUMNS = ["number", "claim", "verdict", "reason", "numbers"]
 CLAIMS = {
@@ -30,15 +31,14 @@ SIMILAR = 1.1
 """Parameters of an optimised model over those of the original that still count as about as many."""
 GAPS = {"native": 17.6, "random": 5.0, "motif_tiling": 17.7, "SNVs": 14.6, "motif_perturbation": 6.5}
 HIGH_LOW_GAP, GAP_TOLERANCE = 48.0, 1.0
-"""Percent; the tolerance, in points, is ours."""
+"""Percent; the tolerance, in percentage points, is our choice."""
 N_ABOVE_REFERENCE, N_CONVERGED, N_FITTING = 19, 41, 45
-TEAMS = ("autosome", "bhi", "unlockdna")
-PAIRS = {"dream_cnn": "originals.autosome", "dream_rnn": "originals.bhi", "dream_attn": "originals.unlockdna"}
+ORIGINALS = {"dream_cnn": "originals.autosome", "dream_rnn": "originals.bhi", "dream_attn": "originals.unlockdna"}
 """Optimised model -> the submission whose core it keeps."""
 
 
-def judge(evidence: Evidence) -> pd.DataFrame:
-    """Judge all claims; columns COLUMNS."""
+def evaluate_claims(evidence: Evidence) -> pd.DataFrame:
+    """Check all claims of the paper; a row per claim, columns COLUMNS."""
     checks = {
         1: model_claims.rnn_is_best(evidence),
         2: model_claims.beat_deepstarr(evidence),
@@ -49,29 +49,28 @@ def judge(evidence: Evidence) -> pd.DataFrame:
         7: _challenge(evidence.challenge),
         8: _converged(evidence.grid),
     }
-    rows = [{"number": n, "claim": CLAIMS[n]} | verdict(several) for n, several in checks.items()]
+    rows = [{"number": n, "claim": CLAIMS[n]} | combine_checks(of_claim) for n, of_claim in checks.items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 # claims 5 and 8: combinations
 
 
-def _no_grid(grid: Grid | None) -> str:
+def _why_no_grid(grid: Grid | None) -> str:
     if grid is None:
         return "no grid of combinations at hand (prixfixe grid, then --grid FOLDER)"
     if grid.task != "yeast":
         return f"the grid is of {grid.task}, the paper's of yeast"
     if grid.origin != "measured":
         return "the grid is of simulated data"
-    return f"the grid is not of the published protocol ({grid.departures})" if grid.departures else ""
+    return f"the grid is not of the published protocol ({grid.protocol_deviations})" if grid.protocol_deviations else ""
 
 
 def _modules(grid: Grid | None) -> list[Check]:
-    if reason := _no_grid(grid):
+    if reason := _why_no_grid(grid):
         return [Check(None, reason)]
     scored = grid.table[grid.table["status"] == "scored"]
-    parts = ["processor", "first", "core", "final"]
-    value = dict(zip(map(tuple, scored[parts].to_numpy()), scored["value"], strict=True))
+    value = dict(zip(map(tuple, scored[list(PARTS)].to_numpy()), scored["value"], strict=True))
     checks = []
     for team in ("bhi", "unlockdna"):
         # UnlockDNA's head fits its own trainer alone, so under Autosome.org's trainer its network has another head.
@@ -81,27 +80,27 @@ def _modules(grid: Grid | None) -> list[Check]:
         if own is None or not lifted:
             checks.append(Check(None, f"the combinations of {team}'s network have no score under both trainers"))
         else:
-            words = f"{team}'s network: {max(lifted):.4f} under Autosome.org's trainer, {own:.4f} under its own"
-            checks.append(Check(bool(max(lifted) > own), words))
-    return checks + [_dominance(value, parts, part) for part in parts[1:]]
+            text = f"{team}'s network: {max(lifted):.4f} under Autosome.org's trainer, {own:.4f} under its own"
+            checks.append(Check(bool(max(lifted) > own), text))
+    return checks + [_dominance(value, part) for part in PARTS[1:]]
 
 
-def _dominance(value: Mapping[tuple, float], parts: Sequence[str], part: str) -> Check:
+def _dominance(value: Mapping[tuple, float], part: str) -> Check:
     """Check that no team's module of a part is the best in all settings of the other parts."""
-    at = parts.index(part)
+    at = PARTS.index(part)
     settings: dict[tuple, dict[str, float]] = {}
     for key, score in value.items():
         settings.setdefault(key[:at] + key[at + 1 :], {})[key[at]] = score
-    best = [max(one, key=one.__getitem__) for one in settings.values() if len(one) > 1]
+    best = [max(by_team, key=by_team.__getitem__) for by_team in settings.values() if len(by_team) > 1]
     if len(best) < 2:
         return Check(None, f"{part}: too few combinations differ in it alone")
     team = max(TEAMS, key=best.count)
-    words = f"{part}: {team}'s is the best in {best.count(team)} of {len(best)} settings of the other parts"
-    return Check(best.count(team) < len(best), words)
+    text = f"{part}: {team}'s is the best in {best.count(team)} of {len(best)} settings of the other parts"
+    return Check(best.count(team) < len(best), text)
 
 
 def _converged(grid: Grid | None) -> list[Check]:
-    if reason := _no_grid(grid):
+    if reason := _why_no_grid(grid):
         return [Check(None, reason)]
     counts = grid.table["status"].value_counts()
     tried = sum(int(counts.get(name, 0)) for name in ("scored", "not converged", "failed"))
@@ -116,22 +115,22 @@ def _converged(grid: Grid | None) -> list[Check]:
 
 def _sizes(n_params: Mapping[str, int]) -> list[Check]:
     checks = []
-    for ours, original in PAIRS.items():
-        if ours not in n_params or original not in n_params:
-            checks.append(Check(None, f"the parameters of {ours} and {original} were not counted"))
+    for model, original in ORIGINALS.items():
+        if model not in n_params or original not in n_params:
+            checks.append(Check(None, f"the parameters of {model} and {original} were not counted"))
             continue
-        share = n_params[ours] / n_params[original]
-        words = f"{ours} {n_params[ours]:,}, {original} {n_params[original]:,} parameters ({share:.2f} times)"
-        checks.append(Check(share <= SIMILAR, words))
+        share = n_params[model] / n_params[original]
+        text = f"{model} {n_params[model]:,}, {original} {n_params[original]:,} parameters ({share:.2f} times)"
+        checks.append(Check(share <= SIMILAR, text))
     return checks
 
 
-def _challenge(found: Challenge | None) -> list[Check]:
-    if found is None:
+def _challenge(challenge: Challenge | None) -> list[Check]:
+    if challenge is None:
         return [Check(None, "no challenge submissions at hand (challenge rank --out FOLDER, then --challenge FOLDER)")]
-    if found.origin != "measured":
+    if challenge.origin != "measured":
         return [Check(None, "the challenge's test set is simulated")]
-    place = found.ranking.set_index("submission")["place"]
+    place = challenge.ranking.set_index("submission")["place"]
     references = [name for name in place.index if "reference" in str(name).lower()]
     if len(references) != 1:
         return [Check(None, f"{len(references)} submissions have 'reference' in their name; one must")]
@@ -140,7 +139,7 @@ def _challenge(found: Challenge | None) -> list[Check]:
     checks = [
         Check(n == N_ABOVE_REFERENCE, f"{n} entries are placed above {reference}, {N_ABOVE_REFERENCE} in the paper")
     ]
-    gaps = gaps_to(found.scores, reference)
+    gaps = gaps_to(challenge.scores, reference)
     for subset, published in GAPS.items():
         if subset not in gaps:
             checks.append(Check(None, f"no scores of {subset}"))
@@ -151,12 +150,12 @@ def _challenge(found: Challenge | None) -> list[Check]:
         return [*checks, Check(None, "no scores of high and low")]
     middle = (gaps["high"] + gaps["low"]) / 2
     largest = min(gaps["high"], gaps["low"]) > max(gaps[name] for name in gaps if name not in ("high", "low"))
-    words = f"high {gaps['high']:.1f} % and low {gaps['low']:.1f} %, {HIGH_LOW_GAP:g} % in the paper, the largest gaps"
-    return [*checks, Check(bool(largest and abs(middle - HIGH_LOW_GAP) <= GAP_TOLERANCE), words)]
+    text = f"high {gaps['high']:.1f} % and low {gaps['low']:.1f} %, {HIGH_LOW_GAP:g} % in the paper, the largest gaps"
+    return [*checks, Check(bool(largest and abs(middle - HIGH_LOW_GAP) <= GAP_TOLERANCE), text)]
 
 
 def gaps_to(scores: pd.DataFrame, reference: str) -> dict[str, float]:
-    """Return (best - reference) / best of Pearson r squared in percent, by part of the test set.
+    """Return (best - reference) / best of Pearson r squared in percent, by subset of the test set.
 
     The published gaps are those between the best entry and the reference transformer, the worst of the entries that
     Fig. 1f shows: scores of the final submissions give them back to a tenth of a point.

@@ -1,4 +1,7 @@
-"""What claims are judged by, and how their checks make a verdict: one that fails refutes, one not made leaves open."""
+"""The evidence that the paper's claims are checked against, and how the checks of one claim are combined.
+
+A check that fails refutes its claim; a check that cannot be made leaves the claim open.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,21 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmarks.engine.evaluation.combination_grid import Grid
+
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not testable"
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A run of all combinations: `table` is its grid.csv (see `results/README.md`).
-
-    `departures` says in what it is not the published protocol, "" where it is.
-    """
-
-    task: str
-    origin: str
-    departures: str
-    table: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -35,17 +27,19 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What claims are judged by.
+    """The tables that claims are checked against.
 
     Parameters
     ----------
     across
-        The table over tasks (`across.table`).
+        The table over tasks (`table.combine`).
     tests
-        Paired tests over folds on the headlines: task, dataset, output, origin, model, baseline, mean_difference,
-        better, n_folds, p_value, p_corrected.
+        Paired tests over folds on the headline scores: task, dataset, output, origin, model, baseline,
+        mean_difference, better, n_folds, p_value, p_corrected.
+    grid, challenge
+        None where no grid of combinations, or no ranking of submissions, was given.
     n_params
-        Parameters of the full-size networks of PAIRS on yeast, where they were counted.
+        Model -> parameters of its full-size network on yeast, for those of `paper_claims.ORIGINALS` that were counted.
     """
 
     across: pd.DataFrame
@@ -56,26 +50,26 @@ class Evidence:
 
 
 class Check(NamedTuple):
-    """One thing that a claim says. `ok` None: it cannot be checked, and `words` is why."""
+    """One statement of a claim. `passed` None: it cannot be checked, and `text` is the reason."""
 
-    ok: bool | None
-    words: str
+    passed: bool | None
+    text: str
     p_value: float = np.nan
     p_corrected: float = np.nan
 
 
-def verdict(checks: Sequence[Check]) -> dict[str, str]:
-    """Return verdict, reason and numbers, in words."""
-    wrong = [check.words for check in checks if check.ok is False]
-    missing = list(dict.fromkeys(check.words for check in checks if check.ok is None))
-    made = [check for check in checks if check.ok is not None]
-    numbers = "; ".join(check.words for check in made)
-    if wrong:
-        reason = f"{len(wrong)} of {len(made)} checks contradict it: {'; '.join(wrong)}."
+def combine_checks(checks: Sequence[Check]) -> dict[str, str]:
+    """Combine the checks of one claim: verdict (HOLDS, FAILS or OPEN), reason and numbers, as text."""
+    contradicting = [check.text for check in checks if check.passed is False]
+    not_made = list(dict.fromkeys(check.text for check in checks if check.passed is None))
+    made = [check for check in checks if check.passed is not None]
+    numbers = "; ".join(check.text for check in made)
+    if contradicting:
+        reason = f"{len(contradicting)} of {len(made)} checks contradict it: {'; '.join(contradicting)}."
         return {"verdict": FAILS, "reason": reason + _significance(made), "numbers": numbers}
-    if missing:
+    if not_made:
         agree = f" The {len(made)} checks that could be made agree." if made else ""
-        return {"verdict": OPEN, "reason": f"{'; '.join(missing)}.{agree}", "numbers": numbers}
+        return {"verdict": OPEN, "reason": f"{'; '.join(not_made)}.{agree}", "numbers": numbers}
     reason = "Its one check agrees." if len(made) == 1 else f"All {len(made)} checks agree."
     return {"verdict": HOLDS, "reason": reason + _significance(made), "numbers": numbers}
 

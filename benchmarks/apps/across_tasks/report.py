@@ -1,0 +1,93 @@
+"""Build the report over all tasks from stored runs: the tables that `across` writes, prints and shows on its page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.apps.across_tasks import paper_claims, published_values, table
+from benchmarks.apps.across_tasks.checks import Evidence
+from benchmarks.apps.across_tasks.read_runs import ScoredRun, parameter_counts, read_challenge, read_run
+from benchmarks.engine.evaluation.combination_grid import has_grid, read_grid
+from benchmarks.engine.store.experiment import Experiment
+from benchmarks.engine.store.store import Store
+from benchmarks.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report over all tasks.
+
+    Parameters
+    ----------
+    tables
+        Name of a file without its ending -> table: `across`, `overall`, `claims` and, where there is a file of
+        published figures, `published`.
+    context
+        Published figures that do not compare with ours; None without a file of them.
+    published_file
+        Where published figures were looked for.
+    """
+
+    runs: Sequence[ScoredRun]
+    tables: dict[str, pd.DataFrame]
+    context: pd.DataFrame | None
+    published_file: Path
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """The stored runs that the report is of."""
+        return [run.experiment for run in self.runs]
+
+
+def build_report(
+    store: Store,
+    experiments: Sequence[Experiment],
+    *,
+    grid: Path | None,
+    challenge: Path | None,
+    published: Path | None,
+) -> Report:
+    """Score stored runs, rank their models, check the paper's claims, and set published figures beside measured ones.
+
+    Parameters
+    ----------
+    grid
+        Report folder of a `prixfixe grid`; None: that of the first of the experiments that has one.
+    challenge
+        Folder that `challenge rank --out` filled, for claim 7.
+    published
+        Table of published figures; None: `results/reference/published.csv` of a checkout.
+
+    Raises
+    ------
+    BadInput
+        If no training is finished, or a file that was named cannot be read.
+    """
+    runs = [run for experiment in experiments if (run := read_run(experiment, store))]
+    if not runs:
+        raise BadInput("No training of these runs is finished yet, so there is nothing to report.")
+    across = table.combine([run.tables for run in runs])
+    with_grid = [run.experiment for run in runs if has_grid(run.experiment.folder)]
+    grid_experiment = Experiment.open(store, None, grid) if grid else next(iter(with_grid), None)
+    evidence = Evidence(
+        across,
+        pd.concat([run.tests for run in runs], ignore_index=True),
+        grid=read_grid(grid_experiment, store) if grid_experiment else None,
+        challenge=read_challenge(challenge) if challenge else None,
+        n_params=parameter_counts(),
+    )
+    tables = {"across": across, "overall": table.overall(across), "claims": paper_claims.evaluate_claims(evidence)}
+    file, context = published or published_values.default_file(), None
+    if published or file.is_file():
+        figures = published_values.read(file)
+        tables["published"] = published_values.beside(
+            figures,
+            pd.concat([run.summary for run in runs], ignore_index=True),
+            pd.concat([run.scores for run in runs], ignore_index=True),
+            across,
+            model_titles=dict(zip(across["model"], across["label"], strict=True)),
+        )
+        context = published_values.context(figures)
+    return Report(runs, tables, context, file)
