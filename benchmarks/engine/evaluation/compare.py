@@ -265,5 +265,5 @@ def by_own_rules(
     if "differences" in tables:
         rows = tables["differences"]
         families = rows.groupby(["dataset", "part", "metric"], sort=False)["p_value"]
-        rows.insert(rows.columns.get_loc("p_value") + 1, "p_holm", families.transform(fold_tests.corrected_for_number))
+        rows.insert(rows.columns.get_loc("p_value") + 1, "p_holm", families.transform(fold_tests.holm))
     return tables

@@ -1,9 +1,9 @@
 """Compare models over test folds: paired t-tests against a baseline, and a summary per model.
 
-Source: Rafi et al. 2024, Fig. 3 (one score per test fold; paired two-sided t-test across the folds). The
-folds of a cross-validation share training rows, so that test is optimistic. Beside it stands the corrected
-resampled t-test of Nadeau and Bengio 2003 (Machine Learning 52:239), and both are corrected for their number
-by Holm's method, over all models that are compared with the baseline in one cell of the table.
+Source: Rafi et al. 2024, Fig. 3 (one score per test fold; paired two-sided t-test across the folds). The folds of a
+cross-validation share training rows, which makes that test anti-conservative. The corrected resampled t-test of Nadeau
+and Bengio 2003 (Machine Learning 52:239) is therefore reported beside it, and the P values of both are adjusted for
+multiple testing by Holm's method, over all models that are compared with the baseline in one cell of the table.
 
 A score table is long, one row per score: task, task_version, dataset, model, run, test_fold, val_fold, role
 ("member", "ensemble"), n_members, output, subset, level, metric, value, n, origin ("measured", "simulated").
@@ -17,7 +17,7 @@ from scipy import stats as scipy_stats
 
 from benchmarks.api import metrics
 
-# What one number is about. Measured and simulated data, levels and subsets never meet in one mean or test.
+# What identifies a score. Measured and simulated data, levels and subsets are never pooled in a mean or a test.
 CELL = ["task", "task_version", "dataset", "origin", "output", "subset", "level", "metric"]
 
 TEST_COLUMNS = [
@@ -25,17 +25,17 @@ TEST_COLUMNS = [
     "ci_low", "ci_high", "t", "df", "p_value", "p_holm", "cohens_dz", "test_train_ratio", "ci_low_corrected",
     "ci_high_corrected", "t_corrected", "p_corrected", "p_corrected_holm", "family_size", "better", "note",
 ]  # fmt: skip
-# What each test takes for granted, in the order in which they are shown.
+# Assumptions of each test, in the order in which they are shown.
 ASSUMPTIONS = {
-    "paired t-test (the paper's)": "differences of folds are independent and normal; folds share training data, so "
-    "they are not independent and its P values are too small",
-    "corrected resampled t-test": "as before, but folds correlate as much as their test sets are large beside their "
-    "training sets (test_train_ratio: rows of the test fold over all rows that any model of it was trained on, which "
-    "for an ensemble is what its members saw together, for members what one saw)",
-    "paired bootstrap": "test items are a random sample, and units (both orientations of an element, a window) are "
-    "independent; the trained models stay as they are, so chance in training is not covered",
-    "Holm": "none beyond those of the tests; keeps the chance of any false positive among all models against the "
-    "baseline, per task, dataset, output, subset, level and metric",
+    "paired t-test (the paper's)": "differences between folds are independent and normally distributed; folds share "
+    "training data, so they are not independent and P values are too small",
+    "corrected resampled t-test": "differences are normally distributed, and folds correlate by the size of the test "
+    "set relative to the training set (test_train_ratio: rows of the test fold over the rows that were trained on; of "
+    "an ensemble, those of all its members together, of single members, those of one)",
+    "paired bootstrap": "test items are a random sample, and resampling units (both orientations of an element, a "
+    "window) are independent; the trained models are fixed, so variance between trainings is not covered",
+    "Holm": "none beyond those of the tests; controls the family-wise error rate over all models against the baseline, "
+    "per task, dataset, output, subset, level and metric",
 }
 SUMMARY_COLUMNS = [
     *CELL, "model", "role", "n_folds", "n_members_min", "n_members_max", "mean", "sd", "min", "max", "better",
@@ -54,7 +54,7 @@ _NO_TEST = dict.fromkeys(
 
 
 def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFrame:
-    """Return the rows of scores, means or tests that are headlines; all of them where none are named."""
+    """Return the rows of a table of scores, means or tests that are headlines; all rows if there are no headlines."""
     if not headlines:
         return table
     cells = zip(table["output"], table["subset"], table["metric"], strict=True)
@@ -62,10 +62,10 @@ def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFr
 
 
 def featured(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFrame:
-    """Return the rows of scores or means that stand for a task, at the level that the paper states.
+    """Return the rows of a table of scores or means that represent a task, at the level that the paper reports.
 
-    Those are its headlines; without any, both scores of the challenge where there are some, else Pearson r over all
-    rows.
+    Those are its headlines; without any, both scores of the challenge where there are some, else Pearson r of the
+    subset "all".
     """
     if headlines:
         table = headlined(table, headlines)
@@ -82,8 +82,8 @@ def compare(
 ) -> pd.DataFrame:
     """Test every model against the baseline with paired two-sided t-tests over test folds.
 
-    Source: Rafi et al. 2024, Fig. 3; Nadeau and Bengio 2003 for the corrected test, which takes the variance of
-    the mean over k folds for (1/k + n_test/n_train) times that of the differences. Differences are model minus
+    Source: Rafi et al. 2024, Fig. 3; Nadeau and Bengio 2003 for the corrected test, which estimates the variance of
+    the mean over k folds as (1/k + n_test/n_train) times that of the differences. Differences are model minus
     baseline; Cohen's d_z is their mean / sd.
 
     Parameters
@@ -94,20 +94,20 @@ def compare(
         Name of the model the others are compared with.
     sizes
         Columns dataset, test_fold, n_test, n_train: rows of each test fold, and rows that were trained on for it.
-        Where they are missing, so is the corrected test.
+        Without them there is no corrected test.
 
     Returns
     -------
-    One row per CELL and other model, columns TEST_COLUMNS. A fold counts only if both models have a finite
-    score there, from the same number of members on the same number of rows; `note` names the folds left
-    out. Means are over the folds that count, and so is `test_train_ratio`. `family_size` counts the tests that
-    Holm's method corrects for: those of a CELL that could be made. With fewer than two folds, or with differences
-    that are all equal, statistics are NaN and `note` says why. `n_members` is the smallest over those folds.
+    One row per CELL and other model, columns TEST_COLUMNS. A fold is used if both models have a finite score there,
+    from the same number of members on the same number of rows; `note` names the folds left out. Means and
+    `test_train_ratio` are over the folds used, `n_members` is the smallest among them. `family_size` counts the tests
+    of a CELL that Holm's method adjusts for. With fewer than two folds, or with differences that are all equal,
+    statistics are NaN and `note` gives the reason.
 
     Raises
     ------
     ValueError
-        If a column is missing, the baseline has no scores, a score is there twice or a model has two runs.
+        If a column is missing, the baseline has no scores, a score appears twice or a model has two runs.
     """
     folds = _fold_values(scores, role)
     known = list(dict.fromkeys(folds["model"]))
@@ -118,37 +118,37 @@ def compare(
         )
     rows = []
     for cell, part in folds.groupby(CELL, sort=False, dropna=False):
-        by_model = {model: one.set_index("test_fold") for model, one in part.groupby("model", sort=False)}
+        by_model = {model: rows.set_index("test_fold") for model, rows in part.groupby("model", sort=False)}
         base = by_model.pop(baseline, part.iloc[:0].set_index("test_fold"))
-        about = dict(zip(CELL, cell, strict=True))
-        better = metrics.better(about["metric"])
-        ratios = _ratios(sizes, about["dataset"])
+        identity = dict(zip(CELL, cell, strict=True))
+        better = metrics.better(identity["metric"])
+        ratios = _ratios(sizes, identity["dataset"])
         family = [
-            about | {"model": model, "baseline": baseline, "better": better} | _paired(one, base, ratios)
-            for model, one in by_model.items()
+            identity | {"model": model, "baseline": baseline, "better": better} | _paired(of_model, base, ratios)
+            for model, of_model in by_model.items()
         ]
-        holm = {name: corrected_for_number([row[name] for row in family]) for name in ("p_value", "p_corrected")}
+        adjusted = {name: holm([row[name] for row in family]) for name in ("p_value", "p_corrected")}
         for i, row in enumerate(family):
-            row |= {"p_holm": holm["p_value"][i], "p_corrected_holm": holm["p_corrected"][i]}
-            row["family_size"] = int(np.isfinite([one["p_value"] for one in family]).sum())
+            row |= {"p_holm": adjusted["p_value"][i], "p_corrected_holm": adjusted["p_corrected"][i]}
+            row["family_size"] = int(np.isfinite([member["p_value"] for member in family]).sum())
         rows += family
     return pd.DataFrame(rows, columns=TEST_COLUMNS).astype({"n_members": "Int64"})
 
 
-def corrected_for_number(p_values: Collection[float]) -> np.ndarray:
-    """Correct P values for their number by Holm's method; those that are NaN stay so and are not counted."""
+def holm(p_values: Collection[float]) -> np.ndarray:
+    """Adjust P values for multiple testing by Holm's method; NaN stays NaN and does not count as a test."""
     from statsmodels.stats.multitest import multipletests
 
     p_values = np.asarray(p_values, float)
     tested = np.isfinite(p_values)
-    corrected = np.full(len(p_values), np.nan)
+    adjusted = np.full(len(p_values), np.nan)
     if tested.any():
-        corrected[tested] = multipletests(p_values[tested], method="holm")[1]
-    return corrected
+        adjusted[tested] = multipletests(p_values[tested], method="holm")[1]
+    return adjusted
 
 
 def corrected_t_test(differences: np.ndarray, test_train_ratio: float) -> dict[str, float]:
-    """Test the mean of k differences, one per fold, by the corrected resampled t-test; two-sided, k - 1 degrees.
+    """Test the mean of k differences, one per fold, by the two-sided corrected resampled t-test, k - 1 df.
 
     Source: Nadeau and Bengio 2003, section 3: the variance of the mean is (1/k + n_test/n_train) times that of the
     differences (ddof 1).
@@ -169,34 +169,33 @@ def _ratios(sizes: pd.DataFrame | None, dataset: str) -> dict[int, float]:
     """Return n_test / n_train of every test fold of a dataset, where known."""
     if sizes is None:
         return {}
-    mine = sizes[sizes["dataset"] == dataset]
-    return dict(zip(mine["test_fold"], mine["n_test"] / mine["n_train"], strict=True))
+    of_dataset = sizes[sizes["dataset"] == dataset]
+    return dict(zip(of_dataset["test_fold"], of_dataset["n_test"] / of_dataset["n_train"], strict=True))
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Average each model's scores over test folds, members and ensembles apart.
+    """Average each model's scores over test folds, separately for members and ensembles.
 
-    Source: none; the sd over folds (ddof 1) is how published tables state the spread. For role "member" the
-    value of a fold is first the mean over its members, so `sd` is between folds in both roles, not between
-    members; with one test fold and several members, it is between those.
+    The sd (ddof 1) is between test folds, as in published tables. For role "member" the value of a fold is first the
+    mean over its members, so `sd` is between folds in both roles; only with a single test fold it is between members.
 
     Returns
     -------
-    One row per CELL, model and role, columns SUMMARY_COLUMNS. `n_members_min`, `n_members_max`: members
-    averaged per fold (role "ensemble") or scored per fold ("member"). `sd` is NaN for one fold; a NaN score
-    makes its mean NaN.
+    One row per CELL, model and role, columns SUMMARY_COLUMNS. `n_members_min`, `n_members_max`: members averaged per
+    fold (role "ensemble") or scored per fold ("member"). `sd` is NaN for a single score; a NaN score makes its mean
+    NaN.
 
     Raises
     ------
     ValueError
-        If a column is missing, a score is there twice or a model has two runs.
+        If a column is missing, a score appears twice or a model has two runs.
     """
     folds = pd.concat([_fold_values(scores, role) for role in ("ensemble", "member")], ignore_index=True)
     members = scores[scores["role"] == "member"]
     spread = members.groupby([*CELL, "model", "role"], sort=False, dropna=False)["value"].std().to_dict()
     rows = []
     for key, part in folds.groupby([*CELL, "model", "role"], sort=False, dropna=False):
-        about = dict(zip([*CELL, "model", "role"], key, strict=True))
+        identity = dict(zip([*CELL, "model", "role"], key, strict=True))
         values = part["value"].to_numpy(float)
         numbers = {
             "n_folds": len(values),
@@ -206,9 +205,9 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
             "sd": values.std(ddof=1) if len(values) > 1 else spread.get(key, np.nan),
             "min": values.min(),
             "max": values.max(),
-            "better": metrics.better(about["metric"]),
+            "better": metrics.better(identity["metric"]),
         }
-        rows.append(about | numbers)
+        rows.append(identity | numbers)
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
@@ -224,12 +223,12 @@ def _fold_values(scores: pd.DataFrame, role: str) -> pd.DataFrame:
                 "keep the scores of one run per model and dataset."
             )
     chosen = scores[scores["role"] == role]
-    one_score = [*CELL, "model", "test_fold"] + (["val_fold"] if role == "member" else [])
-    if (twice := chosen.duplicated(one_score)).any():
-        one = chosen.loc[twice, one_score].iloc[0]
+    score_key = [*CELL, "model", "test_fold"] + (["val_fold"] if role == "member" else [])
+    if (repeated := chosen.duplicated(score_key)).any():
+        first = chosen.loc[repeated, score_key].iloc[0]
         raise ValueError(
-            f"{int(twice.sum())} {role} scores are there twice, first {one['model']!r} on {one['dataset']} "
-            f"test fold {one['test_fold']}, {one['metric']}; keep each once."
+            f"{int(repeated.sum())} {role} scores appear twice, first {first['model']!r} on {first['dataset']} "
+            f"test fold {first['test_fold']}, {first['metric']}; keep each once."
         )
     keys = [*CELL, "model", "role", "test_fold"]
     by_fold = chosen.groupby(keys, sort=False, dropna=False)
@@ -239,8 +238,8 @@ def _fold_values(scores: pd.DataFrame, role: str) -> pd.DataFrame:
     return folds.assign(n_members=members.to_numpy(int), n=by_fold["n"].first().to_numpy(int))
 
 
-def _paired(model: pd.DataFrame, base: pd.DataFrame, ratios: Mapping[int, float]) -> dict:
-    """Return what a pair of models adds to a row of tests; both frames are indexed by test fold."""
+def _paired(model: pd.DataFrame, base: pd.DataFrame, ratios: Mapping[int, float]) -> dict[str, object]:
+    """Return the statistics of a model against the baseline; both frames are indexed by test fold."""
     pair = model.add_suffix("_model").join(base.add_suffix("_base"), how="outer").sort_index()
     left_out: dict[str, list[int]] = {}
     used = []

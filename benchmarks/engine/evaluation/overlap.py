@@ -1,25 +1,26 @@
-"""Sequences of a test set that stand in the training data too: as they are, turned, or nearly.
+"""Train-test overlap: sequences of a test set that occur in the training data, exactly, on the other strand or nearly.
 
-Source: none of the paper; minimisers after Roberts et al. 2004, Bioinformatics 20:3363.
+Source: own definition, not the paper's; the search uses minimisers (Roberts et al. 2004, Bioinformatics 20:3363).
 
-Three kinds, of sequences (n, L) of one length:
+Sequences have one length, (n, L). Three kinds of overlap are told apart:
 
 * **exact**: the same bases from end to end.
-* **reverse_complement**: the same after reverse-complementing what is between the constant flanks.
-* **near**: laid over one training sequence without gaps, at the best shift and on either strand, at least `threshold`
-  of the test sequence's bases agree; and it is none of the above. Shifted windows of a genome and a few substitutions
-  count, an insertion counts where enough lies on one side of it.
+* **reverse_complement**: the same bases after the sequence between the constant flanks is reverse-complemented.
+* **near**: aligned without gaps to one training sequence, at the best shift and on either strand, at least `threshold`
+  of the test sequence's bases agree, and it is neither of the above. Shifted genomic windows and a few substitutions
+  qualify; an insertion does where enough sequence lies on one side of it.
 
-Flanks, such as adapters, are the columns at either end in which one base has `FLANK_SHARE` of all rows. They are cut
-before anything but exact equality is judged.
+Flanks, such as adapters, are the columns at either end in which one base has `FLANK_SHARE` of all rows. They are
+removed for every comparison but exact equality.
 
-What is found. Exact ones: all. Turned ones: all that are turned from flank to flank. Near ones are found by a shared
-seed and then verified base by base, so that none is reported wrongly. A seed is the k-mer (the smaller of its two
-strands) of lowest hash among `WINDOW` neighbours; two sequences that share `k + WINDOW - 1` bases in a row (24 by
-default), on either strand, share a seed. So e substitutions in an overlap of m bases are found for certain while
-(m - e) / (e + 1) > 23: up to 7 in 200 bases. More of them are found by chance. A near-duplicate may be missed where
-every seed it shares is one that `MAX_ROWS_PER_SEED` training sequences have before it (repeats), or stands more than
-once within a window (low complexity), or holds an N.
+Sensitivity. All exact copies are found, and all that are reverse-complemented from flank to flank. Near-duplicates are
+found by a shared seed and then verified base by base, so there are no false positives. A seed is the canonical k-mer
+(the smaller of its two strands) with the lowest hash among `WINDOW` neighbours; two sequences that share
+`k + WINDOW - 1` consecutive bases (24 by default) on either strand share a seed. An overlap of m bases with e
+substitutions is therefore always found while (m - e) / (e + 1) > 23: up to 7 in 200 bases. Beyond that, detection
+depends on where the substitutions lie. A near-duplicate may be missed where every shared seed occurs in
+`MAX_ROWS_PER_SEED` earlier training sequences (repeats), occurs more than once within a window (low complexity), or
+contains an N.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from benchmarks.api.sequences import COMPLEMENT, N_CODE, reverse_complement
 K, THRESHOLD, WINDOW = 17, 0.8, 8
 MAX_ROWS_PER_SEED = 64
 FLANK_SHARE = 0.9
+MIN_ROWS_FOR_FLANKS = 20
+"""Of fewer rows, two would agree in a column too easily by chance."""
 _BASES_AT_A_TIME = 4_000_000
 _PAIRS_AT_A_TIME = 100_000
 _PAD = 255
@@ -40,14 +43,14 @@ _POSITION_BITS = 16
 
 @dataclass(frozen=True)
 class Overlap:
-    """Which test sequences leak; every array has one entry per test sequence.
+    """Which test sequences occur in the training data; every array has one entry per test sequence.
 
     Parameters
     ----------
     exact, reverse_complement, near
         (n,) bool. A sequence may be of the first two kinds at once.
     partner
-        (n,) int64, a training sequence that shows it, -1 where there is none.
+        (n,) int64, row of a training sequence that it overlaps with, -1 where there is none.
     """
 
     exact: np.ndarray
@@ -57,6 +60,7 @@ class Overlap:
 
     @property
     def any(self) -> np.ndarray:
+        """(n,) bool, overlap of at least one kind."""
         return self.exact | self.reverse_complement | self.near
 
 
@@ -68,30 +72,30 @@ def find(
     threshold: float = THRESHOLD,
     flanks: tuple[int, int] | None = None,
 ) -> Overlap:
-    """Find the test sequences that occur in the training data; see the module for what counts and what is found.
+    """Find the test sequences that occur in the training data, as the module's docstring defines it.
 
     Parameters
     ----------
     test, train
-        (n, L) and (m, L) uint8 codes.
+        (n, L) and (m, L) uint8, integer-encoded sequences.
     k
-        Odd, 9 to 23: length of a seed.
+        Length of a seed in bases, odd, 9 to 23.
     threshold
-        Share of a test sequence's bases (flanks and N aside) that agree in a near-duplicate, above 0.5, up to 1.
+        Share of a test sequence's bases (without flanks and N) that agree in a near-duplicate: above 0.5, at most 1.
     flanks
-        Columns to cut at the left and the right; None: those that are constant.
+        Columns to remove at the left and the right end; None: those that are constant.
 
     Raises
     ------
     ValueError
-        For other lengths, k or threshold.
+        If the sequences differ in length, or k or threshold is out of range.
     """
     if test.ndim != 2 or train.ndim != 2 or test.shape[1] != train.shape[1]:
-        raise ValueError(f"sequences of one length expected, got {test.shape} and {train.shape}")
+        raise ValueError(f"expected test (n, L) and train (m, L) of one length, got {test.shape} and {train.shape}")
     if k % 2 == 0 or not 9 <= k <= 23:
-        raise ValueError(f"k must be an odd number from 9 to 23, got {k}")
+        raise ValueError(f"expected an odd k from 9 to 23, got {k}")
     if not 0.5 < threshold <= 1:
-        raise ValueError(f"the threshold must lie above 0.5 and not above 1, got {threshold}")
+        raise ValueError(f"expected a threshold above 0.5 and at most 1, got {threshold}")
     n = len(test)
     found = Overlap(np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, bool), np.full(n, -1, dtype=np.int64))
     if not n or not len(train):
@@ -99,21 +103,21 @@ def find(
     left, right = constant_flanks(test, train) if flanks is None else flanks
     core = slice(left, test.shape[1] - right)
     _equal(np.asarray(test), train, slice(None), found.exact, found.partner)
-    turned = reverse_complement(np.asarray(test[:, core]))
-    _equal(turned, train, core, found.reverse_complement, found.partner)
-    open_rows = np.flatnonzero(~found.any)
-    if open_rows.size and core.stop - core.start >= k + WINDOW - 1:
-        _near(np.asarray(test[open_rows, core]), train, core, open_rows, k, threshold, found)
+    reversed_core = reverse_complement(np.asarray(test[:, core]))
+    _equal(reversed_core, train, core, found.reverse_complement, found.partner)
+    unmatched = np.flatnonzero(~found.any)
+    if unmatched.size and core.stop - core.start >= k + WINDOW - 1:
+        _near(np.asarray(test[unmatched, core]), train, core, unmatched, k, threshold, found)
     return found
 
 
 def constant_flanks(*several: np.ndarray) -> tuple[int, int]:
     """Count the columns at the left and right end in which one base has `FLANK_SHARE` of all rows; (left, right).
 
-    Two rows of chance would agree in a column too easily, so that fewer than 20 rows have no flanks.
+    Fewer than `MIN_ROWS_FOR_FLANKS` rows have no flanks.
     """
     n, seq_len = sum(map(len, several)), several[0].shape[1]
-    if n < 20:
+    if n < MIN_ROWS_FOR_FLANKS:
         return 0, 0
     counts = np.zeros((seq_len, N_CODE + 1), dtype=np.int64)
     for codes in several:
@@ -125,14 +129,14 @@ def constant_flanks(*several: np.ndarray) -> tuple[int, int]:
 
 
 def _blocks(codes: np.ndarray, core: slice) -> Iterator[tuple[int, np.ndarray]]:
-    """Give the rows of a block at a time, and the number of the first."""
+    """Yield blocks of rows, each with the number of its first row."""
     n_rows = max(1, _BASES_AT_A_TIME // max(1, codes.shape[1]))
     for start in range(0, len(codes), n_rows):
         yield start, np.asarray(codes[start : start + n_rows])[:, core]
 
 
-def _sums(codes: np.ndarray) -> np.ndarray:
-    """Add up eight-byte words, each with a factor of its own: equal rows have equal sums, others hardly ever."""
+def _row_hashes(codes: np.ndarray) -> np.ndarray:
+    """Hash every row (n, L) to (n,) uint64: equal rows have equal hashes, others almost never."""
     n_words = -(-codes.shape[1] // 8)
     factors = np.random.default_rng(0).integers(2**63, size=n_words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     padded = np.zeros((len(codes), 8 * n_words), dtype=np.uint8)
@@ -143,20 +147,20 @@ def _sums(codes: np.ndarray) -> np.ndarray:
 
 
 def _equal(test: np.ndarray, train: np.ndarray, core: slice, flag: np.ndarray, partner: np.ndarray) -> None:
-    """Flag the test rows that equal a training row in its core."""
-    sums = _sums(test)
-    order = np.argsort(sums, kind="stable")
-    known = sums[order]
+    """Flag the test rows that equal the core of a training row."""
+    hashes = _row_hashes(test)
+    order = np.argsort(hashes, kind="stable")
+    known = hashes[order]
     for start, block in _blocks(train, core):
-        theirs = _sums(block)
-        first, last = np.searchsorted(known, theirs, "left"), np.searchsorted(known, theirs, "right")
+        train_hashes = _row_hashes(block)
+        first, last = np.searchsorted(known, train_hashes, "left"), np.searchsorted(known, train_hashes, "right")
         hits = np.flatnonzero(last > first)
-        at, rows = _spread(first[hits], last[hits], hits)
-        mine = order[at]
-        same = (test[mine] == block[rows]).all(axis=1)
-        flag[mine[same]] = True
-        new = same & (partner[mine] < 0)
-        partner[mine[new]] = start + rows[new]
+        at, train_rows = _spread(first[hits], last[hits], hits)
+        test_rows = order[at]
+        same = (test[test_rows] == block[train_rows]).all(axis=1)
+        flag[test_rows[same]] = True
+        new = same & (partner[test_rows] < 0)
+        partner[test_rows[new]] = start + train_rows[new]
 
 
 def _spread(first: np.ndarray, last: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +173,7 @@ def _spread(first: np.ndarray, last: np.ndarray, values: np.ndarray) -> tuple[np
 def _kmers(codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the k-mers of either strand as numbers, by left end: two arrays (n, L - k + 1) uint64.
 
-    Longer words are put together from shorter ones of 1, 2, 4 … bases. N counts as A; see `_seeds`.
+    Long k-mers are joined from shorter ones of 1, 2, 4 … bases. N counts as A; `_seeds` masks it.
     """
     base = np.where(codes > 3, 0, codes).astype(np.uint64)
     n_out = codes.shape[1] - k + 1
@@ -192,10 +196,10 @@ def _kmers(codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _seeds(codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return hash, row, left end and strand of the minimisers of every row, sorted by row and left end.
 
-    The hash is one to one on k-mers. Of equal k-mers in a window, the leftmost is taken.
+    The hash is a bijection on k-mers. Of equal k-mers in a window, the leftmost is taken.
     """
     forward, backward = _kmers(codes, k)
-    is_turned = backward < forward
+    is_reverse = backward < forward
     mask = np.uint64(4**k - 1)
     value = np.minimum(forward, backward)
     for factor, shift in ((0x9E3779B97F4A7C15, k), (0xD6E8FEB86659FD93, k - 1)):
@@ -204,7 +208,7 @@ def _seeds(codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     value ^= value >> np.uint64(k)
     nothing = np.uint64(2**64 - 1)
     position = np.arange(value.shape[1], dtype=np.uint64) << np.uint64(1)
-    packed = (value << np.uint64(_POSITION_BITS)) | position | is_turned
+    packed = (value << np.uint64(_POSITION_BITS)) | position | is_reverse
     if (codes > 3).any():
         n_before = np.zeros((len(codes), codes.shape[1] + 1), dtype=np.int32)
         np.cumsum(codes > 3, axis=1, out=n_before[:, 1:])
@@ -222,52 +226,74 @@ def _seeds(codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return chosen >> np.uint64(_POSITION_BITS), rows, low >> 1, (low & 1).astype(bool)
 
 
+@dataclass(frozen=True)
+class _SeedIndex:
+    """The seeds of the test rows, sorted: occurrences first[i]..last[i] - 1 of the other arrays are of `seeds[i]`."""
+
+    seeds: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    rows: np.ndarray
+    left_ends: np.ndarray
+    is_reverse: np.ndarray
+    may_be_known: np.ndarray
+
+    @staticmethod
+    def of(codes: np.ndarray, k: int) -> "_SeedIndex":
+        blocks = [
+            (seeds, rows + start, left_ends, is_reverse)
+            for start, block in _blocks(codes, slice(None))
+            for seeds, rows, left_ends, is_reverse in [_seeds(block, k)]
+        ]
+        seeds, rows, left_ends, is_reverse = (np.concatenate(column) for column in zip(*blocks, strict=True))
+        order = np.argsort(seeds, kind="stable")
+        distinct, first = np.unique(seeds[order], return_index=True)
+        last = np.append(first[1:], len(seeds))
+        n_bits = int(np.clip(np.ceil(np.log2(16 * len(distinct) + 1)), 10, 27))
+        may_be_known = np.zeros(2**n_bits, dtype=bool)
+        may_be_known[distinct & np.uint64(2**n_bits - 1)] = True
+        return _SeedIndex(distinct, first, last, rows[order], left_ends[order], is_reverse[order], may_be_known)
+
+    def look_up(self, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of some seeds are known, and where in `self.seeds`; the low bits spare most the search."""
+        candidates = np.flatnonzero(self.may_be_known[seeds & np.uint64(len(self.may_be_known) - 1)])
+        at = np.searchsorted(self.seeds, seeds[candidates])
+        at[at == len(self.seeds)] = 0
+        hit = self.seeds[at] == seeds[candidates]
+        return candidates[hit], at[hit]
+
+
 def _near(
     test: np.ndarray, train: np.ndarray, core: slice, numbers: np.ndarray, k: int, threshold: float, found: Overlap
 ) -> None:
-    """Flag the test rows that are near a training row. The seeds of the test rows are indexed, training rows stream."""
+    """Flag the test rows that are near a training row; `numbers` are their rows in `found`.
+
+    The seeds of the test rows are indexed; the training rows are read in a single pass.
+    """
     width = test.shape[1]
-    parts = [
-        (seed, rows + start, at, strand)
-        for start, block in _blocks(test, slice(None))
-        for seed, rows, at, strand in [_seeds(block, k)]
-    ]
-    seeds, owners, places, strands = (np.concatenate(several) for several in zip(*parts, strict=True))
-    order = np.argsort(seeds, kind="stable")
-    owners, places, strands = owners[order], places[order], strands[order]
-    known, first = np.unique(seeds[order], return_index=True)
-    last = np.append(first[1:], len(seeds))
-    n_seen = np.zeros(len(known), dtype=np.int64)
-    n_bits = int(np.clip(np.ceil(np.log2(16 * len(known) + 1)), 10, 27))  # spares most training seeds the look-up
-    bits = np.uint64(2**n_bits - 1)
-    may_be_known = np.zeros(2**n_bits, dtype=bool)
-    may_be_known[known & bits] = True
+    index = _SeedIndex.of(test, k)
+    n_seen = np.zeros(len(index.seeds), dtype=np.int64)
     is_open = np.ones(len(test), dtype=bool)
-    own_bases = (test <= 3).sum(axis=1)
+    min_agreeing = threshold * (test <= 3).sum(axis=1)
     for start, block in _blocks(train, core):
-        theirs, rows, at, strand = _seeds(block, k)
-        maybe = np.flatnonzero(may_be_known[theirs & bits])
-        index = np.searchsorted(known, theirs[maybe])
-        index[index == len(known)] = 0
-        hit = known[index] == theirs[maybe]
-        maybe, index = maybe[hit], index[hit]
-        chosen = _within_limit(index, n_seen)
-        maybe, index = maybe[chosen], index[chosen]
-        posting, which = _spread(first[index], last[index], maybe)
-        mine = owners[posting]
-        same = strands[posting] == strand[which]
-        place = np.where(same, places[posting], width - k - places[posting])
-        pairs = np.stack([mine, rows[which], same, at[which] - place], axis=1)[is_open[mine]]
-        can_reach = width - np.abs(pairs[:, 3]) >= threshold * own_bases[pairs[:, 0]]
+        seeds, rows, left_ends, is_reverse = _seeds(block, k)
+        occurrence, at = index.look_up(seeds)
+        chosen = _within_limit(at, n_seen)
+        occurrence, at = occurrence[chosen], at[chosen]
+        entry, which = _spread(index.first[at], index.last[at], occurrence)
+        test_rows = index.rows[entry]
+        same_strand = index.is_reverse[entry] == is_reverse[which]
+        place = np.where(same_strand, index.left_ends[entry], width - k - index.left_ends[entry])
+        pairs = np.stack([test_rows, rows[which], same_strand, left_ends[which] - place], axis=1)[is_open[test_rows]]
+        can_reach = width - np.abs(pairs[:, 3]) >= min_agreeing[pairs[:, 0]]
         pairs = _distinct(pairs[can_reach])
         for begin in range(0, len(pairs), _PAIRS_AT_A_TIME):
             some = pairs[begin : begin + _PAIRS_AT_A_TIME]
-            agree = agreeing_bases(test[some[:, 0]], block[some[:, 1]], some[:, 2].astype(bool), some[:, 3])
-            is_near = agree >= threshold * own_bases[some[:, 0]]
-            mine_near = numbers[some[is_near, 0]]
-            found.near[mine_near] = True
-            found.partner[mine_near] = start + some[is_near, 1]
-            is_open[some[is_near, 0]] = False
+            agreeing = agreeing_bases(test[some[:, 0]], block[some[:, 1]], some[:, 2].astype(bool), some[:, 3])
+            near = some[agreeing >= min_agreeing[some[:, 0]]]
+            found.near[numbers[near[:, 0]]] = True
+            found.partner[numbers[near[:, 0]]] = start + near[:, 1]
+            is_open[near[:, 0]] = False
 
 
 def _within_limit(index: np.ndarray, n_seen: np.ndarray) -> np.ndarray:
@@ -291,16 +317,16 @@ def _distinct(pairs: np.ndarray) -> np.ndarray:
 
 
 def agreeing_bases(test: np.ndarray, train: np.ndarray, same_strand: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Count, pair by pair, the bases of a test sequence that agree with the training sequence it is laid over.
+    """Count, pair by pair, the bases of a test sequence that agree with the training sequence it is aligned to.
 
     Parameters
     ----------
     test, train
-        (p, L) uint8 codes; N agrees with nothing.
+        (p, L) uint8, integer-encoded sequences; N agrees with nothing.
     same_strand
         (p,) bool; where it is False, the test sequence is reverse-complemented first.
     shift
-        (p,) int: column c of the test sequence meets column c + shift of the other.
+        (p,) int: column c of the test sequence is aligned to column c + shift of the other.
 
     Returns
     -------
@@ -310,6 +336,6 @@ def agreeing_bases(test: np.ndarray, train: np.ndarray, same_strand: np.ndarray,
     reach = int(np.abs(shift).max(initial=0))
     padded = np.full((len(train), width + 2 * reach), _PAD, dtype=np.uint8)
     padded[:, reach : reach + width] = train
-    laid = np.where(same_strand[:, None], test, COMPLEMENT[test[:, ::-1]])
+    aligned = np.where(same_strand[:, None], test, COMPLEMENT[test[:, ::-1]])
     at = np.arange(width)[None, :] + (reach + shift)[:, None]
-    return ((laid == np.take_along_axis(padded, at, axis=1)) & (laid <= 3)).sum(axis=1)
+    return ((aligned == np.take_along_axis(padded, at, axis=1)) & (aligned <= 3)).sum(axis=1)

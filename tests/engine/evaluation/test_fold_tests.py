@@ -172,7 +172,7 @@ def test_bad_input_gets_one_clear_sentence():
         fold_tests.compare(table(cnn, old), "mprann")
     with pytest.raises(ValueError, match=r"'cnn' has 2 runs on human_mpra K562 \(run-cnn, other\)"):
         fold_tests.compare(table(cnn, ensembles("cnn", NEW, run="other"), old), "old")
-    with pytest.raises(ValueError, match="5 ensemble scores are there twice, first 'cnn' on K562 test fold 0"):
+    with pytest.raises(ValueError, match="5 ensemble scores appear twice, first 'cnn' on K562 test fold 0"):
         fold_tests.summarise(table(cnn, cnn))
     with pytest.raises(ValueError, match="lacks metric, n;"):
         fold_tests.compare(table(cnn, old).drop(columns=["metric", "n"]), "old")
