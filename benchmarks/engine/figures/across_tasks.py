@@ -1,10 +1,4 @@
-"""Draw models over all tasks: scores with their intervals, and ranks. DataFrame in, Figure out.
-
-Source: none. A panel per task, a colour per model, the same in all figures.
-"""
-
-from collections.abc import Sequence
-from typing import Any
+"""Draw models over all tasks: scores with their intervals, and ranks. DataFrames in, Figure out."""
 
 import matplotlib as mpl
 import numpy as np
@@ -65,7 +59,7 @@ def scores(table: pd.DataFrame) -> Figure:
         Line2D(
             [], [], marker="o", ls="-", lw=2, color=INK, label="mean and 95 % t interval over test folds or trainings"
         ),
-        Line2D([], [], color=INK, lw=1, ls=(0, (2, 1)), label="attainable"),
+        Line2D([], [], color=INK, lw=1, ls=(0, (2, 1)), label="noise ceiling"),
     ]
     fig.legend(handles=key, loc="outside lower left", ncols=2, frameon=False, fontsize=7.5)
     head(fig, "Scores over all tasks", set(table["origin"]) == {"simulated"})
@@ -125,12 +119,12 @@ def _what(output: str, metric: str) -> tuple[str, str]:
     return output, label_of(metric)
 
 
-def _blocks(table: pd.DataFrame) -> Sequence[tuple[str, Any]]:
-    """Cut a task's rows by headline, best model first, each with its title."""
-    found = []
+def _blocks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Split a task's rows by headline, best model first, each with its title."""
+    blocks = []
     for (dataset, output, subset, metric), part in table.groupby(CELL, sort=False):
         title = " · ".join(
             dict.fromkeys((dataset, output, subset if subset != "all" else output, *_what(output, metric)))
         )
-        found.append((title, part.sort_values("mean", ascending=False, kind="stable")))
-    return found
+        blocks.append((title, part.sort_values("mean", ascending=False, kind="stable")))
+    return blocks

@@ -1,7 +1,6 @@
-"""Draw the results of a challenge: ranks over samples, heat maps, gaps, progress. DataFrame in, Figure out.
+"""Draw the results of a challenge: ranks over samples, heat maps, gaps, progress. DataFrames in, Figure out.
 
-Source: Rafi et al. 2024, Fig. 1b-g and Extended Data Fig. 1 and 2. Rows are submissions, best at the top; one colour
-scale serves any number of them.
+Source: Rafi et al. 2024, Fig. 1b-g and Extended Data Fig. 1 and 2. Rows are submissions, best at the top.
 """
 
 import textwrap
@@ -39,9 +38,9 @@ def ranks(counts: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str, st
     fig = Figure((2.4 + len(panels) * max(1.9, 0.17 * n + 0.8), 1.5 + 0.24 * max(3, n)), layout="constrained")
     axes = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, metric in zip(axes, panels, strict=True):
-        mine = counts[counts["metric"] == metric]
+        chosen = counts[counts["metric"] == metric]
         shares = np.zeros((n, n))
-        for row in mine.itertuples():
+        for row in chosen.itertuples():
             if row.submission in order:  # shared ranks (2.5) count half for either of their neighbours
                 low, high = int(np.floor(row.rank)), int(np.ceil(row.rank))
                 for rank in (low, high):
@@ -49,7 +48,7 @@ def ranks(counts: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str, st
         totals = shares.sum(axis=1, keepdims=True)
         shares = np.divide(shares, totals, out=np.zeros_like(shares), where=totals > 0)
         image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        means = [np.average(part["rank"], weights=part["draws"]) for part in _parts(mine, order)]
+        means = [np.average(part["rank"], weights=part["draws"]) for part in _by_submission(chosen, order)]
         ax.plot(np.array(means) - 1, range(n), "o", ms=4, mfc=PALETTE[1], mec="black", mew=0.5)
         ax.set_title(METRICS.get(metric, "mean of both ranks"), loc="left")
         step = 1 if n <= 12 else 5
@@ -68,7 +67,7 @@ def _present(metrics: Mapping[str, str], table: pd.DataFrame) -> dict[str, str]:
     return {metric: what for metric, what in metrics.items() if metric in set(table["metric"])}
 
 
-def _parts(table: pd.DataFrame, order: Sequence[str]) -> list[pd.DataFrame]:
+def _by_submission(table: pd.DataFrame, order: Sequence[str]) -> list[pd.DataFrame]:
     return [table[table["submission"] == name] for name in order]
 
 
@@ -89,10 +88,10 @@ def score_distributions(
     fig = Figure((1.6 + 3.4 * len(panels), 1.4 + 0.24 * max(3, n)), layout="constrained")
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (metric, what) in zip(axes, panels.items(), strict=True):
-        mine = quantiles[quantiles["metric"] == metric].set_index("submission").reindex(order)
+        chosen = quantiles[quantiles["metric"] == metric].set_index("submission").reindex(order)
         stats = [
             {"whislo": row["q2.5"], "q1": row["q25"], "med": row["q50"], "q3": row["q75"], "whishi": row["q97.5"]}
-            for _, row in mine.iterrows()
+            for _, row in chosen.iterrows()
         ]
         ax.bxp(
             stats, positions=range(n), orientation="horizontal", showfliers=False, widths=0.6, patch_artist=True,
@@ -115,7 +114,7 @@ def score_distributions(
 
 @mpl.rc_context(STYLE)
 def heat_map(scores: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str, str], simulated: bool) -> Figure:
-    """Draw the score of every submission on every part of the test set, coloured from worst to best (Fig. 1d,e).
+    """Draw the score of every submission on every subset of the test set, coloured from worst to best (Fig. 1d,e).
 
     Parameters
     ----------
@@ -149,13 +148,13 @@ def heat_map(scores: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str,
     axes[0].set_yticks(range(n), _names(order, labels), size=8)
     text = "Colour: from the worst (dark) to the best (bright) of each column."
     fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
-    head(fig, "Scores by part of the test set", simulated)
+    head(fig, "Scores by subset of the test set", simulated)
     return fig
 
 
 @mpl.rc_context(STYLE)
 def disparities(table: pd.DataFrame, *, simulated: bool) -> Figure:
-    """Draw how far the worst submission is from the best on every part, in percent of the best (Fig. 1f,g).
+    """Draw how far the worst submission is from the best on every subset, in percent of the best (Fig. 1f,g).
 
     `table` has columns metric, subset, percent.
     """
@@ -192,10 +191,11 @@ def progression(table: pd.DataFrame, *, simulated: bool) -> Figure:
     axes = fig.subplots(1, len(METRICS))
     for ax, (metric, what) in zip(axes, METRICS.items(), strict=True):
         for i, team in enumerate(best.index):
-            mine = dated[dated["team"] == team]
+            of_team = dated[dated["team"] == team]
             look = {"color": PALETTE[i], "label": team} if i < len(PALETTE) else {"color": GREY, "lw": 0.8}
-            ax.plot(mine["date"], mine[metric].cummax(), drawstyle="steps-post", zorder=2 - (i >= len(PALETTE)), **look)
-            ax.plot(mine["date"], mine[metric], "o", ms=3, color=look["color"], zorder=3)
+            zorder = 2 - (i >= len(PALETTE))
+            ax.plot(of_team["date"], of_team[metric].cummax(), drawstyle="steps-post", zorder=zorder, **look)
+            ax.plot(of_team["date"], of_team[metric], "o", ms=3, color=look["color"], zorder=3)
         overall = dated.groupby("date")[metric].max().cummax()
         ax.plot(overall.index, overall, drawstyle="steps-post", color="black", lw=1, ls=":", zorder=4, label="best")
         _date_axis(ax)

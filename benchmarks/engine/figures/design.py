@@ -1,4 +1,4 @@
-"""Draw how a search for sequences went, and how far two models disagree on what it found."""
+"""Draw the progress of a sequence design, and how far two models disagree on the designed sequences."""
 
 import matplotlib as mpl
 import pandas as pd
@@ -15,7 +15,7 @@ def search(history: pd.DataFrame, *, simulated: bool) -> Figure:
     Parameters
     ----------
     history
-        Columns generation, best, mean (weighted sums of predictions), perhaps batch.
+        Columns generation, best, mean (weighted sums of predictions) and, optionally, batch.
     """
     fig = Figure((5.0, 3.2), layout="constrained")
     ax = fig.subplots()
@@ -36,12 +36,12 @@ def search(history: pd.DataFrame, *, simulated: bool) -> Figure:
 
 @mpl.rc_context(STYLE)
 def disagreement(table: pd.DataFrame, names: tuple[str, str], *, simulated: bool) -> Figure:
-    """Draw every designed sequence by the predictions of two models; the first Pareto fronts stand out.
+    """Draw every designed sequence by the predictions of two models; the first Pareto fronts are coloured.
 
     Parameters
     ----------
     table
-        Columns `predicted NAME` of both models, perhaps front.
+        Columns `predicted NAME` of both models and, optionally, front (1: the first).
     """
     fig = Figure((5.0, 4.6), layout="constrained")
     ax = fig.subplots()
@@ -49,7 +49,8 @@ def disagreement(table: pd.DataFrame, names: tuple[str, str], *, simulated: bool
     first = table["front"] == 1 if "front" in table else pd.Series(True, index=table.index)
     for chosen, colour, label in ((~first, GREY, "other fronts"), (first, PALETTE[0], "first front of its batch")):
         if chosen.any():
-            ax.scatter(*(table.loc[chosen, column] for column in columns), s=9, color=colour, alpha=0.7, label=label)
+            x, y = (table.loc[chosen, column] for column in columns)
+            ax.scatter(x, y, s=9, color=colour, alpha=0.7, label=label)
     low, high = table[columns].min().min(), table[columns].max().max()
     ax.plot([low, high], [low, high], color=INK, lw=0.8, ls="--", zorder=0)
     ax.set_xlabel(f"predicted by {names[0]}")

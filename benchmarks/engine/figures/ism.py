@@ -1,4 +1,4 @@
-"""Draw in-silico mutagenesis as sequence logos: one track per model, letters as high as what their loss costs.
+"""Draw in-silico mutagenesis as sequence logos: one track per model, letters as high as the effect of mutating them.
 
 Source: Rafi et al. 2024, Extended Data Fig. 8 (wild type beside mutant, the mutated base grey, sites boxed). Drawn with
 logomaker (Tareen and Kinney 2020).
@@ -35,17 +35,17 @@ def track(
     Parameters
     ----------
     codes
-        (L,) uint8.
+        (L,) uint8, integer-encoded sequence.
     scores
-        (L,) heights, signed; NaN draws nothing. With minus the position score, what activates points upwards.
+        (L,) signed heights; NaN draws nothing. With minus the position score, activating bases point upwards.
     first
-        Position, counted from 1, that the first letter stands at; ticks, `grey` and `sites` count likewise.
+        Position of the first letter, counted from 1; ticks, `grey` and `sites` use the same numbers.
     grey
-        Positions of bases to draw grey on a grey ground, such as mutated ones.
+        Positions of bases to draw grey on a grey background, such as mutated ones.
     sites
-        First and last position of stretches to box, and what to write above.
+        First position, last position and label of stretches to box.
     """
-    import logomaker  # brings pyplot along
+    import logomaker  # it imports pyplot, which is slow
 
     at = np.arange(first, first + len(codes))
     heights = np.zeros((len(codes), 4))

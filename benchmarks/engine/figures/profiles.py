@@ -1,29 +1,29 @@
-"""Plots of profiles: what was observed in a window, and what models expect there."""
+"""Draw observed and predicted profiles of Tn5 insertions. Dataset and predictions in, Figure out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmarks.api.data import Dataset
 from benchmarks.engine.figures.style import GREY, INK, STYLE, head, model_colour
 
 _SMOOTH_BP = 3
-"""Half width of the running mean that profiles are drawn with; nothing that is scored is smoothed."""
+"""Half width of the running mean that profiles are drawn with; scores are of profiles that are not smoothed."""
 
 
 @mpl.rc_context(STYLE)
 def counts(
-    test: Any,
+    test: Dataset,
     predictions: Mapping[str, Mapping[str, np.ndarray]],
     profile_len: int,
     *,
     labels: Mapping[str, str],
     order: Sequence[str],
 ) -> Figure:
-    """Draw the predicted against the observed cuts of every peak, a panel per model; arguments as of `examples`."""
+    """Draw predicted against observed Tn5 insertions of every peak, a panel per model; arguments as of `examples`."""
     models = [name for name in order if name in predictions]
     peaks = np.flatnonzero(test.meta["is_peak"].to_numpy(dtype=bool))
     observed = np.log1p(_middle(test, peaks, profile_len).sum(axis=1))
@@ -41,9 +41,11 @@ def counts(
         r = f"r = {np.corrcoef(observed, predicted[model])[0, 1]:.3f}" if varies else "r undefined"
         ax.set_title(f"{labels.get(model, model)}\n{r}", loc="left")
         ax.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal")
-        ax.set_xlabel("observed ln(1 + cuts)")
-    axes[0].set_ylabel("predicted ln(1 + cuts)")
-    head(fig, f"Cuts in the middle {profile_len:,} bp of {len(peaks):,} test peaks", test.origin == "simulated")
+        ax.set_xlabel("observed ln(1 + insertions)")
+    axes[0].set_ylabel("predicted ln(1 + insertions)")
+    head(
+        fig, f"Tn5 insertions in the middle {profile_len:,} bp of {len(peaks):,} test peaks", test.origin == "simulated"
+    )
     return fig
 
 
@@ -51,31 +53,33 @@ def _smoothed(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, np.ones(2 * _SMOOTH_BP + 1) / (2 * _SMOOTH_BP + 1), mode="same")
 
 
-def _middle(test: Any, rows: np.ndarray, profile_len: int) -> np.ndarray:
-    """Cut the observed profiles of some rows out of their wider windows; (n, profile_len) float64."""
+def _middle(test: Dataset, rows: np.ndarray, profile_len: int) -> np.ndarray:
+    """Return the observed profiles of some rows, the middle of their wider windows; (n, profile_len) float64."""
     jitter = (test.targets["profile"].shape[1] - profile_len) // 2
     return np.asarray(test.targets["profile"][rows])[:, jitter : jitter + profile_len].astype(float)
 
 
-def picked(test: Any, profile_len: int, n_examples: int = 4) -> np.ndarray:
-    """Return the rows of `test` that `examples` draws: peaks at even steps from the most cuts down to the median."""
+def picked(test: Dataset, profile_len: int, n_examples: int = 4) -> np.ndarray:
+    """Return the rows of `test` that `examples` draws: peaks at even steps from the most insertions to the median."""
     peaks = np.flatnonzero(test.meta["is_peak"].to_numpy(dtype=bool))
-    by_cuts = np.argsort(-_middle(test, peaks, profile_len).sum(axis=1), kind="stable")
+    by_count = np.argsort(-_middle(test, peaks, profile_len).sum(axis=1), kind="stable")
     steps = np.unique(np.linspace(0, (len(peaks) - 1) // 2, n_examples).round().astype(int))
-    return peaks[by_cuts[steps]]
+    return peaks[by_count[steps]]
 
 
 def expected_share(logits: np.ndarray) -> np.ndarray:
-    """Turn the profile logits of one window into shares of its cuts, (profile_len,), float64."""
+    """Turn the profile logits of one window into shares of its insertions, (profile_len,) float64."""
     share = np.exp(logits.astype(float) - float(logits.max()))
     return share / share.sum()
 
 
 def example_numbers(
-    test: Any, predictions: Mapping[str, Mapping[str, np.ndarray]], profile_len: int, n_examples: int = 4
+    test: Dataset, predictions: Mapping[str, Mapping[str, np.ndarray]], profile_len: int, n_examples: int = 4
 ) -> pd.DataFrame:
-    """Return the numbers behind `examples`, not smoothed: chrom, centre, bp, model (`observed`, or a name), cuts,
-    expected_cuts (what the model expects in the whole window; of `observed`, what was counted).
+    """Return the numbers behind `examples`, not smoothed.
+
+    Columns chrom, centre, bp (from the centre), model (`observed`, or a name), cuts (Tn5 insertions per base) and
+    expected_cuts (insertions that the model predicts for the whole window; of `observed`, those counted).
     """
     rows, x = picked(test, profile_len, n_examples), np.arange(profile_len) - profile_len // 2
     tables = []
@@ -83,10 +87,10 @@ def example_numbers(
         place = {"chrom": test.meta["chrom"].iloc[row], "centre": test.meta["centre"].iloc[row], "bp": x}
         curves = {"observed": (observed, observed.sum())} | {
             model: (
-                expected_share(one["profile_logits"][row]) * observed.sum(),
-                np.expm1(float(one["log_counts"][row])),
+                expected_share(outputs["profile_logits"][row]) * observed.sum(),
+                np.expm1(float(outputs["log_counts"][row])),
             )
-            for model, one in predictions.items()
+            for model, outputs in predictions.items()
         }
         tables += [pd.DataFrame(place | {"model": m, "cuts": c, "expected_cuts": n}) for m, (c, n) in curves.items()]
     return pd.concat(tables, ignore_index=True)
@@ -94,7 +98,7 @@ def example_numbers(
 
 @mpl.rc_context(STYLE)
 def examples(
-    test: Any,
+    test: Dataset,
     predictions: Mapping[str, Mapping[str, np.ndarray]],
     profile_len: int,
     *,
@@ -102,9 +106,9 @@ def examples(
     order: Sequence[str],
     n_examples: int = 4,
 ) -> Figure:
-    """Draw observed cuts of some peaks, and under them the profile that each model expects, as of as many cuts.
+    """Draw observed Tn5 insertions of some peaks, and below them each model's profile, scaled to as many insertions.
 
-    Source: none. The peaks are those at even steps from the most cuts down to the median, so none is hand-picked.
+    The peaks are those at even steps from the most insertions to the median; none is hand-picked.
 
     Parameters
     ----------
@@ -124,20 +128,20 @@ def examples(
     for column, row in enumerate(chosen):
         place = f"{test.meta['chrom'].iloc[row]}:{test.meta['centre'].iloc[row]:,}"
         axes[0, column].fill_between(x, _smoothed(observed[column]), color=INK, lw=0)
-        axes[0, column].set_title(f"{place}\n{observed[column].sum():,.0f} cuts", loc="left")
+        axes[0, column].set_title(f"{place}\n{observed[column].sum():,.0f} insertions", loc="left")
         for ax, model in zip(axes[1:, column], models, strict=True):
             share = expected_share(predictions[model]["profile_logits"][row])
-            cuts = np.expm1(float(predictions[model]["log_counts"][row]))
+            count = np.expm1(float(predictions[model]["log_counts"][row]))
             expected = _smoothed(share * observed[column].sum())
             ax.fill_between(x, expected, color=model_colour(model), lw=0)
-            ax.set_title(f"{cuts:,.0f} cuts expected", loc="right", fontsize=7.5)
+            ax.set_title(f"{count:,.0f} insertions expected", loc="right", fontsize=7.5)
         axes[-1, column].set_xlabel("bp from the summit")
     for ax, name in zip(axes[:, 0], ["observed", *(labels.get(model, model) for model in models)], strict=True):
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
-    head(fig, "Cuts per base", test.origin == "simulated")
+    head(fig, "Tn5 insertions per base", test.origin == "simulated")
     text = (
-        "Peaks at even steps from the most cuts to the median. Running means of "
-        f"{2 * _SMOOTH_BP + 1} bp; models' profiles are scaled to the observed number of cuts."
+        "Peaks at even steps from the most insertions to the median. Running means of "
+        f"{2 * _SMOOTH_BP + 1} bp; models' profiles are scaled to the observed number of insertions."
     )
     fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
     return fig

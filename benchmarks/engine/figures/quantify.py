@@ -1,4 +1,7 @@
-"""Draw what became of reads, how replicates agree, and what an experiment would give: tables in, Figures out."""
+"""Draw read merging and labels of a sort-seq experiment, replicate agreement and attainable correlation.
+
+Tables in, Figures out.
+"""
 
 from collections.abc import Mapping
 
@@ -12,24 +15,24 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from benchmarks.engine.figures.style import GREY, INK, PALETTE, STYLE, head
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
-_POINTS = 4_000  # dots in a scatter plot; more are a blot
+_POINTS = 4_000  # points in a scatter plot; more would overlap
 
 
 @mpl.rc_context(STYLE)
 def quality(samples: pd.DataFrame, overlaps: Mapping[int, int], labels: pd.DataFrame, *, simulated: bool) -> Figure:
-    """Draw four panels: pairs merged per bin, overlaps found, reads per sequence, labels.
+    """Draw four panels: read pairs merged per bin, overlap of mates, reads per sequence, labels.
 
     Parameters
     ----------
     samples
         Columns bin, replicate, n_pairs, n_merged; a row per pair of files.
     overlaps
-        Overlap -> merged pairs.
+        Overlap of the two mates in bases -> merged pairs.
     labels
         Columns expression, n_reads, and is_singleton where promoters may be singletons.
     """
     fig = Figure((11, 6.6), layout="constrained")
-    merged, found, depth, values = fig.subplots(2, 2).ravel()
+    merged, overlap, depth, values = fig.subplots(2, 2).ravel()
     per_bin = samples.groupby(["replicate", "bin"], sort=False)[["n_pairs", "n_merged"]].sum()
     at = np.arange(len(per_bin))
     merged.bar(at, per_bin["n_pairs"], color=GREY, label="not merged")
@@ -38,10 +41,10 @@ def quality(samples: pd.DataFrame, overlaps: Mapping[int, int], labels: pd.DataF
     merged.set_xticks(at, [f"{r}/{b}" if several else b for r, b in per_bin.index], rotation=90, fontsize=7)
     _named(merged, "Read pairs per bin", "replicate / bin" if several else "bin", "read pairs")
     merged.legend(frameon=False, fontsize=8)
-    found.bar(list(overlaps), list(overlaps.values()), color=BLUE)
-    found.set_xlim(min(overlaps, default=25) - 3, max(overlaps, default=55) + 3)
-    found.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _named(found, "Overlap of mates", "bases", "merged pairs")
+    overlap.bar(list(overlaps), list(overlaps.values()), color=BLUE)
+    overlap.set_xlim(min(overlaps, default=25) - 3, max(overlaps, default=55) + 3)
+    overlap.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _named(overlap, "Overlap of mates", "bases", "merged pairs")
     reads = labels["n_reads"].to_numpy()
     reads = reads[reads > 0]
     if len(reads):
@@ -57,7 +60,7 @@ def quality(samples: pd.DataFrame, overlaps: Mapping[int, int], labels: pd.DataF
             values.hist(chosen, bins=edges, color=ORANGE, label="seen in one bin")
             values.legend(frameon=False, fontsize=8)
     _named(values, f"Expression of {len(finite):,} sequences", "expression", "sequences")
-    for ax in (merged, found, depth, values):
+    for ax in (merged, overlap, depth, values):
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     head(fig, "From reads to labels", simulated)
     return fig
@@ -70,11 +73,15 @@ def _named(ax: Axes, title: str, x: str, y: str) -> None:
 
 
 @mpl.rc_context(STYLE)
-def agreement(alone: Mapping[str, np.ndarray], table: pd.DataFrame, *, simulated: bool) -> Figure:
-    """Draw the labels of every pair of replicates against each other; `table` has their correlations."""
+def agreement(per_replicate: Mapping[str, np.ndarray], table: pd.DataFrame, *, simulated: bool) -> Figure:
+    """Draw the labels of every pair of replicates against each other.
+
+    `per_replicate` is replicate -> (n,) labels, NaN where there is none; `table` has a row per pair, with columns
+    replicate, other, pearson_r, n.
+    """
     fig = Figure((1 + 3.8 * len(table), 4.2), layout="constrained")
     for ax, row in zip(fig.subplots(1, len(table), squeeze=False)[0], table.itertuples(), strict=True):
-        _scatter(ax, alone[row.replicate], alone[row.other])
+        _scatter(ax, per_replicate[row.replicate], per_replicate[row.other])
         _named(ax, f"r = {row.pearson_r:.3f}, n = {row.n:,}", f"replicate {row.replicate}", f"replicate {row.other}")
     head(fig, "Expression in replicates", simulated)
     return fig
@@ -96,11 +103,11 @@ def plan(table: pd.DataFrame) -> Figure:
     fig = Figure((1.2 + 4.4 * len(estimators), 4.2), layout="constrained")
     table = table.assign(per_cell=(table["reads"] / table["cells"]).round(6))
     for ax, name in zip(fig.subplots(1, len(estimators), squeeze=False, sharey=True)[0], estimators, strict=True):
-        mine = table[table["estimator"] == name]
+        rows = table[table["estimator"] == name]
         ax.set_xscale("log")
-        ax.set_xticks(sorted(set(mine["cells"])))
+        ax.set_xticks(sorted(set(rows["cells"])))
         ax.xaxis.set_minor_locator(NullLocator())
-        for (per_cell, line), colour in zip(mine.groupby("per_cell"), PALETTE * 10, strict=False):
+        for (per_cell, line), colour in zip(rows.groupby("per_cell"), PALETTE * 10, strict=False):
             line = line.sort_values("cells")
             ax.plot(line["cells"], line["ceiling"], "o-", ms=4, color=colour, label=f"{per_cell:g} read(s) per cell")
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))

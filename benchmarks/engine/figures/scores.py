@@ -1,12 +1,13 @@
-"""Draw scores per test fold, learning curves and speed: DataFrame in, Figure out.
+"""Draw scores per test fold, learning curves and speed: DataFrames in, Figure out.
 
 Source: the score plot follows Rafi et al. 2024, Fig. 3b (a box over one point per test fold, P values above).
-Colours are those of Okabe and Ito 2008, told apart by colour-blind readers; a model has one colour in all figures.
+The palette is that of Okabe and Ito 2008, safe for colour-blind readers; a model has one colour in all figures.
 Figures are built without pyplot: no window system, no global state.
 """
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -24,12 +25,12 @@ from benchmarks.engine.figures.style import (
     PALETTE,
     SIMULATED,
     STYLE,
-    _models,
-    _nothing,
-    _where,
-    _without_warnings,
     head,
     model_colour,
+    models_in_order,
+    rows_where,
+    text_only,
+    without_warnings,
 )
 
 _PANEL = ["dataset", "output", "subset", "origin"]
@@ -50,8 +51,8 @@ def fold_scores(
 ) -> Figure:
     """Draw the ensemble score of every model on every test fold, a panel per dataset, output and subset.
 
-    Source: Rafi et al. 2024, Fig. 3b. Departs from it: whiskers reach the outermost folds, so every point
-    lies within them, and a dashed line marks the attainable ceiling.
+    Source: Rafi et al. 2024, Fig. 3b. Differences: whiskers extend to the outermost folds, so every point lies within
+    them, and a dashed line marks the noise ceiling.
 
     Parameters
     ----------
@@ -59,64 +60,73 @@ def fold_scores(
         Long score table; only role "ensemble" is drawn.
     tests
         Paired tests with columns dataset, output, origin, subset, level, metric, model, baseline, p_value.
-        Each P value that is not NaN becomes a bracket; an empty table draws none.
+        Each P value that is not NaN is drawn as a bracket; an empty table draws none.
     labels, order
         Display name of each model; models from left to right. Models that `order` lacks come last.
     ceilings
-        Columns dataset, output, level, metric, value, basis. They hold for the subset "all", or the only one.
+        Columns dataset, output, level, metric, value, basis. They hold for the subset "all", or for the only subset.
 
     Raises
     ------
     ValueError
         If no ensemble score has this metric and level.
     """
-    chosen = _where(scores, role="ensemble", metric=metric, level=level)
+    chosen = rows_where(scores, role="ensemble", metric=metric, level=level)
     if chosen.empty:
         raise ValueError(f"There are no ensemble scores with metric {metric!r} and level {level!r} to draw.")
     tests = tests.reindex(columns=[*_PANEL, "metric", "level", "model", "baseline", "p_value"])
-    tests = _where(tests, metric=metric, level=level).dropna(subset="p_value")
+    tests = rows_where(tests, metric=metric, level=level).dropna(subset="p_value")
     baselines = sorted(set(tests["baseline"]))
     panels = [(dict(zip(_PANEL, key, strict=True)), part) for key, part in chosen.groupby(_PANEL, sort=False)]
     ticks = [_tick_labels(part, labels, order, baselines) for _, part in panels]
-
     varying = [column for column in _PANEL if len(set(chosen[column])) > 1]
     known = {}
     if ceilings is not None and len(ceilings):
-        ceilings = _where(ceilings, metric=metric, level=level)
+        ceilings = rows_where(ceilings, metric=metric, level=level)
         known = {(row["dataset"], row["output"]): row for row in ceilings.to_dict("records")}
 
-    # Widths follow the longest line of a name and heights the number of brackets, so nothing has to shrink.
-    lines = {line for names in ticks for name in names for line in name.split("\n")}
-    longest = max(TextPath((0, 0), line, size=8).get_extents().width for line in lines) / 72
-    width = 0.75 + 0.5 * bool(known) + (max(map(len, ticks)) + 0.2) * max(0.7, longest + 0.12)
-    n_rows = -(-len(panels) // max(1, min(3, int(15 / width))))
-    n_columns = -(-len(panels) // n_rows)
-    height = 3.2 + max(len(_where(tests, **key)) for key, _ in panels) * _BRACKET_PT / 72
-    fig = Figure((max(5.4, n_columns * width), 0.9 + n_rows * height), layout="constrained")
-    axes = list(fig.subplots(n_rows, n_columns, squeeze=False).flat)
-    for ax in axes[len(panels) :]:
-        ax.remove()
+    n_brackets = max(len(rows_where(tests, **key)) for key, _ in panels)
+    fig, axes = _panel_grid(ticks, n_brackets, has_ceilings=bool(known))
     bases = []
-    for ax, (key, part), names in zip(axes, panels, ticks, strict=False):
+    for ax, (key, part), names in zip(axes, panels, ticks, strict=True):
         _boxes(ax, part, order)
         ax.set_xticks(range(len(names)), names, fontsize=8)
-        title = [SIMULATED] if "origin" in varying and key["origin"] == "simulated" else []
-        title += [str(key[column]) for column in _PANEL[:3] if column == "dataset" or column in varying]
-        ax.set_title(" · ".join(title), loc="left")
+        ax.set_title(_panel_title(key, varying), loc="left")
         ax.set_ylabel(f"{label_of(metric)}, {label_of(level)}")
         ceiling = known.get((key["dataset"], key["output"]))
         if ceiling and (key["subset"] == "all" or "subset" not in varying):
-            _ceiling(ax, ceiling["value"])
+            _noise_ceiling(ax, ceiling["value"])
             bases.append(str(ceiling["basis"]))
     head(fig, "Ensembles on held-out test folds", set(chosen["origin"]) == {"simulated"})
     text = _explain_folds(chosen, [labels.get(name, name) for name in baselines], bases)
     text = textwrap.fill(text, int(fig.get_figwidth() * 16))
     fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
-    with _without_warnings():
+    with without_warnings():
         fig.draw_without_rendering()  # brackets are placed in points: the axes must know their height
-    for ax, (key, part) in zip(axes, panels, strict=False):
-        _brackets(ax, _where(tests, **key), _models(part, order))
+    for ax, (key, part) in zip(axes, panels, strict=True):
+        _brackets(ax, rows_where(tests, **key), models_in_order(part, order), fig.dpi)
     return fig
+
+
+def _panel_grid(ticks: list[list[str]], n_brackets: int, *, has_ceilings: bool) -> tuple[Figure, list[Axes]]:
+    """Return a figure with an axes per panel: as wide as the longest tick label needs, as high as the brackets need."""
+    lines = {line for names in ticks for name in names for line in name.split("\n")}
+    longest = max(TextPath((0, 0), line, size=8).get_extents().width for line in lines) / 72
+    width = 0.75 + 0.5 * has_ceilings + (max(map(len, ticks)) + 0.2) * max(0.7, longest + 0.12)
+    n_rows = -(-len(ticks) // max(1, min(3, int(15 / width))))
+    n_columns = -(-len(ticks) // n_rows)
+    height = 3.2 + n_brackets * _BRACKET_PT / 72
+    fig = Figure((max(5.4, n_columns * width), 0.9 + n_rows * height), layout="constrained")
+    axes = list(fig.subplots(n_rows, n_columns, squeeze=False).flat)
+    for ax in axes[len(ticks) :]:
+        ax.remove()
+    return fig, axes[: len(ticks)]
+
+
+def _panel_title(key: Mapping[str, str], varying: Sequence[str]) -> str:
+    title = [SIMULATED] if "origin" in varying and key["origin"] == "simulated" else []
+    title += [str(key[column]) for column in _PANEL[:3] if column == "dataset" or column in varying]
+    return " · ".join(title)
 
 
 @mpl.rc_context(STYLE)
@@ -125,19 +135,19 @@ def learning_curves(
 ) -> Figure:
     """Draw validation Pearson r and the losses over epochs: a column per model, a thin line per training.
 
-    Source: none. The bold line is the median over trainings, as long as at least half of them still run.
+    The bold line is the median over trainings, as long as at least half of them still run.
 
     Parameters
     ----------
     history
         Columns dataset, model, test_fold, val_fold, epoch, train_loss, val_loss, val_pearson_r and,
-        optionally, is_best (bool, the epoch whose weights were kept). Models without rows do not appear.
+        optionally, is_best (bool, the selected epoch). Models without rows do not appear.
     origin
         "simulated" marks the figure as such.
     """
     if history.empty:
-        return _nothing("No model of this run trains in epochs.")
-    models = _models(history, order)
+        return text_only("No model of this run trains in epochs.")
+    models = models_in_order(history, order)
     datasets = list(dict.fromkeys(history["dataset"]))
     by_dataset = dict(zip(datasets, PALETTE * len(datasets), strict=False))
     many = len(history.drop_duplicates(["dataset", "model", "test_fold", "val_fold"])) > 60
@@ -150,12 +160,12 @@ def learning_curves(
         ax.remove()
     for i, (top, bottom, model) in enumerate(zip(tops, bottoms, models, strict=False)):
         for dataset in datasets:
-            ours = _where(history, model=model, dataset=dataset)
+            rows = rows_where(history, model=model, dataset=dataset)
             colour = by_dataset[dataset] if len(datasets) > 1 else model_colour(model)
-            _curves(top, ours, "val_pearson_r", colour, "-", many)
-            _curves(bottom, ours, "train_loss", colour, (0, (3, 1.5)), many)
-            _curves(bottom, ours, "val_loss", colour, "-", many)
-            best = _where(ours, is_best=True) if "is_best" in ours else ours.iloc[:0]
+            _curves(top, rows, "val_pearson_r", colour, "-", many)
+            _curves(bottom, rows, "train_loss", colour, (0, (3, 1.5)), many)
+            _curves(bottom, rows, "val_loss", colour, "-", many)
+            best = rows_where(rows, is_best=True) if "is_best" in rows else rows.iloc[:0]
             look = {"mfc": colour, "alpha": 0.3, "ms": 3} if many else {"mfc": "white", "ms": 4}
             top.plot(best["epoch"], best["val_pearson_r"], "o", mec=colour, zorder=4, **look)
         top.set_title(textwrap.fill(str(labels.get(model, model)), 30), loc="left")
@@ -180,8 +190,6 @@ def learning_curves(
 def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *, origin: str | None = None) -> Figure:
     """Draw sequences per second in training and prediction: bar = median, point = one training.
 
-    Source: none.
-
     Parameters
     ----------
     jobs
@@ -192,9 +200,9 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
     columns = {"train_seq_per_s": "training", "predict_seq_per_s": "prediction"}
     known = jobs.reindex(columns=["model", "device", *columns]).dropna(subset=list(columns), how="all")
     if known.empty:
-        return _nothing("No training was timed.")
+        return text_only("No training was timed.")
     bars = list(known.groupby(["model", "device"], dropna=False, sort=False))
-    models = _models(known, order)
+    models = models_in_order(known, order)
     bars.sort(key=lambda bar: models.index(bar[0][0]))
     devices = list(dict.fromkeys(str(device) for (_, device), _ in bars))
     names = [textwrap.fill(str(labels.get(model, model)), 24) for (model, _), _ in bars]
@@ -233,7 +241,7 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
 
 
 def _spread(n: int) -> np.ndarray:
-    """Return sideways offsets of n points, so that equal values stay apart; fold by fold, not at random."""
+    """Return sideways offsets of n points, so that equal values stay apart; by fold, not at random."""
     return np.linspace(-0.16, 0.16, n) if n > 1 else np.zeros(n)
 
 
@@ -241,17 +249,17 @@ def _tick_labels(
     part: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], baselines: Sequence[str]
 ) -> list[str]:
     names = []
-    for model in _models(part, order):
+    for model in models_in_order(part, order):
         lines = textwrap.wrap(str(labels.get(model, model)), _LABEL_CHARS) or [model]
         lines += ["(baseline)"] if model in baselines else []
-        names.append("\n".join([*lines, f"n = {_where(part, model=model)['value'].notna().sum()}"]))
+        names.append("\n".join([*lines, f"n = {rows_where(part, model=model)['value'].notna().sum()}"]))
     return names
 
 
 def _boxes(ax: Axes, part: pd.DataFrame, order: Sequence[str]) -> None:
-    models = _models(part, order)
+    models = models_in_order(part, order)
     for x, model in enumerate(models):
-        values = _where(part, model=model).sort_values("test_fold")["value"].dropna().to_numpy(float)
+        values = rows_where(part, model=model).sort_values("test_fold")["value"].dropna().to_numpy(float)
         colour, enough = model_colour(model), len(values) > 2  # quartiles of two folds say nothing
         line = {"color": colour, "lw": 1.0 if enough else 0.0}
         ax.boxplot(
@@ -263,23 +271,23 @@ def _boxes(ax: Axes, part: pd.DataFrame, order: Sequence[str]) -> None:
     ax.set_xlim(-0.6, len(models) - 0.4)
 
 
-def _ceiling(ax: Axes, value: float) -> None:
-    """Draw the attainable score as a dashed line, named beside the axes where no data can meet the name."""
+def _noise_ceiling(ax: Axes, value: float) -> None:
+    """Draw the noise ceiling as a dashed line, labelled beside the axes, where it cannot cover data."""
     ax.axhline(value, color=INK, lw=1, ls=(0, (4, 2)), zorder=1)
     beside = blended_transform_factory(ax.transAxes, ax.transData)
-    ax.text(1.01, value, f"ceiling\n{value:.3f}", transform=beside, va="center", fontsize=7.5, color=INK)
+    ax.text(1.01, value, f"noise\nceiling\n{value:.3f}", transform=beside, va="center", fontsize=7.5, color=INK)
 
 
-def _brackets(ax: Axes, tests: pd.DataFrame, models: list[str]) -> None:
+def _brackets(ax: Axes, tests: pd.DataFrame, models: list[str], dpi: float) -> None:
     """Stack one bracket per P value above the data, short ones lowest; end the y axis where the data end."""
     low, high = ax.dataLim.intervaly
-    if not np.isfinite(high - low):  # no score is a number
+    if not np.isfinite(high - low):  # all scores are NaN
         return
     pad = 0.06 * (high - low) or 0.02
     low, high = low - pad, high + pad
     tests = tests[tests["baseline"].isin(models) & tests["model"].isin(models)]
-    height = ax.get_window_extent().height / ax.get_figure().dpi * 72
-    share = min(0.7, len(tests) * _BRACKET_PT / height)  # of the axes, given to brackets
+    points_high = ax.get_window_extent().height / dpi * 72
+    share = min(0.7, len(tests) * _BRACKET_PT / points_high)  # of the axes, given to brackets
     ax.set_ylim(low, low + (high - low) / (1 - share))
     ax.spines["left"].set_bounds(low, high)
     ax.set_yticks([tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high])
@@ -296,14 +304,16 @@ def _brackets(ax: Axes, tests: pd.DataFrame, models: list[str]) -> None:
 
 
 def _explain_folds(chosen: pd.DataFrame, baselines: list[str], bases: list[str]) -> str:
-    few, lots = int(chosen["n_members"].min()), int(chosen["n_members"].max())
-    members = f"{few}" if few == lots else f"{few} to {lots}"
-    text = f"Point: one test fold, predictions averaged over {members} member{'s' * (lots > 1)}; n: folds. "
+    low, high = int(chosen["n_members"].min()), int(chosen["n_members"].max())
+    members = f"{low}" if low == high else f"{low} to {high}"
+    text = f"Point: one test fold, predictions averaged over {members} member{'s' * (high > 1)}; n: folds. "
     text += "Box: quartiles and median (from 3 folds on); whiskers: all folds."
     if baselines:
-        text += f" P: paired two-sided t-test over folds against {' and '.join(baselines)}, not corrected."
+        text += (
+            f" P: paired two-sided t-test over folds against {' and '.join(baselines)}, not adjusted for their number."
+        )
     if bases:
-        text += f" Dashed: attainable ceiling ({'; '.join(dict.fromkeys(bases))})."
+        text += f" Dashed: noise ceiling ({'; '.join(dict.fromkeys(bases))})."
     if len(chosen.drop_duplicates(_PANEL)) > 1:
         text += " Scales differ between panels."
     return text
@@ -313,23 +323,23 @@ def _curves(ax: Axes, rows: pd.DataFrame, column: str, colour: str, style: objec
     """Draw a thin line per training and their median; `many` lines become a bitmap, to keep the SVG small."""
     rows = rows[rows[column].notna()].sort_values("epoch")
     trainings = rows.groupby(["test_fold", "val_fold"], dropna=False, sort=False)
-    line = {"ls": style, "color": colour}
+    line: dict[str, Any] = {"ls": style, "color": colour}
     alpha = min(0.4, 8 / max(1, trainings.ngroups))
-    for _, one in trainings:
-        marker = "." if len(one) == 1 else ""
-        ax.plot(one["epoch"], one[column], lw=0.7, alpha=alpha, marker=marker, rasterized=many, **line)
+    for _, training in trainings:
+        marker = "." if len(training) == 1 else ""
+        ax.plot(training["epoch"], training[column], lw=0.7, alpha=alpha, marker=marker, rasterized=many, **line)
     by_epoch = rows.groupby("epoch")[column]
     middle = by_epoch.median()[by_epoch.size() >= trainings.ngroups / 2]
     ax.plot(middle.index, middle, lw=2, zorder=3, **line)
 
 
 def _curve_legend(best: bool) -> list[Line2D]:
-    lines = {
+    lines: dict[str, dict[str, Any]] = {
         "one training": {"lw": 0.7},
         "median, while half of the trainings run": {"lw": 2},
         "validation loss": {"lw": 1.5},
         "training loss": {"lw": 1.5, "ls": (0, (3, 1.5))},
     }
     if best:
-        lines["epoch kept"] = {"marker": "o", "mfc": "white", "ls": "", "ms": 4}
+        lines["selected epoch"] = {"marker": "o", "mfc": "white", "ls": "", "ms": 4}
     return [Line2D([], [], color=INK, label=label, **look) for label, look in lines.items()]

@@ -1,4 +1,4 @@
-"""Draw how fast models are: DataFrame in, Figure out.
+"""Draw training time and prediction throughput of models. DataFrames in, Figure out.
 
 Source: Rafi et al. 2024, Extended Data Fig. 10 (training time per batch, throughput per model). Every figure names the
 device that it was measured on.
@@ -34,9 +34,9 @@ def bars(speeds: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     fig = Figure((11.5, 1.3 + sum(0.34 * n + 0.95 for n in counts)), layout="constrained")
     axes = fig.subplots(len(tasks), len(_BARS), squeeze=False, height_ratios=[n + 2 for n in counts])
     for row, task in zip(axes, tasks, strict=True):
-        mine = speeds[speeds["task"] == task]
+        of_task = speeds[speeds["task"] == task]
         for ax, (column, title) in zip(row, _BARS, strict=True):
-            _bars(ax, mine, column, [labels.get(name, name) for name in mine["model"]])
+            _bars(ax, of_task, column, [labels.get(name, name) for name in of_task["model"]])
             ax.set_title(title if ax is not row[0] else f"{task}: {title}", loc="left", fontsize=9)
             if ax is not row[0]:
                 ax.tick_params(labelleft=False)
@@ -50,7 +50,7 @@ def _bars(ax: Axes, rows: pd.DataFrame, column: str, names: list[str]) -> None:
     ax.barh(at, values, color=[model_colour(name) for name in rows["model"]], edgecolor="black", lw=0.5, height=0.65)
     if f"{column}_low" in rows:
         ax.hlines(at, rows[f"{column}_low"], rows[f"{column}_high"], color=INK, lw=1.5)
-    for y, value in zip(at, values, strict=True):
+    for y, value in enumerate(values):
         text = f" {value:.0%}" if column == "share_of_peak" else f" {value:,.3g}" if value < 1000 else f" {value:,.0f}"
         ax.text(value, y, text, va="center", ha="left", fontsize=7.5, color=INK)
     ax.set_yticks(at, names)

@@ -125,9 +125,9 @@ def test_ceiling_is_drawn_where_known_and_explained():
     scores = scores_of(ORDER[:2], datasets=("K562", "WTC11"))
     known = {"dataset": "K562", "output": "activity", "level": "row", "metric": "pearson_r", "basis": "noise"}
     fig = draw(scores, pd.DataFrame(), ceilings=pd.DataFrame([known | {"value": 0.862}]))
-    assert "ceiling\n0.862" in words(fig.axes[0])
+    assert "noise\nceiling\n0.862" in words(fig.axes[0])
     assert "ceiling" not in words(fig.axes[1])
-    assert "attainable ceiling (noise)" in fig.get_supxlabel().replace("\n", " ")
+    assert "noise ceiling (noise)" in fig.get_supxlabel().replace("\n", " ")
 
 
 def test_a_model_whose_scores_are_not_numbers_is_shown_as_empty():
