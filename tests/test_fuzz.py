@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.fuzz_kinds import KINDS
-from tests.helpers.fuzzing import Box, damaged_bytes
+from tests.helpers.fuzz import KINDS
+from tests.helpers.fuzz.box import Box
+from tests.helpers.fuzz.damage import damaged_bytes
 
 SHARE = 0.03
 """Share of the ten thousand that is tried by default."""

@@ -37,7 +37,8 @@ def run(results, *words, absent=f"{EXTRAS} keras"):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-def test_torch_and_numpy_models_train_and_are_scored_without_the_extras(tmp_path):
+def test_torch_and_numpy_models_need_only_the_core_packages(tmp_path):
+    """They train and are scored without the optional extras."""
     words = ["--models", "dream_rnn,kmer_ridge", "--folds", "0", "--workers", "0", "--set", "recipe.epochs=1"]
     done = run(tmp_path, *words)
     assert done.returncode == 0, done.stderr

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from benchmarks import registry
 from benchmarks.cli.main import app
 from benchmarks.errors import BadInput
-from tests.apps.test_model_checks import GOOD
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import GOOD_PLUGIN, ROOT
+
+GOOD = GOOD_PLUGIN.read_text()
 
 RUN = ["run", "--task", "human_mpra", "--folds", "0-1"]
 

@@ -20,9 +20,10 @@ from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
 from benchmarks.io.json_files import read_json, write_json
-from tests.apps.test_model_checks import GOOD
-from tests.helpers.fuzzing import Trap
-from tests.helpers.paths import ROOT
+from tests.helpers.fuzz.damage import Trap
+from tests.helpers.paths import GOOD_PLUGIN, ROOT
+
+GOOD = GOOD_PLUGIN.read_text()
 
 SOURCES = sorted(p for package in ("benchmarks", "baselines", "dream_models") for p in (ROOT / package).rglob("*.py"))
 HERE = ("--device", "cpu", "--workers", "0")
@@ -150,7 +151,7 @@ def test_outputs_and_tables_of_a_dataset_are_names(results):
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "/tmp/evil"])
-def test_the_name_of_predictions_from_elsewhere_stays_in_the_store(name, results, tmp_path):
+def test_the_name_of_external_predictions_stays_in_the_store(name, results, tmp_path):
     plan = Plan.from_dict(read_json(plan_file(results))["plan"])
     store = Store(results)
     data = store.get_dataset(plan.sources[0].name, plan.sources[0].digest)
@@ -217,7 +218,7 @@ def test_importing_a_plan_with_a_plug_in_runs_nothing(planted, tmp_path):
     assert not mark.exists()
 
 
-def test_a_plug_in_that_is_named_goes_on_if_it_is_the_planned_one(planted, tmp_path):
+def test_a_named_plug_in_is_used_if_it_is_the_planned_one(planted, tmp_path):
     results, file, mark = planted
     elsewhere = tmp_path / "elsewhere" / file.name
     elsewhere.parent.mkdir()
@@ -227,7 +228,7 @@ def test_a_plug_in_that_is_named_goes_on_if_it_is_the_planned_one(planted, tmp_p
     assert len(list(results.glob("runs/*/*/base_counts-*/test-*/job.json"))) == 1
 
 
-def test_another_file_under_the_name_of_a_plug_in_is_refused_unrun(planted):
+def test_another_file_under_a_plug_in_s_name_is_not_run(planted):
     results, file, mark = planted
     file.write_text(file.read_text() + "# changed\n")
     done = call("retry", "--plugin", file, *HERE, "--results", results, code=2)
@@ -309,7 +310,7 @@ def test_pages_escape_titles_reasons_notes_datasets_and_commands(results, tmp_pa
     assert "script" not in found.tags
 
 
-def test_a_refusal_keeps_a_file_s_line_breaks_and_escapes_off_the_terminal(tmp_path):
+def test_a_refusal_keeps_control_characters_off_the_terminal(tmp_path):
     (tmp_path / "t.tsv").write_text("seq_id\tseq\t\x1b[31mred\u202e\n1\t2\t3\n")
     done = call("run", "--task", "human_mpra", "--data", tmp_path / "t.tsv", "--models", "kmer_ridge", code=2)
     assert "\x1b" not in done.stderr

@@ -111,7 +111,7 @@ def test_content_hash_is_that_of_the_content_alone():
     ],
     ids=["origin", "codes", "one output less", "outputs exchanged", "output name", "folds", "column name", "row order"],
 )
-def test_content_hash_changes_with_everything_that_training_depends_on(change):
+def test_content_hash_covers_everything_that_is_trained_on(change):
     assert dataset().content_hash() != dataset(**change).content_hash()
 
 
@@ -162,7 +162,7 @@ def test_a_recipe_change_leaves_the_rest_and_the_original_alone():
         ("max_lr", '"0.1"'),
     ],
 )
-def test_a_recipe_value_of_another_type_is_refused_with_its_source(field, value):
+def test_a_recipe_value_of_another_type_names_its_source(field, value):
     with pytest.raises(BadInput, match=rf"--set: recipe key '{field}' expects (int|float)"):
         recipe_with(Recipe(), {field: value}, source="--set")
 

@@ -44,7 +44,7 @@ def test_encoded_codes_cannot_be_written_to():
 
 
 @pytest.mark.parametrize("letter", ["X", "U", "-", "?", " ", "\n", "é", "α", "🧬"])
-def test_encode_names_row_position_and_letter_of_the_first_bad_letter(letter):
+def test_encode_names_row_and_position_of_the_first_bad_letter(letter):
     with pytest.raises(sequences.SequenceError, match="position 3 ") as caught:
         sequences.encode(["ACGT", f"AC{letter}T", "XXXX"], 4)
     assert caught.value.row == 1
@@ -119,7 +119,7 @@ def test_canonical_groups_agree_with_a_dictionary_of_strings(seed):
     assert groups.tolist() == expected
 
 
-def test_canonical_groups_take_the_reverse_form_that_the_caller_gives():
+def test_canonical_groups_take_the_reverse_form_of_the_caller():
     codes = sequences.encode(["AACC", "CCAA", "GGTT"], 4)
     mirrored = codes[:, ::-1]  # AACC and CCAA are mirror images; GGTT is the reverse complement of AACC
     groups, turned = sequences.canonical_groups(codes, mirrored)

@@ -17,7 +17,7 @@ def groups_of_mixed_size(seed, n_groups=137):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("n_folds", [3, 10])
-def test_assigned_folds_keep_groups_whole_and_nearly_equal_in_number(seed, n_folds):
+def test_assigned_folds_keep_groups_whole_and_sizes_even(seed, n_folds):
     groups = groups_of_mixed_size(seed)
     folds = splits.assign_folds(groups, n_folds, seed=seed)
     by_group = pd.Series(folds).groupby(groups)

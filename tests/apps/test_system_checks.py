@@ -108,7 +108,7 @@ def test_slurm_answers_or_does_not(path):
     assert "Unable to contact" in found.says
 
 
-def test_threads_memory_and_files_are_compared_with_what_there_is(monkeypatch):
+def test_threads_memory_and_files_are_compared_with_the_machine(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     assert system_checks.threads(2).status == "warning"
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

@@ -423,7 +423,7 @@ def test_too_few_candidates_are_said():
 # the whole
 
 
-def test_windows_hold_the_genome_and_the_cuts_around_their_centres(prepared, genome, raw):
+def test_windows_hold_genome_and_insertions_around_centres(prepared, genome, raw):
     out, about = prepared
     table = prepare.read_regions(out / prepare.REGIONS)
     codes, profile = (np.load(out / "windows" / f"{name}.npy") for name in ("codes", "profile"))
@@ -441,7 +441,7 @@ def test_windows_hold_the_genome_and_the_cuts_around_their_centres(prepared, gen
         np.testing.assert_array_equal(codes[row], text)
 
 
-def test_background_lies_apart_from_peaks_and_blacklist_and_in_its_part(prepared, raw):
+def test_background_avoids_peaks_and_blacklist_within_its_split(prepared, raw):
     out, _ = prepared
     table = prepare.read_regions(out / prepare.REGIONS)
     peaks = [line.split("\t") for line in (raw / "peaks.narrowPeak").read_text().splitlines()]
@@ -492,7 +492,8 @@ def test_preparing_again_does_nothing_and_a_stopped_one_goes_on(raw, tmp_path, m
     assert steps == ["everything is prepared already"]
 
 
-def test_a_damaged_folder_is_prepared_anew_and_one_of_other_inputs_left_alone(raw, tmp_path):
+def test_a_damaged_folder_is_prepared_anew_another_left_alone(raw, tmp_path):
+    """A folder prepared from other inputs is left alone."""
     out = tmp_path / "data"
     about = prepare.prepare(simulate.inputs(raw), out)
     whole = {name: (out / name).read_bytes() for name in prepare.WINDOWS}
@@ -742,7 +743,7 @@ def test_a_damaged_table_of_windows_is_one_sentence(line, says, prepared, tmp_pa
         prepare.read_regions(tmp_path / "r.tsv")
 
 
-def test_a_bigwig_whose_header_makes_the_library_panic_is_refused(raw, genome, tmp_path):
+def test_a_bigwig_that_makes_the_library_panic_is_refused(raw, genome, tmp_path):
     sizes = {"chr1": genome.sizes["chr1"]}
     pybigtools.open(str(tmp_path / "s.bw"), "w").write(sizes, iter([("chr1", 5, 6, 1.0)]))
     content = bytearray((tmp_path / "s.bw").read_bytes())

@@ -47,7 +47,8 @@ def test_splits_hold_whole_chromosomes_out(data):
             assert (~is_peak[rows]).sum() == pytest.approx(ratio * is_peak[rows].sum(), abs=3)
 
 
-def test_stored_windows_are_searched_for_leaks_and_motifs_where_they_lie(data, tmp_path):
+def test_stored_windows_are_searched_for_overlap_and_motifs(data, tmp_path):
+    """They are read from disk where they lie."""
     store = Store(tmp_path)
     stored = store.get_dataset(data.name, store.put_dataset(data)[:12])
     found = leakage.of_dataset(task, stored, leakage.Rule(), wanted={(0, 0)}).table.set_index("kind")

@@ -99,7 +99,7 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
 # Predictions
 
 
-def test_candidates_get_what_the_models_predict_of_their_sequences(results, tmp_path):
+def test_candidates_get_the_predictions_of_their_sequences(results, tmp_path):
     out = tmp_path / "high.tsv"
     design("high", "--run", runs_of(results, "yeast"), *SMALL, "--n", 40, "--out", out)
     table = read(out)
@@ -287,7 +287,7 @@ def test_a_submission_is_of_a_yeast_model(results, tmp_path):
     assert valid.exit_code == 0, valid.output
 
 
-def test_a_submission_is_not_written_over_a_folder_and_leaves_nothing_there(results, tmp_path):
+def test_a_submission_is_not_written_over_a_folder(results, tmp_path):
     design("random", "--n", 3, "--out", tmp_path / "r.tsv")
     design("library", "--part", tmp_path / "r.tsv", "--truth", "simulated", "--out", tmp_path / "lib")
     before = sorted(tmp_path.rglob("*"))

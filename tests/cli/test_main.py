@@ -141,7 +141,7 @@ BAD_TABLES = {
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)
-def test_a_bad_table_is_one_sentence_with_its_place_and_nothing_written(tmp_path, name):
+def test_a_bad_table_is_one_sentence_and_nothing_is_written(tmp_path, name):
     text, words = BAD_TABLES[name]
     (tmp_path / "bad.tsv").write_text(text)
     refused(tmp_path, tmp_path / "bad.tsv", ["bad.tsv", *words])
@@ -258,7 +258,7 @@ def test_run_as_json_is_json_alone_on_stdout(ran):
     assert "SIMULATED" in err
 
 
-def test_score_gives_the_scores_of_the_run_and_rewrites_the_table(ran):
+def test_score_repeats_the_scores_and_rewrites_the_table(ran):
     results, _, out, _ = ran
     table = Path(json.loads(out)["report"]) / "scores.csv"
     before = table.read_text()
@@ -319,7 +319,7 @@ def test_info_prints_the_recipe():
     assert (recipe["max_lr"], recipe["epochs"], recipe["batch_size"], recipe["n_heads"]) == (0.001, 80, 32, 4)
 
 
-def test_a_dry_run_says_where_it_departs_from_the_published_protocol():
+def test_a_dry_run_lists_protocol_deviations():
     words = ("run", "--task", "human_mpra", "--preset", "paper", "--dry-run", "--models", "dream_cnn,mprann")
     assert "not the published protocol" not in call(*words)[1]
     said = call(*words, "--folds", "0-2", "--set", "dream_cnn.epochs=3")[1]

@@ -69,7 +69,8 @@ def quantified(experiment, tmp_path_factory):
     return out
 
 
-def test_a_simulated_experiment_is_labelled_and_draws_reads_from_cells(experiment):
+def test_a_simulated_experiment_is_labelled_and_samples_cells(experiment):
+    """Reads are drawn from the sorted cells."""
     assert (experiment / "SIMULATED.txt").read_text().startswith("SIMULATED DATA")
     truth = pd.read_csv(experiment / "truth.tsv.gz", sep="\t")
     assert set(truth["origin"]) == {"simulated"}
@@ -156,7 +157,7 @@ def test_a_designed_library_gets_errors_controls_and_positions(experiment, quant
 
 
 @needs_bowtie2
-def test_the_yeast_task_reads_the_folder_as_it_is_and_knows_that_it_is_simulated(quantified, tmp_path):
+def test_the_yeast_task_reads_the_folder_and_its_simulated_label(quantified, tmp_path):
     folder = tmp_path / "lab"
     folder.mkdir()
     for name in ("SIMULATED.txt", "filtered_test_data_with_MAUDE_expression.txt"):
@@ -185,7 +186,7 @@ def test_the_yeast_task_reads_the_folder_as_it_is_and_knows_that_it_is_simulated
 
 
 @needs_bowtie2
-def test_a_second_call_counts_nothing_again_and_makes_the_same_files(experiment, quantified, tmp_path, monkeypatch):
+def test_a_second_call_counts_nothing_and_writes_the_same_files(experiment, quantified, tmp_path, monkeypatch):
     out = tmp_path / "again"
     shutil.copytree(quantified, out)
     before = {name: (out / name).read_bytes() for name in ("train.txt", "promoters.tsv.gz", "collapse_map.txt.gz")}
@@ -201,7 +202,8 @@ def test_a_second_call_counts_nothing_again_and_makes_the_same_files(experiment,
 
 
 @needs_bowtie2
-def test_processes_count_as_one_does_and_a_kept_file_of_another_read_file_is_not_used(experiment, quantified, tmp_path):
+def test_processes_count_as_one_and_stale_counts_are_not_used(experiment, quantified, tmp_path):
+    """Several processes give the counts of one."""
     run("reads", "--sheet", experiment / "sheet.tsv", "--out", tmp_path / "two", "--workers", 2)
     for name in ("train.txt", "promoters.tsv.gz"):
         assert (tmp_path / "two" / name).read_bytes() == (quantified / name).read_bytes()
@@ -320,7 +322,7 @@ def test_bad_input_is_one_sentence(experiment, tmp_path):
     refused("No file at", "reads", "--sheet", tmp_path / "none.tsv", "--out", tmp_path / "o", "--collapse", "none")
 
 
-def test_swapped_files_of_different_length_and_empty_bins_are_refused(experiment, tmp_path):
+def test_swapped_or_unequal_files_and_empty_bins_are_refused(experiment, tmp_path):
     sheet = small(tmp_path, experiment)
     swapped = sheet.rename(columns={"read1": "read2", "read2": "read1"})
     refused_sheet(tmp_path, swapped, "by the names of their reads: read1 and read2 are swapped")
@@ -346,7 +348,7 @@ def test_a_single_bin_is_refused(experiment, tmp_path):
     refused_sheet(tmp_path, sheet.assign(replicate=[1, 1, 2]), "replicate 2 has a single sorted bin")
 
 
-def test_weights_without_quantiles_are_refused_before_anything_is_counted(experiment, tmp_path):
+def test_weights_without_quantiles_are_refused_before_counting(experiment, tmp_path):
     sheet = small(tmp_path, experiment).drop(columns=["start_q", "end_q"])
     refused_sheet(tmp_path, sheet, "--weights gates needs start_q and end_q", "--weights", "gates")
     assert not (tmp_path / "out").exists()
@@ -366,7 +368,7 @@ def test_reads_in_lower_case_are_the_same_reads(experiment, tmp_path):
         assert (tmp_path / "lower" / name).read_bytes() == (tmp_path / "upper" / name).read_bytes()
 
 
-def test_a_label_of_several_bins_is_not_rounded_to_a_whole_number(tmp_path):
+def test_a_label_of_several_bins_is_not_rounded(tmp_path):
     values = [11.000003, 4.0, 12.9999996]
     label_files.write_table(
         tmp_path / "train.txt", pd.DataFrame({"sequence": "ACGT", "expression": values}), header=False, digits=10
@@ -444,7 +446,8 @@ def test_an_experiment_is_planned_by_its_cells_and_reads(tmp_path):
     refused("fewer than two bins have a read", "plan", "--promoters", 50, "--cells", 0.002, "--reads-per-cell", 1)
 
 
-def test_an_experiment_too_small_for_all_bins_is_simulated_and_quantified_without_them(tmp_path):
+def test_an_experiment_too_small_for_all_bins_is_quantified(tmp_path):
+    """Without the bins that got no cells."""
     words = ("--promoters", 60, "--cells", 3, "--reads", 9, "--seed", 2, "--json")
     facts = json.loads(run("simulate", "--out", tmp_path / "sim", *words).stdout)
     assert facts["n_empty_bins"] > 0

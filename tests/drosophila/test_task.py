@@ -104,7 +104,7 @@ def test_one_pair_can_be_named_by_either_file(genome_wide, tmp_path):
         assert len(TASK.load(tmp_path / name)) == len(genome_wide)
 
 
-def test_a_folder_of_tables_is_one_dataset_and_shared_rows_collapse(genome_wide, tmp_path):
+def test_a_folder_of_tables_is_one_dataset_without_duplicates(genome_wide, tmp_path):
     save(genome_wide.iloc[:100], tmp_path, "train.txt")
     save(genome_wide.iloc[90:], tmp_path, "val.txt")
     (found,) = data_sources.find(TASK, "quick", tmp_path, seed=0)
@@ -263,7 +263,8 @@ def with_twin(table):
     return changed(table, twin, Sequence=table["Sequence"][0].translate(COMPLEMENT)[::-1]), twin
 
 
-def test_a_sequence_on_two_chromosomes_trains_where_the_paper_would_and_not_where_strict(genome_wide, tmp_path):
+def test_a_sequence_on_two_chromosomes_trains_unless_strict(genome_wide, tmp_path):
+    """As in the paper; the strict split leaves it out."""
     table, twin = with_twin(genome_wide)
     assert table["seqnames"][0] == "chr2L"
     usual, strict = (TASK.load(save(table, tmp_path), split=kind) for kind in ("chromosome", "strict"))
@@ -276,7 +277,8 @@ def test_a_sequence_on_two_chromosomes_trains_where_the_paper_would_and_not_wher
                 assert (0 in split.train) == (twin in split.train)
 
 
-def test_deepstarr_s_split_cuts_chr2r_in_its_middle_where_the_file_does_not_say(tmp_path):
+def test_deepstarr_s_split_halves_chr2r_without_a_set_column(tmp_path):
+    """As the published split does."""
     middle = 21_146_708 // 2
     starts = [middle - 5000, middle - 100, middle + 1, middle + 9000]
     rng = np.random.default_rng(2)
@@ -330,7 +332,7 @@ def test_scores_are_scipy_s_for_both_programmes_and_levels():
             assert found[name, level, "mse"] == pytest.approx(np.mean((pair[0] - pair[1]) ** 2))
 
 
-def test_simulated_activity_is_the_same_on_both_strands_and_needs_the_right_motif():
+def test_simulated_activity_is_strand_symmetric_and_needs_motifs():
     data = simulate.simulate(n_loci=20, seed=1)
     signal, turned = (
         simulate.activity(codes) for codes in (data.codes, prepare.sequences.reverse_complement(data.codes))

@@ -112,7 +112,8 @@ def test_the_dream_layout_is_read_as_it_stands(write):
     assert said(data, "DREAM")
 
 
-def test_the_dream_layout_goes_by_names_whatever_the_order_and_other_columns(write):
+def test_the_dream_layout_goes_by_column_names(write):
+    """In any order, among other columns."""
     rows = both_orientations()
     shuffled = [["replicates", "fold", "mean_value", "seq", "seq_id"]]
     shuffled += [["3", fold, value, seq, seq_id] for seq_id, seq, value, fold in rows]
@@ -154,7 +155,7 @@ def test_blanks_around_cells_do_not_matter(write):
 
 @pytest.mark.parametrize("header", [None, ["a", "b", "c", "d"], ["ID", "sequence", "log2", "bin"]])
 @pytest.mark.parametrize("first_fold", [0, 1])
-def test_the_mpralegnet_layout_goes_by_position_whatever_the_header(write, header, first_fold):
+def test_the_mpralegnet_layout_goes_by_column_position(write, header, first_fold):
     rows = both_orientations(first_fold=first_fold)
     data = read(write([header, *rows] if header else rows))
     assert_reads_as(data, rows, fold_offset=first_fold)
@@ -273,7 +274,8 @@ def test_an_element_whose_name_begins_another_is_its_own(write):
     assert data.meta["group"].nunique() == len(set(by_hand))
 
 
-def test_equal_sequences_under_several_ids_share_a_drawn_fold_and_are_noted_in_the_files_folds(write):
+def test_equal_sequences_under_several_ids_share_a_drawn_fold(write):
+    """Where the file gives the folds, they are noted."""
     rows = both_orientations()
     again = [f"other{i}_F" for i in range(6)]
     copies = [[name, row[1], "7.5", str((int(row[3]) + 1) % 10)] for name, row in zip(again, rows[:12:2], strict=True)]
@@ -302,13 +304,13 @@ def test_marked_ids_raise_no_note_on_strands(write):
     assert not said(read(write([DREAM, *both_orientations()])), "strand channel")
 
 
-def test_a_whole_reverse_complement_with_adapters_is_no_pair_by_sequence(write):
+def test_reverse_complemented_adapters_make_no_pair(write):
     rows = [[full(element), "1"] for element in elements(11)]
     rows.append([turned(rows[0][0]), "2"])
     assert read(write([["seq", "mean_value"], *rows])).meta["group"].nunique() == 12
 
 
-def test_two_measurements_of_one_sequence_without_ids_stay_together(write):
+def test_measurements_of_one_sequence_without_ids_stay_together(write):
     rows = [[full(element), "1"] for element in elements(12)]
     rows.append([rows[3][0], "2"])
     data = read(write([["seq", "mean_value"], *rows]))
@@ -341,7 +343,7 @@ def test_folds_that_part_a_pair_are_refused_with_the_count(write):
     assert_names(refusal(write([DREAM, *rows])), "fold", "parts 3 of 12", "--refold")
 
 
-def test_folds_that_part_a_pair_found_by_sequence_are_refused_too(write):
+def test_folds_that_split_a_pair_found_by_sequence_are_refused(write):
     rows = both_orientations(marks=("a", "b"))
     rows[1][3] = "9"
     assert_names(refusal(write(rows)), "parts 1 of 12", "--refold")
@@ -403,7 +405,7 @@ def test_ids_beside_a_split_give_strands_and_pairs(write, header):
 
 
 @pytest.mark.parametrize("names", [["train", "test"] * 6, ["test", "valid"] * 6, ["val"] * 12, ["train", "val"] * 6])
-def test_a_split_without_all_three_sets_gives_way_to_folds_by_pair(write, names):
+def test_a_split_without_three_sets_gives_way_to_folds_by_pair(write, names):
     data = read(write(split_table(names)))
     assert "split" not in data.meta
     assert sorted(set(data.meta["fold"])) == list(range(10))
@@ -431,7 +433,7 @@ def test_a_split_that_parts_a_pair_is_refused_with_the_count(write):
     assert_names(refusal(write(table)), "split", "parts 2 of 12", "--refold")
 
 
-def test_exact_duplicates_collapse_with_a_count_and_the_first_stays(write):
+def test_exact_duplicates_collapse_to_the_first_and_are_counted(write):
     rows = both_orientations()
     data = read(write([DREAM, *rows[:6], rows[0], rows[3], *rows[6:], rows[3]]))
     assert_reads_as(data, rows)
@@ -446,7 +448,7 @@ def test_duplicates_are_the_same_whatever_the_writing(write):
     assert said(data, "1 exact duplicate")
 
 
-def test_the_same_sequence_and_value_under_two_ids_are_no_duplicates(write):
+def test_the_same_sequence_and_value_under_two_ids_stay(write):
     rows = both_orientations()
     rows.append(["other_F", *rows[0][1:]])
     data = read(write([DREAM, *rows]))
@@ -454,7 +456,7 @@ def test_the_same_sequence_and_value_under_two_ids_are_no_duplicates(write):
     assert not said(data, "duplicate")
 
 
-def test_a_row_that_stands_in_two_folds_is_refused_unless_folds_are_drawn(write):
+def test_a_row_in_two_folds_is_refused_unless_folds_are_drawn(write):
     rows = both_orientations()
     path = write([DREAM, *rows, [*rows[0][:3], "5"], [*rows[2][:3], "6"]])
     assert_names(refusal(path), "2 rows", "more than one fold", "--refold")
@@ -474,7 +476,7 @@ def test_published_folds_are_counted_from_zero(write, first, n):
 
 
 @pytest.mark.parametrize("n_folds", [1, 2])
-def test_too_few_folds_for_test_validation_and_training_are_refused(write, n_folds):
+def test_fewer_than_three_folds_are_refused(write, n_folds):
     rows = both_orientations()
     for i, row in enumerate(rows):
         row[3] = str(i // 2 % n_folds)
@@ -562,7 +564,7 @@ def test_a_bad_first_line_without_header_is_not_lost_as_a_header(write, value):
 
 
 @pytest.mark.parametrize("column", ["mean_value", "expression"])
-def test_the_column_of_a_bad_value_has_the_name_it_has_in_the_file(write, column):
+def test_the_column_of_a_bad_value_is_named_as_in_the_file(write, column):
     rows = both_orientations()
     rows[3][2] = "high"
     assert_names(refusal(write([["seq_id", "seq", column, "fold"], *rows])), repr(column), "'high'", line=5)
@@ -594,7 +596,8 @@ def test_lines_are_those_of_the_file_after_rows_were_left_out(write, seq, value,
     assert_names(refusal(write(as_text(lines, end="\r\n"))), word, line=29)
 
 
-def test_the_line_of_a_bad_parquet_row_counts_the_column_names_as_line_one(tmp_path):
+def test_the_line_of_a_bad_parquet_row_counts_the_header(tmp_path):
+    """The column names are line 1."""
     frame = pd.DataFrame(both_orientations(), columns=DREAM).astype(PARQUET_TYPES)
     frame.loc[4, "mean_value"] = np.nan
     frame.to_parquet(tmp_path / "K562.parquet")
@@ -776,7 +779,7 @@ def test_the_dream_sample_keeps_its_folds_and_marks(sample, rows_of):
     assert sorted(set(sample.meta["fold"])) == list(range(10))
 
 
-def test_the_complete_pairs_of_the_dream_sample_are_exact_reverse_forms(sample):
+def test_pairs_of_the_dream_sample_are_exact_reverse_forms(sample):
     texts = defaultdict(list)
     for group, text in zip(sample.meta["group"], sequences.decode(sample.codes), strict=True):
         texts[group].append(text)
@@ -799,7 +802,7 @@ def test_the_published_wtc11_tables_agree_where_they_overlap(legnet, sample):
     assert len(left.keys() | right.keys()) == 11720
 
 
-def test_the_overlapping_sets_of_the_dream_sample_are_refused_as_a_split(write, rows_of):
+def test_overlapping_sets_of_the_dream_sample_are_refused(write, rows_of):
     # 18 elements' reverse orientation crosses from train to test, and 59 sequences stand in more than one set.
     rows = [[row["seq"], row["mean_value"], row["split"]] for row in rows_of(SAMPLE)]
     path = write([["seq", "mean_value", "split"], *rows])

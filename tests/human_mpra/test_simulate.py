@@ -214,7 +214,8 @@ def test_everything_says_that_it_is_simulated(data):
     assert any("700" in note and "seed 3" in note for note in data.notes)
 
 
-def test_the_same_seed_gives_the_same_experiment_and_another_seed_another():
+def test_a_seed_settles_the_simulated_experiment():
+    """Another seed gives another one."""
     first, again, other = (simulation.simulate(n_elements=40, seed=seed) for seed in (5, 5, 6))
     assert first.content_hash() == again.content_hash()
     assert first.ceilings == again.ceilings
@@ -241,7 +242,8 @@ def test_the_noise_has_the_stated_size(data):
     assert any(str(simulation.REPLICATE_SD) in note for note in data.notes)
 
 
-def test_the_noise_is_normal_and_knows_nothing_of_sequence_or_orientation(data):
+def test_noise_is_normal_and_independent_of_the_sequence(data):
+    """And of the orientation."""
     signal = simulation.activity(data.codes)
     noise = data.targets["expression"] - signal
     assert stats.kstest(noise / noise.std(), "norm").pvalue > 0.001
@@ -249,7 +251,7 @@ def test_the_noise_is_normal_and_knows_nothing_of_sequence_or_orientation(data):
     assert abs(stats.pearsonr(noise[::2], noise[1::2]).statistic) < 4 / math.sqrt(700)
 
 
-def test_the_ceilings_are_the_correlations_of_activity_and_measurement(data):
+def test_noise_ceilings_are_correlations_with_true_activity(data):
     signal, measured = simulation.activity(data.codes), data.targets["expression"].astype(float)
     mean = {
         "row": (signal, measured),

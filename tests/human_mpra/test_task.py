@@ -78,7 +78,7 @@ def test_scores_by_hand():
     assert scores.groupby("level")["n"].unique().map(list).to_dict() == {"row": [5], "strand_averaged": [2]}
 
 
-def test_an_element_measured_twice_on_one_strand_is_not_strand_averaged():
+def test_an_element_measured_twice_on_one_strand_is_not_averaged():
     # Element 1: twice forward (1, 3) and once reverse (6); element 2: twice forward; element 3: both; element 4: both.
     test = measured([1, 1, 1, 2, 2, 3, 3, 4, 4], [1, 3, 6, 5, 5, 0, 2, 1, 5])
     test.meta["orientation"] = [0, 0, 1, 0, 0, 0, 1, 0, 1]
@@ -89,7 +89,7 @@ def test_an_element_measured_twice_on_one_strand_is_not_strand_averaged():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_scores_agree_with_scipy_over_elements_in_both_orientations(seed):
+def test_scores_agree_with_scipy_over_strand_averages(seed):
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.concatenate([np.repeat(np.arange(80), 2), np.arange(80, 120)]))
     y_true = rng.normal(size=200).astype(np.float32)
@@ -135,7 +135,7 @@ def test_scores_do_not_depend_on_the_order_of_rows(simulated):
     assert shuffled.to_dict() == pytest.approx(in_order.to_dict())
 
 
-def test_without_pairs_the_strand_averaged_level_is_undefined_not_wrong():
+def test_without_pairs_the_strand_averaged_level_is_undefined():
     scores = task.score(measured([1, 2, 3], [1, 2, 4]), {"expression": np.array([1.0, 2.0, 3.0])})
     averaged = scores[scores["level"] == "strand_averaged"]
     assert averaged["n"].tolist() == [0, 0, 0]

@@ -91,7 +91,7 @@ def test_blank_lines_are_left_out_and_still_counted(write):
 
 
 @pytest.mark.parametrize("blank", ["\n", "\n\n", "\r\n", "\ufeff\n"])
-def test_blank_lines_before_the_table_are_left_out_and_still_counted(write, blank):
+def test_blank_lines_before_the_table_are_skipped_but_counted(write, blank):
     cells = tables.read_cells(write(blank + TEXT))
     assert cells.to_numpy().tolist() == CELLS
     assert cells.index[0] == 1 + blank.count("\n")
@@ -201,7 +201,8 @@ def test_a_folder_or_nothing_is_no_table(tmp_path):
         ("été.tsv", "t"),
     ],
 )
-def test_a_table_is_named_after_its_file_in_letters_safe_for_folders(tmp_path, name, expected):
+def test_a_table_is_named_after_its_file_safely_for_folders(tmp_path, name, expected):
+    """In letters that are safe in folder names."""
     assert tables.table_name(tmp_path / name) == expected
 
 

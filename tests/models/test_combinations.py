@@ -65,7 +65,7 @@ def test_36_and_9_fit_and_first_and_core_never_matter():
     assert sum(c.processor == c.final == "unlockdna" for c in COMPATIBLE) == 9
 
 
-def test_every_refusal_names_both_parties_and_what_they_disagree_on():
+def test_every_refusal_names_both_blocks_and_their_disagreement():
     reason = Combination("bhi", "bhi", "bhi", "unlockdna").refusal()
     assert "UnlockDNA's head gives base logits" in reason
     assert "BHI's trainer" in reason
@@ -219,7 +219,7 @@ def test_bhi_s_head_has_a_huber_loss_and_returns_predictions():
     assert loss.item() == pytest.approx(huber(prediction.detach().numpy(), y.numpy()), rel=1e-12)
 
 
-def test_unlockdna_s_head_reads_the_expression_from_the_first_eight_positions():
+def test_unlockdna_s_head_reads_the_first_eight_positions():
     combination = Combination("unlockdna", "bhi", "bhi", "unlockdna")
     head = randomised(combine.network(combination, SHORT, narrow(combination))).final
     x = torch.from_numpy(np.random.default_rng(2).normal(size=(4, head.in_channels, 80)))

@@ -185,7 +185,8 @@ def test_autosomes_own_network_has_its_published_size():
 
 
 @pytest.mark.parametrize("model", ["DREAM-CNN", "DREAM-RNN"])
-def test_stem_width_256_is_the_paper_s_stem_with_the_same_core_width(model):
+def test_stem_width_256_is_the_stem_of_the_paper(model):
+    """With the same core width."""
     module = MODULES[model]
     net = module.network(SPECS["human"], module.RECIPE.__class__(stem_width=256))
     assert [tuple(branch.conv.weight.shape) for branch in net.first.conv_list] == [(256, 5, 9), (256, 5, 15)]
@@ -229,7 +230,8 @@ def test_unsupported_covers_bins_of_several_outputs(model):
 
 
 @pytest.mark.parametrize("width_scale", [0.01, 0.1, 0.3, 0.77])
-def test_narrow_widths_are_multiples_of_eight_near_the_share_asked_for(width_scale):
+def test_narrow_widths_are_multiples_of_eight(width_scale):
+    """Near the requested fraction of the full width."""
     recipe = dream_cnn.RECIPE.__class__(width_scale=width_scale)
     for published in (64, 128, 160, 256):
         width = recipe.width(published)

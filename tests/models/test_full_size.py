@@ -33,7 +33,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("model", "n_params", "first_rate"), MODELS)
-def test_the_loss_falls_in_the_first_steps_of_a_published_training(model, n_params, first_rate):
+def test_the_loss_falls_in_the_first_published_steps(model, n_params, first_rate):
     task, module = registry.get_task(TASK), registry.get_model(model)
     backend = registry.get_backend(registry.model_entry(model).framework)
     backend.configure("cpu")

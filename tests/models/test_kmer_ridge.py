@@ -96,7 +96,7 @@ def test_predictions_agree_with_the_closed_formula(alpha):
     np.testing.assert_allclose(predicted, closed_form(train, test, alpha, 2), atol=0.01)
 
 
-def test_the_penalty_with_the_best_validation_correlation_is_kept():
+def test_the_penalty_with_best_validation_correlation_is_kept():
     train, val = learnable(60, seed=1), learnable(80, seed=2)
     ridge = model(k=3)
     history = ridge.fit(train, val, seed=0)
@@ -206,7 +206,8 @@ def correlations():
     return found, measured.ceilings[0]["value"]
 
 
-def test_the_floor_on_simulated_data_is_above_chance_and_below_the_ceiling(correlations):
+def test_the_lower_bound_lies_between_chance_and_noise_ceiling(correlations):
+    """On simulated data."""
     found, ceiling = correlations
     assert np.mean(found["measured"]) >= 0.2
     assert max(found["measured"]) < ceiling

@@ -73,7 +73,7 @@ def network():
 # Architecture
 
 
-def test_it_is_a_plain_keras_model_with_the_published_number_of_parameters(network):
+def test_it_is_a_keras_model_with_the_published_parameter_count(network):
     assert isinstance(network, keras.Model)
     assert network.count_params() == 3_959_451
     assert sum(int(np.prod(w.shape)) for w in network.trainable_weights) == 3_957_751
@@ -135,7 +135,7 @@ def test_the_comparison_notices_a_channel_major_flatten():
 
 
 @pytest.mark.usefixtures("double_precision")
-def test_other_lengths_and_several_outputs_are_the_same_architecture():
+def test_other_lengths_and_outputs_keep_the_architecture():
     network = mprann.network(seq_len=101, n_outputs=2, width_scale=0.1)
     weights, x = narrow_weights(network), random_one_hot(2, seq_len=101)
     network.set_weights(weights)

@@ -72,7 +72,7 @@ class Total(FinalBlock):
 # The contract of blocks and of the assembled network
 
 
-def test_a_block_s_own_train_step_is_its_forward_without_auxiliary_loss():
+def test_the_default_train_step_is_forward_without_extra_loss():
     block, x = Shorten(2, 2, 5), torch.arange(10.0).reshape(1, 2, 5)
     features, auxiliary = block.train_step({"x": x})
     assert features.tolist() == [[[0, 1, 2, 3], [5, 6, 7, 8]]]
@@ -92,7 +92,7 @@ def test_forward_strings_first_core_and_final_together(first, core, expected):
     assert net(torch.ones(1, 2, 5)).item() == expected
 
 
-def test_train_step_feeds_each_block_and_adds_the_auxiliary_losses():
+def test_train_step_feeds_each_block_and_adds_extra_losses():
     net = PrixFixeNet(Scale(3.0, torch.tensor(0.25)), Scale(5.0, torch.tensor(4.0)), Total())
     prediction, loss = net.train_step({"x": torch.ones(1, 2, 5), "y": torch.tensor([100.0])})
     assert prediction.item() == 150.0
@@ -105,7 +105,8 @@ def test_train_step_leaves_the_caller_s_batch_as_it_is():
     assert torch.equal(batch["x"], torch.ones(1, 2, 5))
 
 
-def test_weights_are_initialised_once_in_the_order_of_the_blocks_with_one_generator():
+def test_weights_are_initialised_once_in_order_of_the_blocks():
+    """With one random generator."""
     log, generator = [], torch.Generator()
     PrixFixeNet(Scale(1.0, log=log), Scale(2.0, log=log), Total(log), generator)
     assert [name for name, _ in log] == [1.0, 2.0, "final"]
@@ -166,7 +167,8 @@ def head_in_double(kind, **keywords):
     return head
 
 
-def test_soft_classification_loss_is_kl_over_bins_divided_by_the_batch():
+def test_soft_classification_loss_is_kl_divided_by_the_batch():
+    """KL divergence over the bins, divided by the number of rows."""
     head, x = head_in_double(SoftClassificationHead), features()
     target = soft_bins([0.0, 3.2, 7.0, 11.9, 16.4, 17.0])
     _, loss = head.train_step({"x": x, "y_probs": torch.from_numpy(target), "y": torch.zeros(6)})
@@ -175,7 +177,7 @@ def test_soft_classification_loss_is_kl_over_bins_divided_by_the_batch():
     assert loss.item() == pytest.approx(kl_batchmean(logits, target), rel=1e-12)
 
 
-def test_soft_classification_loss_vanishes_where_the_prediction_is_the_target():
+def test_soft_classification_loss_vanishes_at_the_target():
     head, x = head_in_double(SoftClassificationHead), features()
     with torch.no_grad():
         target = torch.softmax(head.logits(x), dim=1)
@@ -193,7 +195,8 @@ def test_single_output_loss_is_the_mean_squared_error(kind, shape):
     assert loss.item() == pytest.approx(mse(prediction.detach().numpy(), y), rel=1e-12)
 
 
-def test_two_output_loss_is_the_sum_of_both_errors_and_outputs_are_not_swapped():
+def test_two_output_loss_is_the_sum_of_both_errors():
+    """And outputs are not swapped."""
     head, x = head_in_double(TwoOutputHead), features()
     y = np.random.default_rng(2).normal(size=(6, 2))
     prediction, loss = head.train_step({"x": x, "y": torch.from_numpy(y)})
@@ -240,7 +243,7 @@ def test_conformer_drops_a_tenth_of_its_convolution():
     assert share_dropped(ConformerBlock(32, 4).conv, x, 1 / 0.9) == pytest.approx(0.1, abs=0.02)
 
 
-def test_feed_forward_drops_a_tenth_inside_and_a_tenth_at_its_end():
+def test_feed_forward_drops_a_tenth_inside_and_at_its_end():
     forward = ConformerBlock(32, 4).ff1.train()
     inside = []
     forward.linear2.register_forward_pre_hook(lambda _, inputs: inside.append(inputs[0]))
@@ -286,7 +289,7 @@ def assert_normal(weight, std):
     assert values.mean().item() == pytest.approx(0.0, abs=5 * std / math.sqrt(n))
 
 
-def test_autosome_convolutions_leave_their_groups_out_of_the_deviation():
+def test_autosome_initial_deviation_ignores_convolution_groups():
     core = initialised(AutosomeCore(320, 64, 150))
     convolutions = [layer for layer in core.modules() if isinstance(layer, nn.Conv1d)]
     assert sorted({c.groups for c in convolutions}) == [1, 128, 256]
@@ -296,7 +299,7 @@ def test_autosome_convolutions_leave_their_groups_out_of_the_deviation():
         assert_normal(convolution.weight, math.sqrt(2 / (taps * n_out)))
 
 
-def test_autosome_first_block_and_head_have_the_published_deviations():
+def test_autosome_first_block_and_head_have_published_deviations():
     first, head = initialised(AutosomeFirst(5, 256, 230)), initialised(RegressionHead(320, 230))
     assert_normal(first.block[0].weight, math.sqrt(2 / (7 * 256)))
     assert_normal(head.mapper.weight, math.sqrt(2 / 256))
@@ -316,7 +319,8 @@ def test_squeeze_and_excite_begins_with_gates_of_one_half():
         np.testing.assert_allclose(gate(x).detach(), 0.5 * x, rtol=1e-3)
 
 
-def test_autosome_batch_norms_begin_as_the_identity_whatever_they_were():
+def test_autosome_batch_norms_begin_as_the_identity():
+    """Whatever they were before."""
     core = AutosomeCore(8, 8, 30, (8,) * 5)
     norms = [layer for layer in core.modules() if isinstance(layer, nn.BatchNorm1d)]
     assert len(norms) == 24
@@ -365,7 +369,8 @@ def test_unlockdna_core_keeps_the_framework_s_initial_weights():
     assert not core.blocks[0].attn.in_proj_bias.any()
 
 
-def test_an_assembled_network_initialises_every_part_as_its_team_does():
+def test_every_block_is_initialised_as_its_team_does():
+    """In a network assembled from blocks of several teams."""
     torch.manual_seed(0)
     net = dream_cnn.network(HUMAN)
     assert_uniform(net.first.conv_list[1].conv.weight, 1 / math.sqrt(5 * 15))

@@ -67,7 +67,7 @@ def test_the_rule_of_convergence_is_half_the_median():
     assert "at least 0.5 of the median" in grid.RULE
 
 
-def test_what_a_task_declines_is_told_apart_from_what_does_not_fit():
+def test_declined_combinations_differ_from_those_that_do_not_fit():
     c = FITTING[3]
     table = grid.summarise(*tables(r_of, absent=[c]), {grid.model_name(c): "has one head"}, "pearson_score")
     row = table.set_index("code").loc[c.code]
@@ -152,5 +152,5 @@ def test_a_whole_grid_trains_scores_draws_and_goes_on(tmp_path, monkeypatch):
 
 
 def test_readers_of_a_grid_know_the_teams():
-    assert combination_grid.TEAMS == {key: team.title for key, team in TEAMS.items()}
+    assert {key: team.title for key, team in TEAMS.items()} == combination_grid.TEAMS
     assert combination_grid.PARTS == PARTS

@@ -123,7 +123,8 @@ def test_bhi_s_odds_are_those_of_the_code():
     np.testing.assert_allclose(shares, [0.333, 0.667 * 0.334, 0.667 * 0.666], atol=0.004)
 
 
-def test_bhi_s_rows_to_predict_are_padded_on_both_sides_whatever_their_neighbours():
+def test_bhi_s_rows_to_predict_are_padded_on_both_sides():
+    """Whatever other rows are in the batch."""
     rows, processor = random_rows(100), bhi.BHIProcessor(YEAST)
     together = sequences.decode(processor.rows(dataset(rows)).codes)
     assert together == [bhi_row(row, 0.9, 0.1) for row in rows]
@@ -155,7 +156,7 @@ def unlockdna_row(row, head=17, tail=13, width=100):
 
 
 @pytest.mark.parametrize(("head", "tail"), [(17, 13), (20, 20)], ids=["submission", "framework"])
-def test_unlockdna_s_rows_are_stripped_padded_and_doubled_as_published(head, tail):
+def test_unlockdna_s_rows_are_stripped_padded_and_doubled(head, tail):
     recipe = dataclasses.replace(prix_fixe.TEAMS["unlockdna"].recipe, trim_left=head, trim_right=tail)
     processor, rows = unlockdna.UnlockDNAProcessor(YEAST, recipe), random_rows(300)
     expected = [unlockdna_row(row, head, tail) for row in rows]
@@ -184,7 +185,8 @@ def test_unlockdna_takes_other_tasks_whole_and_both_strands():
 # Units of the targets
 
 
-def test_bhi_s_targets_are_distances_from_11_in_deviations_of_the_training_rows():
+def test_bhi_s_targets_are_standardised_distances_from_11():
+    """In standard deviations of the training rows."""
     values = np.array([3.0, 11.0, 12.5, 17.0, 8.0, 0.0])
     model = model_of("1_1_1_1")
     model.prepare(dataset(random_rows(6), values), n_steps=1)
@@ -212,7 +214,7 @@ def test_autosome_s_targets_stay_as_they_are():
 
 
 @pytest.mark.parametrize("code", ["1_1_1_1", "2_1_1_2"])
-def test_predictions_come_in_the_units_of_the_targets_and_survive_saving(code, tmp_path):
+def test_predictions_have_units_of_the_targets_also_when_saved(code, tmp_path):
     data = dataset(random_rows(8, lengths=[80]), 11 + 3 * np.sin(np.arange(8)))
     model = model_of(code)
     model.prepare(data, n_steps=1)
@@ -227,7 +229,7 @@ def test_predictions_come_in_the_units_of_the_targets_and_survive_saving(code, t
     np.testing.assert_array_equal(fresh.predict(data.without_targets())["expression"], predicted)
 
 
-def test_bins_are_learnt_and_predicted_as_bins_under_bhi_s_trainer():
+def test_bins_are_learnt_as_bins_under_bhi_s_trainer():
     """y_probs come from the measured value, not from its standardised form; the loss is the mean over both strands."""
     data = dataset(random_rows(8, lengths=[80]), np.array([0.0, 3.3, 7.0, 11.9, 16.4, 17.0, 11.0, 2.0]))
     model = model_of("1_0_0_0")
@@ -320,7 +322,7 @@ def test_bhi_s_published_cosine_counts_rows():
     np.testing.assert_allclose(rates(model, 40), expected, rtol=1e-9)
 
 
-def test_unlockdna_s_rate_is_the_transformer_schedule_of_width_512():
+def test_unlockdna_s_rate_is_the_transformer_schedule():
     """d^-0.5 x min(step^-0.5, step x warm-up^-1.5) with d 512 and 12,500 steps, sampled around the peak."""
     model = model_of("2_1_1_2", warmup_steps=12_500)
     _, schedule = model.trainer.optimiser(model.net, 250_000)
@@ -336,7 +338,7 @@ def test_unlockdna_s_warm_up_takes_a_twentieth_of_a_short_run():
     assert found.max() == pytest.approx(512**-0.5 * 12_500**-0.5, rel=1e-9)
 
 
-def test_unlockdna_clips_the_norm_of_the_gradient_and_then_its_values():
+def test_unlockdna_clips_the_gradient_s_norm_and_then_its_values():
     model = model_of("2_1_1_2")
     optimiser, _ = model.trainer.optimiser(model.net, 10)
     seen = {}
@@ -417,7 +419,8 @@ def test_conjoined_strands_share_loss_and_prediction(core):
     np.testing.assert_allclose(model.predict(other.without_targets())["activity"], predicted, rtol=1e-4, atol=1e-6)
 
 
-def test_the_ideas_are_options_of_the_dream_models_and_off_by_default():
+def test_the_teams_ideas_are_options_and_off_by_default():
+    """Options of the DREAM models."""
     net = dream_cnn.network(HUMAN, dataclasses.replace(dream_cnn.RECIPE, width_scale=0.05))
     assert net.reconstruction is None
     recipe = dataclasses.replace(dream_cnn.RECIPE, width_scale=0.05, mask_rate=0.1, conjoined=True)

@@ -130,7 +130,7 @@ def test_the_paper_s_wider_stem_loads_too(model):
     np.testing.assert_allclose(prediction, dream_forward(state, x), rtol=1e-9)
 
 
-def test_half_precision_weights_become_a_single_precision_network():
+def test_half_precision_weights_become_single_precision():
     state = {k: v.half() if v.is_floating_point() else v for k, v in state_of("DREAM-CNN", "human").items()}
     loaded = load_published(state).state_dict()
     assert all(torch.equal(loaded[key].double(), value.double()) for key, value in state.items())
@@ -162,7 +162,7 @@ def test_a_missing_entry_is_refused_by_name(model, variant, key):
     ["core.lstm.weight_ih_l0", "core.seqextractor.inv_res_blc0.0.weight", "core.pos_embedding.weight", "final.bins",
      "final.linear.0.weight", "final.mapper1.weight", "first.block.0.weight", "first.conv_list.0.conv.weight"],
 )  # fmt: skip
-def test_a_missing_entry_is_refused_where_it_tells_networks_apart(key):
+def test_a_missing_entry_that_identifies_a_network_is_refused(key):
     for model, variant in NINE:
         state = state_of(model, variant)
         if state.pop(key, None) is not None:

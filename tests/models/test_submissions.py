@@ -69,7 +69,7 @@ def test_autosome_s_gate_multiplies_pairs_of_squeezed_channels():
     np.testing.assert_allclose(found, expected + layer.bias.detach().numpy(), rtol=1e-9)
 
 
-def test_autosome_activates_the_logits_of_every_position_before_their_mean():
+def test_autosome_activates_logits_before_averaging_positions():
     head = built("autosome", width_scale=0.05).net.final.double()
     x = torch.randn(2, head.in_channels, 9, dtype=torch.float64)
     conv = head.mapper[0]
@@ -78,7 +78,8 @@ def test_autosome_activates_the_logits_of_every_position_before_their_mean():
         np.testing.assert_allclose(head.logits(x).numpy(), (logits / (1 + np.exp(-logits))).mean(axis=2), rtol=1e-9)
 
 
-def test_autosome_trains_in_epochs_of_1000_batches_and_keeps_the_last():
+def test_autosome_trains_in_epochs_of_1000_batches():
+    """And keeps the last epoch."""
     recipe = registry.get_model("originals.autosome").RECIPE
     assert (recipe.batches_per_epoch, recipe.epochs, recipe.batch_size, recipe.select) == (1000, 80, 1024, "last")
     assert recipe.average_strands
@@ -114,7 +115,7 @@ def test_bhi_averages_ten_views_and_takes_their_normal_mass(promoter_rows):
     np.testing.assert_allclose(model.predict(promoter_rows)["expression"], expected, atol=1e-5)
 
 
-def test_unlockdna_reads_the_expression_from_tokens_before_the_sequence(promoter_rows):
+def test_unlockdna_reads_expression_from_leading_tokens(promoter_rows):
     model = built("unlockdna", width_scale=0.05)
     model.prepare(promoter_rows, 1)
     model.net.eval()

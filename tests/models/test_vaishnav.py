@@ -163,7 +163,8 @@ def promoter(width, seed=0):
 
 
 @pytest.mark.parametrize("width", [60, 79, 80, 95])
-def test_a_yeast_promoter_is_its_last_110_bases_without_the_plasmid(width):
+def test_a_yeast_promoter_is_its_last_110_bases(width):
+    """The plasmid is left out."""
     row = promoter(width)
     processor = vaishnav_net.Rows(YEAST)
     data = processor.rows(dataset([row]))
@@ -195,7 +196,8 @@ def narrow(**changes):
     )
 
 
-def test_targets_are_standardised_by_the_training_rows_and_predictions_turned_back(tmp_path):
+def test_targets_are_standardised_and_predictions_converted_back(tmp_path):
+    """Standardised by mean and deviation of the training rows."""
     torch.manual_seed(0)
     values = np.array([3.0, 5.0, 10.0, 14.0], dtype=np.float32)
     data = dataset([promoter(80, seed) for seed in range(4)], values)
@@ -215,7 +217,7 @@ def test_targets_are_standardised_by_the_training_rows_and_predictions_turned_ba
     np.testing.assert_array_equal(again.predict(data)["expression"], predicted)
 
 
-def test_the_first_step_is_rmsprop_s_and_the_second_bias_of_the_lstm_stays():
+def test_the_first_step_is_rmsprop_and_one_lstm_bias_stays():
     torch.manual_seed(0)
     data = dataset([promoter(80, seed) for seed in range(4)], np.array([3.0, 5.0, 10.0, 14.0], dtype=np.float32))
     model = vaishnav.build(YEAST, narrow(), {})
@@ -231,7 +233,7 @@ def test_the_first_step_is_rmsprop_s_and_the_second_bias_of_the_lstm_stays():
         torch.testing.assert_close(value.detach(), before[name] - step, rtol=1e-5, atol=1e-7)
 
 
-def test_penalties_are_on_the_kernels_of_convolutions_and_dense_layers():
+def test_penalties_are_on_kernels_of_conv_and_dense_layers():
     data = dataset([promoter(80, seed) for seed in range(4)])
     losses = {}
     for name, changes in {"none": {}, "l1": {"l1": 0.01}, "l2": {"l2": 0.01}}.items():

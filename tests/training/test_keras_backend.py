@@ -56,7 +56,7 @@ def test_one_hot_channels_are_a_c_g_t_and_n_is_zero():
     assert x.tolist() == [[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]]
 
 
-def test_one_hot_follows_another_order_and_keeps_it_in_its_configuration():
+def test_one_hot_keeps_another_base_order_in_its_configuration():
     layer = OneHot.from_config(OneHot("AGCT").get_config())
     codes = np.array([[CODE[base] for base in "AGCT"]], dtype=np.uint8)
     assert np.array_equal(np.asarray(layer(codes))[0], np.eye(4))
@@ -78,7 +78,8 @@ def test_a_model_feeds_its_network_in_the_order_asked_for():
 # Optimiser, loss, batches
 
 
-def test_the_optimiser_is_adam_at_a_constant_rate_with_keras_defaults():
+def test_the_optimiser_is_adam_with_keras_defaults():
+    """At a constant learning rate."""
     adam = EarlyStopping(Recipe(max_lr=0.003)).optimiser()
     assert type(adam) is keras.optimizers.Adam
     assert float(adam.learning_rate) == pytest.approx(0.003)
@@ -140,7 +141,7 @@ def test_steps_in_one_call_are_those_one_after_the_other(jit_compile, monkeypatc
     assert any((a != b).any() for a, b in zip(start, same, strict=True))
 
 
-def test_the_first_adam_step_moves_every_weight_by_the_learning_rate():
+def test_the_first_adam_step_moves_weights_by_the_learning_rate():
     """In Adam's first step the bias-corrected moments cancel, so each weight with a gradient moves by the rate."""
     keras_backend.seed_everything(0)  # a weight whose gradient is near 0 by chance would feel Adam's epsilon
     net = network()
@@ -159,7 +160,7 @@ def test_the_first_adam_step_moves_every_weight_by_the_learning_rate():
 # A whole training
 
 
-def test_early_stopping_restores_the_epoch_with_the_lowest_validation_loss():
+def test_early_stopping_restores_the_lowest_validation_loss():
     """Sixteen noisy rows are learnt by heart, so the validation loss first falls and then rises."""
     train, val = dataset(16, seed=10), dataset(64, seed=20)
     train.targets["activity"][:] += np.random.default_rng(1).normal(0, 2, 16)
@@ -235,7 +236,7 @@ def test_all_weights_are_counted_moving_statistics_too():
 # Saved models
 
 
-def test_a_saved_model_predicts_the_same_under_the_same_output_names(tmp_path):
+def test_a_saved_model_predicts_the_same_under_the_same_names(tmp_path):
     model = model_of(restless())
     model.fit(dataset(outputs=("dev",)), dataset(outputs=("dev",), seed=1), seed=0)
     model.save(tmp_path)
@@ -278,7 +279,7 @@ def test_cuda_that_is_not_there_is_refused_with_advice(monkeypatch):
         keras_backend.configure("cuda")
 
 
-def test_threads_can_be_set_in_a_process_that_has_already_computed():
+def test_threads_can_be_set_after_the_first_computation():
     """Jobs that run inline share a process with whatever used the framework before."""
     model_of().predict(dataset())
     assert keras_backend.configure("cpu", threads=1)["device"] == "cpu"

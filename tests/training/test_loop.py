@@ -142,7 +142,7 @@ def test_rows_are_shuffled_anew_each_epoch_and_by_seed():
 
 
 @pytest.mark.parametrize(("drop_last", "n_steps"), [(True, 5 * 3), (False, 5 * 4)])
-def test_the_learner_is_told_the_number_of_steps_of_the_whole_training(drop_last, n_steps):
+def test_the_learner_gets_the_steps_of_the_whole_training(drop_last, n_steps):
     learner = Script([with_r(0.5)] * 5)
     fit(learner, schedule(5, batch_size=3, drop_last=drop_last), n_train=10)
     assert learner.prepared == (10, n_steps)
@@ -211,7 +211,8 @@ def test_without_patience_every_epoch_is_trained():
 # A training that diverges
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_the_best_epoch():
+def test_a_loss_that_is_not_finite_keeps_the_best_epoch():
+    """It ends the training."""
     learner = Script([with_r(0.3), with_r(0.2), [NAN] * 4, with_r(0.9)], losses=[1.0, 2.0, NAN, 1.0])
     history = fit(learner, schedule(4))
     assert len(history) == 3
@@ -219,7 +220,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_the_best_epoch():
     assert learner.restored == [1]
 
 
-def test_a_training_without_a_usable_epoch_is_an_error_that_says_what_to_do():
+def test_a_training_without_a_usable_epoch_says_what_to_do():
     learner = Script([[NAN] * 4], losses=[float("inf")])
     with pytest.raises(TrainingDiverged, match=r"inf.*learning rate"):
         fit(learner, schedule(3))
@@ -246,7 +247,7 @@ def test_history_has_a_plain_row_per_epoch():
     assert json.loads(json.dumps(history)) == history
 
 
-def test_validation_loss_adds_the_outputs_and_correlation_averages_them():
+def test_validation_loss_adds_outputs_correlation_averages_them():
     val = dataset(4, dev=[0, 1, 2, 3], hk=[0, 0, 1, 1])
     predicted = {"dev": np.array([0.0, 1.0, 2.0, 3.0]) + 2.0, "hk": np.array([1.0, 1.0, 0.0, 1.0])}
     [row] = fit(Script([predicted]), schedule(1), val=val)

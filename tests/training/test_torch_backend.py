@@ -67,7 +67,8 @@ def both_ways(monkeypatch, **keywords):
     return kept, anew
 
 
-def test_rows_are_kept_encoded_where_they_fit_and_are_the_same_either_way(monkeypatch):
+def test_rows_are_the_same_whether_kept_encoded_or_not(monkeypatch):
+    """They are kept encoded where they fit into memory."""
     kept, anew = both_ways(monkeypatch)
     assert kept._encoded[0].shape == (600, 5, SEQ_LEN)
     assert anew._encoded is None
@@ -141,7 +142,7 @@ def test_one_hot_channels_follow_another_order():
     assert x[0].T.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
 
 
-def test_side_channels_are_constant_along_the_sequence_and_come_last():
+def test_side_channels_come_last_and_are_constant_along_it():
     x = OneHot(("is_reverse", "is_singleton"))(
         torch.from_numpy(codes_of("AAA", "AAA")), torch.tensor([[1.0, 0], [0, 1]])
     )
@@ -198,7 +199,7 @@ def test_learning_rate_and_beta1_follow_the_published_cycle(max_lr, n_steps):
     assert set(beta2) == {0.999}
 
 
-def test_the_cycle_of_ten_steps_has_its_corners_where_the_fact_sheet_says():
+def test_a_cycle_of_ten_steps_has_its_published_corners():
     lr, beta1, _ = trace(model_of(recipe=Recipe(max_lr=0.005)), dataset(), 10)
     assert lr[[0, 2, 9]] == pytest.approx([0.0002, 0.005, 0.00000002], rel=1e-9)
     assert beta1[[0, 2, 9]] == pytest.approx([0.95, 0.85, 0.95], rel=1e-9)
@@ -225,13 +226,13 @@ def test_a_whole_fit_is_one_cycle():
     np.testing.assert_allclose(rates, one_cycle(15, 1e-3 / 25, 1e-3, 1e-3 / 250_000), rtol=1e-9)
 
 
-def test_the_trainer_selects_by_correlation_and_drops_the_short_batch():
+def test_the_trainer_selects_by_correlation_and_drops_last_batch():
     schedule = OneCycle(Recipe(batch_size=32, epochs=80, patience=7)).schedule
     assert (schedule.epochs, schedule.batch_size, schedule.patience) == (80, 32, 7)
     assert (schedule.select, schedule.drop_last) == ("pearson_r", True)
 
 
-def test_a_few_steps_equal_adamw_with_cycling_momentum_written_by_hand():
+def test_a_few_steps_equal_adamw_with_cycling_momentum():
     """Mean-squared-error regression on one-hot input, updates as in Loshchilov & Hutter 2019, algorithm 2."""
     torch.manual_seed(0)
     data, n_steps, decay = dataset(), 12, 0.3
@@ -295,7 +296,9 @@ def test_without_a_loss_the_network_s_own_train_step_decides():
     assert model.train_batch(np.arange(8)).item() < 100.0
 
 
-def test_a_network_of_two_heads_learns_each_output_from_its_own_target():
+def test_a_network_of_two_heads_learns_each_output():
+    """Each head learns from its own target."""
+
     class TwoHeads(nn.Module):
         def __init__(self):
             super().__init__()
@@ -394,7 +397,7 @@ def test_only_trainable_parameters_are_counted():
 # Saved models
 
 
-def test_a_saved_model_predicts_the_same_under_the_same_output_names(tmp_path):
+def test_a_saved_model_predicts_the_same_under_the_same_names(tmp_path):
     model = model_of(Quiet())
     model.fit(dataset(outputs=("dev",)), dataset(outputs=("dev",), seed=1), seed=0)
     model.save(tmp_path)
@@ -438,7 +441,7 @@ def restored_process():
 
 
 @pytest.mark.usefixtures("restored_process")
-def test_configuring_the_cpu_sets_threads_and_names_the_framework():
+def test_configuring_the_cpu_sets_threads_and_framework_name():
     where = torch_backend.configure("cpu", threads=1)
     assert torch.get_num_threads() == 1
     assert where["device"] == "cpu"

@@ -290,7 +290,7 @@ def test_samples_have_the_stated_size_and_no_item_twice(made, monkeypatch):
     assert all(k == distinct == max(2, round(0.1 * n)) for n, k, distinct in sizes)
 
 
-def test_the_better_submission_is_ranked_first_whatever_the_threads(made, tmp_path):
+def test_the_better_submission_is_first_whatever_the_threads(made, tmp_path):
     test, given = test_set.read(made["folder"]), three(made)
     one, two = (rank_bootstrap.bootstrap(test, given, n_draws=200, n_threads=n, seed=1) for n in (1, 2))
     assert np.array_equal(one.scores, two.scores)
@@ -298,7 +298,7 @@ def test_the_better_submission_is_ranked_first_whatever_the_threads(made, tmp_pa
     assert one.table()["place"].tolist() == [1, 2, 3]
 
 
-def test_equal_submissions_share_their_rank_and_constants_come_last(made):
+def test_equal_submissions_share_ranks_and_constants_come_last(made):
     given = three(made)
     given |= {"again": given["a"], "flat": np.ones(N)}
     table = rank_bootstrap.bootstrap(test_set.read(made["folder"]), given, n_draws=20).table().set_index("submission")
@@ -317,7 +317,7 @@ def test_ranks_of_samples_are_scipy_s_with_ties_and_without(n):
         np.testing.assert_array_equal(samples._ranks(items), expected)
 
 
-def test_the_paired_bootstrap_sees_a_difference_and_no_difference(made):
+def test_the_paired_bootstrap_detects_only_real_differences(made):
     test, given = test_set.read(made["folder"]), three(made)
     near = given["a"] + np.random.default_rng(1).normal(size=N) * 0.01
     members = {"a": given["a"][None], "near": near[None], "c": given["c"][None]}

@@ -52,7 +52,8 @@ ROWS = [(row(80, 1), "11.0"), (row(78, 2), "3.25"), (row(80, 3).lower(), "10.999
 # Sequences
 
 
-def test_a_nominal_row_has_forty_bases_of_backbone_and_a_shorter_one_more():
+def test_a_nominal_row_has_forty_bases_of_backbone():
+    """A shorter row has more."""
     for width in (48, 78, 80, 112):
         (sequence,) = decode(yeast_plasmid.construct([row(width)]))
         plasmid = yeast_plasmid.PLASMID_LEFT[: -len(LEFT)]
@@ -62,7 +63,7 @@ def test_a_nominal_row_has_forty_bases_of_backbone_and_a_shorter_one_more():
     assert decode(yeast_plasmid.construct([row(80)]))[0].startswith(BACKBONE + LEFT)
 
 
-def test_the_plasmid_replaces_what_stands_in_the_place_of_the_left_adapter():
+def test_the_plasmid_replaces_the_left_adapter():
     other = "A" * 17 + row(80)[17:]
     np.testing.assert_array_equal(yeast_plasmid.construct([other]), yeast_plasmid.construct([row(80)]))
 
@@ -85,7 +86,7 @@ def test_sequences_that_occur_elsewhere_are_found_exactly():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0, 7.4, 10.539, 16.0, 16.7, 17.0])
-def test_bins_are_masses_of_a_normal_and_come_back_but_for_the_ends(value):
+def test_bins_are_masses_of_a_normal_and_invert_but_for_the_ends(value):
     probs = torch_backend.bin_probs(torch_backend.torch.tensor([value]))[0].numpy()
     normal = scipy_stats.norm(value + 0.5, 0.5)
     expected = [normal.cdf(1), *(normal.cdf(k + 1) - normal.cdf(k) for k in range(1, 17)), 1 - normal.cdf(17)]
@@ -170,7 +171,7 @@ def test_files_that_are_no_tables_are_refused(tmp_path, content, says):
 # The store
 
 
-def test_the_second_reading_maps_the_store_and_a_changed_file_or_store_is_read_anew(tmp_path, monkeypatch):
+def test_the_second_reading_maps_the_store_unless_changed(tmp_path, monkeypatch):
     file = write(tmp_path, ROWS)
     first = prepare.read_training(file)
     reads = []
@@ -190,7 +191,7 @@ def test_the_second_reading_maps_the_store_and_a_changed_file_or_store_is_read_a
     assert len(reads) == 2
 
 
-def test_a_folder_that_cannot_be_written_to_is_read_without_a_store(tmp_path, monkeypatch):
+def test_a_read_only_folder_is_read_without_a_store(tmp_path, monkeypatch):
     file = write(tmp_path, ROWS)
 
     def refuse(folder):
@@ -228,7 +229,7 @@ def test_training_rows_of_the_test_set_are_dropped_and_reported():
     assert set(used) == set(range(30)) - {7}
 
 
-def test_singletons_are_whole_numbers_and_nothing_in_the_test_set_is_one():
+def test_singletons_are_whole_numbers_and_never_tested():
     rows = [row(80, seed) for seed in range(3)]
     train = prepare.TrainingTable(yeast_plasmid.construct(rows), np.array([11.0, 10.999999999999, 3.25]))
     data = prepare.dataset("d", train, small_test_set([row(80, 8), row(80, 9)]), origin="measured", seed=0)
@@ -236,7 +237,7 @@ def test_singletons_are_whole_numbers_and_nothing_in_the_test_set_is_one():
     assert data.meta["is_reverse"].sum() == 0
 
 
-def test_every_training_row_validates_once_and_the_designed_sequences_always_test(simulated):
+def test_every_training_row_validates_once_designed_ones_test(simulated):
     splits = list(task.splits(simulated.meta))
     part = simulated.meta["part"].to_numpy()
     assert [(s.test_fold, s.val_fold) for s in splits] == task.protocol() == [(0, k) for k in range(10)]
@@ -340,7 +341,8 @@ def test_every_row_is_trained_on_as_it_is_and_turned_round(simulated):
             assert y[at] == pytest.approx(data.targets["expression"][i])
 
 
-def test_a_prediction_is_the_mean_of_both_strands_without_the_singleton_channel(simulated):
+def test_a_prediction_is_the_mean_of_both_strands(simulated):
+    """Without the singleton channel."""
     data = few(simulated)
     assert data.meta["is_singleton"].any()
     model = built()
@@ -352,7 +354,7 @@ def test_a_prediction_is_the_mean_of_both_strands_without_the_singleton_channel(
     assert not np.allclose(model.predict_train_view(data)["expression"], shown), "selection sees the measured channel"
 
 
-def test_an_epoch_is_all_batches_of_both_strands_or_as_many_as_asked_for(simulated):
+def test_an_epoch_is_all_batches_of_both_strands_or_a_number(simulated):
     data = few(simulated, 30)
     history = built().fit(data, few(simulated), seed=0)
     assert history[0]["sequences"] == 4 * (2 * 30 // 4)
@@ -370,7 +372,7 @@ def test_selection_is_by_both_strands_as_two_rows(simulated):
     assert history[0]["val_pearson_r_clean"] == pytest.approx(clean, abs=1e-6)
 
 
-def test_epochs_of_so_many_batches_go_on_in_one_pass_after_another():
+def test_epochs_of_a_number_of_batches_continue_the_pass():
     plan = torch_backend.training.Schedule(4, 3, "pearson_r", drop_last=True, batches_per_epoch=4)
     batches = [plan.batches_of_epoch(epoch, 20, None, seed=1) for epoch in range(4)]
     assert [len(b) for b in batches] == [4] * 4
@@ -409,7 +411,7 @@ def test_published_networks_are_those_of_the_task():
 # Simulation
 
 
-def test_the_simulated_challenge_has_all_kinds_of_subsets_and_says_what_it_is(simulated):
+def test_the_simulated_challenge_has_all_subsets_and_a_label(simulated):
     assert simulated.origin == "simulated"
     assert simulated.notes[0].startswith("SIMULATED")
     split = next(task.splits(simulated.meta))
@@ -421,7 +423,7 @@ def test_the_simulated_challenge_has_all_kinds_of_subsets_and_says_what_it_is(si
     assert set(changed) == {1}
 
 
-def test_simulated_training_values_are_bins_and_most_promoters_are_seen_once(simulated):
+def test_simulated_training_values_are_bins_mostly_seen_once(simulated):
     y = simulated.targets["expression"][simulated.meta["part"] == prepare.TRAIN]
     assert y.min() >= 0
     assert y.max() <= 17

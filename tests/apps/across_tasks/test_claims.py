@@ -64,7 +64,7 @@ def test_a_claim_holds_falls_or_stays_open_by_its_checks():
         ({"departures": "preset quick"}, "preset quick"),
     ],
 )
-def test_only_the_published_protocol_on_measured_data_is_evidence(more, told):
+def test_only_published_protocol_on_measured_data_is_evidence(more, told):
     found = verdict(2, evidence(BEATEN, **more))
     assert found["verdict"] == "not testable"
     assert told in found["reason"]

@@ -119,7 +119,7 @@ def test_a_store_without_runs_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\xff", b"foo,bar\n1,2\n"])
-def test_damaged_tables_of_a_challenge_or_a_grid_are_one_sentence(store, tmp_path, content):
+def test_damaged_challenge_or_grid_tables_are_refused(store, tmp_path, content):
     (tmp_path / "ranking.csv").write_bytes(content)
     done = call(store, "--challenge", tmp_path)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)

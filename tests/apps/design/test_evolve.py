@@ -59,7 +59,7 @@ def test_it_reaches_nine_tenths_of_the_best_additive_sequence(sign, optimum):
     assert abs(found.values[0, 0]) <= abs(optimum) + 1e-9
 
 
-def test_it_reaches_nine_tenths_of_what_simulated_promoters_can_express():
+def test_it_reaches_nine_tenths_of_the_simulated_maximum():
     search = dataclasses.replace(evolve.EXPRESSION, population=4000, generations=15)
     found = evolve.evolve(lambda codes: simulate.expression(codes)[:, None], LENGTH, search, np.ones(1), seed=(0,))
     random_ones = np.random.default_rng(9).integers(0, 4, (4000, LENGTH), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_a_mutation_draws_evenly_among_the_three_other_bases(base):
 
 
 @pytest.mark.parametrize(("base", "becomes"), [("A", "CGT"), ("C", "AGT"), ("G", "CGT"), ("T", "CGT")])
-def test_the_published_mutation_lets_g_and_t_stay_and_only_c_become_a(base, becomes):
+def test_the_published_mutation_changes_c_to_a_and_keeps_g_and_t(base, becomes):
     found = counted("published", base)
     assert {letter for letter, n in found.items() if n} == set(becomes)
     assert chisquare([found[letter] for letter in becomes]).pvalue > 1e-4
@@ -128,7 +128,7 @@ def test_settings_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize("search", [dataclasses.replace(SMALL, generations=5), PAIR], ids=["tournament", "nsga2"])
-def test_what_was_not_predicted_again_has_the_value_that_predicting_gives(search):
+def test_cached_values_equal_those_of_a_new_prediction(search):
     n_scored = []
 
     def score(codes):
@@ -154,7 +154,7 @@ def test_the_best_are_distinct_and_in_order():
     np.testing.assert_array_equal(best.values[:, 0], by_hand[::-1][:50])
 
 
-def test_a_seed_repeats_a_search_and_leaves_other_random_numbers_alone():
+def test_a_seed_repeats_a_search_and_touches_no_global_generator():
     search = dataclasses.replace(SMALL, population=200, generations=4)
     random.seed(11)
     expected = random.random()

@@ -36,7 +36,7 @@ class Linear:
         return {"expression": WEIGHTS[np.arange(12), data.codes].sum(axis=1).astype(np.float32)}
 
 
-def test_the_effects_of_a_linear_model_are_differences_of_its_weights():
+def test_effects_of_a_linear_model_are_weight_differences():
     codes = RNG.integers(0, 4, (3, 12), dtype=np.uint8)
     of = mutagenesis.effects(Linear(), mutagenesis.of_codes(codes, SPEC))["expression"]
     for row in range(3):
@@ -82,7 +82,7 @@ def test_an_unknown_output_is_named():
         mutagenesis.effects(Linear(), mutagenesis.of_codes(np.zeros((1, 12), np.uint8), SPEC), outputs=["expresion"])
 
 
-def test_recovery_is_the_average_precision_of_sklearn_and_its_control_the_base_rate():
+def test_recovery_is_average_precision_and_its_control_base_rate():
     planted = RNG.random((40, 100)) < 0.1
     scores = planted * RNG.normal(size=planted.shape) + 0.3 * RNG.normal(size=planted.shape)
     found = recovery(scores, planted)
@@ -125,7 +125,8 @@ def call(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_the_command_writes_effects_counted_as_the_sequence_was_given(trained, tmp_path):
+def test_positions_of_effects_are_those_of_the_given_sequence(trained, tmp_path):
+    """Not those of the sequence as the model reads it."""
     _, folder, data = trained
     element = decode(data.codes[:1])[0][15:215]
     (tmp_path / "s.fa").write_text(f">mine\n{element}\n")
@@ -189,7 +190,8 @@ def test_measured_values_may_be_missing_in_part(trained, tmp_path):
     assert variants.read(tmp_path / "p.csv")["measured"].isna().tolist() == [True, False]
 
 
-def test_two_sequences_of_one_name_and_an_output_that_is_a_file_are_refused_at_once(trained, tmp_path):
+def test_duplicate_names_and_a_file_as_output_are_refused(trained, tmp_path):
+    """Before anything is predicted."""
     element = decode(trained[2].codes[:1])[0]
     (tmp_path / "s.fa").write_text(f">one\n{element}\n>one\n{element}\n")
     done = call("ism", "--run", trained[1], "--input", tmp_path / "s.fa", "--out", tmp_path / "out")

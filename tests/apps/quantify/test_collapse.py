@@ -24,7 +24,7 @@ def changed(text, *places):
 
 
 @needs_bowtie2
-def test_copies_of_a_promoter_become_one_and_promoters_stay_apart():
+def test_copies_of_a_promoter_merge_and_promoters_stay_apart():
     rng = np.random.default_rng(0)
     a, b, c = (promoter(rng) for _ in range(3))
     copies = {
@@ -45,7 +45,7 @@ def test_copies_of_a_promoter_become_one_and_promoters_stay_apart():
 
 
 @needs_bowtie2
-def test_two_well_seen_sequences_that_hit_each_other_are_a_collision():
+def test_two_abundant_sequences_that_align_are_a_collision():
     rng = np.random.default_rng(1)
     a = promoter(rng)
     found = collapse.collapse([a, changed(a, 45)], np.array([400, 12]))
@@ -53,8 +53,9 @@ def test_two_well_seen_sequences_that_hit_each_other_are_a_collision():
     assert found.n_collisions == 1
 
 
-def test_chains_are_followed_and_the_published_sweep_is_not_closed(monkeypatch):
+def test_transitive_merge_and_the_published_single_pass(monkeypatch):
     # In the order of the answer: 3 hits 2, then 2 hits 1, then 1 hits 0. One sweep leaves 3 with 2.
+    """The merge follows connected components; the published single pass does not."""
     hits = [Hit(3, 2, 0, None), Hit(2, 1, 0, None), Hit(1, 0, 0, None), Hit(0, 0, 0, None), Hit(4, -1, None, None)]
     answers = iter([hits, [], []] * 2)
     monkeypatch.setattr(bowtie2, "align", lambda *a, **k: iter(next(answers)))

@@ -140,7 +140,7 @@ def test_a_mean_beyond_the_limits_is_the_limit_and_has_no_error():
     assert np.isfinite(found.value[2:]).all()
 
 
-def test_controls_center_and_the_likelihood_ratio_compares_with_their_mean():
+def test_controls_centre_and_likelihood_ratios_use_their_mean():
     *_, one, known = simulated(n=400, cells=50, reads=120)
     bins = maude.BinModel(known.start_q, known.end_q)
     observed = maude.observe(one.reads)
@@ -158,7 +158,7 @@ def test_controls_center_and_the_likelihood_ratio_compares_with_their_mean():
 
 
 @pytest.mark.parametrize("pseudocount", [10, 0])
-def test_the_curvature_and_the_propagated_error_are_those_of_finite_differences(pseudocount):
+def test_curvature_and_propagated_error_are_finite_differences(pseudocount):
     *_, one, known = simulated(n=300, cells=200, reads=400)
     bins = maude.BinModel(known.start_q, known.end_q)
     counts = one.reads.astype(float)
@@ -191,7 +191,7 @@ def test_the_curvature_and_the_propagated_error_are_those_of_finite_differences(
     assert step == pytest.approx(observed.library_per_read[17, 9], rel=0.02)
 
 
-def test_the_scatter_of_counts_is_found_whether_or_not_cells_are_known():
+def test_dispersion_is_estimated_with_or_without_cell_numbers():
     for cells, reads in ((3, 9), (30, 75), (100, 300)):
         _, design, _, one, known = simulated(n=6_000, cells=cells, reads=reads)
         depth = one.reads.sum(axis=0) / one.cells_per_bin
@@ -248,7 +248,7 @@ def test_intervals_of_95_percent_hold_the_true_value_in_92_to_98(cells, reads, e
     assert np.corrcoef(found.value[has], truth[has])[0, 1] > (0.9 if cells == 3 else 0.94)
 
 
-def test_an_unsorted_library_gives_the_abundance_and_its_own_part_of_the_error():
+def test_an_unsorted_library_gives_abundance_and_its_error_term():
     _, design, lib, one, known = simulated(seed=8, n=3_000, cells=60, reads=150)
     rng = np.random.default_rng(0)
     unsorted, mean = rng.poisson(20_000_000 * lib.abundance), 20_000_000 * lib.abundance
@@ -291,7 +291,7 @@ def test_replicates_agree_as_they_are_estimated_alone():
         experiment_planning.columns_of(lib, sorts[:1])).se) / np.sqrt(2), rel=0.1)  # fmt: skip
 
 
-def test_an_unknown_weight_and_gates_without_quantiles_are_refused():
+def test_unknown_weights_and_gates_without_quantiles_are_refused():
     with pytest.raises(BadInput, match="Did you mean 'cells'"):
         estimators.weighted("cell")
     with pytest.raises(BadInput, match="needs start_q and end_q"):

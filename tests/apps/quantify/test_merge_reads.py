@@ -67,7 +67,8 @@ def random_pair(rng, insert, length1, length2, error):
     return "".join(one), quals[0], "".join(two), quals[1]
 
 
-def test_it_agrees_with_a_slow_version_on_random_pairs_with_errors_and_short_overlaps():
+def test_it_agrees_with_a_slow_version_on_random_pairs():
+    """Pairs have errors and short overlaps."""
     rng = np.random.default_rng(0)
     rule = Rule()
     pairs = []
@@ -91,7 +92,7 @@ def test_it_agrees_with_a_slow_version_by_any_rule(seed, overlap, tolerance, ide
     check_pairs(pairs, rule)
 
 
-def test_identity_must_exceed_three_quarters_and_the_first_overlap_is_taken():
+def test_identity_exceeds_three_quarters_and_first_overlap_wins():
     rng = np.random.default_rng(1)
     insert = "".join(rng.choice(list("ACGT"), 112))  # 2 * 76 - 112 = 40
     one, two = insert[:76], "".join(OTHER[b] for b in reversed(insert[-76:]))
@@ -166,7 +167,8 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path, one, two, words):
         read_all(write(tmp_path / "a.fq", one), write(tmp_path / "b.fq", two, mate=2))
 
 
-def test_swapped_mates_other_orders_and_damaged_files_are_refused(tmp_path):
+def test_swapped_mates_and_damaged_files_are_refused(tmp_path):
+    """So are mates in another order."""
     one, two = write(tmp_path / "a.fq", GOOD), write(tmp_path / "b.fq", GOOD, mate=2)
     with pytest.raises(BadInput, match="read1 and read2 are swapped"):
         read_all(two, one)

@@ -36,7 +36,7 @@ def now(**values):
     return pd.DataFrame([PLACE | {"model": model, "value": value} for model, value in values.items()])
 
 
-def test_the_tolerance_is_the_prediction_interval_of_one_more_seed():
+def test_tolerance_is_the_prediction_interval_of_one_more_seed():
     table = reference_of(scores(VALUES)).set_index("model")
     # By hand: mean 0.53, squares about it 9 + 1 + 1 + 9 (times 1e-4), sd sqrt(20 / 3) / 100. With two scores each tail
     # gets ALPHA / 4 = 0.00125; the quantile of t with 3 degrees of freedom there is 9.465 (its cdf, integrated below).

@@ -43,7 +43,7 @@ def test_the_bench_command_prints_json():
     assert json.loads(done.stdout)["model"] == "dream_rnn"
 
 
-def test_preparing_promoters_gives_what_the_yardstick_gives_row_by_row():
+def test_preparing_promoters_equals_the_reference_row_by_row():
     backend = registry.get_backend("torch")
     rows = [
         yeast_plasmid.LEFT_ADAPTER + region + yeast_plasmid.RIGHT_ADAPTER for region in ("ACGTN" * 16, "GATTACA" * 11)
@@ -59,7 +59,7 @@ def test_preparing_promoters_gives_what_the_yardstick_gives_row_by_row():
         np.testing.assert_allclose(probs[i].numpy(), bins, atol=1e-7)
 
 
-def test_the_speed_of_preparing_promoters_is_a_ratio_within_one_run():
+def test_speed_of_preparing_promoters_is_a_ratio_within_a_run():
     found = encoding.bench_promoters(n_rows=2_000, repeats=1)
     assert found["ratio_preparing"] == pytest.approx(found["preparing_rows_per_s"] / found["by_row_rows_per_s"])
     assert found["ratio_preparing"] > 10

@@ -129,7 +129,8 @@ def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
     assert np.mean(apart > 1e-5) < 0.05, "Adam turns the rounding of a gradient near zero into a step of full length"
 
 
-def test_plain_rows_are_those_of_the_engine_and_hold_bins_where_a_network_learns_them():
+def test_notebook_rows_are_those_of_the_engine_with_bins():
+    """Bins where a network learns bins."""
     backend, tools = registry.get_backend("torch"), speed_tools("torch")
     yeast = registry.get_task("yeast")
     rows = yeast.simulate(seed=0).take(np.arange(20))
@@ -203,7 +204,7 @@ def test_the_loop_command_says_where_it_measured(monkeypatch):
     assert "torch " in where
 
 
-def test_bfloat16_is_near_float32_keeps_its_weights_in_float32_and_names_itself(data):
+def test_bfloat16_is_near_float32_and_keeps_float32_weights(data):
     backend = registry.get_backend("torch")
     torch = backend.torch
     found = {}
@@ -273,7 +274,8 @@ def test_a_memory_limit_ends_doubling_on_a_cpu():
     assert found["speed"]["ended_by"] == "memory limit"
 
 
-def test_profile_models_are_measured_in_batches_of_64_with_their_bias_model():
+def test_profile_models_are_measured_with_their_bias_model():
+    """In batches of 64."""
     settings = {"preset": "quick", "changes": [], "protocol": "quick", "device": "cpu", "memory_limit_gib": None}
     chosen = measure.cases("atac", ["chrombpnet"], **settings)[0]
     assert chosen.recipe["batch_size"] == 64

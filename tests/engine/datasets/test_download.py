@@ -168,7 +168,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_goes_wrong_is_one_sentence_and_leaves_nothing_under_the_name(served, tmp_path, what):
+def test_a_failed_download_is_one_sentence_and_leaves_no_file(served, tmp_path, what):
     answer, told = WRONG[what]
     _, url = served(answer)
     with pytest.raises(BadInput, match=told) as refused:

@@ -22,7 +22,7 @@ def drawn_rows(unit, counts):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_every_metric_agrees_with_scipy_on_the_rows_a_draw_stands_for(ties):
+def test_every_metric_agrees_with_scipy_on_the_rows_of_a_draw(ties):
     unit = np.repeat(np.arange(20), 2)
     y_true, y_pred = RNG.normal(size=(2, 40))
     if ties:
@@ -50,7 +50,7 @@ def test_medians_leave_out_profiles_without_counts():
     np.testing.assert_allclose(found["median_norm_jsd"], 1 - np.array(expected))
 
 
-def test_a_draw_holds_as_many_units_as_there_are_with_the_variance_of_drawing_with_replacement():
+def test_a_draw_is_a_sample_with_replacement():
     counts = bootstrap.unit_counts(50, 4000, np.random.default_rng(3))
     assert (counts.sum(axis=1) == 50).all()
     assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)  # binomial(50, 1/50)
@@ -73,7 +73,8 @@ def test_the_interval_agrees_with_scipys_paired_bootstrap():
     assert row["ci_high_bootstrap"] == pytest.approx(expected.high, abs=0.01)
 
 
-def test_a_pair_of_orientations_is_one_unit_and_widens_the_interval():
+def test_a_pair_of_orientations_is_one_unit_of_resampling():
+    """Which widens the interval."""
     y, noise = RNG.normal(size=200), RNG.normal(size=200)
     twice = np.repeat(np.arange(200), 2)
     other = RNG.normal(size=200)
@@ -102,7 +103,7 @@ def test_only_shared_folds_count_and_equal_models_do_not_differ():
     assert (row["ci_low_bootstrap"], row["ci_high_bootstrap"], row["p_bootstrap"]) == (0, 0, 1)
 
 
-def test_the_smallest_p_value_is_that_of_no_draw_on_the_other_side():
+def test_the_smallest_p_value_is_that_of_no_opposite_draw():
     y = RNG.normal(size=200)
     folds = {0: {"good": [regression(y, y)], "bad": [regression(y, RNG.normal(size=200))]}}
     table = bootstrap.differences(folds, "bad", n_draws=199)

@@ -49,7 +49,7 @@ def experiment(tmp_path_factory):
     return Experiment.begin(plan, store, "command"), store
 
 
-def test_the_members_of_an_ensemble_have_seen_all_but_the_test_fold(experiment):
+def test_members_of_an_ensemble_have_seen_all_but_the_test_fold(experiment):
     found, store = experiment
     sizes = compare.sizes(found.plan, store, TASK)
     dataset = store.get_dataset(found.plan.sources[0].name, found.plan.sources[0].digest)
@@ -96,7 +96,7 @@ def test_the_bootstrap_is_of_the_averaged_predictions(experiment):
     assert row["ci_low_bootstrap"] < 1.5 < row["ci_high_bootstrap"]
 
 
-def test_a_fold_that_the_t_test_leaves_out_is_not_resampled_either(tmp_path):
+def test_a_fold_left_out_of_the_t_test_is_not_resampled(tmp_path):
     store = Store(tmp_path)
     plan = make_plan(
         TASK, "quick", data_sources.find(TASK, "quick", None, seed=0), seed=0, models=["mprann", "kmer_ridge"],
@@ -157,7 +157,7 @@ def test_chosen_models_are_the_family(experiment):
         compare.of_study(found, store, models=["dream_cn"])
 
 
-def test_the_command_writes_every_test_and_says_what_each_assumes(experiment, tmp_path):
+def test_the_command_writes_every_test_with_its_assumptions(experiment, tmp_path):
     _, store = experiment
     words = ["compare", "--results", str(store.root), "--draws", "50", "--out", str(tmp_path / "tests.csv")]
     shown = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
@@ -203,7 +203,7 @@ def two_tasks(tmp_path, **models):
     return store
 
 
-def test_what_one_task_lacks_does_not_keep_the_others_from_being_compared(tmp_path):
+def test_a_task_without_the_models_does_not_stop_the_others(tmp_path):
     store = two_tasks(
         tmp_path, human_mpra=["mprann", "dream_rnn"], drosophila=["deepstarr?", "kmer_ridge", "dream_rnn"]
     )

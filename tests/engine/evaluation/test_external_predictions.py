@@ -99,7 +99,7 @@ def test_sequences_key_it_as_well_as_ids(ran, table, tmp_path):
     assert values[0]["By_id"] == values[1]["By_sequence"]
 
 
-def test_averages_of_other_sizes_are_not_tested_against_each_other(ran, table, tmp_path):
+def test_averages_of_different_sizes_are_not_tested(ran, table, tmp_path):
     scores = pd.DataFrame(json.loads(score(ran, save(table, tmp_path), "--members", "9", "--json", name="Nine").stdout))
     mine = scores[scores["model"] == "Nine"]
     assert set(mine["role"]) == {"ensemble"}  # no single training of them is known

@@ -65,7 +65,8 @@ def test_compare_agrees_with_scipy_and_with_the_formula():
     assert list(row.index) == fold_tests.TEST_COLUMNS
 
 
-def test_lower_is_better_for_errors_and_the_sign_stays_model_minus_baseline():
+def test_errors_are_better_when_lower_and_the_sign_stays():
+    """The sign stays that of model minus baseline."""
     scores = table(ensembles("cnn", BASE, metric="mse"), ensembles("old", NEW, metric="mse"))
     row = only(fold_tests.compare(scores, "old"))
     assert row["better"] == "lower"
@@ -121,7 +122,7 @@ def test_one_fold_gives_no_test():
     assert row["note"] == "no test: it needs 2 folds, 1 is usable"
 
 
-def test_baseline_missing_on_one_dataset_gives_a_row_that_says_so():
+def test_a_missing_baseline_gives_a_row_that_says_so():
     scores = table(ensembles("cnn", NEW), ensembles("old", BASE), ensembles("cnn", NEW, dataset="WTC11"))
     row = only(fold_tests.compare(scores, "old").query("dataset == 'WTC11'"))
     assert row["n_folds"] == 0
@@ -244,7 +245,8 @@ def test_models_without_a_test_are_not_in_the_family():
         ("ten random splits", {"n_features": 3, "n_folds": 10, "n_test": 12, "disjoint": False}),
     ],
 )
-def test_of_2000_null_experiments_the_corrected_test_rejects_3_to_7_percent(kind, experiment):
+def test_the_corrected_test_rejects_3_to_7_percent_of_null_cases(kind, experiment):
+    """Of 2,000 experiments without a difference."""
     found = null_experiments.differences(2000, n_rows=60, seed=0, **experiment)
     ratio = experiment["n_test"] / (60 - experiment["n_test"])
     corrected = np.mean([fold_tests.corrected_t_test(row, ratio)["p_corrected"] < 0.05 for row in found])

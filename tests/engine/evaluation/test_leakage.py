@@ -116,7 +116,8 @@ def test_a_fold_without_leaks_keeps_its_scores(experiment):
     assert (clean["n"] == clean["n_leak_free"]).all()
 
 
-def test_above_the_limit_nothing_is_searched_and_the_command_is_named(experiment, monkeypatch, tmp_path):
+def test_above_the_limit_the_command_is_named_instead(experiment, monkeypatch, tmp_path):
+    """Nothing is searched; the command that does it is named."""
     found, store, _, _ = experiment
     monkeypatch.setattr(leakage, "QUICK_BASES", 1000)
     scores = score(found.plan, store, TASK)
@@ -228,7 +229,7 @@ def test_coordinates_of_drosophila_count_their_last_base():
     assert leakage._share_a_base(places.iloc[1:], places.iloc[:1]).tolist() == [True, False]
 
 
-def test_published_folds_of_the_wtc11_sample_have_no_equal_sequences(real_data):
+def test_folds_of_the_wtc11_sample_share_no_sequences(real_data):
     source = data_sources.find(TASK, "quick", real_data("human_mpra/wtc11_dream_sample.tsv.gz"), seed=0)[0]
     totals = leakage.of_dataset(TASK, source.dataset, leakage.Rule()).table.groupby("kind")["n_leaking"].sum()
     assert (totals["exact"], totals["reverse_complement"]) == (0, 0)

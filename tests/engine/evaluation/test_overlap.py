@@ -69,7 +69,8 @@ def test_a_planted_sequence_is_caught_and_a_random_one_is_not(kind):
     assert found.partner[7] == (-1 if kind == "unrelated" else 123)
 
 
-def test_adapters_that_all_share_are_no_overlap_and_the_turned_insert_is_found_between_them():
+def test_shared_adapters_are_no_overlap_but_reversed_inserts_are():
+    """A reverse-complemented insert is found between adapters that all sequences share."""
     rng = np.random.default_rng(2)
     left, right = encode(["AGGACCGGATCAACT"], 15), encode(["CATTGCGTGAACCGA"], 15)
 
@@ -85,7 +86,7 @@ def test_adapters_that_all_share_are_no_overlap_and_the_turned_insert_is_found_b
     assert np.flatnonzero(found.reverse_complement).tolist() == [3] == np.flatnonzero(found.any).tolist()
 
 
-def test_substitutions_are_found_for_certain_up_to_the_stated_number():
+def test_substitutions_up_to_the_stated_number_are_always_found():
     rng = np.random.default_rng(3)
     train = random_codes(rng, 40, 200)
     test = train.copy()

@@ -21,8 +21,8 @@ from benchmarks.engine.planning.plan import make_plan, seed_of_attempt
 from benchmarks.engine.store.store import Store, folder_of
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.training.loop import TrainingDiverged
-from tests.engine.execution.test_killed_commands import assert_same_trainings, job_files, left_over, start
 from tests.helpers import napping_model
+from tests.helpers.commands import assert_same_trainings, job_files, left_over, start
 from tests.helpers.drill import drill
 
 TASK = registry.get_task("human_mpra")
@@ -61,7 +61,8 @@ def diverging(monkeypatch):
 # A training that diverges
 
 
-def test_a_training_that_diverges_is_repeated_with_another_seed_and_says_so(tmp_path, diverging):
+def test_a_diverging_training_is_repeated_with_another_seed(tmp_path, diverging):
+    """The stored record says so."""
     store, plan = Store(tmp_path), plan_for(test_folds=[0, 1])
     first = plan.jobs[0]
     diverging |= {first.seed}
@@ -115,7 +116,7 @@ def test_a_network_that_really_diverges(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize("where", ["put_job", "claim"])
-def test_a_disk_that_takes_no_more_ends_the_command_in_one_sentence(tmp_path, monkeypatch, code, where):
+def test_a_full_or_read_only_disk_ends_the_command_in_a_sentence(tmp_path, monkeypatch, code, where):
     store, plan = Store(tmp_path), plan_for(test_folds=[0, 1, 2])
     execute(plan_for(test_folds=[0]), store)
 
@@ -151,7 +152,8 @@ def _raise(error):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_a_real_disk_fills_up_or_becomes_read_only_in_the_middle_of_a_run(tmp_path, fault):
+def test_a_real_disk_fails_in_the_middle_of_a_run(tmp_path, fault):
+    """It fills up or becomes read-only."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -211,7 +213,7 @@ def _wait_for(condition, command, seconds=120):
 # A process that is killed
 
 
-def test_a_training_whose_process_is_killed_goes_on_in_another_and_fails_after_three(tmp_path, monkeypatch):
+def test_a_killed_training_resumes_and_fails_after_three_kills(tmp_path, monkeypatch):
     """The napping model kills its process in the first training as often as the file says."""
     deaths = tmp_path / "deaths"
     plugin = tmp_path / "mortal.py"
@@ -283,7 +285,8 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
     ],
 )
 @pytest.mark.timeout(900)
-def test_a_command_asked_to_stop_keeps_its_trainings_and_the_next_ends_bit_equal(tmp_path, how):
+def test_a_command_asked_to_stop_is_resumed_bit_equal(tmp_path, how):
+    """It keeps its trainings; the next command ends bit-equal to an undisturbed one."""
     words = ["--models", "dream_rnn", "--folds", "0-1", "--workers", "2", "--set", "recipe.epochs=4"]
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     whole = start(undisturbed, *words)

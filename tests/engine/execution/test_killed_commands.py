@@ -4,67 +4,19 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.helpers.paths import ROOT
-
-
-def start(results, *words, **keywords):
-    command = [sys.executable, "-m", "benchmarks", "run", "--task", "human_mpra", "--results", str(results), "--json"]
-    return subprocess.Popen(
-        [*command, "--device", "cpu", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        **keywords,
-    )
-
-
-def job_files(results):
-    return {file.parent.relative_to(results): file.parent for file in results.glob("runs/*/*/*/test-*/job.json")}
-
-
-def assert_same_trainings(found, expected):
-    """Predictions and histories bit-equal, clocks aside."""
-    found, expected = job_files(found), job_files(expected)
-    assert found.keys() == expected.keys()
-    for name, folder in found.items():
-        with np.load(folder / "predictions.npz") as ours, np.load(expected[name] / "predictions.npz") as theirs:
-            assert ours.files == theirs.files
-            for array in ours.files:
-                np.testing.assert_array_equal(ours[array], theirs[array])
-        histories = [
-            [json.loads(line) for line in (place / "history.jsonl").read_text().splitlines()]
-            for place in (folder, expected[name])
-        ]
-        for rows in histories:
-            for row in rows:
-                del row["seconds"], row["train_seconds"]
-        assert histories[0] == histories[1]
-
-
-def left_over(results):
-    """Everything under runs/ that is neither a finished job nor a log."""
-    found = [path for path in results.glob("runs/*/*/*/*") if path.parent.parent.name != "logs"]
-    return [path.name for path in found if not (path / "job.json").is_file()]
-
-
-def children(pid):
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return [int(word) for word in listed.stdout.split()]
-
-
-def ensure_ended(process):
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+from tests.helpers.commands import (
+    assert_same_trainings,
+    children,
+    command_line,
+    ensure_ended,
+    job_files,
+    left_over,
+    start,
+)
 
 
 def test_two_commands_on_one_store_share_the_jobs(tmp_path):
@@ -99,7 +51,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
             while not list(killed.glob("runs/*/*/*/*.partial/epoch-*")) and time.monotonic() < deadline:
                 time.sleep(0.05)  # the first kills come as soon as something is at stake
             time.sleep(rng.uniform(2, 9))
-            workers = [pid for pid in children(command.pid) if "spawn_main" in _command_line(pid)]
+            workers = [pid for pid in children(command.pid) if "spawn_main" in command_line(pid)]
             victim = rng.choice(workers) if n_kills % 2 and workers else command.pid
             if command.poll() is not None:
                 break
@@ -125,7 +77,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_jobs_of_a_killed_command_are_taken_over_by_the_one_beside_it(tmp_path):
+def test_jobs_of_a_killed_command_are_taken_over_by_another(tmp_path):
     words = ["--models", "dream_rnn", "--folds", "0-3", "--workers", "2", "--set", "recipe.epochs=4"]
     undisturbed, shared = tmp_path / "undisturbed", tmp_path / "shared"
     whole = start(undisturbed, *words)
@@ -145,10 +97,3 @@ def test_the_jobs_of_a_killed_command_are_taken_over_by_the_one_beside_it(tmp_pa
     assert sum(bool(record["resumed_after_epochs"]) for record in records) == 2
     assert_same_trainings(shared, undisturbed)
     assert left_over(shared) == []
-
-
-def _command_line(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""

@@ -129,7 +129,7 @@ def test_shuffled_labels_teach_nothing(tmp_path):
     assert abs(r.mean()) < 0.1
 
 
-def test_a_failing_job_is_recorded_and_retried_while_the_others_go_on(tmp_path, monkeypatch):
+def test_a_failing_job_is_recorded_and_retried_others_go_on(tmp_path, monkeypatch):
     store, plan = Store(tmp_path), plan_for(test_folds=[0, 1, 2])
     original = kmer_ridge.KmerRidge.predict
     monkeypatch.setattr(

@@ -126,7 +126,7 @@ def test_a_worker_that_somebody_asked_to_stop_is_replaced(tmp_path):
     assert len({done[str(i)]["pid"] for i in range(4)}) == 2
 
 
-def test_calls_that_others_workers_make_keep_their_process_apart_by_group(tmp_path, monkeypatch):
+def test_calls_from_other_workers_keep_processes_apart_by_group(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_kept", None)
 
     def answer(call):
@@ -144,7 +144,7 @@ def test_calls_that_others_workers_make_keep_their_process_apart_by_group(tmp_pa
     assert found[0][1]["threads"] == "2"
 
 
-def test_a_worker_with_nothing_to_do_ends_when_it_is_asked_to_stop(tmp_path):
+def test_an_idle_worker_ends_when_it_is_asked_to_stop(tmp_path):
     """Its other end may stay open: whoever holds it may be waiting for the worker to end."""
     worker = workers._Worker(WORK, {}, tmp_path, "idle")
     worker.begin(calls("ok")[0])

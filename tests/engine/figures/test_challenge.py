@@ -33,7 +33,8 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
-def test_ranks_are_shares_of_samples_and_shared_ranks_count_half_on_either_side():
+def test_ranks_are_shares_of_samples_and_ties_count_half():
+    """Shared ranks count half on either side."""
     figure = challenge.ranks(counts(), **LOOK)
     shares = figure.axes[0].images[0].get_array()
     np.testing.assert_allclose(shares, [[0.75, 0.125, 0.125], [0, 0.875, 0.125], [0, 0, 1]])
@@ -44,7 +45,8 @@ def test_ranks_are_shares_of_samples_and_shared_ranks_count_half_on_either_side(
     assert len(names[2]) <= 30
 
 
-def test_heat_maps_show_squares_of_pearson_and_colour_every_column_from_worst_to_best():
+def test_heat_maps_show_squared_pearson_coloured_by_column():
+    """Every column is coloured from its worst to its best value."""
     figure = challenge.heat_map(part_scores(), **LOOK)
     shade = figure.axes[0].images[0].get_array()
     squares = np.array([[0.81, 0.36, 0.64], [0.64, 0.49, 0.49], [0.25, 0.04, 0.36]])
@@ -84,7 +86,7 @@ def test_gaps_are_bars():
     assert [[bar.get_width() for bar in ax.patches] for ax in figure.axes] == [[5, 48], [3, 20]]
 
 
-def test_progress_is_every_team_s_best_so_far_and_leaves_out_what_has_no_date():
+def test_progress_is_each_team_s_best_so_far_without_undated():
     table = pd.DataFrame(
         {
             "team": ["a", "a", "a", "b", "c"],
@@ -102,7 +104,8 @@ def test_progress_is_every_team_s_best_so_far_and_leaves_out_what_has_no_date():
 
 
 @pytest.mark.parametrize("n", [1, 28])
-def test_any_number_of_submissions_is_drawn_and_simulated_data_says_so(n, tmp_path):
+def test_any_number_of_submissions_is_drawn_and_labelled(n, tmp_path):
+    """Simulated data is labelled."""
     teams = [f"team_{i:02d}" for i in range(n)]
     ranked = pd.DataFrame([{"submission": t, "metric": m, "rank": i + 1.0, "draws": 5}
                            for m in METRICS for i, t in enumerate(teams)])  # fmt: skip

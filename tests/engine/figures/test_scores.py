@@ -91,7 +91,8 @@ def test_no_label_of_a_score_plot_meets_another_or_the_edge(models, datasets, ou
         assert box.x0 >= page.x0 and box.x1 <= page.x1 and box.y0 >= page.y0 and box.y1 <= page.y1, name  # noqa: PT018
 
 
-def test_every_fold_is_a_point_and_every_p_value_a_bracket_above_the_data():
+def test_every_fold_is_a_point_and_every_p_value_a_bracket():
+    """Brackets stand above the data."""
     scores = scores_of(ORDER[:4], n_folds=5)
     ax = draw(scores, paired(scores, "mprann", 2.1e-5)).axes[0]
     points = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])
@@ -155,7 +156,8 @@ def history_of(models, *, datasets=("K562",), n_folds=2, n_epochs=4):
     )  # fmt: skip
 
 
-def test_learning_curves_have_a_line_per_training_a_median_and_the_epochs_kept():
+def test_learning_curves_have_lines_a_median_and_epochs_kept():
+    """A line per training, their median, and a mark at the epoch that was kept."""
     fig = figures.learning_curves(history_of(["rnn", "cnn"]), LABELS, ORDER)
     top, bottom = fig.axes[0], fig.axes[2]
     assert [ax.get_title(loc="left") for ax in fig.axes[:2]] == ["DREAM-CNN", "DREAM-RNN"]
@@ -225,7 +227,8 @@ def test_nothing_to_draw_says_so():
     assert "No training was timed." in words(figures.speed(pd.DataFrame(), {}, []))
 
 
-def test_a_model_keeps_its_colour_whatever_it_is_drawn_with_and_nameless_ones_come_last():
+def test_a_model_keeps_its_colour_and_unnamed_ones_come_last():
+    """Whatever it is drawn with."""
     ax = draw(scores_of(["other", "rnn"], n_folds=3), pd.DataFrame()).axes[0]
     shown = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() == "o"]
     assert shown == [style.model_colour("rnn"), style.model_colour("other")]

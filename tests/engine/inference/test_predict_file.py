@@ -85,7 +85,7 @@ def test_any_combination_of_the_archive_is_told_and_predicts(weights, code):
     assert np.isfinite(fitted.predict(data)["expression"]).all()
 
 
-def test_weights_in_the_folder_of_another_combination_are_refused(weights, tmp_path):
+def test_weights_of_another_combination_are_refused(weights, tmp_path):
     (tmp_path / "0_1_0_0").mkdir()
     target = tmp_path / "0_1_0_0" / "model_best.pth"
     target.write_bytes((weights / "0_1_1_0" / "model_best.pth").read_bytes())

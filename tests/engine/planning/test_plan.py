@@ -23,7 +23,7 @@ def plan(source):
     return lambda preset="quick", **options: make_plan(TASK, preset, [source], seed=options.pop("seed", 0), **options)
 
 
-def test_the_published_protocol_is_1080_trainings_even_without_data():
+def test_the_published_protocol_is_1080_trainings_without_data():
     sources = [Source(name, TASK.APPROX_ROWS[name]) for name in TASK.DATASETS]
     paper = make_plan(TASK, "paper", sources, seed=0)
     assert len(paper.jobs) == 3 * 10 * 9 * 4 == 1080
@@ -86,7 +86,7 @@ def test_a_bad_change_is_one_sentence(plan, change, words):
 FAMILY = ["prix_fixe.bhi-bhi-bhi-bhi", "prix_fixe.autosome-bhi-bhi-bhi", "kmer_ridge"]
 
 
-def test_a_family_s_recipes_hold_for_all_its_variants_and_the_nearest_word_is_the_last(plan):
+def test_recipes_of_a_family_hold_for_all_its_variants(plan):
     """Batch size 32 is what this task says of the family, over the 512 and 1,024 of the variants themselves."""
     changes = ["prix_fixe.bhi-bhi-bhi-bhi.epochs=5", "prix_fixe.epochs=4", "recipe.epochs=3"]
     recipes = plan("paper", models=FAMILY, changes=changes).recipes
@@ -94,7 +94,7 @@ def test_a_family_s_recipes_hold_for_all_its_variants_and_the_nearest_word_is_th
     assert [recipes[name]["epochs"] for name in FAMILY[:2]] == [5, 4]
 
 
-def test_what_is_said_of_a_family_is_skipped_where_a_variant_lacks_the_field(plan):
+def test_a_family_value_is_skipped_where_a_variant_lacks_it(plan):
     recipes = plan(models=FAMILY, changes=["prix_fixe.cosine_over_rows=true"]).recipes
     assert recipes[FAMILY[0]]["cosine_over_rows"] is True
     assert "cosine_over_rows" not in recipes[FAMILY[1]]
@@ -114,7 +114,7 @@ def test_a_bad_change_of_a_variant_is_one_sentence(plan, change, words):
     assert words in str(error.value)
 
 
-def test_combinations_that_do_not_fit_are_left_out_with_the_reason(plan):
+def test_combinations_that_do_not_fit_are_left_out_with_reason(plan):
     made = plan(models=[*FAMILY, "prix_fixe.bhi-bhi-bhi-unlockdna"])
     assert "base logits" in made.skipped["prix_fixe.bhi-bhi-bhi-unlockdna"]
     assert made.title("prix_fixe.bhi-bhi-bhi-bhi") == "Prix Fixe 1_1_1_1"
@@ -152,7 +152,7 @@ def test_a_plan_survives_being_stored(plan):
     assert [(s.name, s.digest) for s in back.sources] == [(s.name, s.digest) for s in made.sources]
 
 
-def test_time_is_estimated_from_speed_and_unknown_jobs_are_counted(plan):
+def test_time_is_estimated_and_jobs_of_unknown_speed_are_counted(plan):
     made = plan(models=["dream_cnn", "kmer_ridge"], test_folds=[0])
     job = next(j for j in made.jobs if j.model == "dream_cnn")
     seconds, unknown = estimate_seconds(made, lambda j: 50.0 if j.model == "dream_cnn" else None, n_workers=2)
@@ -160,7 +160,7 @@ def test_time_is_estimated_from_speed_and_unknown_jobs_are_counted(plan):
     assert unknown == 1
 
 
-def test_a_model_that_cannot_learn_the_task_is_skipped_with_its_reason(plan, monkeypatch):
+def test_a_model_that_cannot_learn_the_task_is_skipped(plan, monkeypatch):
     monkeypatch.setattr(registry.get_model("mprann"), "unsupported", lambda spec: "hates this task")
     made = plan()
     assert made.skipped == {"mprann": "hates this task"}

@@ -139,7 +139,7 @@ def test_the_fitted_model_arrives_and_is_shared(world):
     assert schedule.execute(plan, store, INLINE) == {"done": 0, "failed": 0, "skipped": 4}
 
 
-def test_a_failed_prerequisite_blocks_what_needs_it_and_a_second_run_heals(world):
+def test_a_failed_prerequisite_blocks_what_needs_it_until_rerun(world):
     tmp_path, store, found = world
     (tmp_path / "fail").touch()
     plan = plan_of(found, ("user", "kmer_ridge"))
@@ -191,7 +191,7 @@ def test_a_resumed_run_finds_the_prerequisite_that_is_there(world):
     assert (tmp_path / "log").read_text() == "base\n" * 2
 
 
-def test_a_model_whose_prerequisite_declines_is_left_out_with_the_reason(world, monkeypatch):
+def test_a_model_whose_prerequisite_declines_is_left_out(world, monkeypatch):
     _, _, found = world
     monkeypatch.setattr(registry.get_model("base"), "unsupported", lambda spec: "cannot count")
     with pytest.raises(BadInput, match="user needs base, which cannot count"):

@@ -16,7 +16,8 @@ def record(speed, run="r", width=0.1, device="cpu", model="dream_cnn"):
             "n_train": 50, "sequences_per_epoch": 50}  # fmt: skip
 
 
-def test_measured_speeds_of_the_same_run_come_first_then_of_the_same_width_then_the_table():
+def test_measured_speeds_come_before_those_of_the_table():
+    """Those of the same run first, then those of the same width, then the table's."""
     finished = [record(10), record(30), record(20), record(99, run="other"), record(7, width=0.5, run="x")]
     assert time_estimate.Throughput(finished, "cpu")(job()) == 20
     assert time_estimate.Throughput(finished, "cpu")(job(run="new", width=0.5)) == 7

@@ -66,7 +66,7 @@ def test_the_eta_follows_how_long_jobs_really_take(spoken):
     )  # fmt: skip
 
 
-def test_a_failure_is_said_with_its_reason_and_the_last_job_ends_the_eta(spoken):
+def test_a_failure_has_its_reason_and_the_last_job_ends_the_eta(spoken):
     reporter, jobs, _, out = spoken
     for one in jobs[:2]:
         reporter.on_event(one, "done", {"epochs_run": 2, "duration_s": 1.0, "diverged": []})

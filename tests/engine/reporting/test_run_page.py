@@ -125,7 +125,8 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere():
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
 
 
-def test_the_headline_states_best_model_difference_interval_p_and_ceiling():
+def test_the_headline_states_best_model_difference_and_p_value():
+    """And the confidence interval and the noise ceiling."""
     text = text_of()
     assert "DREAM-RNN 0.663 ± 0.012 Pearson r, row level: mean ± sd (ensemble of 9, 10 test folds)" in text
     assert "+0.112 against MPRAnn (0.551 on the same folds), 95 % interval +0.0991 to +0.125" in text
@@ -186,7 +187,7 @@ def test_levels_and_roles_are_kept_apart():
     assert "K562, strand averaged model predictions folds Pearson r ↑ DREAM-RNN ensemble of 9 10 0.701 ± 0.012" in text
 
 
-def test_subsets_and_several_outputs_get_their_own_rows_and_tables():
+def test_subsets_and_outputs_get_their_own_rows_and_tables():
     rows = [mean_row("rnn", 0.6, output=output, subset=s) for output in ("dev", "hk") for s in ("native", "all")]
     text = text_of(summary=pd.DataFrame(rows), tests=pd.DataFrame(), ceilings=pd.DataFrame())
     assert "Best on K562 · dev" in text
@@ -286,7 +287,7 @@ def test_mean_sd(mean, sd, expected):
     assert mean_sd(mean, sd) == expected
 
 
-def test_leaks_are_counted_over_folds_and_the_scores_they_change_are_shown():
+def test_overlap_is_counted_over_folds_with_scores_without_it():
     about = {"dataset": "K562", "kind": "near", "n_test": 400, "rule": "near: of the same kind"}
     leaks = [
         about | {"test_fold": 0, "n_leaking": 1, "share": 0.0025, "examples": "a1 = b1"},

@@ -178,7 +178,7 @@ def test_a_link_in_a_training_stays_out(theirs, ours, tmp_path):
     assert refused == [("training", "refused", "history.jsonl is not a plain file")]
 
 
-def test_a_dataset_with_another_content_stays_out_with_its_trainings(theirs, ours):
+def test_a_dataset_with_other_content_stays_out_with_its_runs(theirs, ours):
     folder = next((theirs / "datasets").iterdir())
     codes = np.load(folder / "codes.npy")
     codes[0, 0] = (codes[0, 0] + 1) % 5
@@ -214,7 +214,7 @@ def test_what_is_no_store_gets_one_sentence(make, tmp_path, ours):
     assert done.stderr.count("\n") == 1
 
 
-def test_an_uncompressed_tar_file_that_ends_with_arrays_is_no_zip_file(theirs, ours, tmp_path):
+def test_a_tar_file_that_ends_with_arrays_is_not_a_zip_file(theirs, ours, tmp_path):
     """An .npz file is a zip file, whose mark is looked for at the end."""
     with tarfile.open(tmp_path / "home.tar", "w") as archive:
         archive.add(theirs, arcname="results")
@@ -232,7 +232,7 @@ def test_a_link_to_nothing_in_a_tar_file_is_one_sentence(ours, tmp_path):
     assert "no archive that can be unpacked safely" in done.stderr
 
 
-def test_rows_beyond_the_dataset_are_refused_before_they_are_scored(theirs):
+def test_rows_beyond_the_dataset_are_refused_before_scoring(theirs):
     job = a_job(theirs)
     with np.load(job / "predictions.npz") as arrays:
         stored = dict(arrays)

@@ -57,7 +57,8 @@ def test_a_number_that_was_used_again_is_not_the_owner(file):
         assert ours.take(file)
 
 
-def test_a_living_owner_on_this_machine_is_left_alone_however_silent(file):
+def test_a_living_owner_on_this_machine_keeps_its_lock(file):
+    """However long it has been silent."""
     put(file, machine=locks.machine(), pid=os.getpid(), born=locks._born(os.getpid()), age=1e6)
     with TrainingLocks(stale_s=1) as ours:
         assert not ours.take(file)
@@ -89,7 +90,7 @@ def test_a_heartbeat_keeps_a_claim_fresh(file):
         assert time.time() - file.stat().st_mtime < 30
 
 
-def test_a_claim_that_was_taken_over_is_not_given_back_by_its_first_owner(file):
+def test_a_lock_taken_over_is_not_released_by_its_first_owner(file):
     with TrainingLocks() as ours:
         assert ours.take(file)
         put(file)

@@ -98,7 +98,7 @@ def test_retry_trains_what_failed_and_then_what_is_left(experiment):
     assert len(store.report_folders()) == 1, "it is the same run"
 
 
-def test_gc_shows_leftovers_removes_them_when_told_and_nothing_else(experiment):
+def test_gc_shows_leftovers_and_removes_only_these_when_told(experiment):
     found, store = experiment
     plan = found.plan
     done, waiting = (folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))

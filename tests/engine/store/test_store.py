@@ -102,7 +102,7 @@ def test_a_job_written_twice_keeps_the_first(tmp_path):
     assert [p.name for p in folder.parent.iterdir()] == ["test-00_val-01"]
 
 
-def test_an_unwritable_results_folder_is_said_before_anything_runs(tmp_path):
+def test_an_unwritable_results_folder_is_refused_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"cannot be written .* name another with --results"):
         Store(tmp_path / "file").check_writable()
