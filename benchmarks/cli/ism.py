@@ -169,7 +169,7 @@ def ism_recovery(
     from benchmarks.engine.inference import load, mutagenesis
     from benchmarks.engine.reporting.console import bar
     from benchmarks.engine.store.experiment import Experiment
-    from benchmarks.engine.store.store import Store, folder_of
+    from benchmarks.engine.store.store import Store
     from benchmarks.io.atomic import write_text
 
     if out and not out.parent.is_dir():
@@ -182,10 +182,10 @@ def ism_recovery(
             if name not in plan.models:
                 raise BadInput(did_you_mean("model of this run", name, list(plan.models)))
         for model in wanted:
-            job = next((j for j in plan.jobs if j.model == model and store.is_done(folder_of(store, j))), None)
+            job = next((j for j in plan.jobs if j.model == model and store.training(j).is_done), None)
             if job is None:
                 continue
-            folder = folder_of(store, job)
+            folder = store.training(job).folder
             dataset = store.get_dataset(job.dataset, job.digest)
             if dataset.origin != "simulated" or not hasattr(module, "motif_mask"):
                 left_out.append(f"{plan.task}, {model}: {job.dataset} is measured: where its motifs lie is not known")
@@ -194,7 +194,7 @@ def ism_recovery(
                 left_out.append(f"{plan.task}, {model}: it was made elsewhere or with --no-save-models: no weights")
                 continue
             one = load.open_model(folder, device)
-            test = dataset.take(_with_motifs(module, dataset, store.get_predictions(folder)[0], n))
+            test = dataset.take(_with_motifs(module, dataset, store.training(job).predictions()[0], n))
             where = module.variable_region_mask(test.codes) if hasattr(module, "variable_region_mask") else None
             if hasattr(module, "candidate_mask"):
                 searched = module.candidate_mask(test.codes)

@@ -2,13 +2,20 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmarks import system
 from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, fold_numbers
 from benchmarks.io.json_files import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from benchmarks.engine.pipeline import RunResult
+    from benchmarks.engine.store.store import Store
 
 NAME = "prixfixe"
 app = typer.Typer(
@@ -58,15 +65,15 @@ def grid(
     derived from what the parts declare. Team-specific steps at test time are off.
     """
     from benchmarks import registry
+    from benchmarks.cli.run import run_and_print
     from benchmarks.engine import pipeline
     from benchmarks.engine.planning import plan
     from benchmarks.engine.reporting.console import open_console
+    from benchmarks.engine.store.store import Store
     from dream_models.prixfixe.combinations import combinations
     from dream_models.prixfixe.grid import model_name
 
-    how = pipeline.How(
-        device=device, workers=workers, save_models=save_models, results=results, dry_run=dry_run, json=json
-    )
+    options = pipeline.RunOptions(results=results, device=device, workers=workers, save_models=save_models)
     module = registry.get_task(task)
     plan.get_preset(module, preset)
     console = open_console(stderr=json)
@@ -75,38 +82,36 @@ def grid(
     console.print(f"{len(fitting)} of {len(fitting) + refusals.total()} combinations fit together.", highlight=False)
     for reason, n in refusals.items():
         console.print(f"  {n} do not: {reason}", markup=False, highlight=False, soft_wrap=True)
-    planned = pipeline.plan(
+    planned = pipeline.plan_experiment(
         module,
         preset,
         data,
-        how,
         seed=seed,
+        may_miss=dry_run,
         split=split,
         models=[model_name(c) for c in fitting],
         test_folds=fold_numbers(folds),
         n_members=members,
         changes=set_ or (),
     )
-    facts = {"refused": {model_name(c): c.refusal() for c in combinations() if c.refusal()}}
-    done = pipeline.carry_out(planned, how, console, facts=facts)
-    if done is None:
+    refused = {model_name(c): c.refusal() for c in combinations() if c.refusal()}
+    result = run_and_print(planned, options, console, dry_run=dry_run, json=json, extra_json={"refused": refused})
+    if result is None:
         return
-    _write_grid(done, how, metric, console)
-    if done.n_failed:
+    _write_grid(result, Store(results), metric, console)
+    if result.counts["failed"]:
         raise typer.Exit(1)
 
 
-def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
-
-    from benchmarks.engine.store.store import Store
+def _write_grid(result: "RunResult", store: "Store", metric: str | None, console: "Console") -> None:
     from benchmarks.engine.store.training_table import history_table, job_table
     from benchmarks.io.atomic import write_text
     from dream_models.prixfixe import grid
 
-    store, folder, planned = Store(how.results), done.experiment.folder, done.experiment.plan
-    metric = metric or grid.default_metric(done.scores)
+    folder, planned, scores = result.experiment.folder, result.experiment.plan, result.results.scores
+    metric = metric or grid.default_metric(scores)
     jobs, history = job_table(planned, store), history_table(planned, store)
-    table = grid.summarise(done.scores, jobs, history, planned.skipped, metric)
+    table = grid.summarise(scores, jobs, history, planned.skipped, metric)
     pairs = grid.originals_and_best(table)
     write_text(folder / "grid.csv", table.to_csv(index=False))
     write_text(folder / "grid_originals.csv", pairs.to_csv(index=False))
@@ -117,11 +122,11 @@ def _write_grid(done: Any, how: Any, metric: str | None, console: Any) -> None:
     for row in records(table[table["status"] == "scored"].nlargest(5, "value")):
         console.print(f"  {row['code']}  {metric} {row['value']:.3f}  {row['n_params']:,} parameters", highlight=False)
     if system.has_packages("matplotlib"):
-        _draw(done, table, pairs, metric)
+        _draw(result, table, pairs, metric)
     console.print(f"Grid: {folder / 'grid.csv'}, with plots beside it", markup=False, highlight=False)
 
 
-def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
+def _draw(result: "RunResult", table: "pd.DataFrame", pairs: "pd.DataFrame", metric: str) -> None:
     from benchmarks.api.metrics import label_of
     from benchmarks.engine.figures import prixfixe_grid, style
     from dream_models.prixfixe.combinations import TEAMS
@@ -130,7 +135,7 @@ def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
     shared = {
         "order": list(TEAMS),
         "labels": {key: team.title for key, team in TEAMS.items()},
-        "simulated": "simulated" in set(done.scores["origin"]),
+        "simulated": "simulated" in set(result.results.scores["origin"]),
     }
     drawn = {
         "grid_2b": prixfixe_grid.heat_map(
@@ -150,4 +155,4 @@ def _draw(done: Any, table: Any, pairs: Any, metric: str) -> None:
         "grid_2e": prixfixe_grid.pairs(pairs, value="value", title="Score of originals and best", what=what, **shared),
     }
     for name, figure in drawn.items():
-        style.save(figure, done.experiment.folder / name)
+        style.save(figure, result.experiment.folder / name)

@@ -1,8 +1,10 @@
 """`python -m benchmarks run`: trains what is missing, scores it, tests it and writes a report."""
 
+import shlex
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +19,17 @@ from benchmarks.cli.options import (
     command,
     fold_numbers,
     model_names,
+    print_json,
 )
+from benchmarks.errors import BadInput
+from benchmarks.io.json_files import records
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmarks.engine.pipeline import PreparedRun, RunOptions, RunResult
+    from benchmarks.engine.planning.plan import Plan
+    from benchmarks.engine.store.store import Store
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -78,16 +90,16 @@ def run(
     from benchmarks.engine.planning import data_sources, plan
     from benchmarks.engine.reporting.console import bytes_shown, open_console
 
-    how = pipeline.How(
+    if probe and not dry_run:
+        raise BadInput("--probe is for an estimate: give it with --dry-run.")
+    options = pipeline.RunOptions(
+        results=results,
         device=device,
         workers=workers,
         pack=pack,
         cluster=cluster,
         save_models=save_models,
-        results=results,
-        dry_run=dry_run,
-        probe=probe,
-        json=json,
+        pilot=probe,
     )
     console = open_console(stderr=json)
     module = registry.get_task(task)
@@ -102,12 +114,12 @@ def run(
             data_sources.fetch_missing(
                 module, preset, agreed=lambda text: yes or _confirmed(text), on_progress=on_progress
             )
-    planned = pipeline.plan(
+    planned = pipeline.plan_experiment(
         module,
         preset,
         data,
-        how,
         seed=seed,
+        may_miss=dry_run,
         split=split,
         refold=refold,
         shuffle=shuffle_labels,
@@ -116,11 +128,121 @@ def run(
         n_members=members,
         changes=set_ or (),
     )
-    done = pipeline.carry_out(planned, how, console)
-    if done and done.n_failed:
+    result = run_and_print(planned, options, console, dry_run=dry_run, json=json)
+    if result and result.counts["failed"]:
         raise typer.Exit(1)
 
 
 def _confirmed(question: str) -> bool:
     """Ask on a terminal; where there is none, nobody agrees."""
     return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+
+def run_and_print(
+    planned: "Plan",
+    options: "RunOptions",
+    console: "Console",
+    *,
+    dry_run: bool = False,
+    json: bool = False,
+    only: Collection[str] | None = None,
+    extra_json: dict[str, Any] | None = None,
+) -> "RunResult | None":
+    """Carry a plan out and print it, what becomes of trainings, scores and tests; None after a dry run.
+
+    Parameters
+    ----------
+    json
+        Print JSON on stdout; everything else is expected on a console that writes to stderr.
+    only
+        The trainings (job ids) that are made now; None: all.
+    extra_json
+        Joins what `json` prints.
+    """
+    from benchmarks.engine import pipeline
+    from benchmarks.engine.reporting.console import print_plan
+    from benchmarks.engine.reporting.progress import Reporter
+
+    def show_plan(prepared: pipeline.PreparedRun) -> None:
+        if prepared.packed_for:
+            n = prepared.machine.n_workers
+            console.print(f"{n} training(s) at a time, measured with {prepared.packed_for}", highlight=False)
+        print_plan(console, planned, prepared.waiting, prepared.machine, prepared.throughput)
+
+    if dry_run:
+        prepared = pipeline.prepare(planned, options, only=only)
+        show_plan(prepared)
+        if json:
+            print_json(_plan_json(prepared) | (extra_json or {}))
+        return None
+
+    with Reporter(console) as reporter:
+
+        def on_prepared(prepared: pipeline.PreparedRun) -> None:
+            show_plan(prepared)
+            reporter.begin(prepared.waiting, prepared.expected_seconds, prepared.machine.n_workers)
+
+        command_line = f"python -m benchmarks {shlex.join(sys.argv[1:])}"
+        result = pipeline.run_experiment(
+            planned, options, command=command_line, only=only, on_prepared=on_prepared, on_event=reporter.on_event
+        )
+    _print_result(console, result, options)
+    if json:
+        tables = {"scores": result.results.scores, **result.results.comparisons}
+        print_json(
+            result.counts
+            | {"report": str(result.experiment.folder)}
+            | {name: records(table) for name, table in tables.items()}
+            | (extra_json or {})
+        )
+    if n_failed := result.counts["failed"]:
+        console.print(
+            f"{n_failed} of {len(planned.jobs)} trainings failed; the reasons are in the report.", style="red"
+        )
+    return result
+
+
+def _print_result(console: "Console", result: "RunResult", options: "RunOptions") -> None:
+    from benchmarks.engine.reporting.console import print_comparison, print_scores
+    from benchmarks.engine.store.store import Store
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, markup=False, highlight=False)
+
+    plan, store = result.experiment.plan, Store(options.results)
+    unused = _models_beside_the_gpu(plan, store, options.device)
+    if unused:
+        say(f"A GPU is here, but {', '.join(unused)} ran on the CPU: see README, GPU or CPU.", "yellow")
+    print_scores(console, plan, result.results.scores, store)
+    print_comparison(console, plan, result.results.comparisons)
+    say(f"Scores: {result.experiment.folder / 'scores.csv'}")
+    if result.page:
+        say(f"Report: {result.page}")
+    else:
+        say("No report: `pip install -e '.[figures]'`, then `python -m benchmarks report`.")
+
+
+def _models_beside_the_gpu(plan: "Plan", store: "Store", device: str) -> list[str]:
+    """List the networks that were trained on the CPU although a GPU is here and nobody asked for the CPU."""
+    from benchmarks import system
+    from benchmarks.engine.store.training_table import job_table
+
+    if device != "auto" or not system.n_gpus():
+        return []
+    jobs = job_table(plan, store)
+    return list(jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique())
+
+
+def _plan_json(prepared: "PreparedRun") -> dict[str, Any]:
+    plan = prepared.plan
+    stored = plan.to_dict()
+    return {
+        "task": plan.task,
+        "preset": plan.preset,
+        "n_trainings": len(plan.jobs),
+        "n_done": len(plan.jobs) - len(prepared.waiting),
+        "sources": stored["sources"],
+        "recipes": stored["recipes"],
+        "skipped": stored["skipped"],
+        "jobs": [job.id for job in plan.jobs],
+    }

@@ -74,34 +74,28 @@ def retry(
     """Go on with a stored run as it was planned: train what failed or is missing, score it, write the report."""
     import dataclasses
 
-    from benchmarks.engine import pipeline
+    from benchmarks.cli.run import run_and_print
+    from benchmarks.engine.pipeline import RunOptions
     from benchmarks.engine.planning import plan
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store import status as state
     from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
 
-    how = pipeline.How(
-        device=device,
-        workers=workers,
-        cluster=cluster,
-        save_models=save_models,
-        results=results,
-        dry_run=False,
-        json=json,
-    )
+    options = RunOptions(results=results, device=device, workers=workers, cluster=cluster, save_models=save_models)
     store = Store(results)
     experiment = Experiment.open(store, task, report)
-    sources = experiment.plan.sources
-    here = [store.get_dataset(source.name, source.digest) for source in sources]
-    sources = tuple(dataclasses.replace(one, dataset=data) for one, data in zip(sources, here, strict=True))
+    sources = tuple(
+        dataclasses.replace(source, dataset=store.get_dataset(source.name, source.digest))
+        for source in experiment.plan.sources
+    )
     planned = dataclasses.replace(experiment.plan, sources=sources)
     table = state.states(planned, store)
     asked = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
     chosen = plan.with_prerequisites(planned, asked) - set(table[table["state"] == "done"]["job"])
     planned = plan.with_plugins(planned, plugin or (), chosen)
-    done = pipeline.carry_out(planned, how, open_console(stderr=json), only=chosen)
-    if done and done.n_failed:
+    result = run_and_print(planned, options, open_console(stderr=json), json=json, only=chosen)
+    if result and result.counts["failed"]:
         raise typer.Exit(1)
 
 
@@ -113,8 +107,8 @@ def gc(
 ) -> None:
     """Show what nothing in the results needs any more, and remove it after asking.
 
-    Claims of processes that are gone, what they left half-written, checkpoints of trainings that are done or in no
-    stored plan, and datasets that nothing rests on. Finished trainings are never touched. With --json, nothing is
+    Locks of processes that are gone, what they left half-written, checkpoints of trainings that are done or in no
+    stored plan, and datasets that nothing uses. Finished trainings are never touched. With --json, nothing is
     removed without --yes.
     """
     import shutil

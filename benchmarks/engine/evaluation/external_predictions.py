@@ -13,7 +13,7 @@ from benchmarks import registry, system
 from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import decode
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import tables
 
@@ -53,7 +53,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
         for line, dataset in table["dataset"].items():
             if dataset not in known:
                 raise BadInput(f"{file}, line {line}, column 'dataset': {did_you_mean('dataset', dataset, known)}")
-    found = []  # everything is read and checked before anything is written
+    checked = []  # everything is read and checked before anything is written
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
         mine = table[table["dataset"] == source.name] if "dataset" in table else table
@@ -71,14 +71,13 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
                 seed=plan.seed,
                 n_train=0,
             )
-            found.append((job, rows, _matched(file, mine, outputs, dataset, rows), dataset.origin))
-    if not found:
+            checked.append((job, rows, _matched(file, mine, outputs, dataset, rows), dataset.origin))
+    if not checked:
         raise BadInput("No training of this run is finished yet, so it is not known which rows are test rows.")
-    for job, rows, predictions, origin in found:
-        folder = folder_of(store, job)
-        if not store.is_done(folder):
-            store.put_job(folder, _record(job, plan, len(rows), origin), [], rows, predictions, None)
-    return _with_model(plan, key, name, [job for job, *_ in found], file)
+    for job, rows, predictions, origin in checked:
+        if not (training := store.training(job)).is_done:
+            training.put(_record(job, plan, len(rows), origin), [], rows, predictions, None)
+    return _with_model(plan, key, name, [job for job, *_ in checked], file)
 
 
 def _key(name: str) -> str:
@@ -144,12 +143,11 @@ def _short(text: str) -> str:
 
 def _test_rows(plan: Plan, dataset: str, store: Store) -> dict[int, np.ndarray]:
     """Find the rows of every test fold of a plan that a finished training was tested on."""
-    found = {}
+    rows_of = {}
     for job in plan.jobs:
-        folder = folder_of(store, job)
-        if job.dataset == dataset and job.test_fold not in found and store.is_done(folder):
-            found[job.test_fold] = store.get_predictions(folder)[0]
-    return found
+        if job.dataset == dataset and job.test_fold not in rows_of and (training := store.training(job)).is_done:
+            rows_of[job.test_fold] = training.predictions()[0]
+    return rows_of
 
 
 def _record(job: Job, plan: Plan, n_test: int, origin: str) -> dict:

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.api.data import Dataset
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store, _is_done, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
 SCORE_COLUMNS = [
@@ -70,17 +70,17 @@ def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -
         dataset = store.get_dataset(source.name, source.digest)
         mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
         wanted = [job for job in mine if models is None or job.model in models]
-        done = [job for job in wanted if _is_done(store, job)]
+        done = [job for job in wanted if store.training(job).is_done]
         for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
             jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
-            stored = [store.get_predictions(folder_of(store, job)) for job in jobs]
+            stored = [store.training(job).predictions() for job in jobs]
             rows = stored[0][0]
             for job, (others, values) in zip(jobs, stored, strict=True):
                 fits = np.array_equal(rows, others) and rows.max(initial=0) < len(dataset)
                 if not fits or not set(outputs) <= values.keys():
                     raise BadInput(
-                        f"{folder_of(store, job)} has predictions of other rows or outputs than its dataset and its "
-                        "fellows have; remove it and run the plan again."
+                        f"{store.training(job).folder} has predictions of other rows or outputs than its dataset and "
+                        "the other trainings of its fold have; remove it and run the plan again."
                     )
             yield Predicted(dataset, model, test_fold, jobs, rows, tuple(values for _, values in stored))
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks import shutdown, system
-from benchmarks.engine.execution import workers as executors
-from benchmarks.engine.execution.workers import Call, Executor, OnEvent
+from benchmarks.engine.execution import workers
+from benchmarks.engine.execution.events import Event, OnCallEvent
+from benchmarks.engine.execution.workers import Call, Executor
 from benchmarks.errors import BadInput, did_you_mean
 
 HEARTBEAT_S = 15
@@ -216,7 +217,7 @@ def pilots(cluster: Cluster, function: str, log_folder: Path) -> Iterator[Execut
         pool.command_client.run = partial(pool.command_client.run, timeout_s=ANSWER_S)
         app = parsl.python_app(_answer, data_flow_kernel=kernel)
         try:
-            yield partial(_carry_out, partial(app, function, cluster, str(log_folder)), pool, cluster.capacity)
+            yield partial(_execute_calls, partial(app, function, cluster, str(log_folder)), pool, cluster.capacity)
         finally:
             if pool.bad_state_is_set:  # Parsl leaves the pilot jobs of such an executor where they are
                 _cancel(pool)
@@ -240,11 +241,11 @@ def _cancel(pool: Any) -> None:
         pool.provider.cancel(left)
 
 
-def _answer(function: str, cluster: Cluster, log_folder: str, call: Call) -> tuple[str, Any]:
+def _answer(function: str, cluster: Cluster, log_folder: str, call: Call) -> tuple[Event, Any]:
     """Make a call on a node; runs in a worker of Parsl, which numbers the workers of a node."""
-    found = executors.environments(cluster.threads, cluster.gpus)
+    found = workers.environments(cluster.threads, cluster.gpus)
     mine = found[int(os.environ["PARSL_WORKER_RANK"]) % len(found)]
-    return executors.answer(function, call, mine, Path(log_folder))
+    return workers.answer(function, call, mine, Path(log_folder))
 
 
 def _config(cluster: Cluster, log_folder: Path) -> Any:
@@ -347,8 +348,8 @@ def _last_words(error: Exception) -> str:
     return " ".join(lines[-3:])[-500:] or type(error).__name__
 
 
-def _carry_out(
-    submit: Callable[[Call], Future], pool: Any, capacity: int, calls: list[Call], on_event: OnEvent
+def _execute_calls(
+    submit: Callable[[Call], Future], pool: Any, capacity: int, calls: list[Call], on_event: OnCallEvent
 ) -> None:
     """Keep every worker busy, and one call waiting for each; what has not begun when asked to stop never will."""
     from parsl.executors.errors import BadStateException
@@ -370,15 +371,15 @@ def _carry_out(
         if (queue := _in_the_queue(pool)) != said:
             said = queue
             if said:
-                on_event(calls[0].id, "queued", said)
+                on_event(calls[0].id, Event.QUEUED, said)
         for future in over:
             call = running.pop(future)
             try:
-                kind, payload = future.result()
+                event, payload = future.result()
             except (ManagerLost, WorkerLost) as error:
-                kind, payload = "failed", executors.lost(f"Its node or worker was lost: {error}")
+                event, payload = Event.FAILED, workers.lost(f"Its node or worker was lost: {error}")
             except BadStateException as error:
                 raise BadInput(f"The pilot jobs fail one after the other: {_last_words(error)}") from None
             except Exception as error:
-                kind, payload = "failed", {"reason": executors.describe(error), "traceback": ""}
-            on_event(call.id, kind, payload)
+                event, payload = Event.FAILED, {"reason": workers.describe(error), "traceback": ""}
+            on_event(call.id, event, payload)

@@ -3,6 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ import numpy as np
 
 from benchmarks import registry, shutdown, system
 from benchmarks.api.data import Dataset
+from benchmarks.api.model import History, Model, OnEpoch
 from benchmarks.api.recipe import recipe_with
-from benchmarks.engine.execution.schedule import _prerequisite_folders
+from benchmarks.engine.execution.events import Outcome
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import Job, seed_of_attempt
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
 from benchmarks.engine.store.locks import TrainingLocks
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.training.loop import Interrupted, TrainingDiverged
 
 ATTEMPTS = 3
@@ -27,101 +30,124 @@ ATTEMPTS = 3
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-def run_job(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
-    """Train one job and store it; runs inside a worker, which holds the claim on the job meanwhile.
+@dataclass(frozen=True)
+class TrainingCall:
+    """What a worker needs to know of a training; plain values, so that it travels to other processes and nodes.
 
-    Returns its record. The `status` of a record that tells why it was not trained here is `elsewhere` (done by another
-    process before), `held` (another process is at it), `interrupted` (asked to stop; the state is kept) or
-    `unwritable` (the disk is full or read-only).
+    Parameters
+    ----------
+    root
+        Results folder, absolute.
+    device, threads
+        `auto`, `cpu` or `cuda`; CPU threads of the training.
+    save_model
+        Whether the trained weights are kept beside the predictions.
     """
-    job, root, *_ = argument
-    store = Store(Path(root))
-    folder = folder_of(store, job)
-    if why := shutdown.shutdown_reason():
-        return {"status": "interrupted", "reason": f"Not begun: {why}."}
-    with TrainingLocks() as claims:
+
+    job: Job
+    root: str
+    device: str
+    threads: int
+    save_model: bool
+
+
+def run_job(call: TrainingCall, on_epoch: OnEpoch) -> dict[str, Any]:
+    """Train one job and store it; runs inside a worker, which holds the lock on the job meanwhile.
+
+    Returns
+    -------
+    The record of the training, or `status` and `reason` of one that was not trained here; see `Outcome`.
+    """
+    if reason := shutdown.shutdown_reason():
+        return {"status": Outcome.INTERRUPTED, "reason": f"Not begun: {reason}."}
+    training = Store(Path(call.root)).training(call.job)
+    with TrainingLocks() as locks:
         try:
-            mine = not store.is_done(folder) and claims.take(store.lock_file(folder))
-            if store.is_done(folder):  # looked at again: it may have been finished just before it was claimed
-                return {"status": "elsewhere"}
-            return _train(argument, progress) if mine else {"status": "held"}
+            is_mine = not training.is_done and locks.take(training.lock_file)
+            if training.is_done:  # looked at again: it may have been finished just before it was locked
+                return {"status": Outcome.ELSEWHERE}
+            return _train(call, training, on_epoch) if is_mine else {"status": Outcome.LOCKED}
         except Interrupted as interrupted:
-            return {"status": "interrupted", "reason": str(interrupted)}
+            return {"status": Outcome.INTERRUPTED, "reason": str(interrupted)}
         except OSError as error:
             if error.errno not in _UNWRITABLE:
                 raise
-            return {"status": "unwritable", "reason": f"{root} cannot be written ({error.strerror})"}
+            return {"status": Outcome.UNWRITABLE, "reason": f"{call.root} cannot be written ({error.strerror})"}
 
 
-def _train(argument: tuple[Job, str, str, int, bool], progress: Callable[[dict], None]) -> dict[str, Any]:
-    job, root, device, threads, save_models = argument
+def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[str, Any]:
+    job = call.job
     if job.plugin:
         registry.add_plugin(Path(job.plugin), code=job.code)
-    store, task, model = Store(Path(root)), registry.get_task(job.task), registry.get_model(job.model)
+    store, task, module = Store(Path(call.root)), registry.get_task(job.task), registry.get_model(job.model)
     backend = registry.get_backend(job.framework)
-    where = _configure(job.framework, device, threads)
-    dataset = _dataset(root, job.dataset, job.digest)
+    where = _configure(job.framework, call.device, call.threads)
+    dataset = _dataset(call.root, job.dataset, job.digest)
     split = find_split(task, dataset, job.test_fold, job.val_fold)
     test = dataset.take(split.test)
     system.reset_peak_memory()
     if backend:
         backend.reset_peak_memory()
-    folder = folder_of(store, job)
-    checkpoints = store.checkpoints(folder)
-    checkpoints.begin(threads)
+    checkpoints = training.checkpoints
+    checkpoints.begin(call.threads)
     started = time.perf_counter()
-    recipe = recipe_with(model.RECIPE, job.recipe, source=f"job {job.id}")
+    recipe = recipe_with(module.RECIPE, job.recipe, source=f"job {job.id}")
+    prerequisite_dirs = {model: needed.folder for model, needed in store.prerequisites(job).items()}
     train, val = dataset.take(split.train), dataset.take(split.val)
 
-    def attempt(seed: int) -> tuple[Any, list[dict]]:
+    def attempt(seed: int) -> tuple[Model, History]:
         if backend:
             backend.seed_everything(seed)
-        fitted = model.build(task.SPEC, recipe, _prerequisite_folders(store, job))
-        return fitted, fitted.fit(train, val, seed=seed, on_epoch=progress, checkpoints=checkpoints)
+        model = module.build(task.SPEC, recipe, prerequisite_dirs)
+        return model, model.fit(train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
 
-    fitted, history = _until_it_converges(attempt, job, checkpoints)
-    fitted_at = time.perf_counter()
-    predictions = _checked(fitted.predict(test.without_targets()), task.SPEC.outputs, len(test))
+    model, history = _until_it_converges(attempt, job, checkpoints)
+    trained = time.perf_counter()
+    predictions = _checked(model.predict(test.without_targets()), task.SPEC.outputs, len(test))
     finished = time.perf_counter()
-    train_seconds = sum(row["train_seconds"] for row in history)
     resumed = checkpoints.resumed()
-    before = sum(row["seconds"] for row in history[: resumed[-1]]) if resumed else 0.0
+    earlier_s = sum(row["seconds"] for row in history[: resumed[-1]]) if resumed else 0.0
     record = (
         job.to_dict()
         | where
+        | _speed_of(history, len(train))
         | {
-            "status": "done",
+            "status": str(Outcome.DONE),
             "task_version": task.VERSION,
             "origin": dataset.origin,
-            "n_params": fitted.n_params,
-            "precision": fitted.precision,
+            "n_params": model.n_params,
+            "precision": model.precision,
             "epochs_run": len(history),
             "best_epoch": next(row["epoch"] for row in history if row["is_best"]),
-            "n_val": len(split.val),
+            "n_val": len(val),
             "n_test": len(test),
-            "duration_s": finished - started + before,
+            "duration_s": finished - started + earlier_s,
             "resumed_after_epochs": resumed,
             "diverged": checkpoints.diverged(),
-            "train_seq_per_s": sum(row.get("sequences", len(split.train)) for row in history) / train_seconds,
-            "sequences_per_epoch": history[0].get("sequences", len(split.train)),
-            "predict_seq_per_s": len(test) / (finished - fitted_at),
+            "predict_seq_per_s": len(test) / (finished - trained),
             "peak_memory_mb": system.peak_memory_mb(),
             "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
-            "threads": threads,
+            "threads": call.threads,
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "versions": system.versions(),
             "commit": system.commit(),
             "hardware": system.hardware(),
         }
     )
-    save = fitted.save if save_models else None
-    store.put_job(folder, record, history, split.test, predictions, save)
+    training.put(record, history, split.test, predictions, model.save if call.save_model else None)
     return record
 
 
+def _speed_of(history: History, n_train: int) -> dict[str, float]:
+    """Training rows per second and rows of an epoch; an epoch that does not say how many it showed showed all."""
+    sequences = [row.get("sequences", n_train) for row in history]
+    train_seconds = sum(row["train_seconds"] for row in history)
+    return {"train_seq_per_s": sum(sequences) / train_seconds, "sequences_per_epoch": sequences[0]}
+
+
 def _until_it_converges(
-    attempt: Callable[[int], tuple[Any, list[dict]]], job: Job, checkpoints: EpochCheckpoints
-) -> tuple[Any, list[dict]]:
+    attempt: Callable[[int], tuple[Model, History]], job: Job, checkpoints: EpochCheckpoints
+) -> tuple[Model, History]:
     """Train with the job's seed; after a divergence with seeds derived from it, ATTEMPTS times in all."""
     while True:
         before = len(checkpoints.diverged())

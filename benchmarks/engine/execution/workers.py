@@ -20,13 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import shutdown
-
-OnEvent = Callable[[str, str, Any], None]
-"""(call id, kind, payload); kind is `start`, `progress`, `done`, `failed` or `queued` (what all wait for).
-
-The payload of `failed` has `reason`, `traceback`, and `lost` where the process ended under the call: it may be tried
-again.
-"""
+from benchmarks.engine.execution.events import Event, OnCallEvent
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Call:
     argument: Any
 
 
-Executor = Callable[[list[Call], OnEvent], None]
+Executor = Callable[[list[Call], OnCallEvent], None]
 """Makes calls of one function somewhere, and tells of each what became of it."""
 
 GRACE_S = 60.0
@@ -64,21 +58,21 @@ def lost(reason: str, traceback: str = "") -> dict[str, Any]:
     return {"reason": reason, "traceback": traceback, "lost": True}
 
 
-def run_inline(function: str, calls: list[Call], on_event: OnEvent) -> None:
+def run_inline(function: str, calls: list[Call], on_event: OnCallEvent) -> None:
     """Make the calls one after the other in this process."""
     target = _load(function)
     for call in calls:
         if shutdown.shutdown_reason():
             return
-        on_event(call.id, "start", None)
+        on_event(call.id, Event.START, None)
         on_event(call.id, *_outcome(target, call, on_event))
 
 
-def _outcome(target: Callable, call: Call, on_event: OnEvent) -> tuple[str, Any]:
+def _outcome(target: Callable, call: Call, on_event: OnCallEvent) -> tuple[str, Any]:
     try:
-        return "done", target(call.argument, lambda payload: on_event(call.id, "progress", payload))
+        return Event.DONE, target(call.argument, lambda payload: on_event(call.id, Event.PROGRESS, payload))
     except Exception as error:
-        return "failed", {"reason": describe(error), "traceback": traceback.format_exc()}
+        return Event.FAILED, {"reason": describe(error), "traceback": traceback.format_exc()}
 
 
 def describe(error: BaseException) -> str:
@@ -90,7 +84,7 @@ def describe(error: BaseException) -> str:
 def run_workers(
     function: str,
     calls: list[Call],
-    on_event: OnEvent,
+    on_event: OnCallEvent,
     *,
     n_workers: int,
     environments: list[dict[str, str]],
@@ -151,7 +145,7 @@ def answer(function: str, call: Call, environment: dict[str, str], log_folder: P
     ended: list[tuple[str, Any]] = []
 
     def listen(_: str, kind: str, payload: Any) -> None:
-        if kind in ("done", "failed"):
+        if kind in (Event.DONE, Event.FAILED):
             ended.append((kind, payload))
 
     parent = os.getppid()
@@ -161,7 +155,7 @@ def answer(function: str, call: Call, environment: dict[str, str], log_folder: P
             _kept.receive(listen)
         elif os.getppid() != parent:  # nobody is left to bring this worker calls, or to take its answer
             _kept.stop()
-            return "failed", lost("What had brought this worker is gone.")
+            return Event.FAILED, lost("What had brought this worker is gone.")
     _kept.call = None
     return ended[0]
 
@@ -179,7 +173,7 @@ class _Worker:
     process: Any = None
     connection: Connection | None = field(default=None)
 
-    def take_next(self, pending: dict[str, deque[Call]], on_event: OnEvent) -> None:
+    def take_next(self, pending: dict[str, deque[Call]], on_event: OnCallEvent) -> None:
         """Start the next call, of the same group if there is one left, else of the fullest other group."""
         self.call = None
         left = [group for group, queue in pending.items() if queue]
@@ -188,7 +182,7 @@ class _Worker:
             return
         group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
         self.begin(pending[group].popleft())
-        on_event(self.call.id, "start", None)
+        on_event(self.call.id, Event.START, None)
 
     def begin(self, call: Call) -> None:
         """Hand a call to the process; to a new one, if it is of another group or the old one has ended."""
@@ -200,17 +194,17 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):  # a worker that died at birth is noticed when it is read from
             self.connection.send(self.call)
 
-    def receive(self, on_event: OnEvent) -> bool:
+    def receive(self, on_event: OnCallEvent) -> bool:
         """Handle one message of the process; True when its call has ended."""
         try:
             kind, payload, last = self.connection.recv()
         except (EOFError, ConnectionResetError):
-            kind, payload, last = "failed", self._death(), False
+            kind, payload, last = Event.FAILED, self._death(), False
         on_event(self.call.id, kind, payload)
         if last:  # the process was asked to stop, maybe by somebody else
             self.call = None
             self.stop()
-        return kind in ("done", "failed")
+        return kind in (Event.DONE, Event.FAILED)
 
     def _spawn(self, group: str) -> None:
         context = multiprocessing.get_context("spawn")

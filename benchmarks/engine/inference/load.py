@@ -58,19 +58,18 @@ def located(run: str, task: str, results: Path) -> Path:
 
 def _of_latest(model: str, task: str, results: Path) -> Path:
     from benchmarks.engine.store.experiment import Experiment
-    from benchmarks.engine.store.store import folder_of
 
     if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
         known = did_you_mean("model", model, list(registry.models()))
         raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")
     store = Store(results)
     jobs = [job for job in Experiment.open(store, task, None).plan.jobs if job.model == model]
-    folders = {folder.parent for job in jobs if store.is_done(folder := folder_of(store, job))}
+    folders = {training.folder.parent for job in jobs if (training := store.training(job)).is_done}
     if not folders:
         earlier = {
-            folder.parent
-            for folder in store.job_folders()
-            if (job := read_json(folder / "job.json")).get("model") == model and job.get("task") == task
+            training.folder.parent
+            for training in store.finished_trainings(task)
+            if training.record().get("model") == model
         }
         hint = f" An earlier run has; name its folder: {', '.join(sorted(map(str, earlier)))}." if earlier else ""
         raise BadInput(f"--run {model}: the latest run of {task} under {results} has no finished training of it.{hint}")

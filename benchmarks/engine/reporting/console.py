@@ -71,7 +71,9 @@ def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
             progress.stop()
 
 
-def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Machine, speeds: Throughput) -> None:
+def print_plan(
+    console: Console, planned: Plan, waiting: Collection[Job], machine: Machine, throughput: Throughput
+) -> None:
     """Print what is going to run, on what data, and roughly how long it takes."""
 
     def say(text: str) -> None:
@@ -79,7 +81,7 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
 
     say(f"{planned.task}, preset {planned.preset}: {planned.matrix()}, {len(planned.jobs) - len(waiting):,} done")
     say(f"  {registry.get_task(planned.task).PRESETS[planned.preset].description}")
-    for line in _departures(planned) if planned.preset == "paper" else ():
+    for line in _deviations(planned) if planned.preset == "paper" else ():
         say(f"  not the published protocol: {line}")
     for source in planned.sources:
         origin = source.dataset.origin if source.dataset else "not here yet, size approximate"
@@ -98,10 +100,8 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
     if not waiting:
         return
     left = dataclasses.replace(planned, jobs=tuple(waiting))
-    seconds, unknown = estimate_seconds(left, speeds, machine.n_workers)
-    where = (
-        f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {speeds.device}"
-    )
+    seconds, unknown = estimate_seconds(left, throughput, machine.n_workers)
+    where = f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {throughput.device}"
     if unknown == len(waiting):
         say(f"  No estimate of time yet: nothing like it has been trained on this device ({where}).")
     else:
@@ -109,8 +109,8 @@ def print_plan(console: Console, planned: Plan, waiting: list[Job], machine: Mac
         say(f"  Rough estimate: {duration(seconds)} ({where}){rest}")
 
 
-def _departures(planned: Plan) -> list[str]:
-    """Say in what a plan of the published protocol departs from it: a line per reason, with the models it holds for."""
+def _deviations(planned: Plan) -> list[str]:
+    """Say in what a plan deviates from the published protocol: a line per reason, with its models."""
     splits: dict[tuple[str, str], set[tuple[int, int]]] = {}
     for job in planned.jobs:
         splits.setdefault((job.dataset, job.model), set()).add((job.test_fold, job.val_fold))

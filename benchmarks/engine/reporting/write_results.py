@@ -15,7 +15,7 @@ from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, tables_of
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import history_table, job_table
 from benchmarks.io.atomic import write_text
 
@@ -183,11 +183,11 @@ def first_folds(plan: Plan, store: Store, datasets: Mapping[str, Any]) -> list[F
     """Open the predictions that examples are taken from; a dataset without a finished training is left out."""
     found = []
     for name, dataset in datasets.items():
-        mine = [job for job in plan.jobs if job.dataset == name and store.is_done(folder_of(store, job))]
+        mine = [job for job in plan.jobs if job.dataset == name and store.training(job).is_done]
         if not mine:
             continue
         fold = min(job.test_fold for job in mine)
-        stored = {job.model: store.get_predictions(folder_of(store, job)) for job in mine if job.test_fold == fold}
+        stored = {job.model: store.training(job).predictions() for job in mine if job.test_fold == fold}
         rows = next(iter(stored.values()))[0]
         predictions = {model: predicted for model, (_, predicted) in stored.items()}
         found.append(FirstFold(name, fold, dataset.take(rows), predictions))
@@ -255,8 +255,7 @@ def _parameters(plan: Plan, labels: dict[str, str], finished: pd.DataFrame) -> p
 def _reproduce(experiment: Experiment, store: Store) -> dict[str, Any]:
     """Say how to get the same again; where trainings differ in commit, version or machine, every value is named."""
     plan = experiment.plan
-    folders = [folder_of(store, job) for job in plan.jobs]
-    done = [store.get_job(folder) for folder in folders if store.is_done(folder)]
+    done = [training.record() for job in plan.jobs if (training := store.training(job)).is_done]
     if not done:
         done = [{"commit": system.commit(), "versions": system.versions(), "hardware": system.hardware()}]
     return {

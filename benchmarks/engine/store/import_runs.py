@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.engine.planning.plan import Job, Plan
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
 from benchmarks.io import archives, checksums, validated
 from benchmarks.io.json_files import read_json
@@ -60,8 +61,8 @@ def merge(other: Store, ours: Store) -> Iterator[Item]:
     """
     for name, digest in other.datasets():
         yield _merge_dataset(other, ours, name, digest)
-    for folder in other.job_folders():
-        yield _merge_job(other, ours, folder)
+    for training in other.finished_trainings():
+        yield _merge_training(other, ours, training)
     for folder in other.report_folders():
         yield _merge_plan(ours, folder)
 
@@ -83,30 +84,30 @@ def _merge_dataset(other: Store, ours: Store, name: str, digest: str) -> Item:
     return Item("dataset", label, "imported")
 
 
-def _merge_job(other: Store, ours: Store, folder: Path) -> Item:
-    label = str(folder.relative_to(other.root))
-    wrong = checksums.problem(folder)
-    if wrong:
-        return Item("training", label, "refused", wrong)
+def _merge_training(other: Store, ours: Store, training: Training) -> Item:
+    label = str(training.folder.relative_to(other.root))
+    if problem := checksums.problem(training.folder):
+        return Item("training", label, "refused", problem)
     try:
-        record = other.get_job(folder)
+        record = training.record()
         job = validated.parse_as(Job.field_names(record), Job)
-        rows, predictions = other.get_predictions(folder)
-        wrong = _job_problem(job, record, rows, predictions, ours)
+        rows, predictions = training.predictions()
+        problem = _job_problem(job, record, rows, predictions, ours)
     except (BadInput, ValueError, TypeError, KeyError, OSError) as error:
         return Item("training", label, "refused", f"it cannot be read ({error})")
-    if wrong is None and folder_of(other, job) != folder:
-        wrong = f"it says that it is {job.id}"
-    if wrong:
-        return Item("training", label, "refused", wrong)
-    target = folder_of(ours, job)
-    if ours.is_done(target):
-        our_rows, our_predictions = ours.get_predictions(target)
+    if problem is None and other.training(job).folder != training.folder:
+        problem = f"it says that it is {job.id}"
+    if problem:
+        return Item("training", label, "refused", problem)
+    target = ours.training(job)
+    if target.is_done:
+        our_rows, our_predictions = target.predictions()
         same = np.array_equal(rows, our_rows) and all(
-            np.array_equal(values, our_predictions.get(name)) for name, values in predictions.items()
+            name in our_predictions and np.array_equal(values, our_predictions[name])
+            for name, values in predictions.items()
         )
         return Item("training", label, "already here" if same else "kept ours", "" if same else "predictions differ")
-    ours.adopt_job(folder, target)
+    target.adopt(training)
     return Item("training", label, "imported")
 
 

@@ -11,7 +11,7 @@ from benchmarks import registry
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store import locks
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 
 STATES = ("done", "running", "failed", "waiting")
 COLUMNS = ["task", "dataset", "model", "test_fold", "val_fold", "state", "epoch", "epochs", "host", "reason", "job"]
@@ -21,18 +21,18 @@ _SAMPLE = 20
 def states(plan: Plan, store: Store) -> pd.DataFrame:
     """Tell where every training of a plan stands; columns COLUMNS.
 
-    `running`: a process that lives holds its claim. `failed` has a `reason`, and is trained again by the next command.
+    `running`: a process that lives owns its lock. `failed` has a `reason`, and is trained again by the next command.
     `waiting` may have an `epoch`: the checkpoint that it goes on from.
     """
     rows = []
     for job in plan.jobs:
-        folder = folder_of(store, job)
+        training = store.training(job)
         row = {"task": plan.task, "dataset": job.dataset, "model": job.model, "test_fold": job.test_fold}
         row |= {"val_fold": job.val_fold, "state": "done", "epochs": job.recipe.get("epochs"), "job": job.id}
-        if not store.is_done(folder):
-            host, failure = locks.lock_owner(store.lock_file(folder)), store.get_failure(folder)
+        if not training.is_done:
+            host, failure = locks.lock_owner(training.lock_file), training.failure()
             row["state"] = "running" if host else "failed" if failure else "waiting"
-            row |= {"host": host, "epoch": store.checkpoints(folder).last_epoch()}
+            row |= {"host": host, "epoch": training.checkpoints.last_epoch()}
             if failure and not host:
                 row["reason"] = failure["reason"]
         rows.append(row)
@@ -45,13 +45,13 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
     As many as are running now share what is left; one, if none is.
     """
     done = table[table["state"] == "done"]
-    folders = {job.id: folder_of(store, job) for job in plan.jobs}
+    trainings = {job.id: store.training(job) for job in plan.jobs}
     total = 0.0
     for (dataset, model), left in table[table["state"] != "done"].groupby(["dataset", "model"]):
         like = done[(done["dataset"] == dataset) & (done["model"] == model)]["job"].iloc[-_SAMPLE:]
         if like.empty:
             return None
-        took = [store.get_job(folders[job]).get("duration_s") for job in like]
+        took = [trainings[job].record().get("duration_s") for job in like]
         if not (known := [seconds for seconds in took if seconds is not None]):
             return None
         each = statistics.median(known)
@@ -62,11 +62,11 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
 
 def leftovers(store: Store, experiments: Sequence[Experiment]) -> list[tuple[Path, str, int]]:
     """Find what nothing in a store needs any more: path, why, and bytes."""
-    planned = {folder_of(store, job) for experiment in experiments for job in experiment.plan.jobs}
+    planned = {store.training(job).folder for experiment in experiments for job in experiment.plan.jobs}
     datasets = {(source.name, source.digest) for experiment in experiments for source in experiment.plan.sources}
     for task in registry.tasks():
         datasets |= {(record.get("dataset"), record.get("digest")) for record in store.finished_jobs(task)}
-    found = store.leftovers(lambda claim: locks.lock_owner(claim) is not None, planned, datasets)
+    found = store.leftovers(lambda file: locks.lock_owner(file) is not None, planned, datasets)
     return [(path, why, _size(path)) for path, why in found]
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from benchmarks.engine.planning.plan import Plan
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 
 JOB_COLUMNS = [
     "dataset",
@@ -33,12 +33,12 @@ def job_table(plan: Plan, store: Store) -> pd.DataFrame:
     """Return one row per job of a plan: done, failed (with `reason`) or waiting; what was not measured is NaN."""
     rows = []
     for job in plan.jobs:
-        folder = folder_of(store, job)
-        if store.is_done(folder):
-            record = store.get_job(folder)
+        training = store.training(job)
+        if training.is_done:
+            record = training.record()
             rows.append(record | {"diverged": len(record.get("diverged", ()))})
         else:
-            failure = store.get_failure(folder)
+            failure = training.failure()
             reason = failure["reason"] if failure else None
             rows.append(job.to_dict() | {"status": "failed" if failure else "waiting", "reason": reason})
     return pd.DataFrame(rows).reindex(columns=JOB_COLUMNS)
@@ -48,8 +48,8 @@ def history_table(plan: Plan, store: Store) -> pd.DataFrame:
     """Return one row per epoch of every finished job of a plan."""
     rows = []
     for job in plan.jobs:
-        folder = folder_of(store, job)
-        if store.is_done(folder):
+        training = store.training(job)
+        if training.is_done:
             head = {"dataset": job.dataset, "model": job.model, "test_fold": job.test_fold, "val_fold": job.val_fold}
-            rows += [head | row for row in store.get_history(folder)]
+            rows += [head | row for row in training.history()]
     return pd.DataFrame(rows)

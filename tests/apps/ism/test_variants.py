@@ -20,7 +20,7 @@ from benchmarks.engine.inference import mutagenesis
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
 SPEC = TaskSpec(seq_len=12, outputs=("expression",), head="regression")
@@ -118,7 +118,7 @@ def trained(tmp_path_factory):
     store.put_dataset(plan.sources[0].dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
     Experiment.begin(plan, store, "command")
-    return store, folder_of(store, plan.jobs[0]), plan.sources[0].dataset
+    return store, store.training(plan.jobs[0]).folder, plan.sources[0].dataset
 
 
 def call(*words):

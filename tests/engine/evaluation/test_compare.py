@@ -16,7 +16,7 @@ from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
@@ -31,7 +31,7 @@ def put(store, plan, job, noise):
     truth = dataset.targets["expression"][split.test]
     predicted = (truth + noise * rng.normal(size=len(truth))).astype(np.float32)
     record = job.to_dict() | {"status": "done"}
-    store.put_job(folder_of(store, job), record, [], split.test, {"expression": predicted}, None)
+    store.put_job(store.training(job).folder, record, [], split.test, {"expression": predicted}, None)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def two_tasks(tmp_path, **models):
                     for output, values in plan.sources[0].dataset.targets.items()
                 }
                 record = job.to_dict() | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
-                store.put_job(folder_of(store, job), record, [], split.test, predicted, None)
+                store.put_job(store.training(job).folder, record, [], split.test, predicted, None)
         Experiment.begin(plan, store, "command")
     return store
 

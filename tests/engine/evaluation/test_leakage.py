@@ -18,7 +18,7 @@ from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.human_mpra.prepare import INSERT, reverse_insert
 
 TASK = registry.get_task("human_mpra")
@@ -84,7 +84,7 @@ def experiment(tmp_path_factory):
         noise = np.where(np.isin(split.test, leaking), 0, rng.normal(size=len(truth)) * 2)
         record = job.to_dict() | {"status": "done"}
         predicted = {"expression": (truth + noise).astype(np.float32)}
-        store.put_job(folder_of(store, job), record, [], split.test, predicted, None)
+        store.put_job(store.training(job).folder, record, [], split.test, predicted, None)
     return Experiment.begin(plan, store, "command"), store, dataset, leaking
 
 

@@ -18,7 +18,7 @@ from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan, seed_of_attempt
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.training.loop import TrainingDiverged
 from tests.helpers import napping_model
@@ -41,7 +41,7 @@ def execute(plan, store, machine=INLINE, **options):
 
 
 def folders(plan, store):
-    return [folder_of(store, job) for job in plan.jobs]
+    return [store.training(job).folder for job in plan.jobs]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_diverging_training_is_repeated_with_another_seed(tmp_path, diverging)
     first = plan.jobs[0]
     diverging |= {first.seed}
     assert execute(plan, store)["done"] == 2
-    record = store.get_job(folder_of(store, first))
+    record = store.training(first).record()
     assert record["diverged"] == [{"seed": first.seed, "reason": f"seed {first.seed} diverged"}]
     assert job_table(plan, store)["diverged"].tolist() == [1, 0]
 
@@ -84,14 +84,14 @@ def test_a_training_that_diverges_with_three_seeds_has_failed(tmp_path, divergin
     assert f"seed {seeds[2]} diverged" in reason
     diverging.clear()
     assert execute(plan, store) == {"done": 1, "failed": 0, "skipped": 1}
-    assert store.get_job(folder_of(store, first))["diverged"] == []
+    assert store.training(first).record()["diverged"] == []
 
 
 def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, diverging, monkeypatch):
     store, plan = Store(tmp_path), plan_for(test_folds=[0])
     (job,) = plan.jobs
-    store.checkpoints(folder_of(store, job)).begin(1)
-    store.checkpoints(folder_of(store, job)).begin_again(job.seed, "diverged before the kill")
+    store.checkpoints(store.training(job).folder).begin(1)
+    store.checkpoints(store.training(job).folder).begin_again(job.seed, "diverged before the kill")
     tried, fit = [], kmer_ridge.KmerRidge.fit
     monkeypatch.setattr(
         kmer_ridge.KmerRidge,
@@ -100,7 +100,7 @@ def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, divergi
     )
     execute(plan, store)
     assert tried == [seed_of_attempt(job, 1)]
-    assert [row["seed"] for row in store.get_job(folder_of(store, job))["diverged"]] == [job.seed]
+    assert [row["seed"] for row in store.training(job).record()["diverged"]] == [job.seed]
 
 
 def test_a_network_that_really_diverges(tmp_path):

@@ -46,7 +46,7 @@ def ran(tmp_path_factory):
 def test_every_job_is_stored_with_what_was_promised(ran):
     plan, store, counts, _ = ran
     assert counts == {"done": 9, "failed": 0, "skipped": 0}
-    record = store.get_job(folder_of(store, plan.jobs[0]))
+    record = store.training(plan.jobs[0]).record()
     promised = {
         "recipe",
         "seed",
@@ -82,7 +82,7 @@ def test_ensembles_are_the_mean_of_their_members_scored_by_scipy(ran):
     plan, store, _, scores = ran
     data = plan.sources[0].dataset
     for fold in (0, 1, 2):
-        members = [folder_of(store, j) for j in plan.jobs if j.test_fold == fold]
+        members = [store.training(j).folder for j in plan.jobs if j.test_fold == fold]
         stored = [store.get_predictions(m) for m in members]
         rows = stored[0][0]
         assert (data.meta["fold"].to_numpy()[rows] == fold).all()
@@ -201,7 +201,7 @@ def test_a_file_with_its_own_split_is_scored_once(tmp_path):
 
 def test_history_is_json_lines_and_tabulated(ran):
     plan, store, _, _ = ran
-    folder = folder_of(store, plan.jobs[0])
+    folder = store.training(plan.jobs[0]).folder
     lines = (folder / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 10))
     table = history_table(plan, store)

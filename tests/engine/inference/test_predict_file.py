@@ -16,7 +16,7 @@ from benchmarks.cli.main import app
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.inference import predict_file
 from benchmarks.engine.planning import data_sources, plan
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 from dream_models import published
 from dream_models.prixfixe import combine
@@ -164,7 +164,7 @@ def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
     store = Store(tmp_path)
     store.put_dataset(small.dataset)
     schedule.execute(planned, store, machine.Machine("cpu", 0, 1))
-    folder = folder_of(store, planned.jobs[0])
+    folder = store.training(planned.jobs[0]).folder
     rows, stored = store.get_predictions(folder)
     text = [sequence[40:] for sequence in decode(small.dataset.codes[rows])]
     (tmp_path / "s.txt").write_text("\n".join(text))

@@ -13,7 +13,7 @@ from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Plan, make_plan, with_prerequisites
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
 
@@ -133,7 +133,7 @@ def test_the_fitted_model_arrives_and_is_shared(world):
     finished = [model for model, kind in events if kind == "done"]
     assert finished == ["base", "base", "user", "user"]
     for base, user in (plan.jobs[:2], plan.jobs[2:]):
-        (_, ours), (_, theirs) = (store.get_predictions(folder_of(store, job)) for job in (user, base))
+        (_, ours), (_, theirs) = (store.training(job).predictions() for job in (user, base))
         name = next(iter(ours))
         np.testing.assert_allclose(ours[name], theirs[name] + 1, rtol=1e-6)
     assert schedule.execute(plan, store, INLINE) == {"done": 0, "failed": 0, "skipped": 4}
@@ -174,12 +174,12 @@ def test_retrying_a_training_makes_the_one_it_needs_first(world):
     plan = plan_of(found)
     Experiment.begin(plan, store, "run")
     user = next(job for job in plan.jobs if job.model == "user")
-    store.put_failure(folder_of(store, user), user.to_dict() | {"status": "failed", "reason": "lost"})
+    store.training(user).put_failure(user.to_dict() | {"status": "failed", "reason": "lost"})
     words = ["retry", "--failed", "--results", str(store.root), "--workers", "0", "--device", "cpu"]
     words += ["--plugin", str(tmp_path / "base.py"), "--plugin", str(tmp_path / "user.py")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
-    assert store.is_done(folder_of(store, user))
+    assert store.training(user).is_done
     assert (tmp_path / "log").read_text() == "base\n"
 
 

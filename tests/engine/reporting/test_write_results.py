@@ -10,7 +10,7 @@ from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.reporting import write_results
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
 TASK = registry.get_task("human_mpra")
@@ -22,7 +22,7 @@ def test_every_machine_and_version_is_named(tmp_path):
     for source in plan.sources:
         store.put_dataset(source.dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
-    other = folder_of(store, plan.jobs[1]) / "job.json"
+    other = store.training(plan.jobs[1]).folder / "job.json"
     record = json.loads(other.read_text())
     record["hardware"]["cpu"], record["versions"]["numpy"] = "an older one", "1.0"
     other.write_text(json.dumps(record))

@@ -30,13 +30,13 @@ def experiment(tmp_path):
     store.put_dataset(plan.sources[0].dataset)
     schedule.execute(dataclasses.replace(plan, jobs=plan.jobs[:2]), store, machine.Machine("cpu", 0, 1))
     for job in plan.jobs[:2]:
-        file = folder_of(store, job) / "job.json"
+        file = store.training(job).folder / "job.json"
         write_json(file, read_json(file) | {"duration_s": 10.0})
     return Experiment.begin(plan, store, "command"), store
 
 
 def put_failure(store, plan, reason="ValueError: no"):
-    folder = folder_of(store, plan.jobs[3])
+    folder = store.training(plan.jobs[3]).folder
     store.put_failure(folder, plan.jobs[3].to_dict() | {"status": "failed", "reason": reason})
 
 
@@ -101,7 +101,7 @@ def test_retry_trains_what_failed_and_then_what_is_left(experiment):
 def test_gc_shows_leftovers_and_removes_only_these_when_told(experiment):
     found, store = experiment
     plan = found.plan
-    done, waiting = (folder_of(store, job) for job in (plan.jobs[0], plan.jobs[4]))
+    done, waiting = (store.training(job).folder for job in (plan.jobs[0], plan.jobs[4]))
     for folder in (done, waiting, done.with_name("test-00_val-77")):
         store.checkpoints(folder).folder.mkdir(parents=True)
     (store.checkpoints(done).folder / "state").write_bytes(b"x" * 1000)
@@ -159,7 +159,7 @@ def test_a_running_model_without_epochs_is_shown(experiment):
     found, store = experiment
     with locks.TrainingLocks() as held:
         for job in found.plan.jobs[2:4]:
-            held.take(store.lock_file(folder_of(store, job)))
+            held.take(store.lock_file(store.training(job).folder))
         shown = call(store, "status")
         assert shown.exit_code == 0, shown.exception
         assert shown.stdout.count("running on") == 2
