@@ -66,9 +66,7 @@ class RunOptions:
         if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
             raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
         if self.pack not in ("auto", "1") and (self.device == "cpu" or not system.n_gpus()):
-            raise BadInput(
-                f"--pack {self.pack} is for a GPU, and none is used here; --workers says how many on a CPU."
-            )
+            raise BadInput(f"--pack {self.pack} is for a GPU, and none is used here; --workers says how many on a CPU.")
 
 
 @dataclass(frozen=True)

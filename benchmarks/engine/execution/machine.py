@@ -58,8 +58,8 @@ class Machine:
     def executor(self, function: str, log_folder: Path) -> Iterator[workers.Executor]:
         """Open what makes calls of a function (`module:name`) on this machine."""
         if self.cluster:
-            with cluster.pilots(self.cluster, function, log_folder) as carry_out:
-                yield carry_out
+            with cluster.pilots(self.cluster, function, log_folder) as execute_calls:
+                yield execute_calls
         elif self.n_workers == 0:
             yield partial(workers.run_inline, function)
         else:

@@ -101,7 +101,8 @@ def print_plan(
         return
     left = dataclasses.replace(planned, jobs=tuple(waiting))
     seconds, unknown = estimate_seconds(left, throughput, machine.n_workers)
-    where = f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}, {machine.threads} thread(s) each, {throughput.device}"
+    workers = f"{machine.n_workers} worker{'s' * (machine.n_workers != 1)}"
+    where = f"{workers}, {machine.threads} thread(s) each, {throughput.device}"
     if unknown == len(waiting):
         say(f"  No estimate of time yet: nothing like it has been trained on this device ({where}).")
     else:

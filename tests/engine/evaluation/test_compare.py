@@ -31,7 +31,7 @@ def put(store, plan, job, noise):
     truth = dataset.targets["expression"][split.test]
     predicted = (truth + noise * rng.normal(size=len(truth))).astype(np.float32)
     record = job.to_dict() | {"status": "done"}
-    store.put_job(store.training(job).folder, record, [], split.test, {"expression": predicted}, None)
+    store.training(job).put(record, [], split.test, {"expression": predicted}, None)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def two_tasks(tmp_path, **models):
                     for output, values in plan.sources[0].dataset.targets.items()
                 }
                 record = job.to_dict() | {"status": "done", "task_version": task.VERSION, "origin": "simulated"}
-                store.put_job(store.training(job).folder, record, [], split.test, predicted, None)
+                store.training(job).put(record, [], split.test, predicted, None)
         Experiment.begin(plan, store, "command")
     return store
 

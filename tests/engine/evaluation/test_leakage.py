@@ -84,7 +84,7 @@ def experiment(tmp_path_factory):
         noise = np.where(np.isin(split.test, leaking), 0, rng.normal(size=len(truth)) * 2)
         record = job.to_dict() | {"status": "done"}
         predicted = {"expression": (truth + noise).astype(np.float32)}
-        store.put_job(store.training(job).folder, record, [], split.test, predicted, None)
+        store.training(job).put(record, [], split.test, predicted, None)
     return Experiment.begin(plan, store, "command"), store, dataset, leaking
 
 

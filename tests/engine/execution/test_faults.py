@@ -15,10 +15,11 @@ import pytest
 from baselines import kmer_ridge
 from benchmarks import registry, shutdown
 from benchmarks.engine.execution import machine as host
-from benchmarks.engine.execution import schedule
+from benchmarks.engine.execution import schedule, train_job
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan, seed_of_attempt
 from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.training.loop import TrainingDiverged
 from tests.helpers import napping_model
@@ -90,8 +91,8 @@ def test_a_training_that_diverges_with_three_seeds_has_failed(tmp_path, divergin
 def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, diverging, monkeypatch):
     store, plan = Store(tmp_path), plan_for(test_folds=[0])
     (job,) = plan.jobs
-    store.checkpoints(store.training(job).folder).begin(1)
-    store.checkpoints(store.training(job).folder).begin_again(job.seed, "diverged before the kill")
+    store.training(job).checkpoints.begin(1)
+    store.training(job).checkpoints.begin_again(job.seed, "diverged before the kill")
     tried, fit = [], kmer_ridge.KmerRidge.fit
     monkeypatch.setattr(
         kmer_ridge.KmerRidge,
@@ -115,7 +116,7 @@ def test_a_network_that_really_diverges(tmp_path):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-@pytest.mark.parametrize("where", ["put_job", "claim"])
+@pytest.mark.parametrize("where", ["put", "lock"])
 def test_a_full_or_read_only_disk_ends_the_command_in_a_sentence(tmp_path, monkeypatch, code, where):
     store, plan = Store(tmp_path), plan_for(test_folds=[0, 1, 2])
     execute(plan_for(test_folds=[0]), store)
@@ -123,13 +124,11 @@ def test_a_full_or_read_only_disk_ends_the_command_in_a_sentence(tmp_path, monke
     def refuse(*args, **keywords):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(
-        *{"put_job": (np, "savez_compressed"), "claim": (schedule.TrainingLocks, "take")}[where], refuse
-    )
+    monkeypatch.setattr(*{"put": (np, "savez_compressed"), "lock": (train_job.TrainingLocks, "take")}[where], refuse)
     with pytest.raises(shutdown.Stopped, match=os.strerror(code)):
         execute(plan, store)
-    assert [store.is_done(folder) for folder in folders(plan, store)] == [True, False, False]
-    assert not any(store.get_failure(folder) for folder in folders(plan, store))
+    assert [Training(folder).is_done for folder in folders(plan, store)] == [True, False, False]
+    assert not any(Training(folder).failure() for folder in folders(plan, store))
     assert not [path for path in left_over(tmp_path) if not path.endswith(".partial")]
     monkeypatch.undo()
     assert execute(plan, store) == {"done": 2, "failed": 0, "skipped": 1}
@@ -237,11 +236,11 @@ def test_a_killed_training_resumes_and_fails_after_three_kills(tmp_path, monkeyp
     counts = execute(plan, store, workers, on_event=lambda job, kind, payload: events.append(kind))
     assert counts == {"done": 1, "failed": 0, "skipped": 0}
     assert events.count("lost") == 2
-    assert store.get_job(folders(plan, store)[0])["resumed_after_epochs"] == [1, 1]
+    assert Training(folders(plan, store)[0]).record()["resumed_after_epochs"] == [1, 1]
     deaths.write_text("xxx")
     store = Store(tmp_path / "three times")
     assert execute(plan, store, workers)["failed"] == 1
-    failure = store.get_failure(folders(plan, store)[0])
+    failure = Training(folders(plan, store)[0]).failure()
     assert failure["times_lost"] == 3
     assert "signal 9" in failure["reason"]
 
@@ -255,7 +254,7 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
     def takes_away(calls, handle):
         (call,) = calls
         epoch = min(len(events) + 1, 7)  # from the seventh on it gets no further
-        store.checkpoints(folder).save(epoch, lambda new: (new / "state").write_text("x"))
+        Training(folder).checkpoints.save(epoch, lambda new: (new / "state").write_text("x"))
         handle(call.id, "failed", {"reason": "Its node was lost.", "traceback": "", "lost": True})
 
     class Machine(host.Machine):
@@ -266,11 +265,11 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
     def listen(job, kind, payload):
         events.append(kind)
         if kind == "lost":
-            assert store.get_failure(folder) is None, "it goes on, and has not failed"
+            assert Training(folder).failure() is None, "it goes on, and has not failed"
 
     assert execute(plan, store, Machine("cpu", 1, 1), on_event=listen)["failed"] == 1
     assert events == ["lost"] * 8 + ["failed"]
-    assert store.get_failure(folder)["times_lost"] == 3
+    assert Training(folder).failure()["times_lost"] == 3
 
 
 # Being asked to stop

@@ -15,7 +15,8 @@ from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.engine.store.training_table import history_table, job_table
 from tests.helpers.paths import ROOT
 
@@ -83,7 +84,7 @@ def test_ensembles_are_the_mean_of_their_members_scored_by_scipy(ran):
     data = plan.sources[0].dataset
     for fold in (0, 1, 2):
         members = [store.training(j).folder for j in plan.jobs if j.test_fold == fold]
-        stored = [store.get_predictions(m) for m in members]
+        stored = [Training(m).predictions() for m in members]
         rows = stored[0][0]
         assert (data.meta["fold"].to_numpy()[rows] == fold).all()
         assert len(rows) == (data.meta["fold"] == fold).sum()
@@ -179,7 +180,7 @@ def test_workers_give_what_the_same_process_gives(ran, tmp_path):
     execute(plan, store, machine=host.Machine("cpu", 2, 1), on_event=lambda job, kind, _: events.append(kind))
     assert events.count("done") == 9
     for job in plan.jobs:
-        (rows, here), (rows_there, there) = (s.get_predictions(folder_of(s, job)) for s in (inline_store, store))
+        (rows, here), (rows_there, there) = (s.training(job).predictions() for s in (inline_store, store))
         assert np.array_equal(rows, rows_there)
         np.testing.assert_allclose(here["expression"], there["expression"], atol=1e-5)
 

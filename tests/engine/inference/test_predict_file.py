@@ -17,6 +17,7 @@ from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.inference import predict_file
 from benchmarks.engine.planning import data_sources, plan
 from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
 from dream_models import published
 from dream_models.prixfixe import combine
@@ -165,7 +166,7 @@ def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
     store.put_dataset(small.dataset)
     schedule.execute(planned, store, machine.Machine("cpu", 0, 1))
     folder = store.training(planned.jobs[0]).folder
-    rows, stored = store.get_predictions(folder)
+    rows, stored = Training(folder).predictions()
     text = [sequence[40:] for sequence in decode(small.dataset.codes[rows])]
     (tmp_path / "s.txt").write_text("\n".join(text))
     code, out, err = call("--weights", folder, "--input", tmp_path / "s.txt", "--out", tmp_path / "p.tsv.gz", "--json")

@@ -53,7 +53,8 @@ def spoken(monkeypatch):
     clock, out = SimpleNamespace(now=0.0), io.StringIO()
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
     jobs = [job("a"), job("b"), job("c")]
-    reporter = progress.Reporter(Console(file=out, width=200), jobs, cost=lambda _: 100.0, n_workers=1)
+    reporter = progress.Reporter(Console(file=out, width=200))
+    reporter.begin(jobs, lambda _: 100.0, n_workers=1)
     return reporter, jobs, clock, out
 
 

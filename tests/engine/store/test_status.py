@@ -15,7 +15,8 @@ from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store import locks, status
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.io.json_files import read_json, write_json
 
 TASK = registry.get_task("human_mpra")
@@ -37,7 +38,7 @@ def experiment(tmp_path):
 
 def put_failure(store, plan, reason="ValueError: no"):
     folder = store.training(plan.jobs[3]).folder
-    store.put_failure(folder, plan.jobs[3].to_dict() | {"status": "failed", "reason": reason})
+    Training(folder).put_failure(plan.jobs[3].to_dict() | {"status": "failed", "reason": reason})
 
 
 def call(store, *words):
@@ -48,7 +49,7 @@ def test_every_training_is_done_running_failed_or_waiting(experiment):
     found, store = experiment
     put_failure(store, found.plan)
     with locks.TrainingLocks() as held:
-        held.take(store.lock_file(folder_of(store, found.plan.jobs[2])))
+        held.take(store.training(found.plan.jobs[2]).lock_file)
         table = status.states(found.plan, store)
         assert table["state"].tolist() == ["done", "done", "running", "failed", "waiting"]
         assert table["reason"].dropna().tolist() == ["ValueError: no"]
@@ -66,7 +67,7 @@ def test_every_training_is_done_running_failed_or_waiting(experiment):
 
 def test_the_claim_of_a_process_that_is_gone_is_nobodys(experiment):
     found, store = experiment
-    file = store.lock_file(folder_of(store, found.plan.jobs[2]))
+    file = store.training(found.plan.jobs[2]).lock_file
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     assert status.states(found.plan, store)["state"].tolist()[2] == "waiting"
@@ -79,8 +80,8 @@ def test_the_claim_of_a_process_that_is_gone_is_nobodys(experiment):
 
 def test_a_half_done_training_counts_half(experiment):
     found, store = experiment
-    folder = folder_of(store, found.plan.jobs[4])
-    (store.checkpoints(folder).folder / "epoch-00003").mkdir(parents=True)
+    folder = store.training(found.plan.jobs[4]).folder
+    (Training(folder).checkpoints.folder / "epoch-00003").mkdir(parents=True)
     table = status.states(found.plan, store)
     assert table["epoch"].iloc[4] == 3
     table["epochs"] = 6
@@ -103,19 +104,19 @@ def test_gc_shows_leftovers_and_removes_only_these_when_told(experiment):
     plan = found.plan
     done, waiting = (store.training(job).folder for job in (plan.jobs[0], plan.jobs[4]))
     for folder in (done, waiting, done.with_name("test-00_val-77")):
-        store.checkpoints(folder).folder.mkdir(parents=True)
-    (store.checkpoints(done).folder / "state").write_bytes(b"x" * 1000)
+        Training(folder).checkpoints.folder.mkdir(parents=True)
+    (Training(done).checkpoints.folder / "state").write_bytes(b"x" * 1000)
     half = done.with_name(".test-00_val-03-abc")
     half.mkdir()
     fresh = done.with_name(".test-00_val-04-abc")
     fresh.mkdir()
     os.utime(half, (0, 0))
-    stale = store.lock_file(waiting)
+    stale = Training(waiting).lock_file
     write_json(stale, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     unused = TASK.simulate(seed=3)
     digest = store.put_dataset(unused)
     expected = {
-        store.checkpoints(done).folder.name: "done",
+        Training(done).checkpoints.folder.name: "done",
         "test-00_val-77.partial": "no stored plan",
         half.name: "half-written",
         stale.name: "process that is gone",
@@ -130,9 +131,9 @@ def test_gc_shows_leftovers_and_removes_only_these_when_told(experiment):
     assert "Nothing was removed" in call(store, "gc").stdout
     assert sorted(store.root.rglob("*")) == before
     assert "Removed." in call(store, "gc", "--yes").stdout
-    assert store.checkpoints(waiting).folder.is_dir()
+    assert Training(waiting).checkpoints.folder.is_dir()
     assert fresh.is_dir()
-    assert store.is_done(done)
+    assert Training(done).is_done
     assert not half.exists()
     assert not stale.exists()
     assert json.loads(call(store, "gc", "--json").stdout)["leftovers"] == []
@@ -140,10 +141,10 @@ def test_gc_shows_leftovers_and_removes_only_these_when_told(experiment):
 
 def test_checkpoints_of_a_process_that_lives_are_left_alone(experiment):
     found, store = experiment
-    stray = folder_of(store, found.plan.jobs[0]).with_name("test-00_val-77")
-    store.checkpoints(stray).folder.mkdir(parents=True)
+    stray = store.training(found.plan.jobs[0]).folder.with_name("test-00_val-77")
+    Training(stray).checkpoints.folder.mkdir(parents=True)
     with locks.TrainingLocks() as held:
-        held.take(store.lock_file(stray))
+        held.take(Training(stray).lock_file)
         assert status.leftovers(store, [found]) == []
 
 
@@ -159,17 +160,17 @@ def test_a_running_model_without_epochs_is_shown(experiment):
     found, store = experiment
     with locks.TrainingLocks() as held:
         for job in found.plan.jobs[2:4]:
-            held.take(store.lock_file(store.training(job).folder))
+            held.take(store.training(job).lock_file)
         shown = call(store, "status")
         assert shown.exit_code == 0, shown.exception
         assert shown.stdout.count("running on") == 2
-        (store.checkpoints(folder_of(store, found.plan.jobs[2])).folder / "epoch-00003").mkdir(parents=True)
+        (store.training(found.plan.jobs[2]).checkpoints.folder / "epoch-00003").mkdir(parents=True)
         assert ", epoch 3 kept" in call(store, "status").stdout
 
 
 def test_gc_leaves_what_came_to_be_needed_while_it_asked(experiment, monkeypatch):
     found, store = experiment
-    claim = store.lock_file(folder_of(store, found.plan.jobs[4]))
+    claim = store.training(found.plan.jobs[4]).lock_file
     write_json(claim, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})
     other = claim.with_name("test-09_val-08.claim")
     write_json(other, {"id": "x", "machine": locks.machine(), "pid": 2**22 + 5, "born": "1"})

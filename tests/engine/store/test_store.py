@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.api.data import Dataset
 from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
 from benchmarks.io.json_files import to_json
 
@@ -59,21 +60,21 @@ def test_the_hash_sees_every_part_of_a_dataset(tmp_path, dataset, change):
 def put(store, folder, **keywords):
     rows, predictions = np.array([4, 2]), {"expression": np.float32([0.5, 1.5])}
     record = {"status": "done", "loss": float("nan")}
-    store.put_job(folder, record, [{"epoch": 1}, {"epoch": 2}], rows, predictions, keywords.get("save"))
+    Training(folder).put(record, [{"epoch": 1}, {"epoch": 2}], rows, predictions, keywords.get("save"))
 
 
 def test_a_job_comes_back_and_forgets_its_failure(tmp_path):
     store = Store(tmp_path)
-    folder = store.job_folder("task", "data", "model", "abc", "test-00_val-01")
-    store.put_failure(folder, {"reason": "no luck"})
-    assert store.get_failure(folder)["reason"] == "no luck"
-    assert not store.is_done(folder)
+    folder = store.root / "runs" / "task" / "data" / "model-abc" / "test-00_val-01"
+    Training(folder).put_failure({"reason": "no luck"})
+    assert Training(folder).failure()["reason"] == "no luck"
+    assert not Training(folder).is_done
     put(store, folder, save=lambda where: (where / "model.bin").write_bytes(b"w"))
-    assert store.is_done(folder)
-    assert store.get_failure(folder) is None
-    assert store.get_job(folder) == {"status": "done", "loss": None}
+    assert Training(folder).is_done
+    assert Training(folder).failure() is None
+    assert Training(folder).record() == {"status": "done", "loss": None}
     assert store.get_history(folder) == [{"epoch": 1}, {"epoch": 2}]
-    rows, predictions = store.get_predictions(folder)
+    rows, predictions = Training(folder).predictions()
     assert rows.tolist() == [4, 2]
     assert predictions["expression"].tolist() == [0.5, 1.5]
     assert (folder / "model.bin").read_bytes() == b"w"
@@ -82,7 +83,7 @@ def test_a_job_comes_back_and_forgets_its_failure(tmp_path):
 
 def test_a_job_that_cannot_be_written_leaves_nothing(tmp_path):
     store = Store(tmp_path)
-    folder = store.job_folder("task", "data", "model", "abc", "test-00_val-01")
+    folder = store.root / "runs" / "task" / "data" / "model-abc" / "test-00_val-01"
 
     def fails(where):
         (where / "half").write_text("half")
@@ -95,7 +96,7 @@ def test_a_job_that_cannot_be_written_leaves_nothing(tmp_path):
 
 def test_a_job_written_twice_keeps_the_first(tmp_path):
     store = Store(tmp_path)
-    folder = store.job_folder("task", "data", "model", "abc", "test-00_val-01")
+    folder = store.root / "runs" / "task" / "data" / "model-abc" / "test-00_val-01"
     put(store, folder, save=lambda where: (where / "who").write_text("first"))
     put(store, folder, save=lambda where: (where / "who").write_text("second"))
     assert (folder / "who").read_text() == "first"
@@ -131,10 +132,10 @@ def test_json_has_no_nan_and_takes_numpy_values():
 
 def test_what_a_kill_leaves_beside_a_finished_job_is_tidied(tmp_path):
     store = Store(tmp_path)
-    folder = store.job_folder("t", "d", "m", "r", "test-00_val-01")
+    folder = store.root / "runs" / "t" / "d" / "m-r" / "test-00_val-01"
     put(store, folder)
-    store.checkpoints(folder).begin(threads=1)
-    store.lock_file(folder).write_text("{}")
+    Training(folder).checkpoints.begin(threads=1)
+    Training(folder).lock_file.write_text("{}")
     store.tidy(folder)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -142,9 +143,9 @@ def test_what_a_kill_leaves_beside_a_finished_job_is_tidied(tmp_path):
 @pytest.mark.parametrize("damage", ["garbage", "cut", "other numbers", "missing", "no sums"])
 def test_predictions_that_are_not_what_was_stored_are_refused(tmp_path, damage):
     store = Store(tmp_path)
-    folder = store.job_folder("t", "d", "m", "r", "test-00_val-00")
-    store.put_job(folder, {"status": "done"}, [], np.arange(3), {"y": np.arange(3.0)}, None)
-    assert store.get_predictions(folder)[1]["y"].tolist() == [0, 1, 2]
+    folder = store.root / "runs" / "t" / "d" / "m-r" / "test-00_val-00"
+    Training(folder).put({"status": "done"}, [], np.arange(3), {"y": np.arange(3.0)}, None)
+    assert Training(folder).predictions()[1]["y"].tolist() == [0, 1, 2]
     file = folder / "predictions.npz"
     if damage == "garbage":
         file.write_bytes(b"\x80\x04garbage")
@@ -157,4 +158,4 @@ def test_predictions_that_are_not_what_was_stored_are_refused(tmp_path, damage):
     else:
         (folder / "SHA256SUMS").unlink()
     with pytest.raises(BadInput, match=r"cannot be trusted: .*Remove it and give the command"):
-        store.get_predictions(folder)
+        Training(folder).predictions()
