@@ -17,6 +17,7 @@ from benchmarks.cli.main import app
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store import locks
 from benchmarks.engine.store.store import Store
+from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
 from benchmarks.io.json_files import read_json, write_json
@@ -300,7 +301,7 @@ def test_pages_escape_titles_reasons_notes_datasets_and_commands(results, tmp_pa
     checksums.write(first)
     store = Store(results)
     shutil.rmtree(second)
-    store.put_failure(second, {"reason": BAD})
+    Training(second).put_failure({"reason": BAD})
     call("report", "--results", results)
     harmless(plan_file(results).with_name("report.html"))
     call("across", "--results", results, "--out", tmp_path / "across")

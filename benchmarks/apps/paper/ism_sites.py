@@ -13,7 +13,7 @@ from benchmarks.api.sequences import BASES, SequenceError
 from benchmarks.apps.paper.figure_data import Site
 from benchmarks.engine.inference import load, mutagenesis
 from benchmarks.engine.store.experiment import Experiment
-from benchmarks.engine.store.store import Store, folder_of
+from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
 
@@ -80,9 +80,9 @@ def _saved_model(store: Store, experiment: Experiment | None) -> list[Path]:
     """Return the folder of one training of a run that kept its weights, DREAM-RNN's first; empty without any."""
     if experiment is None:
         return []
-    done = [job for job in experiment.plan.jobs if store.is_done(folder_of(store, job))]
+    done = [job for job in experiment.plan.jobs if store.training(job).is_done]
     for model in dict.fromkeys(("dream_rnn", *experiment.plan.models)):
-        folders = (folder_of(store, job) for job in done if job.model == model)
+        folders = (store.training(job).folder for job in done if job.model == model)
         if saved := next((folder for folder in folders if (folder / "model.json").is_file()), None):
             return [saved]
     return []
@@ -116,8 +116,8 @@ def strongest_pairs(store: Store, experiment: Experiment) -> tuple[list[SitePair
     """Return the `N_SITES` SNV pairs whose measured expression differs most, and whether they are simulated."""
     source = experiment.plan.sources[0]
     dataset = store.get_dataset(source.name, source.digest)
-    done = [job for job in experiment.plan.jobs if store.is_done(folder_of(store, job))]
-    rows, _ = store.get_predictions(folder_of(store, done[0]))
+    done = [job for job in experiment.plan.jobs if store.training(job).is_done]
+    rows, _ = store.training(done[0]).predictions()
     test = dataset.take(rows)
     pairs = test.tables["pairs"]
     pairs = pairs[pairs["subset"] == "SNVs"]

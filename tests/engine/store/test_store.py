@@ -73,7 +73,7 @@ def test_a_job_comes_back_and_forgets_its_failure(tmp_path):
     assert Training(folder).is_done
     assert Training(folder).failure() is None
     assert Training(folder).record() == {"status": "done", "loss": None}
-    assert store.get_history(folder) == [{"epoch": 1}, {"epoch": 2}]
+    assert Training(folder).history() == [{"epoch": 1}, {"epoch": 2}]
     rows, predictions = Training(folder).predictions()
     assert rows.tolist() == [4, 2]
     assert predictions["expression"].tolist() == [0.5, 1.5]
@@ -136,7 +136,7 @@ def test_what_a_kill_leaves_beside_a_finished_job_is_tidied(tmp_path):
     put(store, folder)
     Training(folder).checkpoints.begin(threads=1)
     Training(folder).lock_file.write_text("{}")
-    store.tidy(folder)
+    Training(folder).tidy()
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
