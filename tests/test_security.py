@@ -299,7 +299,6 @@ def test_pages_escape_titles_reasons_notes_datasets_and_commands(results, tmp_pa
     }
     write_json(first / "job.json", job | hostile)
     checksums.write(first)
-    store = Store(results)
     shutil.rmtree(second)
     Training(second).put_failure({"reason": BAD})
     call("report", "--results", results)
