@@ -23,11 +23,15 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks import renamed
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.validated import one_line
+
+if TYPE_CHECKING:  # listing needs neither numpy nor pandas
+    from benchmarks.api.model import ModelModule
+    from benchmarks.api.task import Task
 
 MODEL_PACKAGES = ("dream_models", "baselines")
 MODEL_GROUP, TASK_GROUP = "dream_bench.models", "dream_bench.tasks"
@@ -157,7 +161,7 @@ def add_plugin(path: Path, *, code: str | None = None) -> Entry:
     return entry
 
 
-def get_model(key: str) -> ModuleType:
+def get_model(key: str) -> "ModelModule":
     """Import a model's module.
 
     Raises
@@ -169,9 +173,10 @@ def get_model(key: str) -> ModuleType:
     if key not in models():
         return _variant(key)
     try:
-        return _load_file(entry) if entry.is_plugin else importlib.import_module(entry.module)
+        module = _load_file(entry) if entry.is_plugin else importlib.import_module(entry.module)
     except ModuleNotFoundError as error:
         raise BadInput(f"Model {key!r} needs the package {error.name!r}, which is not installed.") from error
+    return cast("ModelModule", module)
 
 
 def _load_file(entry: Entry) -> ModuleType:
@@ -253,11 +258,11 @@ def _variant(key: str) -> Any:
     return variants[name]
 
 
-def get_task(key: str) -> ModuleType:
+def get_task(key: str) -> "Task":
     """Import a task's module, or raise BadInput with the nearest name."""
     if key not in tasks():
         raise BadInput(did_you_mean("task", key, list(tasks())))
-    return importlib.import_module(tasks()[key].module)
+    return cast("Task", importlib.import_module(tasks()[key].module))
 
 
 def get_published() -> ModuleType:

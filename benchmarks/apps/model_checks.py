@@ -23,6 +23,7 @@ import pandas as pd
 from benchmarks import registry, system
 from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.model import prerequisites_of
 from benchmarks.engine.execution import workers
 from benchmarks.engine.store.checkpoints import EpochCheckpoints
 from benchmarks.errors import BadInput
@@ -142,7 +143,7 @@ class Case:
     def prerequisite_dirs(self) -> dict[str, Path]:
         """Fit the prerequisites of the model on the same rows, and give the folders that they are saved in."""
         found = {}
-        for name in getattr(self.module, "PREREQUISITES", ()):
+        for name in prerequisites_of(self.module):
             self._folders.append(tempfile.TemporaryDirectory())
             found[name] = Path(self._folders[-1].name)
             Case(name, self.task, self.small, self.spec).first.fitted.save(found[name])

@@ -107,7 +107,7 @@ def submit(
                 raise BadInput(f"{data}, test sequence {error.row}: {error.reason}.") from None
             parts = []
             for start in range(0, len(codes), mutagenesis.PIECE):
-                rows = mutagenesis.of_codes(codes[start : start + mutagenesis.PIECE], one.task.SPEC)
+                rows = mutagenesis.of_codes(codes[start : start + mutagenesis.PIECE], one.spec)
                 parts.append(next(iter(one.model.predict(rows).values())))
                 on_done(number * len(test) + start + len(rows))
             several.append(np.concatenate(parts))

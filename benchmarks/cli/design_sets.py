@@ -175,12 +175,13 @@ def library(
     once. What a table of --truth says of its origin, in a column `origin`, goes with its numbers.
     """
     from benchmarks import registry
+    from benchmarks.api.task import HasDesignedTestSet, supports
     from benchmarks.apps.design import oligo_library
     from benchmarks.io.atomic import whole_folder, write_text
 
     module = registry.get_task(task)
     construct = construct_of(task)
-    if not hasattr(module, "write_designed"):
+    if not supports(module, HasDesignedTestSet):
         raise BadInput(f"{task} has no scoring of designed libraries; yeast has.")
     if out.exists():
         raise BadInput(f"--out {out} is there already; name a folder that is not, or remove it.")

@@ -50,6 +50,7 @@ def ism(
     import numpy as np
     import pandas as pd
 
+    from benchmarks.api.task import HasConstantFlanks, supports
     from benchmarks.apps.ism import model_agreement, tables
     from benchmarks.engine.inference import load, mutagenesis, predict_file
     from benchmarks.engine.reporting.console import bar
@@ -67,13 +68,10 @@ def ism(
             f"{input_} has several sequences named {twice!r}; rename them, so that tables can tell them apart."
         )
     for label, one in load.open_each(run, device):
-        rows = _joined([predict_file.as_data(input_, piece, one.task.SPEC, one.task.encode) for piece in pieces])
-        where = (
-            None
-            if whole or not hasattr(one.task, "variable_region_mask")
-            else one.task.variable_region_mask(rows.codes)
-        )
-        offsets = one.task.offsets(texts) if hasattr(one.task, "offsets") else np.zeros(len(ids), np.int64)
+        rows = _joined([predict_file.as_data(input_, piece, one.spec, one.task.encode) for piece in pieces])
+        has_flanks = supports(one.task, HasConstantFlanks)
+        where = one.task.variable_region_mask(rows.codes) if has_flanks and not whole else None
+        offsets = one.task.offsets(texts) if has_flanks else np.zeros(len(ids), np.int64)
         with bar(label, mutagenesis.n_mutants(rows.codes, where)) as on_done:
             found = mutagenesis.effects(one.model, rows, where=where, outputs=output, on_done=on_done)
         arrays["codes"] = rows.codes
@@ -123,6 +121,7 @@ def ism_pairs(
     """Predict the effects of variants, beside measured ones where the table has them."""
     import pandas as pd
 
+    from benchmarks.api.task import HasElementLength, supports
     from benchmarks.apps.ism import variants as reading
     from benchmarks.engine.inference import load
     from benchmarks.engine.reporting.console import bar
@@ -132,9 +131,10 @@ def ism_pairs(
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     tables = []
     for label, one in load.open_each(run, device):
-        table = reading.read(pairs, input_, element_len=getattr(one.task, "ELEMENT_LEN", None))
+        element_len = one.task.ELEMENT_LEN if supports(one.task, HasElementLength) else None
+        table = reading.read(pairs, input_, element_len=element_len)
         with bar(label, 2 * len(table)) as on_done:
-            found = reading.predict(one.model, one.task.SPEC, one.task.encode, table, pairs, on_done)
+            found = reading.predict(one.model, one.spec, one.task.encode, table, pairs, on_done)
         tables.append(found.assign(model=label, trained_on=one.trained_on))
     effects = pd.concat(tables, ignore_index=True)
     write_text(out, effects.to_csv(index=False))
@@ -165,6 +165,7 @@ def ism_recovery(
     import pandas as pd
 
     from benchmarks import registry
+    from benchmarks.api.task import HasPlantedMotifs, supports
     from benchmarks.apps.ism.motif_recovery import recovery
     from benchmarks.engine.inference import load, mutagenesis
     from benchmarks.engine.reporting.console import bar
@@ -187,7 +188,7 @@ def ism_recovery(
                 continue
             folder = store.training(job).folder
             dataset = store.get_dataset(job.dataset, job.digest)
-            if dataset.origin != "simulated" or not hasattr(module, "motif_mask"):
+            if dataset.origin != "simulated" or not supports(module, HasPlantedMotifs):
                 left_out.append(f"{plan.task}, {model}: {job.dataset} is measured: where its motifs lie is not known")
                 continue
             if not load.has_model(folder):
@@ -195,10 +196,7 @@ def ism_recovery(
                 continue
             one = load.open_model(folder, device)
             test = dataset.take(_with_motifs(module, dataset, store.training(job).predictions()[0], n))
-            where = module.variable_region_mask(test.codes) if hasattr(module, "variable_region_mask") else None
-            if hasattr(module, "candidate_mask"):
-                searched = module.candidate_mask(test.codes)
-                where = searched if where is None else where & searched
+            where = module.candidate_mask(test.codes)
             with bar(f"{plan.task}, {model}", mutagenesis.n_mutants(test.codes, where)) as on_done:
                 found = mutagenesis.effects(one.model, test.without_targets(), where=where, on_done=on_done)
             for output, of in found.items():
@@ -242,9 +240,9 @@ def ism_bench(
 
     rows = []
     for label, one in load.open_each(run, device):
-        length = one.task.SPEC.seq_len
+        length = one.spec.seq_len
         codes = np.random.default_rng(0).integers(0, 4, (n, length), dtype=np.uint8)
-        data = mutagenesis.of_codes(codes, one.task.SPEC)
+        data = mutagenesis.of_codes(codes, one.spec)
         texts, ours, naive = decode(codes), [], []
         tried = [(i, at) for i in range(n) for at in range(0, length, max(1, length // 25))]
         mutagenesis.effects(one.model, data.take(np.arange(1)))  # compiling is not what is measured
@@ -256,7 +254,7 @@ def ism_bench(
             for i, at in tried:
                 letter = "ACGT"["ACGT".index(texts[i][at]) - 1]
                 mutant = texts[i][:at] + letter + texts[i][at + 1 :]
-                one.model.predict(mutagenesis.of_codes(one.task.encode([mutant]), one.task.SPEC))
+                one.model.predict(mutagenesis.of_codes(one.task.encode([mutant]), one.spec))
             naive.append(len(tried) / (time.perf_counter() - start))
         a, b = statistics.median(ours), statistics.median(naive)
         rows.append({"model": label, "mutants_per_s": a, "one_at_a_time_per_s": b, "ratio": a / b})

@@ -55,7 +55,7 @@ def predict(
         bar = progress.add_task("predicted", total=None)
         n = predict_file.predict_file(
             one.model,
-            one.task.SPEC,
+            one.spec,
             one.task.encode,
             input_,
             out,

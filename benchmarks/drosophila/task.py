@@ -88,6 +88,11 @@ def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     return simulation.motif_mask(codes, output)
 
 
+def candidate_mask(codes: np.ndarray) -> np.ndarray:
+    """Tell where motifs may have been planted: anywhere; (n, 249) codes -> (n, 249) bool."""
+    return np.ones(codes.shape, dtype=bool)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds of the published protocol: five chromosomes by ten folds, 50 trainings."""
     return [(test, val) for test in range(len(prepare.CHROMOSOMES)) for val in range(prepare.N_VAL_FOLDS)]

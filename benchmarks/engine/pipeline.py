@@ -8,9 +8,9 @@ import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from benchmarks import system
+from benchmarks.api.task import Task
 from benchmarks.engine.execution import cluster, packing, schedule
 from benchmarks.engine.execution.events import OnEvent
 from benchmarks.engine.execution.machine import Machine, check_device
@@ -119,7 +119,7 @@ class RunResult:
 
 
 def plan_experiment(
-    task: ModuleType,
+    task: Task,
     preset: str,
     data: Path | None,
     *,

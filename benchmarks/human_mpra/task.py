@@ -106,6 +106,11 @@ def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     return simulation.motif_mask(codes)
 
 
+def candidate_mask(codes: np.ndarray) -> np.ndarray:
+    """Tell where motifs may have been planted: anywhere in the element; (n, 230) codes -> (n, 230) bool."""
+    return variable_region_mask(codes)
+
+
 def protocol() -> list[tuple[int, int]]:
     """List the (test, validation) folds of the published protocol: every ordered pair, 90 trainings."""
     folds = range(prepare.N_FOLDS)

@@ -142,6 +142,11 @@ def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     return simulation.motif_mask(codes)
 
 
+def candidate_mask(codes: np.ndarray) -> np.ndarray:
+    """Tell where motifs may have been planted: anywhere in the promoter; (n, 150) codes -> (n, 150) bool."""
+    return variable_region_mask(codes)
+
+
 write_designed = test_set.write_published
 
 

@@ -319,12 +319,13 @@ def test_a_table_named_twice_is_compared_once(tmp_path):
 
 def test_the_origin_of_predictions_is_simulated_if_any_model_was():
     def one(trained_on):
-        return load.Trained(None, registry.get_task("yeast"), "m", "m", trained_on)
+        task = registry.get_task("yeast")
+        return load.Trained(None, task, task.SPEC, "m", "m", trained_on)
 
     assert Predictor({"a": [one("measured")]}).trained_on == "measured"
     assert Predictor({"a": [one("measured")], "b": [one("simulated")]}).trained_on == "simulated"
     with pytest.raises(BadInput, match="cannot be designed"):
-        Predictor({"a": [load.Trained(None, type("T", (), {"NAME": "atac"}), "m", "m", "measured")]})
+        Predictor({"a": [load.Trained(None, type("T", (), {"NAME": "atac"}), None, "m", "m", "measured")]})
 
 
 def test_a_model_that_predicts_nan_is_refused():
@@ -334,7 +335,7 @@ def test_a_model_that_predicts_nan_is_refused():
         def predict(self, data):
             return {"expression": np.full(len(data), np.nan, np.float32)}
 
-    predict = Predictor({"m": [load.Trained(Broken(), task, "m", "m", "measured")]})
+    predict = Predictor({"m": [load.Trained(Broken(), task, task.SPEC, "m", "m", "measured")]})
     with pytest.raises(BadInput, match="m predicts no finite number"):
         predict(np.zeros((3, 80), np.uint8))
 

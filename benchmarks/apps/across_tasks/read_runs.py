@@ -2,12 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 
 from benchmarks import registry
 from benchmarks.api.data import Dataset
+from benchmarks.api.task import ComparedWithoutFolds, Task, supports
 from benchmarks.apps.across_tasks.checks import Challenge
 from benchmarks.apps.across_tasks.paper_claims import ORIGINALS
 from benchmarks.apps.across_tasks.table import RunTables
@@ -53,7 +53,7 @@ def read_run(experiment: Experiment, store: Store) -> ScoredRun | None:
     if scores.empty:
         return None
     jobs, summary, headlines = job_table(plan, store), fold_tests.summarise(scores), write_results.headlines_of(task)
-    role = "member" if hasattr(task, "compare") else "ensemble"
+    role = "member" if supports(task, ComparedWithoutFolds) else "ensemble"
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     run_tables = RunTables(
         preset=plan.preset,
@@ -78,10 +78,10 @@ def read_run(experiment: Experiment, store: Store) -> ScoredRun | None:
     return ScoredRun(experiment, run_tables, tests, summary, scores, metadata)
 
 
-def _tests(task: ModuleType, plan: Plan, store: Store, scores: pd.DataFrame) -> pd.DataFrame:
+def _tests(task: Task, plan: Plan, store: Store, scores: pd.DataFrame) -> pd.DataFrame:
     """Test the headline scores over folds, against the baseline of the task and against DREAM-RNN."""
     tests = pd.DataFrame(columns=fold_tests.TEST_COLUMNS)
-    if hasattr(task, "compare"):  # the task has its own way to compare models
+    if supports(task, ComparedWithoutFolds):
         return tests
     sizes = compare.sizes(plan, store, task)
     scored = set(scores.loc[scores["role"] == "ensemble", "model"])
@@ -90,9 +90,7 @@ def _tests(task: ModuleType, plan: Plan, store: Store, scores: pd.DataFrame) -> 
     return pd.concat(by_rival, ignore_index=True) if by_rival else tests
 
 
-def _deviations(
-    task: ModuleType, plan: Plan, jobs: pd.DataFrame, datasets: dict[str, Dataset]
-) -> dict[tuple[str, str], str]:
+def _deviations(task: Task, plan: Plan, jobs: pd.DataFrame, datasets: dict[str, Dataset]) -> dict[tuple[str, str], str]:
     """Say by (dataset, model) in what the finished trainings are not the published protocol."""
     done = jobs[jobs["status"] == "done"]
     deviations = {}

@@ -1,12 +1,14 @@
 """Predicting candidates: inserts between the constant flanks of a task, in full batches on the device."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from benchmarks.api.construct import Construct
+from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import encode
+from benchmarks.api.task import HasConstruct, Task, supports
+from benchmarks.engine.inference.load import Trained
 from benchmarks.engine.inference.mutagenesis import PIECE, of_codes
 from benchmarks.errors import BadInput, did_you_mean
 
@@ -20,7 +22,7 @@ class Predictor:
     Parameters
     ----------
     models
-        Name -> its trainings, each with `model`, `task` and `trained_on` (`benchmarks.engine.inference.load.Trained`).
+        Name -> its trainings.
     output
         Which output; None: the only one.
 
@@ -30,11 +32,11 @@ class Predictor:
         If the models are for different constructs, their task has none, or an output is unknown or not chosen.
     """
 
-    def __init__(self, models: Mapping[str, Sequence[Any]], output: str | None = None):
+    def __init__(self, models: Mapping[str, Sequence[Trained]], output: str | None = None):
         self.names, self._models = tuple(models), list(models.values())
         self.construct = _common_construct(models)
-        self._outputs = [_output(trainings[0].task, output) for trainings in self._models]
-        self._frames = [[_Frame(one.task, self.construct) for one in trainings] for trainings in self._models]
+        self._outputs = [_output(trainings[0], output) for trainings in self._models]
+        self._frames = [[_Frame(one, self.construct) for one in trainings] for trainings in self._models]
         origins = {one.trained_on for trainings in self._models for one in trainings}
         self.trained_on = "simulated" if "simulated" in origins else "measured"
         self.n_done = 0
@@ -67,26 +69,26 @@ class Predictor:
 class _Frame:
     """What stands around an insert in the codes of a task, the plasmid of the yeast task included."""
 
-    def __init__(self, task: Any, construct: Construct):
+    def __init__(self, trained: Trained, construct: Construct):
         first, other = (
-            task.encode([construct.left + letter * construct.length + construct.right])[0] for letter in "AC"
+            trained.task.encode([construct.left + letter * construct.length + construct.right])[0] for letter in "AC"
         )
-        self._spec, self._codes, self._where = task.SPEC, first, np.flatnonzero(first != other)
+        self._spec, self._codes, self._where = trained.spec, first, np.flatnonzero(first != other)
 
-    def data(self, inserts: np.ndarray) -> Any:
+    def data(self, inserts: np.ndarray) -> Dataset:
         codes = np.repeat(self._codes[None], len(inserts), axis=0)
         codes[:, self._where] = inserts
         return of_codes(codes, self._spec)
 
 
-def construct_of(task: Any) -> Construct:
+def construct_of(task: Task) -> Construct:
     """Return what is designed for a task, or say that nothing is."""
-    if not hasattr(task, "CONSTRUCT"):
+    if not supports(task, HasConstruct):
         raise BadInput(f"Sequences for {task.NAME} cannot be designed: it has no construct with an insert.")
     return task.CONSTRUCT
 
 
-def _common_construct(models: Mapping[str, Sequence[Any]]) -> Construct:
+def _common_construct(models: Mapping[str, Sequence[Trained]]) -> Construct:
     (first, construct), *others = (
         (f"{name} ({one.task.NAME})", construct_of(one.task)) for name, several in models.items() for one in several
     )
@@ -99,10 +101,10 @@ def _common_construct(models: Mapping[str, Sequence[Any]]) -> Construct:
     return construct
 
 
-def _output(task: Any, wanted: str | None) -> str:
-    known = list(task.SPEC.outputs)
+def _output(trained: Trained, wanted: str | None) -> str:
+    known = list(trained.spec.outputs)
     if wanted is None and len(known) > 1:
-        raise BadInput(f"{task.NAME} has the outputs {', '.join(known)}; choose one with --output.")
+        raise BadInput(f"{trained.task.NAME} has the outputs {', '.join(known)}; choose one with --output.")
     if wanted is not None and wanted not in known:
         raise BadInput(did_you_mean("output", wanted, known))
     return wanted or known[0]

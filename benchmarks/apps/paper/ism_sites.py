@@ -90,10 +90,10 @@ def _saved_model(store: Store, experiment: Experiment | None) -> list[Path]:
 
 def _predicted_site(trained: load.Trained, model: str, pair: SitePair) -> Site:
     """Predict all substitutions in the variable region of a promoter and its variant."""
-    output = trained.task.SPEC.outputs[0]
+    output = trained.spec.outputs[0]
     where, window = np.zeros(pair.codes.shape, bool), variable_region(pair.codes[0])
     where[:, window] = True
-    data = mutagenesis.of_codes(pair.codes, trained.task.SPEC)
+    data = mutagenesis.of_codes(pair.codes, trained.spec)
     effects = mutagenesis.effects(trained.model, data, where=where, outputs=[output])[output]
     return Site(
         name=pair.name,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import registry
+from benchmarks.api.task import HasChallengeScore, spec_of, supports
 from benchmarks.apps.paper.figure_data import FigureData, Layer, Run
 from benchmarks.apps.paper.ism_sites import load_sites, read_motifs, simulated_motifs
 from benchmarks.engine.evaluation.combination_grid import Grid, has_grid, read_grid
@@ -119,9 +120,10 @@ def open_run(experiment: Experiment, store: Store) -> Run:
     scores = score(plan, store, task)
     compared = tables_of(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
-    is_profile = task.SPEC.head == "profile_counts"
+    spec = spec_of(task, next(iter(datasets.values())))
+    is_challenge = supports(task, HasChallengeScore)
     gaps = pd.DataFrame()
-    if hasattr(task, "disparities") and len(scores):
+    if is_challenge and len(scores):
         private = scores[(scores["level"] == "private") & (scores["role"] == "member")]
         mean = private.groupby(["model", "subset", "metric"], sort=False)["value"].mean().reset_index()
         gaps = task.disparities(mean.rename(columns={"model": "submission"}))
@@ -137,10 +139,10 @@ def open_run(experiment: Experiment, store: Store) -> Run:
         order=list(plan.models),
         batch_sizes={name: recipe["batch_size"] for name, recipe in plan.recipes.items() if "batch_size" in recipe},
         origins=frozenset(d.origin for d in datasets.values()),
-        profile_len=task.SPEC.profile_len,
+        profile_len=spec.profile_len,
         disparities=gaps,
-        weights=getattr(task, "WEIGHTS", {}),
-        examples=write_results.first_folds(plan, store, datasets) if is_profile else (),
+        weights=task.WEIGHTS if is_challenge else {},
+        examples=write_results.first_folds(plan, store, datasets) if spec.head == "profile_counts" else (),
     )
 
 
@@ -189,16 +191,21 @@ def architectures() -> tuple[dict[str, list[Layer]], str]:
     missing = ""
     for key in NETWORKS:
         entry = registry.models()[key]
-        backend = registry.get_backend(entry.framework)
-        if backend is None or not hasattr(backend, "layer_table"):
+        try:
+            registry.get_backend(entry.framework)
+        except BadInput:
             missing = f"{entry.framework} is not installed"
             continue
         module = registry.get_model(key)
         if entry.framework == "torch":
+            from benchmarks.training import torch_layers
+
             net = module.network(registry.get_task("yeast").SPEC)
-            rows = backend.layer_table(net, net.first.dummy)
+            rows = torch_layers.layer_table(net, net.first.dummy)
         else:
-            rows = backend.layer_table(module.network())
+            from benchmarks.training import keras_weights
+
+            rows = keras_weights.layer_table(module.network())
         layers[module.NAME] = [
             Layer(_block(row["path"], entry.framework), row["kind"], row["detail"], row["shape"], row["n_params"])
             for row in rows

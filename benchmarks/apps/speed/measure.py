@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from benchmarks import registry, system
 from benchmarks.api.data import Dataset
+from benchmarks.api.model import ModelModule, TimedModel, prerequisites_of
 from benchmarks.api.recipe import recipe_with
+from benchmarks.api.task import Task
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.errors import BadInput
 
@@ -165,7 +167,7 @@ class Ready:
             self.tools.limit_memory(case.memory_limit_gib)
         self.data: Dataset = task.simulate(seed=0)
         recipe = recipe_with(module.RECIPE, case.recipe, source=f"{case.task}, {case.model}")
-        self.fitted = module.build(task.SPEC, recipe, _untrained(task, module, stack))
+        self.fitted = cast(TimedModel, module.build(task.SPEC, recipe, _untrained(task, module, stack)))
 
     def steps(self, n_steps: int) -> Callable[[int], float]:
         """Prepare a training of so many steps; returns what takes the next n of them and gives their seconds."""
@@ -195,10 +197,10 @@ class Ready:
         return once
 
 
-def _untrained(task: ModuleType, module: ModuleType, stack: contextlib.ExitStack) -> dict[str, Path]:
+def _untrained(task: Task, module: ModelModule, stack: contextlib.ExitStack) -> dict[str, Path]:
     """Save the models that a model is built on, as they are before a training: speed does not depend on weights."""
     prerequisite_dirs = {}
-    for name in getattr(module, "PREREQUISITES", ()):
+    for name in prerequisites_of(module):
         needed = registry.get_model(name)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         built = needed.build(task.SPEC, needed.RECIPE, {})

@@ -5,12 +5,12 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import registry, system
+from benchmarks.api.task import ComparedWithoutFolds, ScoredByItems, Task, supports
 from benchmarks.engine.evaluation import bootstrap, external_predictions, fold_tests
 from benchmarks.engine.evaluation.scores import Predicted, predicted, score
 from benchmarks.engine.planning.folds import fold_rows
@@ -121,7 +121,7 @@ def of_study(
 def tables_of(
     plan: Plan,
     store: Store,
-    task: ModuleType,
+    task: Task,
     scores: pd.DataFrame,
     *,
     models: Collection[str] | None = None,
@@ -151,7 +151,7 @@ def write(compared: Sequence[Comparison], out: Path) -> None:
     write_text(out, pd.concat(tables, ignore_index=True).to_csv(index=False))
 
 
-def sizes(plan: Plan, store: Store, task: ModuleType, role: str = "ensemble") -> pd.DataFrame:
+def sizes(plan: Plan, store: Store, task: Task, role: str = "ensemble") -> pd.DataFrame:
     """Count the rows of every test fold, and the rows that what is scored on it learnt from.
 
     The members of an ensemble leave out one validation fold each; together they have seen all rows that any of them
@@ -180,7 +180,7 @@ def sizes(plan: Plan, store: Store, task: ModuleType, role: str = "ensemble") ->
 def against_baseline(
     plan: Plan,
     store: Store,
-    task: ModuleType,
+    task: Task,
     scores: pd.DataFrame,
     *,
     models: Collection[str] | None = None,
@@ -208,7 +208,7 @@ def against_baseline(
         return pd.DataFrame(columns=COLUMNS)
     tests = fold_tests.compare(scores, baseline, role=role, sizes=sizes(plan, store, task, role))
     table = tests.reindex(columns=COLUMNS)
-    if role != "ensemble" or not hasattr(task, "items") or not n_draws:
+    if role != "ensemble" or not supports(task, ScoredByItems) or not n_draws:
         return table
     folds: dict[str, dict[int, dict[str, list]]] = {}
     of_baseline = scores[(scores["model"] == baseline) & (scores["role"] == role)]
@@ -240,7 +240,7 @@ def against_baseline(
 
 
 def by_own_rules(
-    plan: Plan, store: Store, task: ModuleType, *, models: Collection[str] | None = None
+    plan: Plan, store: Store, task: Task, *, models: Collection[str] | None = None
 ) -> dict[str, pd.DataFrame]:
     """Compare the finished models by the rules of a task that has no folds, per dataset; empty where it has some.
 
@@ -249,10 +249,12 @@ def by_own_rules(
     What the task's `compare` gives, table by table, with `dataset` and `origin` in front. `differences` also has
     `p_holm`, corrected over all models against the baseline, per dataset, part and metric.
     """
+    if not supports(task, ComparedWithoutFolds):
+        return {}
     found: dict[str, list[pd.DataFrame]] = {}
     datasets: dict[str, list[Predicted]] = {}
     wanted = None if models is None else {*models, plan.baseline}
-    for one in predicted(plan, store, wanted) if hasattr(task, "compare") else ():
+    for one in predicted(plan, store, wanted):
         datasets.setdefault(one.dataset.name, []).append(one)
     for name, several in datasets.items():
         members = {one.model: one.members for one in several}

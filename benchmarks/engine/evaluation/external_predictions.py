@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks import registry, system
 from benchmarks.api.data import Dataset
 from benchmarks.api.sequences import decode
+from benchmarks.api.task import ComparedWithoutFolds, spec_of, supports
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
@@ -38,12 +39,14 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
     BadInput
         For anything wrong with table or name, and for test rows without a prediction.
     """
-    if n_averaged > 1 and hasattr(registry.get_task(plan.task), "compare"):
+    task = registry.get_task(plan.task)
+    if n_averaged > 1 and supports(task, ComparedWithoutFolds):
         raise BadInput(
             f"--members {n_averaged}: task {plan.task!r} compares single models; averages have no place in it."
         )
     key = _key(name)
-    table, outputs = _read(file, registry.get_task(plan.task).SPEC.outputs)
+    first = plan.sources[0]
+    table, outputs = _read(file, spec_of(task, store.get_dataset(first.name, first.digest)).outputs)
     config_hash = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     if len(plan.sources) > 1 and "dataset" not in table:
         names = ", ".join(source.name for source in plan.sources)

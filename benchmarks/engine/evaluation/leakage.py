@@ -7,13 +7,13 @@ sequences within the test fold is no leak.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.api.data import Dataset
+from benchmarks.api.task import Task, spec_of
 from benchmarks.engine.evaluation import overlap
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.folds import fold_rows
@@ -74,7 +74,7 @@ class Leaks:
 
 
 def of_dataset(
-    task: ModuleType,
+    task: Task,
     dataset: Dataset,
     rule: Rule,
     *,
@@ -88,7 +88,7 @@ def of_dataset(
         on_fold(dataset.name, test_fold)
         found = overlap.find(dataset.take(test).codes, dataset.take(seen).codes, k=rule.k, threshold=rule.threshold)
         kinds = {"exact": found.exact, "reverse_complement": found.reverse_complement, "near": found.near}
-        if (places := _places(dataset, task.SPEC.seq_len)) is not None:
+        if (places := _places(dataset, spec_of(task, dataset).seq_len)) is not None:
             kinds["coordinates"] = _share_a_base(places.iloc[test], places.iloc[seen])
         kinds["any"] = np.any(list(kinds.values()), axis=0)
         leaking[dataset.name, test_fold] = test[kinds["any"]]
@@ -138,7 +138,7 @@ def _share_a_base(test: pd.DataFrame, seen: pd.DataFrame) -> np.ndarray:
     return shares
 
 
-def n_bases(plan: Plan, store: Store, task: ModuleType) -> int:
+def n_bases(plan: Plan, store: Store, task: Task) -> int:
     """Count the bases that a search of all test folds of a plan goes through."""
     total = 0
     for source in plan.sources:
@@ -155,7 +155,7 @@ def _wanted(plan: Plan, dataset: str) -> set[tuple[int, int]]:
 def of_plan(
     plan: Plan,
     store: Store,
-    task: ModuleType,
+    task: Task,
     scores: pd.DataFrame,
     rule: Rule | None = None,
     *,
@@ -178,7 +178,7 @@ def of_plan(
 
 
 def _leak_free(
-    plan: Plan, store: Store, task: ModuleType, scores: pd.DataFrame, rows: Mapping[tuple[str, int], np.ndarray]
+    plan: Plan, store: Store, task: Task, scores: pd.DataFrame, rows: Mapping[tuple[str, int], np.ndarray]
 ) -> pd.DataFrame:
     """Set the scores without leaking rows beside those with all; where a fold has no leak, they are the same."""
     dirty = {place: leaking for place, leaking in rows.items() if len(leaking)}
@@ -193,7 +193,7 @@ def _leak_free(
     return table[FREE_COLUMNS]
 
 
-def beside_scores(plan: Plan, store: Store, task: ModuleType, scores: pd.DataFrame, folder: Path) -> Leaks:
+def beside_scores(plan: Plan, store: Store, task: Task, scores: pd.DataFrame, folder: Path) -> Leaks:
     """Search unless that takes long; then the tables of an earlier search stand, or words say what to type."""
     if n_bases(plan, store, task) <= QUICK_BASES:
         return of_plan(plan, store, task, scores)

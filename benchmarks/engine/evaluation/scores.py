@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import registry
 from benchmarks.api.data import Dataset
+from benchmarks.api.task import ComparedWithoutFolds, LeavesOutElements, Task, spec_of, supports
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
@@ -65,9 +65,10 @@ class Predicted:
 
 def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -> Iterator[Predicted]:
     """Give the stored predictions of a plan, or of some of its models, one test fold of one model at a time."""
-    outputs = registry.get_task(plan.task).SPEC.outputs
+    task = registry.get_task(plan.task)
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
+        outputs = spec_of(task, dataset).outputs
         mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
         wanted = [job for job in mine if models is None or job.model in models]
         done = [job for job in wanted if store.training(job).is_done]
@@ -86,11 +87,11 @@ def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -
 
 
 def score(
-    plan: Plan, store: Store, task: Any, *, without: Mapping[tuple[str, int], np.ndarray] | None = None
+    plan: Plan, store: Store, task: Task, *, without: Mapping[tuple[str, int], np.ndarray] | None = None
 ) -> pd.DataFrame:
     """Score the finished jobs of a plan: every member, and the average over the members of each test fold.
 
-    A task that compares single models (`compare`) has no averages.
+    A task that is compared without folds has no averages.
 
     Parameters
     ----------
@@ -115,14 +116,14 @@ def score(
         if without is not None:
             if (place := (one.dataset.name, one.test_fold)) not in without:
                 continue
-            leave_out = getattr(task, "without", Dataset.without_elements)
+            leave_out = task.without if supports(task, LeavesOutElements) else Dataset.without_elements
             test, rows = leave_out(test, np.isin(one.rows, without[place]))
             if len(test) < 2:
                 continue
         for job, predictions in zip(one.jobs, one.members, strict=True) if single else ():
             scored = task.score(test, _of_rows(predictions, rows))
             parts.append(scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1))
-        if hasattr(task, "compare") and single:
+        if supports(task, ComparedWithoutFolds) and single:
             continue
         scored = task.score(test, _of_rows(one.mean(), rows))
         parts.append(scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=one.n_members))

@@ -1,5 +1,6 @@
 """One training, from its job to its stored predictions; runs inside a worker."""
 
+import dataclasses
 import errno
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from benchmarks import registry, shutdown, system
 from benchmarks.api.data import Dataset
 from benchmarks.api.model import History, Model, OnEpoch
 from benchmarks.api.recipe import recipe_with
+from benchmarks.api.task import SpecFromData, spec_of, supports
 from benchmarks.engine.execution.events import Outcome
 from benchmarks.engine.planning.folds import find_split
 from benchmarks.engine.planning.plan import Job, seed_of_attempt
@@ -83,6 +85,7 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
     backend = registry.get_backend(job.framework)
     where = _configure(job.framework, call.device, call.threads)
     dataset = _dataset(call.root, job.dataset, job.digest)
+    spec = spec_of(task, dataset)
     split = find_split(task, dataset, job.test_fold, job.val_fold)
     test = dataset.take(split.test)
     system.reset_peak_memory()
@@ -98,12 +101,12 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
     def attempt(seed: int) -> tuple[Model, History]:
         if backend:
             backend.seed_everything(seed)
-        model = module.build(task.SPEC, recipe, prerequisite_dirs)
+        model = module.build(spec, recipe, prerequisite_dirs)
         return model, model.fit(train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
 
     model, history = _until_it_converges(attempt, job, checkpoints)
     trained = time.perf_counter()
-    predictions = _checked(model.predict(test.without_targets()), task.SPEC.outputs, len(test))
+    predictions = _checked(model.predict(test.without_targets()), spec.outputs, len(test))
     finished = time.perf_counter()
     resumed = checkpoints.resumed()
     earlier_s = sum(row["seconds"] for row in history[: resumed[-1]]) if resumed else 0.0
@@ -134,6 +137,8 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
             "hardware": system.hardware(),
         }
     )
+    if supports(task, SpecFromData):  # so that the stored model can be opened where its data is not
+        record["spec"] = dataclasses.asdict(spec)
     training.put(record, history, split.test, predictions, model.save if call.save_model else None)
     return record
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks import registry
-from benchmarks.api.data import Origin
+from benchmarks.api.data import Origin, TaskSpec
+from benchmarks.api.model import Model
 from benchmarks.api.recipe import recipe_with
+from benchmarks.api.task import Task
 from benchmarks.engine.store.records import JobRecord
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
@@ -20,13 +21,14 @@ _TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "dros
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that can predict, the task it was trained for, and what it was trained on.
+    """A model that can predict, the task and the spec it was trained for, and the origin of what it was trained on.
 
     `key` is its name in the registry, or of its file where it was published; `title` is for readers.
     """
 
-    model: Any
-    task: Any
+    model: Model
+    task: Task
+    spec: TaskSpec
     key: str
     title: str
     trained_on: Origin
@@ -121,16 +123,17 @@ def _of_run(folder: Path, device: str) -> Trained:
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
     if backend := registry.get_backend(job["framework"].partition(" ")[0]):
         backend.configure(device)
+    spec = job.get("spec", task.SPEC)
     recipe = recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json")
     try:
-        model = module.build(task.SPEC, recipe, {})
+        model = module.build(spec, recipe, {})
     except BadInput:
         raise
     except Exception as error:  # whatever a model says to numbers that it cannot be built with
         raise BadInput(f"{folder}/job.json: no {job['model']} is built by its recipe ({one_line(error)}).") from None
     model.load(folder)
     title = f"{module.NAME} ({job['dataset']}, {folder.name})"
-    return Trained(model, task, job["model"], title, job["origin"])
+    return Trained(model, task, spec, job["model"], title, job["origin"])
 
 
 def _published(weights: Path, device: str) -> Trained:
@@ -144,4 +147,4 @@ def _published(weights: Path, device: str) -> Trained:
     task = registry.get_task(_TASK_OF_VARIANT[found.variant])
     if task.SPEC.seq_len != found.spec.seq_len:
         raise BadInput(f"{weights} is for sequences of {found.spec.seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
-    return Trained(model, task, weights.stem, found.title, "measured")
+    return Trained(model, task, task.SPEC, weights.stem, found.title, "measured")

@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from benchmarks.api.data import Dataset
+from benchmarks.api.task import Task
 from benchmarks.engine.datasets import catalogue, download
 from benchmarks.engine.planning.plan import Source, get_preset
 from benchmarks.errors import BadInput, did_you_mean
@@ -17,7 +17,7 @@ DATA = Path("data")
 
 
 def find(
-    task: ModuleType,
+    task: Task,
     preset: str,
     path: Path | None,
     *,
@@ -65,7 +65,7 @@ def find(
 
 
 def fetch_missing(
-    task: ModuleType, preset: str, *, agreed: Callable[[str], bool], on_progress: Callable[[str, int, int | None], Any]
+    task: Task, preset: str, *, agreed: Callable[[str], bool], on_progress: Callable[[str, int, int | None], Any]
 ) -> None:
     """Fetch the published data that a preset reads and that is not there, if `agreed` says so to a question.
 
@@ -88,7 +88,7 @@ def fetch_missing(
             download.fetch(file, folder, on_progress=on_progress)
 
 
-def _files(task: ModuleType, path: Path | None) -> list[Path]:
+def _files(task: Task, path: Path | None) -> list[Path]:
     if path is None:
         return list(task.published(DATA / task.NAME).values())
     if not path.is_dir():

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 
 from benchmarks.api.data import Dataset, Split
+from benchmarks.api.task import Task
 
 
-def find_split(task: ModuleType, dataset: Dataset, test_fold: int, val_fold: int) -> Split:
+def find_split(task: Task, dataset: Dataset, test_fold: int, val_fold: int) -> Split:
     """Return one split of a dataset by its folds."""
     return next(s for s in task.splits(dataset.meta) if (s.test_fold, s.val_fold) == (test_fold, val_fold))
 
@@ -24,9 +24,7 @@ class FoldRows:
     val: np.ndarray
 
 
-def fold_rows(
-    task: ModuleType, dataset: Dataset, wanted: Collection[tuple[int, int]] | None = None
-) -> Iterator[FoldRows]:
+def fold_rows(task: Task, dataset: Dataset, wanted: Collection[tuple[int, int]] | None = None) -> Iterator[FoldRows]:
     """Put the splits of every test fold together, of `wanted` (test, validation) folds or all; masks of (n,) bool."""
     found: dict[int, FoldRows] = {}
     for split in task.splits(dataset.meta):

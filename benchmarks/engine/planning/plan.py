@@ -6,12 +6,13 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from benchmarks import registry
 from benchmarks.api.data import Dataset
+from benchmarks.api.model import ModelModule, prerequisites_of
 from benchmarks.api.recipe import Preset
+from benchmarks.api.task import Task, spec_of
 from benchmarks.engine.planning.recipe_overrides import settle_recipes
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import validated
@@ -163,7 +164,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def make_plan(
-    task: ModuleType,
+    task: Task,
     preset_name: str,
     sources: Sequence[Source],
     *,
@@ -192,9 +193,13 @@ def make_plan(
     preset = get_preset(task, preset_name)
     wanted = list(dict.fromkeys(models or default_models(task, preset_name)))
     modules = _with_prerequisites({name: registry.get_model(name) for name in wanted})
-    skipped = {name: reason for name, m in modules.items() if (reason := m.unsupported(task.SPEC))}
+    specs = list(dict.fromkeys(spec_of(task, source.dataset) for source in sources))
+    skipped = {}
     for name, module in modules.items():
-        if lost := next((needed for needed in _prerequisites(module) if needed in skipped), None):
+        if reason := next((reason for spec in specs if (reason := module.unsupported(spec))), None):
+            skipped[name] = reason
+    for name, module in modules.items():
+        if lost := next((needed for needed in prerequisites_of(module) if needed in skipped), None):
             skipped.setdefault(name, f"needs {lost}, which {skipped[lost]}")
     if len(skipped) == len(modules):
         reasons = "; ".join(f"{name} {reason}" for name, reason in skipped.items())
@@ -205,7 +210,7 @@ def make_plan(
     for source in sources:
         hashes: dict[str, str] = {}
         for name, module in usable.items():  # prerequisites come before what needs them
-            before = {needed: hashes[needed] for needed in _prerequisites(module)}
+            before = {needed: hashes[needed] for needed in prerequisites_of(module)}
             hashes[name] = _config_hash(task, source, name, recipes[name], seed, before)
         jobs += [
             _job(task, source, split, n_train, name, recipes[name], seed, hashes)
@@ -280,32 +285,28 @@ def with_plugins(planned: Plan, files: Sequence[Path], only: Collection[str]) ->
     return dataclasses.replace(planned, jobs=tuple(jobs))
 
 
-def _prerequisites(module: ModuleType) -> tuple[str, ...]:
-    return getattr(module, "PREREQUISITES", ())
-
-
-def _with_prerequisites(modules: Mapping[str, ModuleType]) -> dict[str, ModuleType]:
+def _with_prerequisites(modules: Mapping[str, ModelModule]) -> dict[str, ModelModule]:
     """Put the models that others need fitted first before them, whether they were asked for or not."""
-    ordered: dict[str, ModuleType] = {}
+    ordered: dict[str, ModelModule] = {}
     for name, module in modules.items():
-        needed = {before: registry.get_model(before) for before in _prerequisites(module)}
+        needed = {before: registry.get_model(before) for before in prerequisites_of(module)}
         ordered |= {**_with_prerequisites(needed), **({name: module} if name not in ordered else {})}
     return ordered
 
 
-def default_models(task: ModuleType, preset_name: str) -> tuple[str, ...]:
+def default_models(task: Task, preset_name: str) -> tuple[str, ...]:
     """Return the models of a run that names none: the task's and the preset's extra ones."""
     return (*task.MODELS, *get_preset(task, preset_name).extra_models)
 
 
-def get_preset(task: ModuleType, name: str) -> Preset:
+def get_preset(task: Task, name: str) -> Preset:
     if name not in task.PRESETS:
         raise BadInput(did_you_mean("preset", name, list(task.PRESETS)))
     return task.PRESETS[name]
 
 
 def _chosen_splits(
-    task: ModuleType,
+    task: Task,
     preset: Preset,
     source: Source,
     test_folds: Sequence[int] | None,
@@ -342,7 +343,7 @@ def _chosen_splits(
 
 
 def _config_hash(
-    task: ModuleType, source: Source, model: str, recipe: dict, seed: int, prerequisites: Mapping[str, str]
+    task: Task, source: Source, model: str, recipe: dict, seed: int, prerequisites: Mapping[str, str]
 ) -> str:
     """Name a run by all that its outcome depends on but the split."""
     code = registry.model_entry(model).code
@@ -352,7 +353,7 @@ def _config_hash(
 
 
 def _job(
-    task: ModuleType,
+    task: Task,
     source: Source,
     split: tuple[int, int],
     n_train: int,
@@ -376,7 +377,7 @@ def _job(
         n_train=n_train,
         plugin=str(entry.path) if entry.is_plugin else None,
         code=entry.code,
-        prerequisites={name: hashes[name] for name in _prerequisites(registry.get_model(model))},
+        prerequisites={name: hashes[name] for name in prerequisites_of(registry.get_model(model))},
     )
 
 

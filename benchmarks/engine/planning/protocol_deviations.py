@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Collection
-from types import ModuleType
 
 from benchmarks import registry
+from benchmarks.api.task import Task
 from benchmarks.engine.planning.plan import Plan, Source
 from benchmarks.engine.planning.recipe_overrides import settle_recipes
 
 
 def protocol_deviations(
-    task: ModuleType, planned: Plan, model: str, source: Source, splits: Collection[tuple[int, int]]
+    task: Task, planned: Plan, model: str, source: Source, splits: Collection[tuple[int, int]]
 ) -> list[str]:
     """Say in what the trainings of a model are not the published protocol; nothing where they are.
 

@@ -2,15 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
+from benchmarks.api.model import ModelModule
 from benchmarks.api.recipe import Preset, recipe_with
+from benchmarks.api.task import Task
 from benchmarks.errors import BadInput, did_you_mean
 
 
 def settle_recipes(
-    task: ModuleType, preset: Preset, modules: Mapping[str, ModuleType], changes: Sequence[str]
+    task: Task, preset: Preset, modules: Mapping[str, ModelModule], changes: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
     recipes = {}
@@ -41,7 +42,7 @@ def family_of(model: str) -> str:
     return model.partition(".")[0]
 
 
-def _parse_change(change: str, modules: Mapping[str, ModuleType]) -> tuple[str, str, str, str]:
+def _parse_change(change: str, modules: Mapping[str, ModelModule]) -> tuple[str, str, str, str]:
     left, equals, value = change.partition("=")
     target, dot, key = left.rpartition(".")
     if not (equals and dot and key):
@@ -52,5 +53,5 @@ def _parse_change(change: str, modules: Mapping[str, ModuleType]) -> tuple[str, 
     return change, target, key, value
 
 
-def _anyone_has(key: str, modules: Mapping[str, ModuleType]) -> bool:
+def _anyone_has(key: str, modules: Mapping[str, ModelModule]) -> bool:
     return any(key == f.name for m in modules.values() for f in dataclasses.fields(m.RECIPE))

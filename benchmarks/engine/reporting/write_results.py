@@ -1,15 +1,15 @@
 """From stored jobs to what people look at: scores.csv, tests.csv, plots and report.html of one plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
 from benchmarks import registry, system
 from benchmarks.api.metrics import label_of
+from benchmarks.api.task import ChecksRun, HasHeadlines, Task, spec_of, supports
 from benchmarks.engine.evaluation import external_predictions, fold_tests, leakage
 from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, tables_of
 from benchmarks.engine.evaluation.scores import score
@@ -51,9 +51,9 @@ def write_scores(experiment: Experiment, store: Store) -> Results:
     return Results(scores, comparisons, leaks)
 
 
-def headlines_of(task: ModuleType) -> tuple[fold_tests.Headline, ...]:
+def headlines_of(task: Task) -> Sequence[fold_tests.Headline]:
     """Return what a task shows first: its HEADLINES, or nothing in particular."""
-    return getattr(task, "HEADLINES", ())
+    return task.HEADLINES if supports(task, HasHeadlines) else ()
 
 
 def ceiling_table(datasets: Mapping[str, Any]) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
     if not finished.empty:
         if "tests" in results.comparisons:
             drawn |= _fold_plots(task, scores, tests, ceilings, looks)
-        if task.SPEC.head == "profile_counts":
+        if any(spec_of(task, dataset).head == "profile_counts" for dataset in datasets.values()):
             drawn |= _profile_plots(plan, store, task, datasets, looks)
         if "ranking" in results.comparisons:
             drawn |= _challenge_plots(results, labels)
@@ -113,7 +113,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
         leaks=results.leaks.table,
         leak_free=results.leaks.scores,
         leaks_skipped=results.leaks.skipped,
-        checks=task.checks(scores) if hasattr(task, "checks") else pd.DataFrame(),
+        checks=task.checks(scores) if supports(task, ChecksRun) else pd.DataFrame(),
         featured=headlines_of(task),
         jobs=trained[trained["status"] != "waiting"],
         ceilings=ceilings,
@@ -131,7 +131,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
 
 
 def _fold_plots(
-    task: ModuleType, scores: pd.DataFrame, tests: pd.DataFrame, ceilings: pd.DataFrame, looks: dict[str, Any]
+    task: Task, scores: pd.DataFrame, tests: pd.DataFrame, ceilings: pd.DataFrame, looks: dict[str, Any]
 ) -> dict[str, tuple[str, Any]]:
     """Draw the scores of every test fold: what the task names as its headlines, else Pearson r at every level."""
     from benchmarks.engine.figures import scores as figures
@@ -150,14 +150,15 @@ def _fold_plots(
 
 
 def _profile_plots(
-    plan: Plan, store: Store, task: ModuleType, datasets: Mapping[str, Any], looks: dict[str, Any]
+    plan: Plan, store: Store, task: Task, datasets: Mapping[str, Any], looks: dict[str, Any]
 ) -> dict[str, tuple[str, Any]]:
     """Draw observed and predicted profiles of a few test peaks of every dataset's first finished test fold."""
     from benchmarks.engine.figures import profiles
 
     drawn = {}
     for shown in first_folds(plan, store, datasets):
-        name, fold, profile_len = shown.dataset, shown.test_fold, task.SPEC.profile_len
+        name, fold = shown.dataset, shown.test_fold
+        profile_len = spec_of(task, datasets[name]).profile_len
         drawn[f"counts_{name}"] = (
             f"Observed and predicted cuts per peak of test fold {fold}, {name}",
             profiles.counts(shown.test, shown.predictions, profile_len, **looks),
@@ -222,7 +223,7 @@ def _repeated(jobs: pd.DataFrame) -> list[str]:
     ]
 
 
-def _overview(plan: Plan, task: ModuleType, datasets: dict[str, Any], jobs: pd.DataFrame) -> list[tuple[str, str]]:
+def _overview(plan: Plan, task: Task, datasets: dict[str, Any], jobs: pd.DataFrame) -> list[tuple[str, str]]:
     states = jobs["status"].value_counts()
     finished = ", ".join(f"{n} {state}" for state, n in states.items())
     absent = "" if plan.baseline in plan.models else " (did not run)"

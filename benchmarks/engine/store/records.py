@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, Required, TypedDict
 
+from benchmarks.api.data import TaskSpec
 from benchmarks.io.validated import Count, Name
 
 _Number = float | None
@@ -45,6 +46,8 @@ class JobRecord(TypedDict, total=False):
     versions: dict[str, str]
     commit: str | None
     hardware: dict[str, Any]
+    spec: TaskSpec
+    """Only of tasks whose spec depends on the data."""
 
 
 class FailureRecord(TypedDict, total=False):
