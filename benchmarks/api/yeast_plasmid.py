@@ -14,6 +14,8 @@ from benchmarks.api.sequences import SequenceError, encode
 from benchmarks.errors import BadInput
 
 SEQ_LEN = 150
+N_BINS = 18
+"""Bins that the promoters' cells were sorted into, 0 to 17; expression is in units of bins."""
 LEFT_ADAPTER = "TGCATTTTTTTCACATC"
 RIGHT_ADAPTER = "GGTTACGGCTGTT"
 PLASMID_LEFT = (

@@ -18,6 +18,7 @@ from benchmarks.api.data import Dataset
 from benchmarks.api.model import Checkpoints, History, OnEpoch
 from benchmarks.api.recipe import Recipe
 from benchmarks.api.sequences import one_hot_table
+from benchmarks.api.yeast_plasmid import N_BINS
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
 from benchmarks.training import loop
@@ -388,10 +389,6 @@ class _Saved:
 class _Units(TypedDict):
     shift: list[float]
     scale: list[float]
-
-
-N_BINS = 18
-"""Expression bins of the yeast challenge's sorting, 0 to 17."""
 
 
 def bin_probs(expression: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ N_LINES = 500_000
 """Lines that are read and encoded at a time: about 200 MB while they are text."""
 
 STORE_VERSION = 1
-N_FOLDS, N_BINS = 10, 18
+N_FOLDS = 10
 TRAIN, TEST, DROPPED = 0, 1, 2
 """Values of `meta["part"]`. Dropped rows occur in the test set as well; nothing trains on them."""
 
@@ -238,12 +238,12 @@ def dataset(
             "is_public": np.r_[np.zeros(n, dtype=bool), test.is_public],
         }
     )
-    outside = int(((train.expression < 0) | (train.expression > N_BINS - 1)).sum())
+    outside = int(((train.expression < 0) | (train.expression > yeast_plasmid.N_BINS - 1)).sum())
     facts = [f"{n:,} training rows, {singleton.mean():.0%} of them singletons; {n_test:,} designed test sequences."]
     if leaked.any():
         facts.append(f"{leaked.sum():,} training rows occur in the test set and were dropped.")
     if outside:
-        facts.append(f"{outside:,} training values lie outside the bins 0 to {N_BINS - 1}.")
+        facts.append(f"{outside:,} training values lie outside the bins 0 to {yeast_plasmid.N_BINS - 1}.")
     return Dataset(
         name,
         np.concatenate([train.codes, test_codes]),

@@ -145,9 +145,9 @@ def sorted_cells(rng: np.random.Generator, truth: np.ndarray, n_cells: np.ndarra
     """
     owner = np.repeat(np.arange(len(truth)), n_cells)
     signal = np.logaddexp(truth, BACKGROUND)[owner]
-    low, high = ndtr((0 - signal) / CELL_SD), ndtr((prepare.N_BINS - signal) / CELL_SD)
+    low, high = ndtr((0 - signal) / CELL_SD), ndtr((yeast_plasmid.N_BINS - signal) / CELL_SD)
     cell = signal + CELL_SD * ndtri(low + rng.random(len(owner)) * (high - low))
-    bins = np.clip(np.floor(cell), 0, prepare.N_BINS - 1)
+    bins = np.clip(np.floor(cell), 0, yeast_plasmid.N_BINS - 1)
     weight = np.array(YIELDS)[(bins // 6).astype(int)]
     return np.bincount(owner, weight * bins, len(truth)) / np.bincount(owner, weight, len(truth))
 

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.api.data import TaskSpec
-from benchmarks.training.torch_backend import N_BINS, OneCycle
+from benchmarks.api.yeast_plasmid import N_BINS
+from benchmarks.training.torch_backend import OneCycle
 from dream_models.prixfixe.base import Batch, Block, FinalBlock, FirstBlock
 from dream_models.prixfixe.model import Processor, Trainer
 from dream_models.prixfixe.recipe import PrixFixeRecipe

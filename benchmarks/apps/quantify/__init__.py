@@ -1,1 +1,1 @@
-"""From the reads of a sorted library to expression: merging, counting, collapsing, estimating; a simulator."""
+"""Quantify a sorted library (FACS and sequencing): from its reads to expression labels, and a simulator of both."""

@@ -1,8 +1,8 @@
-"""Tell which ordered sequence each merged read of a designed library is.
+"""Assign each merged read of a designed library to its oligo.
 
-Source: Rafi et al. 2024, Methods (reads of the designed library go to a bowtie2 index of the ordered sequences). What
-is read without an error needs no aligner; the rest is aligned end to end with bowtie2's defaults, on the forward
-strand. Reads that fit two sequences equally well are counted for neither.
+Source: Rafi et al. 2024 (doi 10.1038/s41587-024-02414-w), Methods: reads of the designed library are aligned with
+bowtie2 to an index of the designed oligos. Reads without an error need no aligner; the rest is aligned end to end with
+bowtie2's defaults, on the forward strand. Reads that fit two oligos equally well are counted for neither.
 """
 
 from collections.abc import Sequence
@@ -16,39 +16,39 @@ OPTIONS = ("--norc",)
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """Which ordered sequence each read sequence is; (n,) int64, -1 for none. Then reads by what became of them."""
+class Assignment:
+    """Index of the oligo of every read sequence, (n,) int64, -1 for none; and reads by how they were assigned."""
 
-    ordered: np.ndarray
+    oligo: np.ndarray
     n_exact: int
     n_aligned: int
     n_ambiguous: int
     n_unaligned: int
 
 
-def align(sequences: Sequence[str], counts: np.ndarray, ordered: Sequence[str], *, threads: int = 1) -> Aligned:
-    """Find the ordered sequence of every read sequence.
+def assign(sequences: Sequence[str], counts: np.ndarray, oligos: Sequence[str], *, threads: int = 1) -> Assignment:
+    """Find the oligo of every read sequence.
 
     Parameters
     ----------
     sequences, counts
         (n,) distinct merged sequences and their reads.
-    ordered
-        Distinct ordered sequences.
+    oligos
+        Distinct designed oligos.
 
     Raises
     ------
     BadInput
         If bowtie2 is needed and not installed.
     """
-    number = {sequence: i for i, sequence in enumerate(ordered)}
-    found = np.array([number.get(sequence, -1) for sequence in sequences], dtype=np.int64)
-    exact, ambiguous = found >= 0, np.zeros(len(found), dtype=bool)
+    index = {oligo: i for i, oligo in enumerate(oligos)}
+    oligo_of = np.array([index.get(sequence, -1) for sequence in sequences], dtype=np.int64)
+    exact, ambiguous = oligo_of >= 0, np.zeros(len(oligo_of), dtype=bool)
     rest = np.flatnonzero(~exact)
     if len(rest):
         queries = ((i, sequences[i]) for i in rest.tolist())
-        for hit in bowtie2.align(queries, enumerate(ordered), OPTIONS, threads=threads):
+        for hit in bowtie2.align(queries, enumerate(oligos), OPTIONS, threads=threads):
             ambiguous[hit.query] = hit.target >= 0 and hit.score == hit.next_score
-            found[hit.query] = -1 if ambiguous[hit.query] else hit.target
-    reads = [int(counts[part].sum()) for part in (exact, (found >= 0) & ~exact, ambiguous, (found < 0) & ~ambiguous)]
-    return Aligned(found, *reads)
+            oligo_of[hit.query] = -1 if ambiguous[hit.query] else hit.target
+    aligned, unaligned = (oligo_of >= 0) & ~exact, (oligo_of < 0) & ~ambiguous
+    return Assignment(oligo_of, *(int(counts[rows].sum()) for rows in (exact, aligned, ambiguous, unaligned)))

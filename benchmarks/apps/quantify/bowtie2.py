@@ -1,4 +1,4 @@
-"""Run bowtie2 on sequences in memory, and read its hits as they come."""
+"""Run bowtie2 on sequences in memory, and yield its alignments as they come."""
 
 import shutil
 import subprocess
@@ -35,6 +35,7 @@ def require() -> None:
 
 
 def version() -> str:
+    """Return the version of the installed bowtie2."""
     done = subprocess.run(["bowtie2", "--version"], capture_output=True, text=True, check=True)
     return done.stdout.split("version", 1)[-1].split()[0]
 
@@ -42,7 +43,7 @@ def version() -> str:
 def align(
     queries: Iterable[tuple[int, str]], targets: Iterable[tuple[int, str]], options: Sequence[str], *, threads: int = 1
 ) -> Iterator[Hit]:
-    """Align numbered sequences to numbered targets; give every line of bowtie2's answer, in the order of the queries.
+    """Align numbered sequences to numbered targets; yield the alignments in the order of the queries.
 
     Raises
     ------
@@ -56,10 +57,10 @@ def align(
         _write(folder / "queries.fa", queries)
         index = str(folder / "index")
         _run(["bowtie2-build", "--quiet", "--threads", str(threads), str(folder / "targets.fa"), index])
-        words = ["bowtie2", *options, "-f", "--no-sq", "--no-head", "--reorder", "-p", str(threads), "-x", index]
+        command = ["bowtie2", *options, "-f", "--no-sq", "--no-head", "--reorder", "-p", str(threads), "-x", index]
         with (folder / "log").open("w+") as log:
             with subprocess.Popen(
-                [*words, "-U", str(folder / "queries.fa")], stdout=subprocess.PIPE, stderr=log, text=True
+                [*command, "-U", str(folder / "queries.fa")], stdout=subprocess.PIPE, stderr=log, text=True
             ) as process:
                 for line in process.stdout:
                     cells = line.rstrip("\n").split("\t")
@@ -76,12 +77,12 @@ def _write(file: Path, numbered: Iterable[tuple[int, str]]) -> None:
         stream.writelines(f">{number}\n{sequence}\n" for number, sequence in numbered)
 
 
-def _run(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BadInput(f"{words[0]} failed: {_last_line(done.stderr)}")
+        raise BadInput(f"{command[0]} failed: {_last_line(done.stderr)}")
 
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "it printed no error"

@@ -1,12 +1,12 @@
 """Collapse sequences that are misread copies of one another, with bowtie2.
 
-Source: `mergeSeqsByBowtie.py` of the authors' repository CRM2.0; the trimming of the constant flanks is in the paper.
+Source: `mergeSeqsByBowtie.py` of github.com/de-Boer-Lab/CRM2.0; the trimming of the constant flanks is in the paper.
 In three passes, all sequences that still have reads are aligned to those with more than 10, 1 and 0 reads; sequences
-that hit each other are one, and the most frequent of them represents it.
+that hit each other are merged, and the most frequent of them represents the others.
 
-Departs from the source: chains (a hits b, b hits c) are followed to their end, by connected components. The script goes
-through the hits once, so that an early hit does not learn of a late one; `closed=False` does as it does, and loses
-the reads that it then adds to a sequence which is itself merged.
+Differs from the source: merging is transitive (if a hits b and b hits c, all three are one), by connected components.
+The script makes a single pass over the hits, in which early hits miss the merges of later ones; `transitive=False` does
+the same, and loses the reads that it then adds to a sequence which is itself merged.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,19 +26,19 @@ _WELL_SEEN = 10  # reads beyond which a sequence is taken for a promoter of its 
 
 @dataclass(frozen=True)
 class Collapsed:
-    """What became of every sequence.
+    """The result of collapsing.
 
     Parameters
     ----------
     representative
-        (n,) int64, number of the sequence that stands for it; its own number where it stands for itself.
+        (n,) int64, index of the sequence that represents it; its own where it represents itself.
     passes
         A row per pass: reads exceeded, targets, hits between different sequences, sequences merged.
     n_collisions
         Sequences of more than 10 reads that were merged into another: misread copies of a frequent promoter, or
         promoters too alike to be told apart.
     n_lost
-        Reads that the published single sweep loses; 0 otherwise.
+        Reads that the published single pass loses; 0 with transitive merging.
     """
 
     representative: np.ndarray
@@ -52,7 +52,7 @@ def collapse(
     counts: np.ndarray,
     *,
     trim: tuple[int, int] = (17, 13),
-    closed: bool = True,
+    transitive: bool = True,
     threads: int = 1,
     on_pass: Callable[[int], None] | None = None,
 ) -> Collapsed:
@@ -64,8 +64,8 @@ def collapse(
         (n,), most reads first: of sequences that hit each other the first one stays.
     trim
         Bases at the left and right end that are not compared: the constant flanks.
-    closed
-        Follow chains; False: the published single sweep.
+    transitive
+        Merge connected components; False: the published single pass.
 
     Raises
     ------
@@ -83,16 +83,18 @@ def collapse(
                 ((i, sequences[i]) for i in queries.tolist()), ((i, sequences[i]) for i in targets.tolist()),
                 options, threads=threads,
             )  # fmt: skip
-            found = [(hit.query, hit.target) for hit in hits if hit.target not in (-1, hit.query)]
-            pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
-        representative = _joined(representative, pairs) if closed else _swept(representative, pairs)
+            links = [(hit.query, hit.target) for hit in hits if hit.target not in (-1, hit.query)]
+            pairs = np.array(links, dtype=np.int64).reshape(-1, 2)
+        representative = (
+            _connected_components(representative, pairs) if transitive else _single_pass(representative, pairs)
+        )
         moved = np.flatnonzero((representative != np.arange(len(counts))) & (current > 0))
         # As in the script, what is given to a sequence that gives its own reads away stays there until the next pass.
         given = current[moved]
         current[moved] = 0
         np.add.at(current, representative[moved], given)
-        about = {"more_than": more_than, "n_targets": len(targets), "n_hits": len(pairs), "n_merged": len(moved)}
-        passes.append(about)
+        sizes = {"n_targets": len(targets), "n_hits": len(pairs), "n_merged": len(moved)}
+        passes.append({"more_than": more_than} | sizes)
         if on_pass:
             on_pass(number)
     merged = representative != np.arange(len(counts))
@@ -100,8 +102,8 @@ def collapse(
     return Collapsed(representative, passes, n_collisions, int(current[merged].sum()))
 
 
-def _joined(representative: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Join everything that is linked by hits, and give all of it the smallest number among it."""
+def _connected_components(representative: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Give all sequences that are linked by hits, directly or not, the smallest number among them."""
     n = len(representative)
     rows = np.concatenate([np.arange(n), pairs[:, 0]])
     columns = np.concatenate([representative, pairs[:, 1]])
@@ -112,9 +114,9 @@ def _joined(representative: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return smallest[component]
 
 
-def _swept(representative: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def _single_pass(representative: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Go through the hits once, giving both of each the smaller of their two representatives."""
-    found = representative.tolist()
+    current = representative.tolist()
     for query, target in pairs.tolist():
-        found[query] = found[target] = min(found[query], found[target])
-    return np.array(found, dtype=np.int64)
+        current[query] = current[target] = min(current[query], current[target])
+    return np.array(current, dtype=np.int64)

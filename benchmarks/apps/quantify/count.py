@@ -1,6 +1,6 @@
-"""Count merged sequences, file by file; what is counted is kept, so that a killed command goes on where it was.
+"""Count merged sequences, file by file; counts are stored, so that a killed command resumes where it was.
 
-Source: `collapsePromoters.py` of the authors' repository CRM2.0 (exact sequences, most frequent first). In memory a
+Source: `collapsePromoters.py` of github.com/de-Boer-Lab/CRM2.0 (exact sequences, most frequent first). In memory a
 distinct sequence takes about 250 bytes while its file is counted.
 """
 
@@ -14,13 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.apps.quantify import fastq, merge_reads
 from benchmarks.apps.quantify.merge_reads import Rule
-from benchmarks.apps.quantify.sample_sheet import UNSORTED, Sheet
+from benchmarks.apps.quantify.sample_sheet import UNSORTED, SampleSheet
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
 
@@ -45,7 +46,7 @@ class Counts:
     sequences
         (n,) bytes.
     sorted_
-        (n, columns of the sheet) int64.
+        (n, sorted bins of all replicates) int64.
     unsorted
         (n,) int64, zero where the library was not sequenced unsorted.
     samples
@@ -67,7 +68,7 @@ class Counts:
 
 
 def count(
-    sheet: Sheet,
+    sheet: SampleSheet,
     rule: Rule,
     flanks: Flanks,
     work: Path,
@@ -75,7 +76,7 @@ def count(
     workers: int = 1,
     on_file: Callable[[int], None] | None = None,
 ) -> Counts:
-    """Merge and count all files of a sheet; `on_file` is told how many bytes are done.
+    """Merge and count all files of a sample sheet; `on_file` is called with the number of bytes done.
 
     Raises
     ------
@@ -88,34 +89,34 @@ def count(
         spread = map
         if workers > 1 and len(jobs) > 1:
             spread = stack.enter_context(ProcessPoolExecutor(min(workers, len(jobs)))).map
-        kept = []
-        for n_bytes, file in zip(done, spread(_counted, *zip(*jobs, strict=True)), strict=True):
-            kept.append(file)
+        files = []
+        for n_bytes, file in zip(done, spread(_count_file, *zip(*jobs, strict=True)), strict=True):
+            files.append(file)
             if on_file:
                 on_file(n_bytes)
-    return _together(sheet, kept)
+    return _combine(sheet, files)
 
 
-def _together(sheet: Sheet, files: list[Path]) -> Counts:
+def _combine(sheet: SampleSheet, files: list[Path]) -> Counts:
     parts, samples = [], []
     for file, row in zip(files, sheet.files.itertuples(), strict=True):
-        kept = validated.read_arrays(file, recovery_hint="remove it and give the command again")
-        parts.append((kept["sequences"], kept["counts"]))
-        samples.append({"bin": row.bin, "replicate": row.replicate} | json.loads(str(kept["about"])))
+        arrays = validated.read_arrays(file, recovery_hint="remove it and give the command again")
+        parts.append((arrays["sequences"], arrays["counts"]))
+        samples.append({"bin": row.bin, "replicate": row.replicate} | json.loads(str(arrays["about"])))
     table = pd.DataFrame(samples)
     if not table["n_pairs"].any():
         raise BadInput("The library is empty: none of the files of the sheet holds a read.")
     if not table["n_merged"].any():
         raise BadInput(
             f"The library is empty: none of {table['n_pairs'].sum():,} read pairs could be merged; check read1 and "
-            "read2 of the sheet, and --overlap, for reads of this length and this insert."
+            "read2 of the sample sheet, and --overlap, for reads of this length and this insert."
         )
     merged = table.groupby(["replicate", "bin"], sort=False)["n_merged"].sum()
     for (replicate, name), n in merged.items():
         if n == 0:
             raise BadInput(
                 f"Bin {name} of replicate {replicate} has no merged reads ({table['n_pairs'].sum():,} pairs in all "
-                "bins): check its files, or take it out of the sheet."
+                "bins): check its files, or take it out of the sample sheet."
             )
     sequences, places = np.unique(np.concatenate([s for s, _ in parts]), return_inverse=True)
     column_of = {name: i for i, name in enumerate(sheet.names)}
@@ -133,11 +134,11 @@ def _together(sheet: Sheet, files: list[Path]) -> Counts:
     return Counts(sequences[order], sorted_[order], unsorted[order], table)
 
 
-def _counted(file1: Path, file2: Path, rule: Rule, flanks: Flanks, work: Path) -> Path:
-    """Count one pair of files into a file of its own, unless that was done before from the same files."""
-    about = [_VERSION, asdict(rule), asdict(flanks)]
-    about += [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in (file1, file2)]
-    target = work / f"counts-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.npz"
+def _count_file(file1: Path, file2: Path, rule: Rule, flanks: Flanks, work: Path) -> Path:
+    """Count one pair of files into a file of its own, unless the same files were counted before."""
+    key = [_VERSION, asdict(rule), asdict(flanks)]
+    key += [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in (file1, file2)]
+    target = work / f"counts-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.npz"
     if target.is_file():
         return target
     counter, facts = count_pairs(file1, file2, rule, flanks)
@@ -150,34 +151,31 @@ def _counted(file1: Path, file2: Path, rule: Rule, flanks: Flanks, work: Path) -
     return target
 
 
-def count_pairs(file1: Path, file2: Path, rule: Rule, flanks: Flanks) -> tuple[Counter, dict]:
-    """Count the merged sequences of a pair of files; return them, and what the report of quality says of the pair."""
+def count_pairs(file1: Path, file2: Path, rule: Rule, flanks: Flanks) -> tuple[Counter[bytes], dict[str, Any]]:
+    """Count the merged sequences of a pair of files; return them, and the facts on the pair for the quality report."""
     counter: Counter[bytes] = Counter()
     overlaps = np.zeros(rule.overlap + rule.tolerance + 1, dtype=np.int64)
-    n_pairs = n_merged = n_flanked = n_turned = 0
+    other_end = fastq.reverse_complement(flanks.right)
+    n_pairs = n_merged = n_flanked = n_reversed = 0
     for read1, read2 in fastq.pairs(file1, file2):
         merged = merge_reads.merge(read1, read2, rule)
         counter.update(merged.sequences())
         overlaps += np.bincount(merged.overlaps, minlength=len(overlaps))
         n_pairs, n_merged = n_pairs + len(read1), n_merged + len(merged.bases)
-        # Both orientations are looked at where read 1 begins: that tells swapped mates.
+        # Read 1 is compared with both ends of the insert: that reveals swapped mates.
         n_flanked += int(_begin_with(merged.bases, flanks.left).sum())
-        n_turned += int(_begin_with(merged.bases, _turned(flanks.right)).sum())
-    if flanks.left and flanks.right and n_turned > max(n_flanked, n_merged // 2):
+        n_reversed += int(_begin_with(merged.bases, other_end).sum())
+    if flanks.left and flanks.right and n_reversed > max(n_flanked, n_merged // 2):
         raise BadInput(
-            f"{n_turned:,} of {n_merged:,} merged pairs of {file1} begin with the reverse complement of the right "
-            f"flank, {_turned(flanks.right)}: read1 and read2 are swapped; swap them in the sheet."
+            f"{n_reversed:,} of {n_merged:,} merged pairs of {file1} begin with the reverse complement of the right "
+            f"flank, {other_end}: read1 and read2 are swapped; swap them in the sample sheet."
         )
     facts = {"n_pairs": n_pairs, "n_merged": n_merged, "n_distinct": len(counter), "n_flanked": n_flanked}
     return counter, facts | {"overlaps": {str(i): int(n) for i, n in enumerate(overlaps) if n and i}}
 
 
-def _turned(flank: str) -> str:
-    return flank.translate(str.maketrans("ACGTN", "TGCAN"))[::-1]
-
-
 def _begin_with(bases: np.ndarray, flank: str) -> np.ndarray:
-    word = np.frombuffer(flank.encode(), dtype=np.uint8)
-    if not len(word) or bases.shape[1] < len(word):
+    expected = np.frombuffer(flank.encode(), dtype=np.uint8)
+    if not len(expected) or bases.shape[1] < len(expected):
         return np.zeros(len(bases), dtype=bool)
-    return (bases[:, : len(word)] != word).sum(axis=1) <= _FLANK_ERRORS
+    return (bases[:, : len(expected)] != expected).sum(axis=1) <= _FLANK_ERRORS

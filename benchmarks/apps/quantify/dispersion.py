@@ -1,4 +1,4 @@
-"""How far counts of reads scatter, when it is cells that were sorted: dispersion, effective cells, pooled variances.
+"""The scatter of read counts when cells were sorted: dispersion, effective cells, pooled variances.
 
 A cell that is sorted grows, and is amplified and sequenced many times. Its reads are copies of one observation, and a
 likelihood of reads that takes each for an observation is overconfident by the reads per cell. With Poisson numbers of

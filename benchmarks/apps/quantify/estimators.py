@@ -20,7 +20,7 @@ INTERVAL = 1.959963984540054
 
 @dataclass(frozen=True)
 class Estimates:
-    """Expression of every sequence with its standard error, (n,) float64; `n_cells` that the error stands for.
+    """Expression of every sequence with its standard error, (n,) float64, and the effective number of cells behind it.
 
     `curvature`: MAUDE's own error, of the curvature of its likelihood; NaN for averages.
     """
@@ -51,7 +51,7 @@ def weighted(weights: str) -> Estimator:
 def check_quantiles(weights: str | None, columns: Columns) -> None:
     """Refuse weights that need the quantiles of bins where these are not known."""
     if weights == "gates" and np.isnan(columns.start_q).any():
-        raise BadInput("--weights gates needs start_q and end_q of every bin in the sheet.")
+        raise BadInput("--weights gates needs start_q and end_q of every bin in the sample sheet.")
 
 
 def _weighted(weights: str, counts: np.ndarray, columns: Columns) -> Estimates:
@@ -59,9 +59,9 @@ def _weighted(weights: str, counts: np.ndarray, columns: Columns) -> Estimates:
     totals = counts.sum(axis=0)
     per_read = np.empty(len(totals))
     for replicate in np.unique(columns.replicate):
-        mine = columns.replicate == replicate
-        of = columns.take(mine)
-        per_read[mine] = weighted_average.weight_per_read(weights, totals[mine], of.cells, of.start_q, of.end_q)
+        own = columns.replicate == replicate
+        bins = columns.take(own)
+        per_read[own] = weighted_average.weight_per_read(weights, totals[own], bins.cells, bins.start_q, bins.end_q)
     dispersion = uncertainty.dispersion(counts, columns.numbers, columns.replicate, columns.cells)
     average = weighted_average.weighted_average(counts, columns.numbers, per_read)
     se, n_cells = weighted_average.standard_errors(counts, columns.numbers, per_read, average, dispersion.values)
@@ -84,18 +84,18 @@ def _maude(pseudocount: float, unsorted: np.ndarray | None, counts: np.ndarray, 
 
 
 def agreement(estimator: Estimator, counts: np.ndarray, columns: Columns) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Estimate every replicate alone; return the correlations of all pairs, and the estimates by replicate."""
+    """Estimate expression per replicate; return the correlations of all pairs, and the estimates by replicate."""
     names = list(dict.fromkeys(columns.replicate))
     if len(names) < 2:
         return pd.DataFrame(columns=["replicate", "other", "n", "pearson_r", "spearman_rho"]), {}
-    alone = {}
+    per_replicate = {}
     for name in names:
-        mine = columns.replicate == name
-        alone[name] = estimator(counts[:, mine], columns.take(mine)).value
+        own = columns.replicate == name
+        per_replicate[name] = estimator(counts[:, own], columns.take(own)).value
     rows = []
-    for one, other in itertools.combinations(names, 2):
-        both = np.isfinite(alone[one]) & np.isfinite(alone[other])
-        a, b = alone[one][both], alone[other][both]
-        row = {"replicate": one, "other": other, "n": int(both.sum())}
+    for name, other in itertools.combinations(names, 2):
+        both = np.isfinite(per_replicate[name]) & np.isfinite(per_replicate[other])
+        a, b = per_replicate[name][both], per_replicate[other][both]
+        row = {"replicate": name, "other": other, "n": int(both.sum())}
         rows.append(row | {"pearson_r": pearson_r(a, b), "spearman_rho": spearman_rho(a, b)})
-    return pd.DataFrame(rows), alone
+    return pd.DataFrame(rows), per_replicate

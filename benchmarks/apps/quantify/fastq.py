@@ -21,10 +21,12 @@ SIMULATED_NAME = b"@SIMULATED:"
 
 _BLOCK = 1 << 21  # bytes of text that are read at a time
 _PLUS, _AT, _NEWLINE, _RETURN = b"+@\n\r"
-_COMPLEMENT = np.zeros(256, dtype=np.uint8)
+COMPLEMENT = np.zeros(256, dtype=np.uint8)
+"""Character -> its complement; 0 for whatever is not one of ACGTN."""
 for _base, _other in zip(b"ACGTN", b"TGCAN", strict=True):
-    _COMPLEMENT[_base] = _other
-_IS_WRONG = _COMPLEMENT == 0
+    COMPLEMENT[_base] = _other
+_COMPLEMENT_OF_TEXT = str.maketrans("ACGTN", "TGCAN")
+_IS_WRONG = COMPLEMENT == 0
 _IS_WRONG[0] = False  # beyond the end of a read
 _UPPER = np.arange(256, dtype=np.uint8)
 _UPPER[ord("a") : ord("z") + 1] -= ord("a") - ord("A")
@@ -49,9 +51,9 @@ class Reads:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def turned(self) -> "Reads":
+    def reverse_complement(self) -> "Reads":
         """Return the reverse complements, with their qualities reversed."""
-        return Reads(self._reversed(_COMPLEMENT[self.bases]), self._reversed(self.quals), self.lengths)
+        return Reads(self._reversed(COMPLEMENT[self.bases]), self._reversed(self.quals), self.lengths)
 
     def _reversed(self, rows: np.ndarray) -> np.ndarray:
         width = rows.shape[1]
@@ -61,13 +63,18 @@ class Reads:
         return np.where(places >= 0, np.take_along_axis(rows, np.maximum(places, 0), axis=1), 0).astype(np.uint8)
 
 
+def reverse_complement(text: str) -> str:
+    """Return the reverse complement of a sequence of ACGTN."""
+    return text.translate(_COMPLEMENT_OF_TEXT)[::-1]
+
+
 def pairs(file1: Path, file2: Path) -> Iterator[tuple[Reads, Reads]]:
-    """Give batches of read pairs.
+    """Yield batches of read pairs.
 
     Raises
     ------
     BadInput
-        For files of different length, mates in another order or swapped, anything that is no FASTQ, a damaged gzip.
+        For files of different length, mates in another order or swapped, anything that is not FASTQ, a damaged gzip.
     """
     with _Source(file1) as one, _Source(file2) as two:
         while True:
@@ -212,13 +219,13 @@ def _check_names(file1: Path, file2: Path, headers1: np.ndarray, headers2: np.nd
         (name1, mate1), (name2, mate2) = (_name_and_mate(headers[row]) for headers in (headers1, headers2))
         if name1 != name2:
             raise BadInput(
-                f"Read {first + row + 1:,} is {name1!r} in {file1} and {name2!r} in {file2}: mates must stand in the "
-                "same order; pair the files anew."
+                f"Read {first + row + 1:,} is {name1!r} in {file1} and {name2!r} in {file2}: mates must be in the "
+                "same order; pair the files again."
             )
         if (mate1, mate2) == ("2", "1"):
             raise BadInput(
                 f"{file1} holds second mates and {file2} first ones, by the names of their reads: read1 and read2 are "
-                "swapped; swap them in the sheet."
+                "swapped; swap them in the sample sheet."
             )
         if mate1 == mate2 and mate1:
             raise BadInput(f"{file1} and {file2} both hold mate {mate1}, by the names of their reads.")

@@ -1,4 +1,4 @@
-"""The files of a quantified library: what the yeast task reads, and the same with errors and counts."""
+"""The label files of a quantified library: those that the yeast task reads, and the same with errors and counts."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from benchmarks.errors import BadInput
 from benchmarks.io import tables
 
 TRAIN, TEST = "train.txt", "filtered_test_data_with_MAUDE_expression.txt"
-"""What the yeast task looks for in a folder: training rows and the designed test set, two columns without a header."""
+"""Files that the yeast task reads: training rows and the designed test set, two columns without a header."""
 PROMOTERS, DESIGNED = "promoters.tsv.gz", "designed.tsv.gz"
 LABELS = (TRAIN, TEST, PROMOTERS, DESIGNED)
 
@@ -57,29 +57,29 @@ def trainable(sequences: pd.Series) -> np.ndarray:
     return sequences.str.len().between(yeast_plasmid.MIN_ROW, yeast_plasmid.MAX_ROW).to_numpy()
 
 
-def write_subsets(source: Path, target: Path, kept: np.ndarray) -> int:
-    """Copy subset files, with positions as they are once sequences without a measurement are left out.
+def write_subsets(source: Path, target: Path, has_label: np.ndarray) -> int:
+    """Copy subset files, renumbered for a test set without the oligos that have no label.
 
-    Rows and pairs that name a left-out sequence are left out. Returns how many.
+    Rows and pairs that name such an oligo are left out. Returns how many.
 
     Parameters
     ----------
     source
         Folder with `test_subset_ids/*.csv` and, maybe, `public_leaderboard_ids/*.json`, as the challenge has them.
-    kept
-        (n,) bool of all ordered sequences.
+    has_label
+        (n,) bool of all designed oligos.
 
     Raises
     ------
     BadInput
-        For a folder without subset files, or a position that no ordered sequence has.
+        For a folder without subset files, or a position that no oligo has.
     """
     files = sorted((source / "test_subset_ids").glob("*.csv")) + sorted(
         (source / "public_leaderboard_ids").glob("*.json")
     )
     if not files:
         raise BadInput(f"--subsets: {source} holds no test_subset_ids/*.csv.")
-    place = np.where(kept, np.cumsum(kept) - 1, -1)
+    place = np.where(has_label, np.cumsum(has_label) - 1, -1)
     texts, n_left_out = {}, 0
     for file in files:
         text, n = (_renumbered_csv if file.suffix == ".csv" else _renumbered_json)(file, place)
@@ -99,7 +99,7 @@ def _renumbered_csv(file: Path, place: np.ndarray) -> tuple[str, int]:
     columns = [name for name in ("pos", "alt_pos", "ref_pos") if name in table]
     if not columns:
         raise BadInput(f"{file}: a column pos, or alt_pos and ref_pos, is expected.")
-    there = np.ones(len(table), dtype=bool)
+    complete = np.ones(len(table), dtype=bool)
     for name in columns:
         old = tables.numbers(file, table, name, whole=True)
         wrong = np.flatnonzero((old < 0) | (old >= len(place)))
@@ -109,8 +109,8 @@ def _renumbered_csv(file: Path, place: np.ndarray) -> tuple[str, int]:
                 f"expected, got {old[wrong[0]]}."
             )
         table[name] = place[old]
-        there &= place[old] >= 0
-    return table[there].to_csv(index=False), int((~there).sum())
+        complete &= place[old] >= 0
+    return table[complete].to_csv(index=False), int((~complete).sum())
 
 
 def _renumbered_json(file: Path, place: np.ndarray) -> tuple[str, int]:

@@ -1,11 +1,11 @@
 """MAUDE: the mean expression of each sequence, by maximum likelihood of its reads in the sorting bins.
 
-Source: `R/MAUDE.R` of the authors' repository MAUDE (de Boer et al. 2020, Genome Biol 21:134). A sequence's cells are
+Source: `R/MAUDE.R` of github.com/de-Boer-Lab/MAUDE (de Boer et al. 2020, Genome Biol 21:134). A sequence's cells are
 N(mu, 1) on a scale on which all sorted cells are N(0, 1); the share of the library's reads of bin b that are the
 sequence's own is p_b = f (Φ(end_b − mu) − Φ(start_b − mu)) / (share of all cells in b), f its share of the library; its
 reads are negative-binomial, x_b failures before N_b successes of probability 1 − p_b.
 
-Departs from the source: the maximum over [−4, 4] is that of a grid of 161 points, refined, not that which L-BFGS-B
+Differs from the source: the maximum over [−4, 4] is that of a grid of 161 points, refined, not that which L-BFGS-B
 finds from 0; the two differ where there are several maxima, in sequences of few reads.
 """
 
@@ -175,8 +175,8 @@ def maximise(observed: Observed, bins: BinModel) -> np.ndarray:
         def loss(at: np.ndarray, row: np.ndarray) -> np.ndarray:
             return -_terms(observed, bins, at, row.astype(np.int64)).sum(axis=-1)
 
-        found = elementwise.find_minimum(loss, around, args=(inner.astype(np.float64),))
-        mu[inner] = np.where(found.success, found.x, mu[inner])
+        minimum = elementwise.find_minimum(loss, around, args=(inner.astype(np.float64),))
+        mu[inner] = np.where(minimum.success, minimum.x, mu[inner])
     return mu
 
 
@@ -208,7 +208,7 @@ def standard_errors(
     counts
         (n, bins) reads, without pseudocounts.
     dispersion
-        (bins,) variance of a count per read of its mean; see `uncertainty.dispersion`.
+        (bins,) variance of a count per read of its mean; see `dispersion.dispersion`.
     """
     influence, of_library, information, mean = _influence(observed, bins, mu)
     fitted = mean * (counts.sum(axis=1) / mean.sum(axis=1))[:, None]

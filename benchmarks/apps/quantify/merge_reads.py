@@ -1,6 +1,6 @@
 """Merge the two reads of a pair into one sequence, by the published rule.
 
-Source: `alignFastqsIntoSeqs.py` of the authors' repository CRM2.0. Read 2 is reverse-complemented; overlaps are tried
+Source: `alignFastqsIntoSeqs.py` of github.com/de-Boer-Lab/CRM2.0. Read 2 is reverse-complemented; overlaps are tried
 in the order 40, 39, 41, 38, 42 …; the first whose identity exceeds 0.75 is taken, without looking for a better one. In
 the overlap the base of read 1 counts where its quality is strictly higher, else that of read 2. Two reads of 76 bases
 and an insert of 110 overlap by 42.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.apps.quantify.fastq import Reads
+from benchmarks.apps.quantify.fastq import Reads, reverse_complement
 from benchmarks.errors import BadInput
 
 
@@ -55,22 +55,23 @@ class Merged:
     overlaps: np.ndarray
 
     def sequences(self) -> list[bytes]:
+        """Return the merged sequences as bytes."""
         width = self.bases.shape[1]
         return np.ascontiguousarray(self.bases).view(f"S{width}").ravel().tolist() if len(self.bases) else []
 
 
 def merge(read1: Reads, read2: Reads, rule: Rule) -> Merged:
     """Merge pairs; those without an acceptable overlap are left out."""
-    turned = read2.turned()
-    overlaps = _find_overlaps(read1, turned, rule)
-    found = np.flatnonzero(overlaps)
-    offsets = read1.lengths[found] - overlaps[found]
-    width1, width2 = read1.bases.shape[1], turned.bases.shape[1]
-    merged = np.zeros((len(found), int(offsets.max(initial=0)) + width2), dtype=np.uint8)
+    mates = read2.reverse_complement()
+    overlaps = _find_overlaps(read1, mates, rule)
+    mergeable = np.flatnonzero(overlaps)
+    offsets = read1.lengths[mergeable] - overlaps[mergeable]
+    width1, width2 = read1.bases.shape[1], mates.bases.shape[1]
+    merged = np.zeros((len(mergeable), int(offsets.max(initial=0)) + width2), dtype=np.uint8)
     for offset in np.unique(offsets):
         rows = np.flatnonzero(offsets == offset)
-        pairs = found[rows]
-        bases, quals = turned.bases[pairs], turned.quals[pairs]
+        pairs = mergeable[rows]
+        bases, quals = mates.bases[pairs], mates.quals[pairs]
         end = min(width1, int(offset) + width2)
         # Beyond its end a read 1 has qualities of zero, lower than any character: read 2 is taken.
         n = end - int(offset)
@@ -82,14 +83,14 @@ def merge(read1: Reads, read2: Reads, rule: Rule) -> Merged:
     return Merged(merged, overlaps)
 
 
-def _find_overlaps(read1: Reads, turned: Reads, rule: Rule) -> np.ndarray:
+def _find_overlaps(read1: Reads, mates: Reads, rule: Rule) -> np.ndarray:
     """Find the first acceptable overlap of every pair; (n,) int64, 0 where there is none."""
     overlaps = np.zeros(len(read1), dtype=np.int64)
     left = np.arange(len(read1))
     # A base a row: comparing an overlap is then one pass over neighbouring memory. Ends of read 1 are aligned.
     ends = np.ascontiguousarray(_right_aligned(read1).T)
-    starts = np.ascontiguousarray(turned.bases.T)
-    shorter = np.minimum(read1.lengths, turned.lengths)
+    starts = np.ascontiguousarray(mates.bases.T)
+    shorter = np.minimum(read1.lengths, mates.lengths)
     for overlap in rule.overlaps():
         if overlap > min(len(ends), len(starts)):
             continue
@@ -112,22 +113,19 @@ def _right_aligned(reads: Reads) -> np.ndarray:
     return np.where(places >= 0, np.take_along_axis(reads.bases, np.maximum(places, 0), axis=1), 0)
 
 
-_COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
-
-
 def merge_one(bases1: str, quals1: str, bases2: str, quals2: str, rule: Rule) -> tuple[str, int] | None:
-    """Merge one pair with a loop in plain Python, as the published script does it: what `bench` measures against."""
-    turned, quals2 = bases2.translate(_COMPLEMENT)[::-1], quals2[::-1]
+    """Merge one pair with a loop in plain Python, as the published script does: the reference of `quantify bench`."""
+    mate, quals2 = reverse_complement(bases2), quals2[::-1]
     for overlap in rule.overlaps():
         offset = len(bases1) - overlap
-        if offset < 0 or overlap > len(turned):
+        if offset < 0 or overlap > len(mate):
             continue
         same = 0
-        for a, b in zip(bases1[offset:], turned[:overlap], strict=True):
+        for a, b in zip(bases1[offset:], mate[:overlap], strict=True):
             same += a == b
         if same / overlap > rule.identity:
             consensus = ""
             for i in range(overlap):
-                consensus += bases1[offset + i] if quals1[offset + i] > quals2[i] else turned[i]
-            return bases1[:offset] + consensus + turned[overlap:], overlap
+                consensus += bases1[offset + i] if quals1[offset + i] > quals2[i] else mate[i]
+            return bases1[:offset] + consensus + mate[overlap:], overlap
     return None

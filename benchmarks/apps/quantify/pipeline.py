@@ -1,4 +1,4 @@
-"""From a sheet to a table of labels: the steps of `quantify reads` and `quantify designed`, without their files."""
+"""From counts to a table of labels: the steps of `quantify reads` and `quantify designed`, without their files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from benchmarks.apps.quantify import (
 )
 from benchmarks.apps.quantify.count import Counts, Flanks
 from benchmarks.apps.quantify.estimators import Estimates, Estimator
-from benchmarks.apps.quantify.sample_sheet import Sheet
+from benchmarks.apps.quantify.sample_sheet import SampleSheet
 from benchmarks.errors import BadInput
 
 COLLAPSES = ("chains", "published", "none")
@@ -26,7 +26,7 @@ COLLAPSES = ("chains", "published", "none")
 
 @dataclass(frozen=True)
 class Labels:
-    """What was made of a library.
+    """The labels of a library.
 
     Parameters
     ----------
@@ -35,21 +35,25 @@ class Labels:
         the kind of library adds.
     merged
         Sequence and its representative, of those that were collapsed into another.
-    agreement, alone
-        Correlations of replicates, and the expression in each.
+    agreement, per_replicate
+        Correlations of replicates, and the expression in each: replicate -> (n,) float64.
     facts
-        For the report of quality.
+        For the quality report.
     """
 
     table: pd.DataFrame
     merged: pd.DataFrame
     agreement: pd.DataFrame
-    alone: dict[str, np.ndarray]
+    per_replicate: dict[str, np.ndarray]
     facts: dict[str, Any]
+
+    def with_facts(self, facts: dict[str, Any]) -> "Labels":
+        """Return the same labels with other facts."""
+        return replace(self, facts=facts)
 
 
 def promoters(
-    sheet: Sheet,
+    sheet: SampleSheet,
     counts: Counts,
     flanks: Flanks,
     estimator: Estimator,
@@ -61,25 +65,26 @@ def promoters(
 ) -> Labels:
     """Collapse misread copies and estimate the expression of random promoters, most reads first."""
     texts = np.array([sequence.decode() for sequence in counts.sequences.tolist()], dtype=object)
-    representative, about = np.arange(len(counts)), {"kind": kind}
+    representative, collapse_facts = np.arange(len(counts)), {"kind": kind}
     if kind != "none":
-        found = collapse.collapse(
-            texts.tolist(), counts.total, trim=(len(flanks.left), len(flanks.right)), closed=kind == "chains",
+        collapsed = collapse.collapse(
+            texts.tolist(), counts.total, trim=(len(flanks.left), len(flanks.right)), transitive=kind == "chains",
             threads=threads, on_pass=on_pass,
         )  # fmt: skip
-        representative = found.representative
-        about |= {
+        representative = collapsed.representative
+        collapse_facts |= {
             "bowtie2": bowtie2.version(),
             "trimmed": [len(flanks.left), len(flanks.right)],
-            "passes": found.passes,
+            "passes": collapsed.passes,
+            "n_collisions": collapsed.n_collisions,
+            "n_reads_lost": collapsed.n_lost,
         }
-        about |= {"n_collisions": found.n_collisions, "n_reads_lost": found.n_lost}
     is_own = representative == np.arange(len(counts))
     merged = pd.DataFrame({"sequence": texts[~is_own], "representative": texts[representative[~is_own]]})
-    # The published sweep leaves chains behind, whose reads are lost with the sequence that they were added to.
-    kept = is_own[representative]
+    # The published single pass leaves chains behind, whose reads are lost with the sequence that they were added to.
+    counted = is_own[representative]
     per_bin = np.zeros_like(counts.sorted_)
-    np.add.at(per_bin, representative[kept], counts.sorted_[kept])
+    np.add.at(per_bin, representative[counted], counts.sorted_[counted])
     order = np.flatnonzero(is_own)[np.argsort(-per_bin[is_own].sum(axis=1), kind="stable")]
     per_bin, columns = per_bin[order], sheet.columns
     estimates = estimator(per_bin, columns)
@@ -95,37 +100,37 @@ def promoters(
         "n_distinct": len(counts), "n_promoters": int(enough.sum()),
         "n_singletons": int(table.loc[enough, "is_singleton"].sum()),
         "n_whole_numbers_of_several_bins": int(((table["expression"] % 1 == 0) & (n_bins > 1) & enough).sum()),
-        "collapse": about,
+        "collapse": collapse_facts,
     }  # fmt: skip
     labels = _labels(table, merged, per_bin, sheet, estimator, estimates, facts)
     return replace(labels, table=labels.table[enough].reset_index(drop=True))
 
 
 def designed(
-    sheet: Sheet,
+    sheet: SampleSheet,
     counts: Counts,
     ids: Sequence[str],
-    ordered: Sequence[str],
+    oligos: Sequence[str],
     *,
     is_control: np.ndarray | None = None,
     pseudocount: float = maude.PSEUDOCOUNT,
     min_reads: int = 1,
     threads: int = 1,
 ) -> Labels:
-    """Find the reads of every ordered sequence and estimate its expression with MAUDE; rows are in their order.
+    """Find the reads of every designed oligo and estimate its expression with MAUDE; rows are in their order.
 
-    Sequences of fewer than `min_reads` reads stay in the table without an expression.
+    Oligos of fewer than `min_reads` reads stay in the table without an expression.
     """
     texts = [sequence.decode() for sequence in counts.sequences.tolist()]
-    found = assign_designed.align(texts, counts.total, ordered, threads=threads)
-    hit = found.ordered >= 0
-    per_bin = np.zeros((len(ordered), counts.sorted_.shape[1]), dtype=np.int64)
-    np.add.at(per_bin, found.ordered[hit], counts.sorted_[hit])
-    unsorted = np.bincount(found.ordered[hit], counts.unsorted[hit], len(ordered)) if counts.unsorted.any() else None
+    assigned = assign_designed.assign(texts, counts.total, oligos, threads=threads)
+    hit = assigned.oligo >= 0
+    per_bin = np.zeros((len(oligos), counts.sorted_.shape[1]), dtype=np.int64)
+    np.add.at(per_bin, assigned.oligo[hit], counts.sorted_[hit])
+    unsorted = np.bincount(assigned.oligo[hit], counts.unsorted[hit], len(oligos)) if counts.unsorted.any() else None
     if empty := [name for name, n in zip(sheet.names, per_bin.sum(axis=0), strict=True) if n == 0]:
         raise BadInput(
-            f"Bin {empty[0]} has no read of an ordered sequence; check its files and the ordered sequences, which must "
-            "be as they are read, flanks included; or take the bin out of the sheet."
+            f"Bin {empty[0]} has no read of a designed oligo; check its files and the oligos, which must be as they "
+            "are read, flanks included; or take the bin out of the sample sheet."
         )
     columns, estimator = sheet.columns, estimators.by_maude(pseudocount, unsorted)
     estimates = estimator(per_bin, columns)
@@ -141,13 +146,13 @@ def designed(
         table["is_control"] = is_control.astype(int)
     measured = [name for name in table if name not in ("n_cells", "is_control")]
     table.loc[few, measured] = np.nan
-    table.insert(0, "sequence", list(ordered))
+    table.insert(0, "sequence", list(oligos))
     table.insert(0, "seq_id", list(ids))
     table["n_reads"], table["origin"] = per_bin.sum(axis=1), sheet.origin
     facts = {
-        "n_ordered": len(ordered), "n_estimated": int((~few).sum()), "n_reads_exact": found.n_exact,
-        "n_reads_aligned": found.n_aligned, "n_reads_ambiguous": found.n_ambiguous,
-        "n_reads_unaligned": found.n_unaligned, "pseudocount": pseudocount,
+        "n_ordered": len(oligos), "n_estimated": int((~few).sum()), "n_reads_exact": assigned.n_exact,
+        "n_reads_aligned": assigned.n_aligned, "n_reads_ambiguous": assigned.n_ambiguous,
+        "n_reads_unaligned": assigned.n_unaligned, "pseudocount": pseudocount,
         "abundance": "mean over bins" if unsorted is None else "unsorted library",
     }  # fmt: skip
     nothing = pd.DataFrame(columns=["sequence", "representative"])
@@ -158,14 +163,14 @@ def _labels(
     table: pd.DataFrame,
     merged: pd.DataFrame,
     per_bin: np.ndarray,
-    sheet: Sheet,
+    sheet: SampleSheet,
     estimator: Estimator,
     estimates: Estimates,
     facts: dict[str, Any],
 ) -> Labels:
     columns = sheet.columns
     table = pd.concat([table, pd.DataFrame(per_bin, columns=[f"bin_{name}" for name in sheet.names])], axis=1)
-    agreement, alone = estimators.agreement(estimator, per_bin, columns)
+    agreement, per_replicate = estimators.agreement(estimator, per_bin, columns)
     bins = sheet.bins[["replicate", "bin"]].assign(
         cells=columns.cells, start_q=columns.start_q, end_q=columns.end_q, number=columns.numbers,
         reads=per_bin.sum(axis=0), sequences=(per_bin > 0).sum(axis=0), dispersion=estimates.dispersion.values,
@@ -176,4 +181,4 @@ def _labels(
         "bins": bins.to_dict("records"),
         "replicate_agreement": agreement.to_dict("records"),
     }
-    return Labels(table, merged, agreement, alone, facts)
+    return Labels(table, merged, agreement, per_replicate, facts)

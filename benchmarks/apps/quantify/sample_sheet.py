@@ -1,4 +1,4 @@
-"""The sample sheet: which files hold the reads of which sorting bin, and what is known of the bins."""
+"""The sample sheet: which files hold the reads of which sorting bin, and the cells and quantiles of the bins."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,12 +8,12 @@ import pandas as pd
 
 from benchmarks.api import simulated_marker
 from benchmarks.api.data import Origin
+from benchmarks.api.yeast_plasmid import N_BINS
 from benchmarks.apps.quantify import fastq, maude
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
 
 UNSORTED = "unsorted"
-N_BINS = 18
 _ALIASES = {"Bin": "bin", "binStartQ": "start_q", "binEndQ": "end_q"}
 _NUMBERS = ("cells", "start_q", "end_q", "fraction")
 
@@ -39,12 +39,13 @@ class Columns:
     end_q: np.ndarray
 
     def take(self, chosen: np.ndarray) -> "Columns":
+        """Return some of the bins, by index or mask."""
         return Columns(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Samples in the order of the sheet.
+class SampleSheet:
+    """A sample sheet.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ class Sheet:
     origin: Origin
 
     def column(self, replicate: str, name: str) -> str:
+        """Return what a sorted bin is called in count tables: its name, after its replicate where there are several."""
         return f"{replicate}/{name}" if len(set(self.bins["replicate"])) > 1 else name
 
     @property
@@ -81,7 +83,7 @@ class Sheet:
         return Columns(numbers.to_numpy(), bins["replicate"].to_numpy(), bins["cells"].to_numpy(), start_q, end_q)
 
 
-def read(path: Path, *, numbered: bool) -> Sheet:
+def read(path: Path, *, numbered: bool) -> SampleSheet:
     """Read a sample sheet: columns `bin, read1, read2`, and, where known, `replicate, cells, start_q, end_q, fraction`.
 
     Paths are relative to the sheet. Bins of name `unsorted` hold the library before sorting.
@@ -131,7 +133,7 @@ def read(path: Path, *, numbered: bool) -> Sheet:
     folders = {path.parent, *(file.parent for file in files["read1"])}
     marked = any(fastq.is_simulated(file) for name in ("read1", "read2") for file in files[name])
     origin = "simulated" if marked else simulated_marker.of(*folders)
-    return Sheet(files.reset_index(drop=True), bins.reset_index(drop=True), origin)
+    return SampleSheet(files.reset_index(drop=True), bins.reset_index(drop=True), origin)
 
 
 def _check_bins(path: Path, files: pd.DataFrame, *, numbered: bool) -> None:
@@ -158,8 +160,8 @@ def _check_bins(path: Path, files: pd.DataFrame, *, numbered: bool) -> None:
     for replicate, n_bins in sorted_.groupby("replicate", sort=False)["bin"].nunique().items():
         if n_bins < 2:
             raise BadInput(
-                f"{path}: replicate {replicate} has a single sorted bin, which tells no expression from another; two "
-                "or more are expected."
+                f"{path}: replicate {replicate} has a single sorted bin, which cannot tell expression apart; two or "
+                "more are expected."
             )
     if not numbered and sorted_["start_q"].isna().any() and sorted_["fraction"].isna().any():
         raise BadInput(

@@ -1,11 +1,11 @@
 """Simulate a sorting experiment with a known answer: promoters, cells, gates, growth, amplification, reads with errors.
 
 Cells are drawn one by one and reads are drawn from the cells; nothing is drawn from the likelihoods by which the
-estimators work. A cell's signal is the promoter's expression above a floor, times log-normal noise that is twice as
-wide in a tenth of the cells; one cell in a hundred ends up in a bin by accident. 18 gates are sorted in three batches
-of unequal size. Every sorted cell grows and is amplified to an amount of its own, and reads are drawn from all copies
-in the bin. Copies carry errors of amplification, which both mates of a pair share, and reads those of sequencing, at
-the rate that their qualities say. Everything made here is labelled simulated.
+estimators work. A cell's signal is the promoter's expression on top of autofluorescence, times log-normal noise that is
+twice as wide in a tenth of the cells; one cell in a hundred ends up in a bin by accident. 18 gates are sorted in three
+batches of unequal size. Every sorted cell grows and is amplified to an amount of its own, and reads are drawn from all
+copies in the bin. Copies carry errors of amplification, which both mates of a pair share, and reads those of
+sequencing, at the rate that their qualities say. Everything made here is labelled simulated.
 """
 
 import gzip
@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr
 
+from benchmarks.api.yeast_plasmid import N_BINS
+from benchmarks.apps.quantify.fastq import COMPLEMENT, SIMULATED_NAME
 from benchmarks.errors import BadInput
 
 _CHUNK = 2_000_000  # cells whose fluorescence is in memory at a time
@@ -53,7 +55,7 @@ class Design:
     cells: float = 30.0
     reads: float = 75.0
     unsorted: float = 0.0
-    n_bins: int = 18
+    n_bins: int = N_BINS
     gates: str = "uniform"
     tail: float = 0.001
     noise_sd: float = 1.3
@@ -74,7 +76,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Library:
-    """What is sorted: expression in bins (n,), share of the library (n,), and what follows for cells without limit.
+    """What is sorted: expression in bins (n,), share of the library (n,), and the gates that follow from both.
 
     `start_q`, `end_q`, `edges`: gates (bins,) and their edges (bins + 1,) in units of expression.
     `in_bin`: (n, bins), share of a promoter's cells that each gate takes.
@@ -98,6 +100,7 @@ class Sorted:
 
     @property
     def cells_per_bin(self) -> np.ndarray:
+        """Cells sorted into each bin; (bins,) int64."""
         return self.cells.sum(axis=0)
 
 
@@ -147,7 +150,7 @@ def sort(rng: np.random.Generator, lib: Library, design: Design) -> Sorted:
     signal = _signal(lib.expression, design)
     cells = np.zeros((n, design.n_bins), dtype=np.int64)
     for size in np.unique(sizes):
-        mine = sizes == size
+        of_batch = sizes == size
         n_cells = rng.poisson(design.cells * n * size * lib.abundance / lib.in_bin.sum(axis=1).mean())
         owners = np.repeat(np.arange(n), n_cells)
         for start in range(0, len(owners), _CHUNK):
@@ -159,7 +162,7 @@ def sort(rng: np.random.Generator, lib: Library, design: Design) -> Sorted:
             gate = np.searchsorted(lib.edges, fluorescence, side="right") - 1
             inside = (gate >= 0) & (gate < design.n_bins)
             place = owner[inside] * design.n_bins + gate[inside]
-            cells += np.bincount(place, minlength=cells.size).reshape(cells.shape) * mine
+            cells += np.bincount(place, minlength=cells.size).reshape(cells.shape) * of_batch
     shape = 1 / design.amplification_cv**2
     copies = rng.gamma(np.maximum(cells * shape, 1e-12)) * (cells > 0)
     reads = np.zeros_like(cells)
@@ -212,7 +215,7 @@ def write_reads(
             _substitute(rng, copies, np.full(copies.shape, design.pcr_error))
             read1 = copies[:, : design.read_length]
             ends = lengths[owner, None] - 1 - np.arange(design.read_length)
-            read2 = _COMPLEMENT[np.take_along_axis(copies, ends, axis=1)]
+            read2 = COMPLEMENT[np.take_along_axis(copies, ends, axis=1)]
             for mate, stream, bases in ((1, one, read1), (2, two, read2)):
                 quals = _qualities(rng, bases.shape, mate)
                 bases = bases.copy()
@@ -221,9 +224,6 @@ def write_reads(
     return files
 
 
-_COMPLEMENT = np.zeros(256, dtype=np.uint8)
-for _base, _other in zip(b"ACGTN", b"TGCAN", strict=True):
-    _COMPLEMENT[_base] = _other
 _OTHERS = np.zeros((256, 3), dtype=np.uint8)
 for _base in b"ACGT":
     _OTHERS[_base] = [other for other in b"ACGT" if other != _base]
@@ -246,12 +246,12 @@ def _qualities(rng: np.random.Generator, shape: tuple[int, int], mate: int) -> n
 
 def _as_text(stem: str, first: int, mate: int, bases: np.ndarray, quals: np.ndarray) -> bytes:
     n, width = bases.shape
-    head = f"@SIMULATED:{stem}:"
+    head = SIMULATED_NAME + f"{stem}:".encode()
     number = np.char.zfill(np.arange(first, first + n).astype("S"), 10)
     tail = f" {mate}:N:0\n"
     row = np.empty((n, len(head) + 10 + len(tail) + 2 * width + 4), dtype=np.uint8)
     at = 0
-    for part in (head.encode(), number, tail.encode(), bases, b"\n+\n", quals + 33, b"\n"):
+    for part in (head, number, tail.encode(), bases, b"\n+\n", quals + 33, b"\n"):
         block = np.frombuffer(part, dtype=np.uint8) if isinstance(part, bytes) else part
         block = block.view(np.uint8).reshape(n, -1) if isinstance(part, np.ndarray) else block
         row[:, at : at + block.shape[-1]] = block
@@ -268,21 +268,21 @@ def write(
     rng: np.random.Generator,
     on_bin: Callable[[int], None] | None = None,
 ) -> Path:
-    """Write the reads of every bin and replicate, and the sheet that lists them; return the sheet."""
+    """Write the reads of every bin and replicate, and the sample sheet that lists them; return its path."""
     header = "bin\treplicate\tread1\tread2\tcells\tstart_q\tend_q"
     lines = [header]
-    for replicate, one in enumerate(sorts, start=1):
-        for b in np.flatnonzero(one.reads.sum(axis=0)):  # an empty bin is no sample
+    for replicate, sorted_ in enumerate(sorts, start=1):
+        for b in np.flatnonzero(sorted_.reads.sum(axis=0)):  # an empty bin is no sample
             stem = f"rep{replicate}_bin{b:02d}"
-            files = write_reads(rng, sequences, one.reads[:, b], stem, folder, design)
+            files = write_reads(rng, sequences, sorted_.reads[:, b], stem, folder, design)
             quantiles = f"{lib.start_q[b]:.6f}\t{lib.end_q[b]:.6f}"
             names = "\t".join(file.name for file in files)
-            lines.append(f"{b}\t{replicate}\t{names}\t{one.cells_per_bin[b]}\t{quantiles}")
+            lines.append(f"{b}\t{replicate}\t{names}\t{sorted_.cells_per_bin[b]}\t{quantiles}")
             if on_bin:
                 on_bin((replicate - 1) * design.n_bins + int(b) + 1)
         if design.unsorted:
             stem = f"rep{replicate}_unsorted"
-            names = "\t".join(f.name for f in write_reads(rng, sequences, one.unsorted, stem, folder, design))
+            names = "\t".join(f.name for f in write_reads(rng, sequences, sorted_.unsorted, stem, folder, design))
             lines.append(f"unsorted\t{replicate}\t{names}\t\t\t")
     sheet = folder / "sheet.tsv"
     sheet.write_text("\n".join(lines) + "\n")

@@ -1,15 +1,18 @@
-"""How right labels of a simulated experiment are: against the true expression, and inside their intervals."""
+"""Compare the labels of a simulated experiment with the true expression, and count how often intervals hold it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.api.metrics import pearson_r, spearman_rho
+from benchmarks.apps.quantify import estimators, label_files
 from benchmarks.apps.quantify.estimators import INTERVAL, Estimator
 from benchmarks.apps.quantify.sample_sheet import Columns
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
+from benchmarks.io.json_files import read_json
 
 
 def read_truth(path: Path) -> pd.DataFrame:
@@ -18,7 +21,7 @@ def read_truth(path: Path) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        If it is no such table.
+        If it is not such a table.
     """
     return tables.read_ours(
         path,
@@ -28,15 +31,15 @@ def read_truth(path: Path) -> pd.DataFrame:
     )
 
 
-def columns(bins: list[dict]) -> Columns:
-    """Return the bins of labels from their report of quality."""
+def columns(bins: list[dict[str, Any]]) -> Columns:
+    """Return the bins of labels from their quality report."""
     table = pd.DataFrame(bins)
     numbers = (table[name].to_numpy(np.float64) for name in ("cells", "start_q", "end_q"))
     return Columns(table["number"].to_numpy(), table["replicate"].to_numpy(), *numbers)
 
 
 def noise_free(truth: pd.DataFrame, estimator: Estimator, columns: Columns) -> np.ndarray:
-    """Return what an estimator makes of the mean reads: its answer in an experiment of the same design without noise.
+    """Apply an estimator to the mean reads: its estimates in an experiment of the same design without noise.
 
     It is the true value on the estimator's own scale; (n,) float64.
     """
@@ -64,7 +67,7 @@ def check(labels: pd.DataFrame, truth: pd.DataFrame, without_noise: np.ndarray) 
     y, true, free = (measured[name].to_numpy() for name in ("expression", "true_expression", "noise_free"))
     with_error = measured[np.isfinite(measured["se"])]
     off = np.abs(with_error["expression"] - with_error["noise_free"]) / with_error["se"]
-    found = {
+    result = {
         "n_promoters": len(truth), "n_labels": len(labels), "n_found": len(measured),
         "n_unknown": len(labels) - len(joined),
         "pearson_r": pearson_r(true, y), "spearman_rho": spearman_rho(true, y),
@@ -72,6 +75,32 @@ def check(labels: pd.DataFrame, truth: pd.DataFrame, without_noise: np.ndarray) 
         "n_intervals": len(with_error), "coverage": float((off < INTERVAL).mean()) if len(off) else float("nan"),
     }  # fmt: skip
     if "se_curvature" in with_error and len(with_error):
-        own = np.abs(with_error["expression"] - with_error["noise_free"]) / with_error["se_curvature"]
-        found["coverage_of_curvature"] = float((own < INTERVAL).mean())
-    return found
+        by_curvature = np.abs(with_error["expression"] - with_error["noise_free"]) / with_error["se_curvature"]
+        result["coverage_of_curvature"] = float((by_curvature < INTERVAL).mean())
+    return result
+
+
+def check_files(truth_file: Path, labels_file: Path) -> tuple[dict[str, float], pd.DataFrame]:
+    """Check a file of labels against a file of the truth; return the result, and labels and truth side by side.
+
+    The estimator, its settings and the bins are read from the quality report beside the labels.
+
+    Raises
+    ------
+    BadInput
+        If a file is missing or damaged, or the two are of different experiments.
+    """
+    columns_needed = ["sequence", "expression", "se"]
+    labels = tables.read_ours(labels_file, columns_needed, recovery_hint="quantify again", sep="\t")
+    is_designed = labels_file.name == label_files.DESIGNED
+    report = labels_file.parent / f"quality_{'designed' if is_designed else 'reads'}.json"
+    if not report.is_file():
+        raise BadInput(f"{labels_file}: {report.name}, which `quantify` wrote beside it, is needed and missing.")
+    facts, truth = read_json(report), read_truth(truth_file)
+    if is_designed:
+        unsorted = truth["expected_unsorted"].to_numpy() if facts["abundance"] == "unsorted library" else None
+        estimator = estimators.by_maude(facts["pseudocount"], unsorted)
+    else:
+        estimator = estimators.weighted(facts["settings"]["weights"])
+    result = check(labels, truth, noise_free(truth, estimator, columns(facts["bins"])))
+    return result, labels.merge(truth, on="sequence")

@@ -63,7 +63,7 @@ def test_transitive_merge_and_the_published_single_pass(monkeypatch):
     closed = collapse.collapse(["A"] * 5, counts)
     assert closed.representative.tolist() == [0, 0, 0, 0, 4]
     assert closed.n_lost == 0
-    swept = collapse.collapse(["A"] * 5, counts, closed=False)
+    swept = collapse.collapse(["A"] * 5, counts, transitive=False)
     assert swept.representative.tolist() == [0, 0, 1, 2, 4]
     # 1 gives its 5 reads to 0; 2 its 4 to 1, and 3 its 3 to 2, which are merged themselves. The next pass moves what
     # 1 and 2 hold on, by 2's link to 1 and 1's to 0; the last one again: all reads arrive, after two passes.
@@ -74,7 +74,7 @@ def test_the_published_sweep_loses_reads_of_late_chains(monkeypatch):
     late = [Hit(3, 2, 0, None), Hit(2, 1, 0, None)]
     answers = iter([[], [], late])
     monkeypatch.setattr(bowtie2, "align", lambda *a, **k: iter(next(answers)))
-    found = collapse.collapse(["A"] * 4, np.array([20, 5, 4, 3]), closed=False)
+    found = collapse.collapse(["A"] * 4, np.array([20, 5, 4, 3]), transitive=False)
     assert found.representative.tolist() == [0, 1, 1, 2]
     assert found.n_lost == 3  # the reads of 3 went to 2 after 2 had given its own away
 
@@ -90,7 +90,7 @@ def test_random_hits_give_connected_components():
             if one is not other:
                 groups = [g for g in groups if g is not one and g is not other] + [one | other]
         expected = [min(next(g for g in groups if i in g)) for i in range(n)]
-        assert collapse._joined(np.arange(n), pairs).tolist() == expected
+        assert collapse._connected_components(np.arange(n), pairs).tolist() == expected
 
 
 @needs_bowtie2
@@ -103,8 +103,8 @@ def test_reads_of_a_designed_library_find_their_sequence():
     reads = {
         a: 10, snv: 7, changed(a, 20): 3, changed(snv, 90, 91): 2, third: 5, changed(b, 40): 1, promoter(rng): 4,
     }  # fmt: skip
-    found = assign_designed.align(list(reads), np.array(list(reads.values())), ordered)
-    assert found.ordered.tolist() == [0, 1, 0, 1, -1, 2, -1]  # the third base fits a and its variant equally well
+    found = assign_designed.assign(list(reads), np.array(list(reads.values())), ordered)
+    assert found.oligo.tolist() == [0, 1, 0, 1, -1, 2, -1]  # the third base fits a and its variant equally well
     assert (found.n_exact, found.n_aligned, found.n_ambiguous, found.n_unaligned) == (17, 6, 5, 4)
 
 
