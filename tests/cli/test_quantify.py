@@ -420,7 +420,7 @@ def test_what_a_designed_library_refuses(experiment, tmp_path):
     refused("line 2: a sequence of A, C, G and T is expected", *words, "--sheet", sheet)
     rng = np.random.default_rng(0)
     oligos.write_text("".join(rng.choice(list("ACGT"), 110)) + "\n")
-    refused("has no read of an ordered sequence", *words, "--sheet", sheet)
+    refused("has no read of a designed oligo", *words, "--sheet", sheet)
     oligos.write_text("\n".join(truth))
     (tmp_path / "controls.txt").write_text("nobody\n")
     refused("Unknown id 'nobody'", *words, "--sheet", sheet, "--controls", tmp_path / "controls.txt")
