@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import __version__
+from benchmarks.errors import BadInput
 
 
 def has_packages(*names: str) -> bool:
@@ -34,6 +35,23 @@ def n_gpus() -> int:
         return len([gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")])
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return listed.stdout.count("GPU ")
+
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is unknown, or `cuda` where there is no GPU.
+
+    Raises
+    ------
+    BadInput
+        Naming the devices to choose from.
+    """
+    if device not in DEVICES:
+        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
+    if device == "cuda" and not n_gpus():
+        raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
 
 
 _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "scipy", "scikit-learn")

@@ -17,7 +17,7 @@ BELOW_ENGINE = (*BOTTOM, "io", "api", "training", "registry")
 LAYERS = {
     "errors": (),
     "shutdown": (),
-    "system": (),
+    "system": ("errors",),
     "renamed": (),
     "io": ("errors",),
     "api": ("io", "errors", "renamed"),

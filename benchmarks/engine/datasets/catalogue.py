@@ -1,7 +1,7 @@
-"""Which published files there are, where they lie, and what they must be; read from `catalogue.csv`.
+"""The catalogue of published files, with their addresses and checksums, read from `catalogue.csv`.
 
-Source: addresses and checksums are those that Zenodo, ENCODE, and the projects that repackage the data, state. A file
-without a checksum is recorded when it is first fetched, and must be the same afterwards.
+Source: addresses and checksums are those published by Zenodo, ENCODE and the projects that redistribute the data. The
+checksum of a file without a published one is recorded when it is first fetched, and compared afterwards.
 """
 
 import csv
@@ -27,7 +27,7 @@ class File:
     checksum
         `md5:…`, `sha256:…`, or `git:…`, the blob id of a git repository; "" where none is published.
     unpack
-        Folder, in that of the task, that an archive is unpacked to; "" for what stays as it is.
+        Subfolder of the task's folder that an archive is unpacked to; "" for files that are not unpacked.
     """
 
     task: str
@@ -45,7 +45,8 @@ def read(path: Path | None = None) -> list[File]:
     Raises
     ------
     BadInput
-        For other columns, a name that is no plain file name, an address that is not http, or an unknown checksum.
+        If a column is missing, a name is not a plain file name, an address is not http, or a checksum is of an unknown
+        kind.
     """
     path = path or Path(__file__).with_name("catalogue.csv")
     try:
@@ -53,14 +54,14 @@ def read(path: Path | None = None) -> list[File]:
             table = csv.DictReader(file)
             rows, columns = list(table), table.fieldnames
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path} is no catalogue: {error}.") from None
+        raise BadInput(f"{path} is not a catalogue: {error}.") from None
     if columns != _COLUMNS:
-        raise BadInput(f"{path}: the columns {', '.join(_COLUMNS)} are expected, got {columns}.")
+        raise BadInput(f"{path}: expected the columns {', '.join(_COLUMNS)}, got {columns}.")
     files = []
     for line, row in enumerate(rows, start=2):
         where = f"{path}, line {line}"
-        if None in row or None in row.values():  # what the reader calls cells too many, and too few
-            raise BadInput(f"{where}: {len(_COLUMNS)} cells are expected.")
+        if None in row or None in row.values():  # how csv marks surplus and missing cells
+            raise BadInput(f"{where}: expected {len(_COLUMNS)} cells, got another number.")
         for column, pattern in (
             ("name", _NAME),
             ("unpack", re.compile(rf"|\.|{_NAME.pattern}")),
@@ -68,9 +69,9 @@ def read(path: Path | None = None) -> list[File]:
             ("wanted", re.compile("read|prepare|no")),
         ):
             if not pattern.fullmatch(row[column] or ""):
-                raise BadInput(f"{where}, column {column!r}: {row[column]!r} is none.")
+                raise BadInput(f"{where}, column {column!r}: {row[column]!r} is invalid.")
         if not re.match(r"https?://[^/]+/", row["url"] or ""):
-            raise BadInput(f"{where}, column 'url': an address that begins with http is expected, got {row['url']!r}.")
+            raise BadInput(f"{where}, column 'url': expected an address that begins with http, got {row['url']!r}.")
         files.append(File(**row))
     return files
 
@@ -81,7 +82,7 @@ def chosen(files: list[File], task: str, names: list[str]) -> list[File]:
     Raises
     ------
     BadInput
-        For a task or a file that the catalogue lacks.
+        If the catalogue lacks the task or a file.
     """
     of_task = [file for file in files if file.task == task]
     if not of_task:

@@ -1,7 +1,7 @@
-"""Downloading one file: resumed, verified, and under its name only when it is whole.
+"""Download a file: resumed after interruptions, verified, and given its final name only when complete.
 
-pooch fetches and puts files in place; what it lacks is here: going on with a partial file, noticing a page in place of
-a file, git's blob ids, remembering the hash of a file that has none published, and unpacking safely.
+pooch fetches files and puts them in place. Added here: resuming partial files, detecting a web page in place of a file,
+git blob ids as checksums, recording the hash of files without a published checksum, and safe unpacking.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from benchmarks.engine.datasets.catalogue import File
 from benchmarks.errors import BadInput
 from benchmarks.io import archives, checksums, validated
 
-OnProgress = Callable[[str, int, int | None], Any]
-"""(file name, bytes so far, bytes in all or None)"""
+OnProgress = Callable[[str, int, int | None], object]
+"""(file name, bytes so far, total bytes or None if unknown)"""
 
 PARTIAL, RECORD = ".partial", "FETCHED.json"
 TRIES, PAUSE_S, TIMEOUT_S = 3, 1.0, 30
@@ -30,8 +30,8 @@ _PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
 @dataclass(frozen=True)
 class Fetched:
-    """What became of a file: `fetched`, `recorded` (fetched for the first time, without a checksum to compare with), or
-    `there` (it was, and is as expected).
+    """A file in place. `how`: `fetched`; `recorded`, fetched for the first time without a published checksum; or
+    `there`, present before and verified.
     """
 
     file: File
@@ -42,12 +42,12 @@ class Fetched:
 
 
 def fetch(file: File, folder: Path, *, offline: bool = False, on_progress: OnProgress = lambda *_: None) -> Fetched:
-    """Bring a file into a folder, verified, and unpack it if it is an archive to unpack.
+    """Download a file into a folder, verify it, and unpack it if the catalogue says so.
 
     Raises
     ------
     BadInput
-        If it cannot be had or is not what it must be. Nothing is then under its name, unless it was before.
+        If it cannot be downloaded or its checksum differs. No new file then has its name.
     """
     target, known = folder / file.name, record_of(folder).get(file.name, {}).get("sha256")
     if target.is_file():
@@ -55,7 +55,7 @@ def fetch(file: File, folder: Path, *, offline: bool = False, on_progress: OnPro
         _unpack(file, target, folder)
         return _remember(Fetched(file, target, "there", sha256, target.stat().st_size), folder)
     if offline:
-        raise BadInput(f"{target} is not there, and --offline forbids to fetch it from {file.url}.")
+        raise BadInput(f"{target} is missing, and --offline forbids fetching it from {file.url}.")
     partial = folder / PARTIAL
     partial.mkdir(parents=True, exist_ok=True)
     whole = _download(file, partial, on_progress)
@@ -63,7 +63,7 @@ def fetch(file: File, folder: Path, *, offline: bool = False, on_progress: OnPro
         sha256 = verify(file, whole, known)
         _unpack(file, whole, folder)
     except BadInput:
-        whole.unlink(missing_ok=True)  # what is wrong once is wrong again, if it is gone on with
+        whole.unlink(missing_ok=True)  # resuming a wrong file would give a wrong file again
         raise
     whole.replace(target)
     with contextlib.suppress(OSError):
@@ -73,7 +73,7 @@ def fetch(file: File, folder: Path, *, offline: bool = False, on_progress: OnPro
 
 
 def verify(file: File, path: Path, known: str | None) -> str:
-    """Compare a file with its published checksum, else with what it was the first time; returns its SHA-256.
+    """Compare a file with its published checksum, or else with the recorded one; return its SHA-256.
 
     Raises
     ------
@@ -81,32 +81,32 @@ def verify(file: File, path: Path, known: str | None) -> str:
         Naming both checksums if they differ.
     """
     kind, _, expected = file.checksum.partition(":")
-    found = {"sha256": checksums.digest(path)}
+    digests = {"sha256": checksums.digest(path)}
     if kind == "md5":
-        found["md5"] = _digest(path, hashlib.md5(usedforsecurity=False))
+        digests["md5"] = _digest(path, hashlib.md5(usedforsecurity=False))
     if kind == "git":
         blob = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-        found["git"] = _digest(path, blob)
-    if kind and found[kind] != expected:
+        digests["git"] = _digest(path, blob)
+    if kind and digests[kind] != expected:
         raise BadInput(
-            f"{file.name}: its {kind} checksum is {found[kind]}, {expected} is published; it is not the file of "
-            f"{file.url}. If it lies at {path}, remove it and fetch it again."
+            f"{file.name}: expected the published {kind} checksum {expected}, got {digests[kind]}; it is not the file "
+            f"of {file.url}. If it is at {path}, remove it and fetch it again."
         )
-    if not kind and known and found["sha256"] != known:
+    if not kind and known and digests["sha256"] != known:
         raise BadInput(
-            f"{file.name}: its SHA-256 is {found['sha256']}, {known} was recorded when it was first fetched. If "
-            f"the change is meant, remove its entry from {RECORD}."
+            f"{file.name}: expected the SHA-256 {known} that was recorded when it was first fetched, got "
+            f"{digests['sha256']}. If the change is intended, remove its entry from {RECORD}."
         )
-    return found["sha256"]
+    return digests["sha256"]
 
 
-def _digest(path: Path, hashed: Any) -> str:
+def _digest(path: Path, hasher: "hashlib._Hash") -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashed).hexdigest()
+        return hashlib.file_digest(stream, lambda: hasher).hexdigest()
 
 
-def record_of(folder: Path) -> dict[str, dict]:
-    """Read what was fetched into a folder: file name -> sha256, bytes, url.
+def record_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read the record of the files fetched into a folder: file name -> sha256, bytes, url.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _remember(fetched: Fetched, folder: Path) -> Fetched:
 
 
 def _download(file: File, partial: Path, on_progress: OnProgress) -> Path:
-    """Fetch the bytes of a file, going on with what an earlier call has; a new try after what may pass."""
+    """Download a file, resuming what an earlier call left, and retrying after errors that may be temporary."""
     import pooch
     import requests
 
@@ -137,36 +137,36 @@ def _download(file: File, partial: Path, on_progress: OnProgress) -> Path:
     resume = _Resuming(partial / f"{file.name}.part", on_progress)
     for attempt in range(1, TRIES + 1):
         try:
-            # Checked by `verify`, which knows blob ids too; pooch fetches, and puts the file in place when it is whole.
+            # Without a hash: `verify` compares checksums, as it also knows blob ids.
             return Path(pooch.retrieve(file.url, None, f"{file.name}.whole", partial, downloader=resume))
         except (
             requests.ConnectionError,
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
-            _Passing,
+            _TemporaryError,
         ) as error:
             if attempt == TRIES:
                 kept = resume.part.stat().st_size if resume.part.is_file() else 0
-                more = f" {kept:,} bytes are kept; the same command goes on from there." if kept else ""
-                raise BadInput(f"{file.name} could not be fetched from {file.url}: {_in_words(error)}.{more}") from None
+                more = f" {kept:,} bytes are kept; the same command resumes from there." if kept else ""
+                raise BadInput(f"{file.name} could not be fetched from {file.url}: {_reason(error)}.{more}") from None
             time.sleep(PAUSE_S * attempt)
         except requests.RequestException as error:
-            raise BadInput(f"{file.name} could not be fetched from {file.url}: {_in_words(error)}.") from None
+            raise BadInput(f"{file.name} could not be fetched from {file.url}: {_reason(error)}.") from None
     raise AssertionError("unreachable")
 
 
-class _Passing(Exception):
-    """What may be over at the next try: a server's own fault, a file cut short."""
+class _TemporaryError(Exception):
+    """An error that may be gone at the next try: one of the server, or a truncated file."""
 
 
 class _Resuming:
-    """A downloader for pooch: asks for the rest of a partial file, if the server still has the same one."""
+    """A downloader for pooch that requests the rest of a partial file, if the server still has the same file."""
 
     def __init__(self, part: Path, on_progress: OnProgress):
         self.part, self.tag = part, part.with_suffix(".tag")
         self.on_progress = on_progress
 
-    def __call__(self, url: str, output_file: str, _: Any) -> None:
+    def __call__(self, url: str, output_file: str, _: object) -> None:
         import requests
 
         have = self.part.stat().st_size if self.part.is_file() and self.tag.is_file() else 0
@@ -174,11 +174,11 @@ class _Resuming:
         if have:
             headers |= {"Range": f"bytes={have}-", "If-Range": self.tag.read_text()}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
-            if answer.status_code == 416:  # it had been whole, or is another file now
+            if answer.status_code == 416:  # it was complete, or the file on the server has changed
                 self._forget()
-                raise _Passing("the partial file did not fit what the server has")
+                raise _TemporaryError("the partial file does not match the file on the server")
             if answer.status_code >= 500 or answer.status_code == 429:
-                raise _Passing(f"the server answers {answer.status_code}")
+                raise _TemporaryError(f"the server answers {answer.status_code}")
             if answer.status_code >= 400:
                 raise BadInput(f"The server answers {answer.status_code} to {url}: the address may have changed.")
             goes_on = have and answer.status_code == 206
@@ -188,7 +188,7 @@ class _Resuming:
             if tag := answer.headers.get("ETag") or answer.headers.get("Last-Modified"):
                 self.tag.write_text(tag)
             else:
-                self.tag.unlink(missing_ok=True)  # without one, nobody can tell whether a rest belongs to it
+                self.tag.unlink(missing_ok=True)  # without one, a rest cannot be matched to its file
             done = start
             with self.part.open("ab" if goes_on else "wb") as stream:
                 for chunk in answer.iter_content(_PIECE):
@@ -202,7 +202,7 @@ class _Resuming:
                     done += len(chunk)
                     self.on_progress(self.part.stem, done, total)
             if total is not None and done != total:
-                raise _Passing(f"it was cut short at {done:,} of {total:,} bytes")
+                raise _TemporaryError(f"it ended at {done:,} of {total:,} bytes")
             if done == 0:
                 self._forget()
                 raise BadInput(f"{url} gives an empty file.")
@@ -214,9 +214,9 @@ class _Resuming:
         self.tag.unlink(missing_ok=True)
 
 
-def _in_words(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     text = str(error)
-    for sign, words in (
+    for sign, reason in (
         ("Name or service not known", "its host is not known (no network?)"),
         ("NameResolution", "its host is not known (no network?)"),
         ("refused", "the connection is refused"),
@@ -226,19 +226,19 @@ def _in_words(error: BaseException) -> str:
         ("aborted", "the connection broke"),
     ):
         if sign in text:
-            return words
+            return reason
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def _unpack(file: File, archive: Path, folder: Path) -> None:
     """Unpack an archive beside itself: nothing outside the folder, no links out, no devices, all or nothing.
 
-    A single folder at the top that is called as the task is left out. What is there already stays.
+    A single top folder with the name of the task is left out. Existing files are kept.
 
     Raises
     ------
     BadInput
-        If it is no archive, or holds a name that leads out of it.
+        If it is not an archive, or contains a path that leads out of the folder.
     """
     if not file.unpack:
         return
@@ -247,7 +247,7 @@ def _unpack(file: File, archive: Path, folder: Path) -> None:
         archives.unpack(archive, Path(scratch), named=file.name)
         top = Path(scratch)
         if [path.name for path in top.iterdir()] == [file.task]:
-            top = top / file.task  # human_mpra/HepG2_clean.tsv belongs into the folder of the task, which has that name
+            top = top / file.task  # human_mpra/HepG2_clean.tsv belongs directly in the folder of the task
         for path in sorted(top.rglob("*")):
             place = target / path.relative_to(top)
             if path.is_dir():

@@ -1,14 +1,15 @@
-"""Opening trained models again: a training's folder of this benchmark, or published weights."""
+"""Load trained models: from a training's folder of this benchmark, or from published weights."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import registry
+from benchmarks import registry, system
 from benchmarks.api.data import Origin, TaskSpec
 from benchmarks.api.model import Model
 from benchmarks.api.recipe import recipe_with
 from benchmarks.api.task import Task
+from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.records import JobRecord
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
@@ -21,9 +22,9 @@ _TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "dros
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that can predict, the task and the spec it was trained for, and the origin of what it was trained on.
+    """A trained model, its task, the spec it was built for, and the origin of its training data.
 
-    `key` is its name in the registry, or of its file where it was published; `title` is for readers.
+    `key` is its name in the registry, or the name of its file for published weights; `title` is its display name.
     """
 
     model: Model
@@ -40,26 +41,24 @@ def open_model(path: Path, device: str = "auto") -> Trained:
     Raises
     ------
     BadInput
-        If the device is unknown; if there is no model there, it is damaged, or it does not fit.
+        If the device is unknown or absent; if there is no model, it is damaged, or it does not fit its task.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
+    system.check_device(device)
     return _of_run(path, device) if (path / "job.json").is_file() else _published(path, device)
 
 
 def located(run: str, task: str, results: Path) -> Path:
-    """Turn what --run says into a path; a model's name stands for its finished trainings in the task's latest run.
+    """Return the path that --run names; a model's name means its finished trainings in the latest run of the task.
 
     Raises
     ------
     BadInput
-        If it is neither a path nor a model, or that run has no such training, or several data sets.
+        If it is neither a path nor a model, or that run has no such training, or trainings on several data sets.
     """
     return path if (path := Path(run)).exists() else _of_latest(run, task, results)
 
 
 def _of_latest(model: str, task: str, results: Path) -> Path:
-    from benchmarks.engine.store.experiment import Experiment
 
     if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
         known = did_you_mean("model", model, list(registry.models()))
@@ -82,33 +81,33 @@ def _of_latest(model: str, task: str, results: Path) -> Path:
 
 
 def open_all(path: Path, device: str = "auto") -> list[Trained]:
-    """Load one model, or every training that a folder of trainings holds; what is averaged is theirs.
+    """Load the model of a path, or of every training in a folder of trainings, whose predictions are to be averaged.
 
     Raises
     ------
     BadInput
         As `open_model`.
     """
-    several = [] if (path / "job.json").is_file() else sorted(file.parent for file in path.glob("*/job.json"))
-    return [open_model(folder, device) for folder in several or (path,)]
+    trainings = [] if (path / "job.json").is_file() else sorted(file.parent for file in path.glob("*/job.json"))
+    return [open_model(folder, device) for folder in trainings or (path,)]
 
 
 def open_each(paths: Iterable[Path], device: str = "auto") -> Iterator[tuple[str, Trained]]:
-    """Load models in turn, each under a name of its own."""
+    """Load models one after another; yields a distinct name and the model."""
     seen: dict[str, int] = {}
     for path in paths:
-        one = open_model(path, device)
-        yield distinct_name(one.key, seen), one
+        trained = open_model(path, device)
+        yield distinct_name(trained.key, seen), trained
 
 
 def distinct_name(key: str, seen: dict[str, int]) -> str:
-    """Number the second and later of one name; `seen` counts them."""
+    """Append a number to the second and later occurrences of a name; `seen` counts them."""
     seen[key] = seen.get(key, 0) + 1
     return key + (f" {seen[key]}" if seen[key] > 1 else "")
 
 
 def has_model(folder: Path) -> bool:
-    """Tell whether the folder of a training holds its weights."""
+    """Tell whether the folder of a training contains its weights."""
     return (folder / "model.json").is_file()
 
 
@@ -117,19 +116,18 @@ def _of_run(folder: Path, device: str) -> Trained:
         raise BadInput(f"{folder} cannot be trusted: {problem}.")
     job = read_json(folder / "job.json", JobRecord)
     if missing := [key for key in ("task", "dataset", "model", "framework", "recipe", "origin") if key not in job]:
-        raise BadInput(f"{folder / 'job.json'} is of no training: it lacks {missing[0]!r}.")
+        raise BadInput(f"{folder / 'job.json'} is not the record of a training: it lacks {missing[0]!r}.")
     if not has_model(folder):
-        raise BadInput(f"{folder} holds no model: that run was made with --no-save-models.")
+        raise BadInput(f"{folder} contains no model: that run was made with --no-save-models.")
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
-    if backend := registry.get_backend(job["framework"].partition(" ")[0]):
-        backend.configure(device)
+    _configure(job["framework"].partition(" ")[0], device)
     spec = job.get("spec", task.SPEC)
     recipe = recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json")
     try:
         model = module.build(spec, recipe, {})
     except BadInput:
         raise
-    except Exception as error:  # whatever a model says to numbers that it cannot be built with
+    except Exception as error:  # a model may raise anything for a recipe that it cannot be built with
         raise BadInput(f"{folder}/job.json: no {job['model']} is built by its recipe ({one_line(error)}).") from None
     model.load(folder)
     title = f"{module.NAME} ({job['dataset']}, {folder.name})"
@@ -137,14 +135,19 @@ def _of_run(folder: Path, device: str) -> Trained:
 
 
 def _published(weights: Path, device: str) -> Trained:
-    registry.get_backend("torch").configure(device)
+    _configure("torch", device)
     published = registry.get_published()
     try:
-        found = published.read(weights)
-        model = published.load_model(found)
+        checkpoint = published.read(weights)
+        model = published.load_model(checkpoint)
     except (ValueError, FileNotFoundError) as error:
         raise BadInput(str(error)) from None
-    task = registry.get_task(_TASK_OF_VARIANT[found.variant])
-    if task.SPEC.seq_len != found.spec.seq_len:
-        raise BadInput(f"{weights} is for sequences of {found.spec.seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
-    return Trained(model, task, task.SPEC, weights.stem, found.title, "measured")
+    task = registry.get_task(_TASK_OF_VARIANT[checkpoint.variant])
+    if task.SPEC.seq_len != (seq_len := checkpoint.spec.seq_len):
+        raise BadInput(f"{weights} is for sequences of {seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
+    return Trained(model, task, task.SPEC, weights.stem, checkpoint.title, "measured")
+
+
+def _configure(framework: str, device: str) -> None:
+    if backend := registry.get_backend(framework):
+        backend.configure(device)

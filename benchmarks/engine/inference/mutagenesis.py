@@ -1,19 +1,19 @@
-"""All single substitutions of sequences through a model, in full batches of integer codes.
+"""In-silico mutagenesis: the predicted effect of every single-nucleotide substitution of sequences.
 
 Source: Rafi et al. 2024, Methods, "In silico mutagenesis": prediction of the mutant minus prediction of the wild type;
-a position's score is the mean over nucleotides. Mutants are never text: a piece of them is the wild types' codes,
-repeated, with one code changed in every row.
+the score of a position is the mean over nucleotides. Mutants are made in batches, as repeated rows of integer-encoded
+sequences with one base changed in each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.data import Dataset, Origin, TaskSpec
 from benchmarks.api.metrics import jsd
+from benchmarks.api.model import Model
 from benchmarks.api.profiles import log_softmax
 from benchmarks.api.sequences import BASES, N_CODE
 from benchmarks.errors import BadInput, did_you_mean
@@ -21,43 +21,42 @@ from benchmarks.errors import BadInput, did_you_mean
 LETTERS = "ACGT"
 """Order of the last axis of every array of effects."""
 CODES = np.array([BASES.index(letter) for letter in LETTERS], dtype=np.uint8)
-"""The code of each of them."""
+"""Integer code of each of `LETTERS`."""
 
 PIECE = 8192
-"""Mutants that are made and predicted at a time: eight full batches of `predict`."""
+"""Mutants that are made and predicted at a time: eight batches of `predict`."""
 PIECE_BASES = 2**21
-"""Bases in a piece at most, so that long windows and their profiles fit in memory."""
+"""At most so many bases are predicted at a time, so that long windows and their profiles fit in memory."""
 
 PROFILE, PROFILE_CHANGE = "profile_logits", "profile_jsd"
-"""The output of many numbers per sequence, and what stands for its change: the Jensen-Shannon distance of mutant and
-wild-type profile, 0 for the wild type itself."""
+"""The profile output, and the name of the effect on it: the Jensen-Shannon distance of mutant and wild-type profile."""
 
 
 @dataclass(frozen=True)
 class Effects:
-    """What all substitutions do to one output.
+    """The effects of all substitutions on one output.
 
     Parameters
     ----------
     wild_type
-        (n,) float32, predictions of the sequences as they are.
+        (n,) float32, predictions of the unmutated sequences.
     deltas
-        (n, L, 4) float32 in the order of `LETTERS`: mutant minus wild type, 0 for the base that is there, NaN at
-        positions that were not mutated.
+        (n, L, 4) float32 in the order of `LETTERS`: mutant minus wild type, 0 for the reference base, NaN at positions
+        that were not mutated.
     """
 
     wild_type: np.ndarray
     deltas: np.ndarray
 
 
-def of_codes(codes: np.ndarray, spec: TaskSpec, origin: str = "measured") -> Dataset:
-    """Give codes (n, L) the shape of data that a model predicts; side channels are 0, the forward strand."""
+def of_codes(codes: np.ndarray, spec: TaskSpec, origin: Origin = "measured") -> Dataset:
+    """Wrap integer-encoded sequences (n, L) as a Dataset to predict; side channels are 0 (forward strand)."""
     meta = pd.DataFrame({name: np.zeros(len(codes), np.float32) for name in spec.side_channels}, range(len(codes)))
     return Dataset("input", np.asarray(codes), {}, meta, origin)
 
 
 def effects(
-    model: Any,
+    model: Model,
     data: Dataset,
     *,
     where: np.ndarray | None = None,
@@ -69,15 +68,15 @@ def effects(
     Parameters
     ----------
     model
-        Anything with `predict(Dataset)`; what it does at prediction, such as averaging strands, it does here too.
+        Only its `predict` is used, with all that it does, such as averaging strands.
     data
-        Sequences without targets; rows of `meta` (side channels) are kept by their mutants. See `of_codes`.
+        Sequences without targets; mutants have the `meta` (side channels) of their wild type. See `of_codes`.
     where
         (n, L) bool, positions to mutate; None: all. N is never mutated.
     outputs
-        Which outputs; None: all with one number per sequence. `profile_jsd` is the change of a predicted profile.
+        Names of outputs; None: all with one number per sequence. `profile_jsd` is the change of a predicted profile.
     on_done
-        Called with the number of mutants done so far.
+        Called with the number of mutants predicted so far.
 
     Raises
     ------
@@ -88,44 +87,44 @@ def effects(
     bare = replace(data.without_targets(), codes=codes, meta=data.meta.reset_index(drop=True))
     wild = model.predict(bare)
     chosen = _chosen(wild, outputs)
-    reference = np.exp(log_softmax(wild[PROFILE])) if PROFILE_CHANGE in chosen else None
+    reference = np.exp(log_softmax(wild[PROFILE])) if PROFILE_CHANGE in chosen else np.zeros(0)
     mutated = (codes != N_CODE) & (True if where is None else where)
-    found = {}
+    result = {}
     for name in chosen:
         deltas = np.full((*codes.shape, 4), np.nan, dtype=np.float32)
         deltas[mutated] = 0.0
         start = np.zeros(len(codes), np.float32) if name == PROFILE_CHANGE else wild[name].astype(np.float32)
-        found[name] = Effects(start, deltas)
+        result[name] = Effects(start, deltas)
     n_done = 0
     for rows, columns, bases, piece in mutants(bare, mutated):
         predicted = model.predict(piece)
-        for name, of in found.items():
+        for name, effect in result.items():
             if name == PROFILE_CHANGE:
                 change = jsd(np.exp(log_softmax(predicted[PROFILE])), reference[rows])
             else:
-                change = predicted[name] - of.wild_type[rows]
-            of.deltas[rows, columns, bases] = change
+                change = predicted[name] - effect.wild_type[rows]
+            effect.deltas[rows, columns, bases] = change
         n_done += len(rows)
         on_done(n_done)
-    return found
+    return result
 
 
 def mutants(
     data: Dataset, mutated: np.ndarray, size: int | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Dataset]]:
-    """Give all mutants in pieces: row and position they are of, which of `LETTERS` stands there now, and as data.
+    """Yield all mutants in batches: row and position of each, index of its new base in `LETTERS`, and the sequences.
 
     Parameters
     ----------
     mutated
-        (n, L) bool, none of them N.
+        (n, L) bool, positions to mutate, without those of N.
     size
-        Mutants per piece; None: as many as fit into `PIECE` and `PIECE_BASES`.
+        Mutants per batch; None: as many as `PIECE` and `PIECE_BASES` allow.
     """
     codes = np.asarray(data.codes)
     size = size or max(1, min(PIECE, PIECE_BASES // codes.shape[1]))
     places = np.flatnonzero(mutated)
-    letter_of = np.argsort(CODES)  # code -> its place in LETTERS
+    letter_of = np.argsort(CODES)  # code -> index in LETTERS
     for start in range(0, 3 * len(places), size):
         number = np.arange(start, min(start + size, 3 * len(places)))
         rows, columns = np.divmod(places[number // 3], codes.shape[1])
@@ -137,14 +136,20 @@ def mutants(
 
 
 def n_mutants(codes: np.ndarray, where: np.ndarray | None = None) -> int:
-    """Count the substitutions that `effects` predicts."""
+    """Count the substitutions that `effects` predicts for sequences (n, L) and positions `where` (n, L)."""
     return 3 * int(((codes != N_CODE) & (True if where is None else where)).sum())
 
 
 def position_scores(deltas: np.ndarray, mean_over: int = 3) -> np.ndarray:
-    """Average effects (n, L, 4) over nucleotides: (n, L), NaN where nothing was mutated.
+    """Average effects (n, L, 4) over nucleotides: (n, L), NaN at positions that were not mutated.
 
-    The paper does not say whether the base that is there, with its difference of 0, counts; so divide by 3 or by 4.
+    The paper does not say whether the reference base, with its difference of 0, is included: `mean_over` is 3 without
+    it, 4 with it.
+
+    Raises
+    ------
+    BadInput
+        If `mean_over` is another number.
     """
     if mean_over not in (3, 4):
         raise BadInput(f"--mean-over expects 3 (the other bases) or 4 (with the base itself), got {mean_over}.")

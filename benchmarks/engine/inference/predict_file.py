@@ -1,4 +1,4 @@
-"""Predicting files of sequences of any size: read in pieces, predicted in full batches, written as they come."""
+"""Predict files of sequences of any size: read, predicted and written in pieces, with bounded memory."""
 
 import csv
 import gzip
@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.model import Model
 from benchmarks.api.sequences import SequenceError
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
@@ -36,34 +36,34 @@ class Piece:
 def read_pieces(file: Path, n: int = N_SEQUENCES) -> Iterator[Piece]:
     """Read FASTA, a table with a header (`seq` or `sequence`, `seq_id`, `is_reverse`), or a sequence per line.
 
-    Of lines with several columns and no header, the first is the sequence. Plain or gzip.
+    Without a header, the first column is the sequence. Plain or gzip.
 
     Raises
     ------
     BadInput
-        If there is no such file, it is binary, empty, or a line has no sequence.
+        If the file is missing, binary or empty, or a line has no sequence.
     """
     if not file.is_file():
         raise BadInput(f"No file at {file}.")
     rows = _rows(file)
-    found = False
+    is_empty = True
     while piece := list(itertools.islice(rows, n)):
-        found = True
+        is_empty = False
         yield Piece(*(list(column) for column in zip(*piece, strict=True)))
-    if not found:
+    if is_empty:
         raise BadInput(f"{file} has no sequence.")
 
 
 def _rows(file: Path) -> Iterator[tuple[str, str, int, float]]:
-    """Give id, sequence, line and strand of every sequence."""
+    """Yield id, sequence, line number and strand of every sequence."""
     try:
-        with tables.open_text(file) as lines:
-            head = []  # blank lines, and the first that is not
-            for line in lines:
+        with tables.open_text(file) as text:
+            head = []  # leading blank lines and the first other line
+            for line in text:
                 head.append(line)
                 if line.strip():
                     break
-            lines = itertools.chain(head, lines)
+            lines = itertools.chain(head, text)
             if head and head[-1].startswith(">"):
                 yield from ((name, sequence, at, 0.0) for at, name, sequence in tables.fasta_records(lines))
             else:
@@ -75,6 +75,7 @@ def _rows(file: Path) -> Iterator[tuple[str, str, int, float]]:
 
 
 def _table(file: Path, numbered: Iterator[tuple[int, str]], head: list[str]) -> Iterator[tuple[str, str, int, float]]:
+    """Yield the rows of a table, or of a file with a sequence per line; `head` ends with its first line."""
     first = head[-1] if head else ""
     separator = "\t" if "\t" in first else ","
     header = [cell.strip() for cell in first.rstrip("\r\n").split(separator)]
@@ -102,7 +103,7 @@ def _table(file: Path, numbered: Iterator[tuple[int, str]], head: list[str]) -> 
 
 
 def predict_file(
-    model: Any,
+    model: Model,
     spec: TaskSpec,
     encode: Callable[[list[str]], np.ndarray],
     source: Path,
@@ -112,13 +113,20 @@ def predict_file(
 ) -> int:
     """Predict every sequence of a file into a table of `seq_id` and one column per output; return their number.
 
-    `out` appears when it is complete; with an ending .gz it is compressed. `encode` turns sequences into codes. An
-    output of many numbers per sequence goes into an array beside the table, `array_beside`, row by row as there.
+    `out` appears when it is complete, and is compressed if its name ends in .gz. Outputs with many numbers per sequence
+    (profiles) are written to a .npy array beside the table (`array_beside`), in the same order of rows.
+
+    Parameters
+    ----------
+    encode
+        Integer-encodes sequences, as the task's `encode`.
+    on_piece
+        Called with the number of sequences predicted so far.
 
     Raises
     ------
     BadInput
-        For the first sequence that cannot be encoded, naming its line.
+        If the folder of `out` does not exist, or a sequence cannot be encoded; the message names its line.
     """
     if not out.parent.is_dir():
         raise BadInput(f"--out: there is no folder {out.parent}.")
@@ -151,23 +159,26 @@ def predict_file(
 
 
 def array_beside(out: Path, output: str) -> Path:
-    """Name the file that an output of many numbers per sequence goes into: p.tsv.gz -> p.profile_logits.npy."""
+    """Return the path of the array of an output with many numbers per sequence: p.tsv.gz -> p.profile_logits.npy."""
     return out.with_name(f"{out.name.removesuffix('.gz').rpartition('.')[0] or out.name}.{output}.npy")
 
 
 class _Rows:
-    """Collects rows of an array on disk, of which nobody knows yet how many there will be."""
+    """Writes an .npy array row by row, before the number of rows is known."""
 
     def __init__(self, path: Path):
         self._path, self._unfinished = path, path.with_name(f".{path.name}.{os.getpid()}.unfinished")
         self._rows = self._unfinished.open("w+b")
-        self._shape, self._type = (0,), np.dtype(np.float32)
+        self._shape: tuple[int, ...] = (0,)
+        self._type = np.dtype(np.float32)
 
     def add(self, rows: np.ndarray) -> None:
+        """Append rows, (n, …)."""
         rows.tofile(self._rows)
         self._shape, self._type = (self._shape[0] + len(rows), *rows.shape[1:]), rows.dtype
 
     def finish(self) -> None:
+        """Write the header and put the array in place."""
         whole = self._path.with_name(f".{self._path.name}.{os.getpid()}.whole")
         self._rows.seek(0)
         with whole.open("wb") as file:
@@ -177,17 +188,18 @@ class _Rows:
         whole.replace(self._path)
 
     def discard(self) -> None:
+        """Remove the unfinished file."""
         self._rows.close()
         self._unfinished.unlink(missing_ok=True)
 
 
 def as_data(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
-    """Encode a piece of a file for a model to predict.
+    """Encode a piece of a file as a Dataset to predict.
 
     Raises
     ------
     BadInput
-        For the first sequence that cannot be encoded, naming its line.
+        If a sequence cannot be encoded; the message names its line.
     """
     try:
         codes = encode(piece.sequences)
