@@ -120,7 +120,7 @@ def test_a_partial_file_is_gone_on_with(served, tmp_path):
             handler.give(BODY[start:], 206, ETag='"one"')
 
     server, url = served(answer)
-    with pytest.raises(BadInput, match=r"4,325,376 bytes are kept; the same command goes on"):
+    with pytest.raises(BadInput, match=r"4,325,376 bytes are kept; the same command resumes"):
         download.fetch(file(url), tmp_path)
     assert left(tmp_path) == []
     assert download.fetch(file(url), tmp_path).path.read_bytes() == BODY
