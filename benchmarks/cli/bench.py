@@ -63,7 +63,7 @@ def speed(
 
     if protocol not in measuring.PROTOCOLS:
         raise BadInput(did_you_mean("protocol", protocol, list(measuring.PROTOCOLS)))
-    machine.check_device(device)
+    system.check_device(device)
     wanted = model_names(models)
     limit = _gibibytes(memory_limit)
     cases = [
@@ -234,14 +234,13 @@ def precision(
     from benchmarks import registry
     from benchmarks.apps.regression import train_matrix
     from benchmarks.cli.options import fold_numbers
-    from benchmarks.engine.execution import machine
     from benchmarks.engine.planning import data_sources
     from benchmarks.engine.planning.plan import make_plan
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store.store import Store
     from benchmarks.io.atomic import write_text
 
-    machine.check_device(device)
+    system.check_device(device)
     module = registry.get_task(task)
     wanted = model_names(models) or [name for name in module.MODELS if registry.model_entry(name).framework == "torch"]
     if other := next((name for name in wanted if registry.model_entry(name).framework != "torch"), None):
@@ -334,9 +333,8 @@ def backends(
 
 def _one_case(task: str, model: str, preset: str, changes: list[str] | None, device: str) -> Any:
     from benchmarks.apps.speed import measure
-    from benchmarks.engine.execution import machine
 
-    machine.check_device(device)
+    system.check_device(device)
     return measure.cases(
         task, [model], preset=preset, changes=changes or [], protocol="quick", device=device, memory_limit_gib=None
     )[0]

@@ -13,7 +13,7 @@ from benchmarks import system
 from benchmarks.api.task import Task
 from benchmarks.engine.execution import cluster, packing, schedule
 from benchmarks.engine.execution.events import OnEvent
-from benchmarks.engine.execution.machine import Machine, check_device
+from benchmarks.engine.execution.machine import Machine
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Job, Plan, make_plan
 from benchmarks.engine.planning.time_estimate import Throughput
@@ -62,7 +62,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.cluster and (self.device != "auto" or self.workers is not None or self.pack != "1" or self.pilot):
             raise BadInput("--cluster says itself what its nodes have: leave out --device, --workers, --pack, --probe.")
-        check_device(self.device)
+        system.check_device(self.device)
         if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
             raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
         if self.pack not in ("auto", "1") and (self.device == "cpu" or not system.n_gpus()):

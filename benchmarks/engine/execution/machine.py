@@ -70,17 +70,3 @@ class Machine:
                 environments=self.environments(),
                 log_folder=log_folder,
             )
-
-
-def check_device(device: str) -> None:
-    """Refuse an unknown device, or a GPU where there is none.
-
-    Raises
-    ------
-    BadInput
-        Saying which devices there are.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"--device expects auto, cpu or cuda, got {device!r}.")
-    if device == "cuda" and not system.n_gpus():
-        raise BadInput("--device cuda was asked for, but no NVIDIA GPU is visible here; use --device cpu or auto.")
