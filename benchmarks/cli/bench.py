@@ -70,7 +70,7 @@ def speed(
         case
         for name in task or ["human_mpra"]
         for case in measuring.cases(
-            name, wanted, preset=preset, changes=set_ or [], protocol=protocol, device=device, memory_limit_gib=limit
+            name, wanted, preset=preset, changes=set_ or [], device=device, memory_limit_gib=limit
         )
     ]
     console = open_console(stderr=True)
@@ -85,7 +85,7 @@ def speed(
         if kind in ("start", "done", "failed"):
             console.print(f"{kind}: {call_id}", markup=False, highlight=False)
 
-    calls = [workers.Call(f"{case.task}, {case.model}", case.framework, case) for case in cases]
+    calls = [workers.Call(f"{case.task}, {case.model}", case.framework, (case, protocol)) for case in cases]
     with tempfile.TemporaryDirectory() as logs:
         workers.run_workers(
             "benchmarks.apps.speed.measure:measure",
@@ -335,9 +335,7 @@ def _one_case(task: str, model: str, preset: str, changes: list[str] | None, dev
     from benchmarks.apps.speed import measure
 
     system.check_device(device)
-    return measure.cases(
-        task, [model], preset=preset, changes=changes or [], protocol="quick", device=device, memory_limit_gib=None
-    )[0]
+    return measure.cases(task, [model], preset=preset, changes=changes or [], device=device, memory_limit_gib=None)[0]
 
 
 def _say(result: dict[str, Any], json: bool) -> None:

@@ -104,6 +104,35 @@ def peak_memory_mb() -> float | None:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
 
 
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return (tf.errors.ResourceExhaustedError, MemoryError)
+    import torch
+
+    return (torch.OutOfMemoryError, MemoryError)
+
+
+OUT_OF_MEMORY = _out_of_memory()
+
+
+def synchronise() -> None:
+    """Nothing to wait for: a step gives its loss, a prediction its numbers, as plain values."""
+
+
+def limit_memory(gib: float) -> None:
+    """Let this process have no more of a GPU's memory, before its first operation; on the CPU nothing limits it."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    limit = [tf.config.LogicalDeviceConfiguration(memory_limit=int(gib * 1024))]
+    for gpu in tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, False)
+        tf.config.set_logical_device_configuration(gpu, limit)
+
+
 def needs_xla(*, on_cpu: bool = False) -> str | bool:
     """Say what to give keras as `jit_compile`: XLA takes longer to compile on a CPU than most trainings there last.
 

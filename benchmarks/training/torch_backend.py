@@ -72,6 +72,21 @@ def reset_peak_memory() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
+OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.OutOfMemoryError, MemoryError)
+
+
+def synchronise() -> None:
+    """Wait until the device has done what was asked of it."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def limit_memory(gib: float) -> None:
+    """Let this process have no more of the GPU's memory."""
+    total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory / 2**30
+    torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
+
+
 class OneHot(nn.Module):
     """What a network sees of rows: codes as one-hot channels, 0/1 meta columns as constant extra channels.
 

@@ -15,42 +15,12 @@ from benchmarks.apps.speed import notebook_encoding
 from benchmarks.training import keras_backend, loop
 
 
-def _out_of_memory() -> tuple[type[BaseException], ...]:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return (tf.errors.ResourceExhaustedError, MemoryError)
-    import torch
-
-    return (torch.OutOfMemoryError, MemoryError)
-
-
-OUT_OF_MEMORY = _out_of_memory()
-
-
-def synchronise() -> None:
-    """Nothing to wait for: a step gives its loss, a prediction its numbers, as plain values."""
-
-
-def limit_memory(gib: float) -> None:
-    """Let this process have no more of a GPU's memory, before its first operation; on the CPU nothing limits it."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    limit = [tf.config.LogicalDeviceConfiguration(memory_limit=int(gib * 1024))]
-    for gpu in tf.config.get_visible_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, False)
-        tf.config.set_logical_device_configuration(gpu, limit)
-
-
-def peak_rates(precision: str, *, repeats: int = 7) -> dict[str, float]:
+def peak_rates(device: str, precision: str, *, repeats: int = 7) -> dict[str, float]:
     """Measure the best that the device does: `flops_per_s` of a float32 matrix product, `bytes_per_s` copied.
 
     A copy reads and writes every byte; both count.
     """
-    on_gpu = keras_backend._device == "cuda"
-    size, n = (8192, 2**26) if on_gpu else (2048, 2**24)
+    size, n = (8192, 2**26) if device == "cuda" else (2048, 2**24)
     a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype(np.float32))
     source = ops.ones((n,), dtype="float32")
     product = min(_seconds(lambda: ops.matmul(a, a)[0, 0]) for _ in range(repeats + 1))

@@ -5,23 +5,14 @@ elsewhere); predictions without gradients, 100 batches each of 32, 64, … seque
 paper's device is a V100 with 16 GB. What is measured here says its own device, and nothing of the paper's.
 """
 
-import contextlib
 import dataclasses
 import statistics
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from benchmarks import registry, system
-from benchmarks.api.data import Dataset
-from benchmarks.api.model import ModelModule, TimedModel, prerequisites_of
-from benchmarks.api.recipe import recipe_with
-from benchmarks.api.task import Task
+from benchmarks.engine.execution.step_timer import Case, UntrainedModel
 from benchmarks.engine.planning.plan import Source, make_plan
 from benchmarks.errors import BadInput
 
@@ -53,27 +44,12 @@ THROUGHPUT_COLUMNS = [
 ]  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One model of one task to measure; picklable, for a worker."""
-
-    task: str
-    model: str
-    framework: str
-    recipe: Mapping[str, Any]
-    protocol: str
-    device: str
-    threads: int
-    memory_limit_gib: float | None
-
-
 def cases(
     task_name: str,
     models: list[str] | None,
     *,
     preset: str,
     changes: list[str],
-    protocol: str,
     device: str,
     memory_limit_gib: float | None,
 ) -> list[Case]:
@@ -102,36 +78,36 @@ def cases(
             raise BadInput(f"{name} does not train in batches on a device; measure networks.")
         recipe = plan.recipes[name] | {"batch_size": TRAIN_BATCH_OF.get(task_name, TRAIN_BATCH)}
         threads = system.n_cores()
-        found.append(Case(task_name, name, framework, recipe, protocol, device, threads, memory_limit_gib))
+        found.append(Case(task_name, name, framework, recipe, device, threads, memory_limit_gib))
     return found
 
 
-def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
-    """Measure one model; runs in a worker of its framework.
+def measure(argument: tuple[Case, str], progress: Callable[[dict], None]) -> dict[str, Any]:
+    """Measure one model by a protocol (a key of PROTOCOLS); runs in a worker of its framework.
 
     Returns
     -------
     `speed`, one row of SPEED_COLUMNS, and `throughput`, a row of THROUGHPUT_COLUMNS per batch size. Rates are medians
     over repeats; low and high are their quartiles.
     """
-    protocol = PROTOCOLS[case.protocol]
-    with ready(case) as model:
-        where, tools, backend, fitted, data = model.where, model.tools, model.backend, model.fitted, model.data
-        about = {"task": case.task, "model": case.model, "protocol": case.protocol, "precision": fitted.precision}
-        about |= {name: where[name] for name in ("device", "device_name")}
-        peaks = tools.peak_rates(fitted.precision)
-        flops = tools.flops_per_sequence(fitted, data)
-        system.reset_peak_memory()
-        backend.reset_peak_memory()
-        total = protocol.warm_up + protocol.repeats * protocol.train_batches
-        step = model.steps(total)
-        step(protocol.warm_up)
-        times = []
-        for repeat in range(protocol.repeats):
-            times.append(step(protocol.train_batches) / protocol.train_batches)
-            progress({"part": "training", "done": repeat + 1, "of": protocol.repeats})
-        train_memory = backend.peak_memory_mb() or system.peak_memory_mb()
-        throughput, ended_by = _doubling(model, protocol, about, progress)
+    case, protocol_name = argument
+    protocol = PROTOCOLS[protocol_name]
+    model, tools = UntrainedModel(case), speed_tools(case.framework)
+    where, backend, fitted, data = model.where, model.backend, model.fitted, model.data
+    about = {"task": case.task, "model": case.model, "protocol": protocol_name, "precision": fitted.precision}
+    about |= {name: where[name] for name in ("device", "device_name")}
+    peaks = tools.peak_rates(where["device"], fitted.precision)
+    flops = tools.flops_per_sequence(fitted, data)
+    system.reset_peak_memory()
+    backend.reset_peak_memory()
+    take_steps = model.prepare_training(protocol.warm_up + protocol.repeats * protocol.train_batches)
+    take_steps(protocol.warm_up)
+    times = []
+    for repeat in range(protocol.repeats):
+        times.append(take_steps(protocol.train_batches) / protocol.train_batches)
+        progress({"part": "training", "done": repeat + 1, "of": protocol.repeats})
+    train_memory = backend.peak_memory_mb() or system.peak_memory_mb()
+    throughput, ended_by = _doubling(model, protocol, about, progress)
     best = max(throughput, key=lambda row: row["seq_per_s"])
     low, median, high = _quartiles(times)
     size = case.recipe["batch_size"]
@@ -147,71 +123,8 @@ def measure(case: Case, progress: Callable[[dict], None]) -> dict[str, Any]:
     return {"speed": speed, "throughput": throughput}
 
 
-@contextlib.contextmanager
-def ready(case: Case) -> Iterator["Ready"]:
-    """Build what is to be measured in this process; what it is built on is forgotten afterwards."""
-    with contextlib.ExitStack() as stack:
-        yield Ready(case, stack)
-
-
-class Ready:
-    """A model built in this process, with simulated rows of its task."""
-
-    def __init__(self, case: Case, stack: contextlib.ExitStack):
-        task, module = registry.get_task(case.task), registry.get_model(case.model)
-        self.case = case
-        self.backend = registry.get_backend(case.framework)
-        self.tools = speed_tools(case.framework)
-        self.where = self.backend.configure(case.device, case.threads)
-        if case.memory_limit_gib:
-            self.tools.limit_memory(case.memory_limit_gib)
-        self.data: Dataset = task.simulate(seed=0)
-        recipe = recipe_with(module.RECIPE, case.recipe, source=f"{case.task}, {case.model}")
-        self.fitted = cast(TimedModel, module.build(task.SPEC, recipe, _untrained(task, module, stack)))
-
-    def steps(self, n_steps: int) -> Callable[[int], float]:
-        """Prepare a training of so many steps; returns what takes the next n of them and gives their seconds."""
-        self.fitted.prepare(self.data, n_steps)
-        rng = np.random.default_rng(0)
-        n_rows, size = self.fitted.rows_per_epoch(self.data), self.case.recipe["batch_size"]
-
-        def take(n: int) -> float:
-            batches = [rng.choice(n_rows, size, replace=n_rows < size) for _ in range(n)]
-            self.tools.synchronise()
-            start = time.perf_counter()
-            self.fitted.train_batches(batches)
-            self.tools.synchronise()
-            return time.perf_counter() - start
-
-        return take
-
-    def predict(self, size: int) -> Callable[[], float]:
-        """Lay out one batch of predictions; returns what makes it and gives its seconds."""
-        rows = self.data.take(np.resize(np.arange(len(self.data)), size)).without_targets()
-
-        def once() -> float:
-            start = time.perf_counter()
-            self.fitted.predict(rows)
-            return time.perf_counter() - start
-
-        return once
-
-
-def _untrained(task: Task, module: ModelModule, stack: contextlib.ExitStack) -> dict[str, Path]:
-    """Save the models that a model is built on, as they are before a training: speed does not depend on weights."""
-    prerequisite_dirs = {}
-    for name in prerequisites_of(module):
-        needed = registry.get_model(name)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        built = needed.build(task.SPEC, needed.RECIPE, {})
-        built.outputs = task.SPEC.outputs
-        built.save(folder)
-        prerequisite_dirs[name] = folder
-    return prerequisite_dirs
-
-
 def _doubling(
-    model: Ready, protocol: Protocol, about: dict[str, Any], progress: Callable[[dict], None]
+    model: UntrainedModel, protocol: Protocol, about: dict[str, Any], progress: Callable[[dict], None]
 ) -> tuple[list[dict[str, Any]], str]:
     """Predict with ever larger batches until memory ends; returns rows of THROUGHPUT_COLUMNS and what ended it."""
     backend, usual = model.backend, model.backend.PREDICT_BATCH
@@ -223,13 +136,14 @@ def _doubling(
             backend.PREDICT_BATCH = size
             backend.reset_peak_memory()
             try:
-                once = model.predict(size)
-                once()
+                predict_once = model.prepare_prediction(size)
+                predict_once()
                 times = []
                 for repeat in range(protocol.repeats):
-                    times.append(sum(once() for _ in range(protocol.predict_batches)) / protocol.predict_batches)
+                    seconds = sum(predict_once() for _ in range(protocol.predict_batches))
+                    times.append(seconds / protocol.predict_batches)
                     progress({"part": f"batch {size}", "done": repeat + 1, "of": protocol.repeats})
-            except model.tools.OUT_OF_MEMORY:
+            except backend.OUT_OF_MEMORY:
                 if not rows:
                     raise
                 break

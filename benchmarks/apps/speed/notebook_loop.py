@@ -4,7 +4,6 @@ The plain loops are `plain_training`, `plain_predictions` and `plain_batches` of
 `keras_speed`. Everything is a ratio in one run: trials are interleaved, and a ratio is the median of those of trials.
 """
 
-import contextlib
 import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
@@ -13,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.apps.speed.measure import Case, Ready, ready
+from benchmarks.apps.speed.measure import speed_tools
 from benchmarks.apps.speed.timers import consume, seconds_of
+from benchmarks.engine.execution.step_timer import Case, UntrainedModel
 from benchmarks.errors import BadInput
 
 PREDICT_BATCH = 256
@@ -41,77 +41,73 @@ def compare(case: Case, *, repeats: int = 5) -> list[dict[str, Any]]:
     BadInput
         For a model of profiles, and for one whose network sees more of a sequence than the plain loop shows it.
     """
-    with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(ready(case))
-        tools, data, size = plain.tools, plain.data, case.recipe["batch_size"]
-        if not tools.has_plain_loop(plain.fitted):
-            raise BadInput(
-                f"bench loop takes models of single values whose network sees one-hot rows and is asked once for a "
-                f"prediction; {case.model} on {case.task} is none. For windows of atac: bench encoding --task atac."
-            )
-        of_torch = case.framework == "torch"
-        recipes = {"float32": case.recipe}
-        if of_torch:
-            recipes = {name: case.recipe | {"precision": name} for name in ("float32", "bfloat16")}
-        engines = {
-            name: stack.enter_context(ready(dataclasses.replace(case, recipe=recipe)))
-            for name, recipe in recipes.items()
-        }
-        about = {name: plain.where[name] for name in ("device", "device_name", "framework", "backend")}
-        about |= {"threads": case.threads}
-        peak = tools.peak_rates("float32")["flops_per_s"] if plain.where["device"] == "cpu" else None
-        rows: list[dict[str, Any]] = []
-
-        def rate(n: int, action: Callable[[], Any]) -> Callable[[], float]:
-            """Make a function that does something with n sequences and gives how many a second that were."""
-            return lambda: n / seconds_of(lambda: (action(), tools.synchronise()))
-
-        def turns(
-            part: str, batch_size: int, plain_rate: Callable, rates: Mapping[str, Callable], flops: float | None = None
-        ) -> None:
-            timed = {"plain": plain_rate} | rates
-            trials = [{name: measure() for name, measure in timed.items()} for _ in range(repeats + 1)]
-            row = {"model": case.model, "part": part, "batch_size": batch_size} | _medians(trials[1:])
-            rows.append(row | ({"at_most": peak / (flops * row["plain"])} if peak and flops else {}) | about)
-
-        slow_steps = tools.plain_training(plain.fitted, data, size, _MOST_STEPS)
-        fast_steps = {name: one.steps(_MOST_STEPS) for name, one in engines.items()}
-        slow_steps(1)
-        n = _enough(partial(slow_steps, 2), 2, most=_MOST_STEPS // (repeats + 3))
-        turns(
-            "training step",
-            size,
-            rate(n * size, partial(slow_steps, n)),
-            {name: rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
-            tools.training_flops_per_sequence(plain.fitted, data),
+    plain, tools = UntrainedModel(case), speed_tools(case.framework)
+    data, size = plain.data, case.recipe["batch_size"]
+    if not tools.has_plain_loop(plain.fitted):
+        raise BadInput(
+            f"bench loop takes models of single values whose network sees one-hot rows and is asked once for a "
+            f"prediction; {case.model} on {case.task} is none. For windows of atac: bench encoding --task atac."
         )
-        flops = tools.flops_per_sequence(plain.fitted, data)
-        ways = [("prediction", PREDICT_BATCH, PREDICT_BATCH), ("prediction, one at a time", 1, 8)]
-        for part, batch_size, few in ways if of_torch else ways[:1]:
-            predict = partial(tools.plain_predictions, plain.fitted, batch_size=batch_size)
-            n = _enough(partial(predict, tools.PlainRows(plain.fitted, _resized(plain, few))), few, most=_MOST_ROWS)
-            some = _resized(plain, n)
-            turns(
-                part,
-                batch_size,
-                rate(n, partial(predict, tools.PlainRows(plain.fitted, some))),
-                {name: rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
-                flops,
-            )
-        if of_torch:
-            plain_rows, fast = tools.PlainRows(plain.fitted, data), engines["float32"].fitted
-            drawn = np.random.default_rng(0).integers(0, fast.rows_per_epoch(data), _MOST_ROWS)
-            batches = np.array_split(drawn, _MOST_ROWS // size)
-            turns(
-                "data path",
-                size,
-                rate(len(data), lambda: consume(tools.plain_batches(plain_rows, size))),
-                {"float32": rate(_MOST_ROWS, lambda: consume(fast.batches(batches)))},
-            )
+    of_torch = case.framework == "torch"
+    recipes = {"float32": case.recipe}
+    if of_torch:
+        recipes = {name: case.recipe | {"precision": name} for name in ("float32", "bfloat16")}
+    engines = {name: UntrainedModel(dataclasses.replace(case, recipe=recipe)) for name, recipe in recipes.items()}
+    about = {name: plain.where[name] for name in ("device", "device_name", "framework", "backend")}
+    about |= {"threads": case.threads}
+    peak = tools.peak_rates("cpu", "float32")["flops_per_s"] if plain.where["device"] == "cpu" else None
+    rows: list[dict[str, Any]] = []
+
+    def rate(n: int, action: Callable[[], Any]) -> Callable[[], float]:
+        """Make a function that does something with n sequences and gives how many a second that were."""
+        return lambda: n / seconds_of(lambda: (action(), plain.backend.synchronise()))
+
+    def turns(
+        part: str, batch_size: int, plain_rate: Callable, rates: Mapping[str, Callable], flops: float | None = None
+    ) -> None:
+        timed = {"plain": plain_rate} | rates
+        trials = [{name: measure() for name, measure in timed.items()} for _ in range(repeats + 1)]
+        row = {"model": case.model, "part": part, "batch_size": batch_size} | _medians(trials[1:])
+        rows.append(row | ({"at_most": peak / (flops * row["plain"])} if peak and flops else {}) | about)
+
+    slow_steps = tools.plain_training(plain.fitted, data, size, _MOST_STEPS)
+    fast_steps = {name: one.prepare_training(_MOST_STEPS) for name, one in engines.items()}
+    slow_steps(1)
+    n = _enough(partial(slow_steps, 2), 2, most=_MOST_STEPS // (repeats + 3))
+    turns(
+        "training step",
+        size,
+        rate(n * size, partial(slow_steps, n)),
+        {name: rate(n * size, partial(take, n)) for name, take in fast_steps.items()},
+        tools.training_flops_per_sequence(plain.fitted, data),
+    )
+    flops = tools.flops_per_sequence(plain.fitted, data)
+    ways = [("prediction", PREDICT_BATCH, PREDICT_BATCH), ("prediction, one at a time", 1, 8)]
+    for part, batch_size, few in ways if of_torch else ways[:1]:
+        predict = partial(tools.plain_predictions, plain.fitted, batch_size=batch_size)
+        n = _enough(partial(predict, tools.PlainRows(plain.fitted, _resized(plain, few))), few, most=_MOST_ROWS)
+        some = _resized(plain, n)
+        turns(
+            part,
+            batch_size,
+            rate(n, partial(predict, tools.PlainRows(plain.fitted, some))),
+            {name: rate(n, partial(one.fitted.predict, some)) for name, one in engines.items()},
+            flops,
+        )
+    if of_torch:
+        plain_rows, fast = tools.PlainRows(plain.fitted, data), engines["float32"].fitted
+        drawn = np.random.default_rng(0).integers(0, fast.rows_per_epoch(data), _MOST_ROWS)
+        batches = np.array_split(drawn, _MOST_ROWS // size)
+        turns(
+            "data path",
+            size,
+            rate(len(data), lambda: consume(tools.plain_batches(plain_rows, size))),
+            {"float32": rate(_MOST_ROWS, lambda: consume(fast.batches(batches)))},
+        )
     return rows
 
 
-def _resized(model: Ready, n: int) -> Any:
+def _resized(model: UntrainedModel, n: int) -> Any:
     return model.data.take(np.resize(np.arange(len(model.data)), n)).without_targets()
 
 

@@ -18,32 +18,16 @@ from benchmarks.api.sequences import BASES, decode
 from benchmarks.apps.speed import notebook_encoding
 from benchmarks.training import torch_backend
 
-OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.OutOfMemoryError, MemoryError)
 
-
-def synchronise() -> None:
-    """Wait until the device has done what was asked of it."""
-    if torch_backend._device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def limit_memory(gib: float) -> None:
-    """Let this process have no more of a GPU's memory; on the CPU nothing limits it."""
-    if torch_backend._device.type == "cuda":
-        total = torch.cuda.get_device_properties(torch_backend._device).total_memory / 2**30
-        torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
-
-
-def peak_rates(precision: str, *, repeats: int = 7) -> dict[str, float]:
+def peak_rates(device: str, precision: str, *, repeats: int = 7) -> dict[str, float]:
     """Measure the best that the device does: `flops_per_s` of a matrix product in this precision, `bytes_per_s` copied.
 
     A copy reads and writes every byte; both count.
     """
-    device = torch_backend._device
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    size = 8192 if device.type == "cuda" else 2048
+    size = 8192 if device == "cuda" else 2048
     a, b = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
-    source = torch.empty(2**28 if device.type == "cuda" else 2**26, dtype=torch.uint8, device=device)
+    source = torch.empty(2**28 if device == "cuda" else 2**26, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     product = min(_seconds(lambda: a @ b) for _ in range(repeats + 1))
     copied = min(_seconds(lambda: target.copy_(source)) for _ in range(repeats + 1))
@@ -51,10 +35,10 @@ def peak_rates(precision: str, *, repeats: int = 7) -> dict[str, float]:
 
 
 def _seconds(action: Any) -> float:
-    synchronise()
+    torch_backend.synchronise()
     start = time.perf_counter()
     action()
-    synchronise()
+    torch_backend.synchronise()
     return time.perf_counter() - start
 
 
@@ -113,6 +97,7 @@ class PlainRows(TorchDataset):
     """
 
     def __init__(self, model: torch_backend.TorchModel, data: Dataset):
+        self.n_workers = 4 if model.device.type == "cuda" else 0
         data = model.processor.rows(data)
         self.texts = decode(np.asarray(data.codes))
         self.side = [data.meta[name].to_numpy(np.float32) for name in model.processor.side_channels]
@@ -180,5 +165,4 @@ def plain_predictions(model: torch_backend.TorchModel, rows: PlainRows, batch_si
 
 def plain_batches(rows: PlainRows, batch_size: int, **how: bool) -> DataLoader:
     """Serve (B, C, L), (B, n_outputs) and what else a row has; in the order of the rows, if not told otherwise."""
-    n_workers = 4 if torch_backend._device.type == "cuda" else 0
-    return DataLoader(rows, batch_size, num_workers=n_workers, **how)
+    return DataLoader(rows, batch_size, num_workers=rows.n_workers, **how)

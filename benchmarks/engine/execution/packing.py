@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import system
-from benchmarks.apps.speed.measure import Case, ready
 from benchmarks.engine.execution import machine, workers
+from benchmarks.engine.execution.step_timer import Case, UntrainedModel
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.errors import BadInput
 from benchmarks.training import loop
@@ -37,32 +37,32 @@ class _Turn:
 
 def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
     """Train for some seconds, together with others; runs in a worker. Returns rates and sizes of its training."""
-    with ready(turn.case) as model:
-        take = model.steps(10_000)
-        take(_WARM_UP_STEPS)
-        folder = Path(turn.folder)
-        (folder / str(turn.index)).touch()
-        waited = time.perf_counter()
-        while sum(1 for _ in folder.iterdir()) < turn.n:
-            if time.perf_counter() - waited > _PATIENCE_S:
-                raise TimeoutError("the other trainings did not get ready")
-            time.sleep(0.02)
-        spent, n_steps, some = 0.0, 0, 2
-        while spent < turn.seconds:
-            took = take(some)
-            spent += took
-            n_steps += some
-            some = max(1, min(loop.FIRST_CHUNK, int(some / max(took, 1e-9))))  # for about a second
-        size = turn.case.recipe["batch_size"]
-        return {
-            "train_seq_per_s": n_steps * size / spent,
-            "n_train": len(model.data),
-            "sequences_per_epoch": model.fitted.rows_per_epoch(model.data),
-            "memory_mb": model.backend.peak_memory_mb() or system.peak_memory_mb(),
-            "device": model.where["device"],
-            "device_name": model.where["device_name"],
-            "precision": model.fitted.precision,
-        }
+    model = UntrainedModel(turn.case)
+    take = model.prepare_training(10_000)
+    take(_WARM_UP_STEPS)
+    folder = Path(turn.folder)
+    (folder / str(turn.index)).touch()
+    waited = time.perf_counter()
+    while sum(1 for _ in folder.iterdir()) < turn.n:
+        if time.perf_counter() - waited > _PATIENCE_S:
+            raise TimeoutError("the other trainings did not get ready")
+        time.sleep(0.02)
+    spent, n_steps, some = 0.0, 0, 2
+    while spent < turn.seconds:
+        took = take(some)
+        spent += took
+        n_steps += some
+        some = max(1, min(loop.FIRST_CHUNK, int(some / max(took, 1e-9))))  # for about a second
+    size = turn.case.recipe["batch_size"]
+    return {
+        "train_seq_per_s": n_steps * size / spent,
+        "n_train": len(model.data),
+        "sequences_per_epoch": model.fitted.rows_per_epoch(model.data),
+        "memory_mb": model.backend.peak_memory_mb() or system.peak_memory_mb(),
+        "device": model.where["device"],
+        "device_name": model.where["device_name"],
+        "precision": model.fitted.precision,
+    }
 
 
 def together(case: Case, n: int, *, seconds: float) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def choose(case: Case, *, seconds: float = 5.0) -> int:
 
 def case_of(job: Job, device: str) -> Case:
     """Take the model of a training with its recipe, to be measured on one device."""
-    return Case(job.task, job.model, job.framework, job.recipe, "quick", device, system.n_cores(), None)
+    return Case(job.task, job.model, job.framework, job.recipe, device, system.n_cores())
 
 
 def networks(planned: Plan) -> list[Job]:

@@ -231,15 +231,15 @@ def test_precision_is_part_of_a_recipe_and_only_two_are_known():
         recipe_with(module.RECIPE, {"precision": "float16"}, source="--set")
 
 
-def case(model="dream_rnn", protocol="quick", **more):
+def case(model="dream_rnn", **more):
     changes = [f"recipe.{name}={value}" for name, value in NARROW.items() if name != "batch_size"]
-    settings = {"preset": "quick", "changes": changes, "protocol": protocol, "device": "cpu", "memory_limit_gib": None}
+    settings = {"preset": "quick", "changes": changes, "device": "cpu", "memory_limit_gib": None}
     return measure.cases("human_mpra", [model], **settings | more)[0]
 
 
 def test_a_measured_model_fills_both_tables(monkeypatch):
     monkeypatch.setattr(measure, "LAST_ON_CPU", 64)
-    found = measure.measure(case(), lambda _: None)
+    found = measure.measure((case(), "quick"), lambda _: None)
     row = found["speed"]
     assert set(row) == set(measure.SPEED_COLUMNS)
     assert (row["batch_size"], row["device"], row["precision"], row["protocol"]) == (32, "cpu", "float32", "quick")
@@ -254,29 +254,28 @@ def test_a_measured_model_fills_both_tables(monkeypatch):
 
 
 def test_doubling_ends_with_memory(monkeypatch):
-    tools = speed_tools("torch")
-    usual = measure.Ready.predict
+    usual = measure.UntrainedModel.prepare_prediction
 
-    def predict(self, size):
+    def prepare_prediction(self, size):
         if size > 64:
-            raise tools.OUT_OF_MEMORY[0]("no more")
+            raise self.backend.OUT_OF_MEMORY[0]("no more")
         return usual(self, size)
 
-    monkeypatch.setattr(measure.Ready, "predict", predict)
-    found = measure.measure(case(), lambda _: None)
+    monkeypatch.setattr(measure.UntrainedModel, "prepare_prediction", prepare_prediction)
+    found = measure.measure((case(), "quick"), lambda _: None)
     assert [line["batch_size"] for line in found["throughput"]] == [32, 64]
     assert found["speed"]["ended_by"] == "memory"
 
 
 def test_a_memory_limit_ends_doubling_on_a_cpu():
-    found = measure.measure(case(memory_limit_gib=0.01), lambda _: None)
+    found = measure.measure((case(memory_limit_gib=0.01), "quick"), lambda _: None)
     assert [line["batch_size"] for line in found["throughput"]] == [32]
     assert found["speed"]["ended_by"] == "memory limit"
 
 
 def test_profile_models_are_measured_with_their_bias_model():
     """In batches of 64."""
-    settings = {"preset": "quick", "changes": [], "protocol": "quick", "device": "cpu", "memory_limit_gib": None}
+    settings = {"preset": "quick", "changes": [], "device": "cpu", "memory_limit_gib": None}
     chosen = measure.cases("atac", ["chrombpnet"], **settings)[0]
     assert chosen.recipe["batch_size"] == 64
     assert set(registry.get_model("chrombpnet").PREREQUISITES) == {"bpnet_bias"}
