@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.api.sequences import encode_chromosome
 from benchmarks.errors import BadInput
+from benchmarks.io.atomic import whole_file
 
 
 class Genome:
@@ -174,12 +175,9 @@ def _unpacked(path: Path, work: Path) -> Path:
     target = work / f"genome-{stamp}.fa"
     if target.exists():
         return target
-    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        with gzip.open(path) as source, unfinished.open("wb") as file:
+        with gzip.open(path) as source, whole_file(target) as unfinished, unfinished.open("wb") as file:
             shutil.copyfileobj(source, file, 2**22)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        unfinished.unlink(missing_ok=True)
         raise BadInput(f"--genome: {path} is a damaged gzip file ({error}); copy it again.") from None
-    unfinished.replace(target)
     return target

@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks.api.genome import Genome, library_messages, needed
 from benchmarks.atac import reads as cuts
 from benchmarks.errors import BadInput
+from benchmarks.io.atomic import whole_file
 from benchmarks.io.validated import one_line
 
 
@@ -26,9 +27,8 @@ def write(
                 yield chrom, position, position + 1, float(value)
 
     bigtools = needed("pybigtools")
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    bigtools.open(str(unfinished), "w").write(genome.sizes, values())
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        bigtools.open(str(unfinished), "w").write(genome.sizes, values())
     return total
 
 

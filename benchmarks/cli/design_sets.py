@@ -194,7 +194,7 @@ def library(
     elif truth is not None:
         y_true, origin = oligo_library.expression_of(Path(truth), merged)
         simulated = f"Expression from {Path(truth).name}, of a simulated experiment." * (origin == "simulated")
-    with whole_folder(out) as new:
+    with whole_folder(out, replace=True) as new:
         write_text(new / "oligos.tsv", table.to_csv(sep="\t", index=False))
         write_text(new / "oligos.fa", "".join(f">{row.seq_id}\n{row.sequence}\n" for row in table.itertuples()))
         module.write_designed(

@@ -1,62 +1,68 @@
-"""Folders that are there whole or not at all."""
+"""Files and folders that appear whole or not at all: written under another name beside the target, then renamed.
+
+A rename replaces a file in one step: no reader sees half of it, and a killed process leaves the old one in place.
+"""
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a new folder to fill, which takes its name only once it is full."""
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, in the folder of `path` and with its endings; it becomes `path` when the block ends.
+
+    If the block raises, what was written is removed and `path` stays as it was.
+    """
+    unfinished = path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
     try:
-        yield new
-        new.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            new.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another command made the same store in the meantime
-                raise
+        yield unfinished
+        unfinished.replace(path)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under another name and rename it into place."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
+    """Write a text file (UTF-8) whole or not at all."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
-def first_whole_folder(folder: Path, *, sweep: bool = False) -> Iterator[Path]:
-    """Give a new folder to fill, which takes its name once it is full, unless another process was first.
+def whole_folder(folder: Path, *, replace: bool = False, sole_writer: bool = False) -> Iterator[Path]:
+    """Give an empty folder to fill, which becomes `folder` when the block ends; it is removed if the block raises.
 
-    Several processes may do the same work: the first result stays. What a process left behind that was killed while it
-    wrote is removed: at once with `sweep`, where the caller holds a lock on the work, else after an hour.
+    What processes left behind that were killed while they wrote is removed first.
+
+    Parameters
+    ----------
+    replace
+        A folder that is there already is replaced. False: it stays, as the result of another process that did the same
+        work and was first.
+    sole_writer
+        The caller holds a lock on the work, so that what is left behind is removed at once instead of after an hour.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for leftover in folder.parent.glob(f".{folder.name}-*"):
         with contextlib.suppress(FileNotFoundError):
-            if sweep or time.time() - leftover.stat().st_mtime > 3600:
+            if sole_writer or time.time() - leftover.stat().st_mtime > 3600:
                 shutil.rmtree(leftover, ignore_errors=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        new.chmod(0o755)
-        yield new
-        if folder.exists():
+        unfinished.chmod(0o755)
+        yield unfinished
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif folder.exists():
             return
         try:
-            new.rename(folder)
+            unfinished.rename(folder)
         except OSError:
-            if not folder.exists():
+            if not folder.is_dir():  # else another process put the same there in the meantime
                 raise
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)

@@ -81,7 +81,7 @@ def read_training(file: Path) -> TrainingTable:
     if _is_of(store, file):
         return _opened(store)
     try:
-        with whole_folder(store) as new:
+        with whole_folder(store, replace=True) as new:
             _write_store(file, new)
         return _opened(store)
     except OSError as error:

@@ -472,7 +472,7 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
 def test_two_commands_may_make_the_same_store(tmp_path, monkeypatch):
     """The other command finishes while this one fills its folder: its store stays, this one's goes."""
     file = write(tmp_path, ROWS)
-    with atomic.whole_folder(tmp_path / "train_sequences.txt.prepared") as new:
+    with atomic.whole_folder(tmp_path / "train_sequences.txt.prepared", replace=True) as new:
         prepare._write_store(file, new)
         monkeypatch.setattr(atomic.shutil, "rmtree", lambda *a, **k: None)
         (tmp_path / "train_sequences.txt.prepared" / "x").mkdir(parents=True)

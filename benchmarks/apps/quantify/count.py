@@ -7,8 +7,6 @@ distinct sequence takes about 250 bytes while its file is counted.
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +22,7 @@ from benchmarks.apps.quantify.merge_reads import Rule
 from benchmarks.apps.quantify.sample_sheet import UNSORTED, SampleSheet
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
+from benchmarks.io.atomic import whole_file
 
 _VERSION = 1
 _FLANK_ERRORS = 3  # bases of a flank that may be misread
@@ -144,10 +143,8 @@ def _count_file(file1: Path, file2: Path, rule: Rule, flanks: Flanks, work: Path
     counter, facts = count_pairs(file1, file2, rule, flanks)
     sequences = np.array(list(counter.keys()), dtype="S") if counter else np.zeros(0, dtype="S1")
     counts = np.fromiter(counter.values(), dtype=np.int64, count=len(counter))
-    descriptor, name = tempfile.mkstemp(prefix=".counts-", suffix=".npz", dir=work)
-    with os.fdopen(descriptor, "wb") as stream:
-        np.savez(stream, sequences=sequences, counts=counts, about=np.array(json.dumps(facts)))
-    os.replace(name, target)
+    with whole_file(target) as unfinished:
+        np.savez(unfinished, sequences=sequences, counts=counts, about=np.array(json.dumps(facts)))
     return target
 
 

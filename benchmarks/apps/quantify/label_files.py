@@ -1,10 +1,10 @@
 """The label files of a quantified library: those that the yeast task reads, and the same with errors and counts."""
 
+import contextlib
 import gzip
 import json
-import os
-import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from benchmarks.api import yeast_plasmid
 from benchmarks.apps.quantify.estimators import INTERVAL, Estimates
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
+from benchmarks.io.atomic import whole_file
 
 TRAIN, TEST = "train.txt", "filtered_test_data_with_MAUDE_expression.txt"
 """Files that the yeast task reads: training rows and the designed test set, two columns without a header."""
@@ -25,20 +26,12 @@ def write_table(path: Path, table: pd.DataFrame, *, header: bool = True, digits:
 
     Labels to train on need more `digits`: rounded to a whole number, one of several bins would be read as a singleton.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(descriptor)
-    try:
-        # No time of day in the gzip header: the same table is the same file.
-        with (
-            gzip.GzipFile(filename="", fileobj=open(name, "wb"), mode="wb", mtime=0, compresslevel=6)
-            if path.suffix == ".gz"
-            else open(name, "wb")
-        ) as stream:
-            table.to_csv(stream, sep="\t", index=False, header=header, float_format=f"%.{digits}g", lineterminator="\n")
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with whole_file(path) as unfinished, unfinished.open("wb") as file, contextlib.ExitStack() as stack:
+        # No name and no time of day in the gzip header: the same table is the same file.
+        stream: IO[bytes] = file
+        if path.suffix == ".gz":
+            stream = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0))
+        table.to_csv(stream, sep="\t", index=False, header=header, float_format=f"%.{digits}g", lineterminator="\n")
 
 
 def estimates_table(estimates: Estimates) -> pd.DataFrame:

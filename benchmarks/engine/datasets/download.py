@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.engine.datasets.catalogue import File
 from benchmarks.errors import BadInput
 from benchmarks.io import archives, checksums, validated
+from benchmarks.io.atomic import write_text
 
 OnProgress = Callable[[str, int, int | None], object]
 """(file name, bytes so far, total bytes or None if unknown)"""
@@ -122,9 +123,7 @@ def record_of(folder: Path) -> dict[str, dict[str, Any]]:
 def _remember(fetched: Fetched, folder: Path) -> Fetched:
     entry = {"sha256": fetched.sha256, "bytes": fetched.bytes, "url": fetched.file.url}
     record = record_of(folder) | {fetched.file.name: entry}
-    new = folder / f"{RECORD}.new"
-    new.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
-    new.replace(folder / RECORD)
+    write_text(folder / RECORD, json.dumps(record, indent=1, sort_keys=True))
     return fetched
 
 

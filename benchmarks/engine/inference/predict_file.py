@@ -1,10 +1,11 @@
 """Predict files of sequences of any size: read, predicted and written in pieces, with bounded memory."""
 
+import contextlib
 import csv
 import gzip
 import itertools
-import os
 import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from benchmarks.api.model import Model
 from benchmarks.api.sequences import SequenceError
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
+from benchmarks.io.atomic import whole_file
 
 N_SEQUENCES = 65_536
 """Sequences that are held as text at a time."""
@@ -130,10 +132,10 @@ def predict_file(
     """
     if not out.parent.is_dir():
         raise BadInput(f"--out: there is no folder {out.parent}.")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
     wide: dict[str, _Rows] = {}
     n = 0
-    try:
+    with contextlib.ExitStack() as stack:
+        unfinished = stack.enter_context(whole_file(out))
         with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
             writer = csv.writer(target, delimiter="\t", lineterminator="\n")
             for piece in read_pieces(source):
@@ -141,7 +143,9 @@ def predict_file(
                 single = {name: values for name, values in predicted.items() if values.ndim == 1}
                 if n == 0:
                     writer.writerow(["seq_id", *(["prediction"] if len(predicted) == 1 else single)])
-                    wide = {name: _Rows(array_beside(out, name)) for name in predicted.keys() - single}
+                    wide = {
+                        name: stack.enter_context(_Rows(array_beside(out, name))) for name in predicted.keys() - single
+                    }
                 columns = [[f"{value:.7g}" for value in values.tolist()] for values in single.values()]
                 writer.writerows(zip(piece.ids, *columns, strict=True))
                 for name, rows in wide.items():
@@ -150,11 +154,6 @@ def predict_file(
                 on_piece(n)
         for rows in wide.values():
             rows.finish()
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        for rows in wide.values():
-            rows.discard()
     return n
 
 
@@ -167,10 +166,16 @@ class _Rows:
     """Writes an .npy array row by row, before the number of rows is known."""
 
     def __init__(self, path: Path):
-        self._path, self._unfinished = path, path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-        self._rows = self._unfinished.open("w+b")
+        self._path = path
+        self._rows = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed on leaving the context
         self._shape: tuple[int, ...] = (0,)
         self._type = np.dtype(np.float32)
+
+    def __enter__(self) -> "_Rows":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._rows.close()
 
     def add(self, rows: np.ndarray) -> None:
         """Append rows, (n, …)."""
@@ -179,18 +184,11 @@ class _Rows:
 
     def finish(self) -> None:
         """Write the header and put the array in place."""
-        whole = self._path.with_name(f".{self._path.name}.{os.getpid()}.whole")
         self._rows.seek(0)
-        with whole.open("wb") as file:
+        with whole_file(self._path) as unfinished, unfinished.open("wb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(self._type), "fortran_order": False, "shape": self._shape}
             np.lib.format.write_array_header_1_0(file, header)
             shutil.copyfileobj(self._rows, file, 2**22)
-        whole.replace(self._path)
-
-    def discard(self) -> None:
-        """Remove the unfinished file."""
-        self._rows.close()
-        self._unfinished.unlink(missing_ok=True)
 
 
 def as_data(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:

@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ import msgspec
 from benchmarks import shutdown
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
+from benchmarks.io.atomic import whole_folder, write_text
 
 KEPT = 2
 """Checkpoints kept: if the last is damaged, the one before serves."""
@@ -70,20 +69,11 @@ class EpochCheckpoints:
 
     def _save(self, name: str, write: Callable[[Path], None]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(".new-*"):  # of a process that was killed while it wrote
+        for left in self.folder.glob(".epoch-*"):  # of a process that was killed while it wrote
             shutil.rmtree(left, ignore_errors=True)
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
-        write(new)
-        checksums.write(new)
-        whole = self.folder / name
-        for attempt in range(3):  # the orphan of a killed command may put the same epoch there at this moment
-            shutil.rmtree(whole, ignore_errors=True)
-            try:
-                new.rename(whole)
-                break
-            except OSError:
-                if attempt == 2:
-                    raise
+        with whole_folder(self.folder / name, replace=True) as new:
+            write(new)
+            checksums.write(new)
         for old in self._all()[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -129,9 +119,7 @@ class EpochCheckpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _note(self, name: str, value: Any) -> None:
-        new = self.folder / f".{name}"
-        new.write_text(json.dumps(value))
-        os.replace(new, self.folder / name)
+        write_text(self.folder / name, json.dumps(value))
 
     def _noted(self, name: str, kind: Any) -> Any:
         with contextlib.suppress(OSError, BadInput):  # a note that is damaged is none

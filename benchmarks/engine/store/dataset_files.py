@@ -16,7 +16,7 @@ from benchmarks.engine.store.records import DatasetRecord
 from benchmarks.engine.store.training import LARGEST
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
-from benchmarks.io.atomic import first_whole_folder
+from benchmarks.io.atomic import whole_folder
 from benchmarks.io.json_files import write_json
 
 
@@ -25,7 +25,7 @@ def write(folder: Path, dataset: Dataset) -> None:
     if folder.exists():
         write_json(folder / "dataset.json", _metadata(dataset))
         return
-    with first_whole_folder(folder) as new:
+    with whole_folder(folder) as new:
         np.save(new / "codes.npy", dataset.codes)
         scalars = {name: values for name, values in dataset.targets.items() if values.ndim == 1}
         np.savez(new / "targets.npz", **scalars)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from benchmarks.engine.store.checkpoints import EpochCheckpoints
 from benchmarks.engine.store.records import EpochRow, FailureRecord, JobRecord
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
-from benchmarks.io.atomic import first_whole_folder
+from benchmarks.io.atomic import whole_folder
 from benchmarks.io.json_files import read_json, to_json, write_json
 
 LARGEST = np.finfo(np.float32).max
@@ -112,7 +112,7 @@ class Training:
         """
         if self.folder.exists() and not self.is_done:
             shutil.rmtree(self.folder)
-        with first_whole_folder(self.folder, sweep=True) as new:
+        with whole_folder(self.folder, sole_writer=True) as new:
             write_json(new / "job.json", record)
             (new / "history.jsonl").write_text("".join(to_json(row) + "\n" for row in history))
             outputs = {f"output_{name}": values for name, values in predictions.items()}
@@ -129,7 +129,7 @@ class Training:
 
     def adopt(self, source: "Training") -> None:
         """Copy a finished training of another store, whole or not at all."""
-        with first_whole_folder(self.folder) as new:
+        with whole_folder(self.folder) as new:
             for file in source.folder.iterdir():
                 shutil.copyfile(file, new / file.name)
         self._forget_attempts()

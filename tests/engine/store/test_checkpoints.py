@@ -143,7 +143,7 @@ def test_a_checkpoint_half_written_is_never_seen(store):
     assert list(store.whole()) == []
     store.save(2, lambda folder: (folder / "a").write_text("x"))
     assert [folder.name for folder in store.whole()] == ["epoch-00002"]
-    assert not list(store.folder.glob(".new-*"))
+    assert not list(store.folder.glob(".epoch-*"))
 
 
 def test_two_checkpoints_are_kept(store):
