@@ -16,15 +16,19 @@ def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def fill_half(whole, inside):
+    with whole as unfinished:
+        (unfinished / inside if inside else unfinished).write_text("half")
+        raise ZeroDivisionError
+
+
 @pytest.mark.parametrize("replace", [False, True])
 def test_what_fails_half_way_leaves_nothing(tmp_path, replace):
     write_text(tmp_path / "file", "old")
-    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "file") as unfinished:
-        unfinished.write_text("half")
-        raise ZeroDivisionError
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "folder", replace=replace) as unfinished:
-        (unfinished / "half").write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        fill_half(whole_file(tmp_path / "file"), "")
+    with pytest.raises(ZeroDivisionError):
+        fill_half(whole_folder(tmp_path / "folder", replace=replace), "half")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "old"
 
