@@ -201,6 +201,8 @@ def run_experiment(
     store = prepared.store
     store.check_writable()
     for source in plan.sources:
+        if source.dataset is None:
+            raise BadInput(f"The data of {source.name} is not here: {source.missing}")
         store.put_dataset(source.dataset)
     experiment = Experiment.begin(plan, store, command)
     counts = schedule.execute(

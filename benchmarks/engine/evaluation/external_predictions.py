@@ -118,10 +118,10 @@ def _matched(
     if their_id and our_id:
         column, wanted = their_id, dataset.meta[our_id].astype(str).to_numpy()[rows]
     else:
-        column = next((name for name in tables.SEQUENCE_COLUMNS if name in table), None)
-        if column is None:
+        sequence_column = next((name for name in tables.SEQUENCE_COLUMNS if name in table), None)
+        if sequence_column is None:
             raise BadInput(f"{file}: {dataset.name} has no ids, so a column 'seq' must key the predictions.")
-        wanted = np.array(decode(np.asarray(dataset.codes[rows])))
+        column, wanted = sequence_column, np.array(decode(np.asarray(dataset.codes[rows])))
     keys = tables.required_text(file, table, column)
     keys = keys.str.upper() if column in tables.SEQUENCE_COLUMNS else keys
     named = table.assign(key=keys)[["key", *outputs]].drop_duplicates()

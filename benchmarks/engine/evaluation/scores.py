@@ -58,7 +58,7 @@ class Predicted:
     def mean(self) -> dict[str, np.ndarray]:
         """Average the predictions of the members, output by output."""
         return {
-            name: np.mean([member[name] for member in self.members], axis=0, dtype=np.float64)
+            name: np.asarray(np.mean([member[name] for member in self.members], axis=0, dtype=np.float64))
             for name in self.members[0]
         }
 

@@ -96,7 +96,9 @@ class Cluster:
         """Seconds of a pilot job, whole minutes as Parsl asks for them; None without a time limit."""
         if self.walltime is None:
             return None
-        days, hours, minutes = (int(part or 0) for part in _WALLTIME.fullmatch(self.walltime).groups()[:3])
+        if (match := _WALLTIME.fullmatch(self.walltime)) is None:
+            raise ValueError(f"walltime must be hours:minutes:seconds, got {self.walltime!r}")
+        days, hours, minutes = (int(part or 0) for part in match.groups()[:3])
         return ((24 * days + hours) * 60 + minutes) * 60
 
     @property
@@ -254,7 +256,7 @@ def _config(cluster: Cluster, log_folder: Path) -> Any:
     from parsl.launchers import SingleNodeLauncher, SrunLauncher
     from parsl.providers import LocalProvider, SlurmProvider
 
-    common = {
+    common: dict[str, Any] = {
         "nodes_per_block": cluster.nodes,
         "init_blocks": 0,
         "min_blocks": 0,
@@ -265,9 +267,9 @@ def _config(cluster: Cluster, log_folder: Path) -> Any:
     if cluster.provider == "slurm":
         options = {"cpus-per-task": str(cluster.workers * cluster.threads)} | cluster.sbatch
         lines = [f"#SBATCH --{name}={word}" if word else f"#SBATCH --{name}" for name, word in options.items()]
-        provider = SlurmProvider(
+        provider: Any = SlurmProvider(
             **common,
-            walltime=f"0:{cluster.limit_s // 60}:0",
+            walltime=f"0:{(cluster.limit_s or 0) // 60}:0",
             scheduler_options="\n".join(lines),
             exclusive=False,
             cmd_timeout=60,

@@ -14,8 +14,9 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ def environments(threads: int, n_gpus: int) -> list[dict[str, str]]:
 
     `n_gpus` counts the GPUs that workers are to be pinned to, 0 for none; those that this process may use are taken.
     """
-    said = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    n_threads = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if not n_gpus:
-        return [said]
+        return [n_threads]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(n_gpus)))).split(",")
-    return [said | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
+    return [n_threads | {"CUDA_VISIBLE_DEVICES": gpu.strip()} for gpu in visible]
 
 
 def lost(reason: str, traceback: str = "") -> dict[str, Any]:
@@ -68,7 +69,7 @@ def run_inline(function: str, calls: list[Call], on_event: OnCallEvent) -> None:
         on_event(call.id, *_outcome(target, call, on_event))
 
 
-def _outcome(target: Callable, call: Call, on_event: OnCallEvent) -> tuple[str, Any]:
+def _outcome(target: Callable, call: Call, on_event: OnCallEvent) -> tuple[Event, Any]:
     try:
         return Event.DONE, target(call.argument, lambda payload: on_event(call.id, Event.PROGRESS, payload))
     except Exception as error:
@@ -116,24 +117,24 @@ def run_workers(
     try:
         for worker in workers:
             worker.take_next(pending, on_event)
-        patience: float | None = None
-        while busy := {worker.connection: worker for worker in workers if worker.call}:
-            if shutdown.shutdown_reason() and patience is None:
-                patience = time.monotonic() + GRACE_S
-                for worker in busy.values():
-                    worker.process.terminate()
-            if patience and time.monotonic() > patience:
+        deadline: float | None = None
+        while busy := [(w, w.running, w.call) for w in workers if w.running and w.call]:
+            if shutdown.shutdown_reason() and deadline is None:
+                deadline = time.monotonic() + GRACE_S
+                for _, running, _ in busy:
+                    running.process.terminate()
+            if deadline and time.monotonic() > deadline:
                 return
-            for connection in wait(list(busy), timeout=_LOOK_S):
-                worker = busy[connection]
-                if worker.receive(on_event):
+            ready = wait([running.connection for _, running, _ in busy], timeout=_LOOK_S)
+            for worker, running, call in busy:
+                if running.connection in ready and worker.receive(running, call, on_event):
                     worker.take_next(pending, on_event)
     finally:
         for worker in workers:
             worker.stop()
 
 
-def answer(function: str, call: Call, environment: dict[str, str], log_folder: Path) -> tuple[str, Any]:
+def answer(function: str, call: Call, environment: dict[str, str], log_folder: Path) -> tuple[Event, Any]:
     """Make one call in a process that is kept for the next one; return `done` or `failed`, and the payload.
 
     For workers that others bring: what a training does to its process stays away from theirs, and frameworks apart.
@@ -142,22 +143,61 @@ def answer(function: str, call: Call, environment: dict[str, str], log_folder: P
     if _kept is None:
         log_folder.mkdir(parents=True, exist_ok=True)
         _kept = _Worker(function, environment, log_folder, f"{socket.gethostname()}-{os.getpid()}")
-    ended: list[tuple[str, Any]] = []
+    ended: list[tuple[Event, Any]] = []
 
-    def listen(_: str, kind: str, payload: Any) -> None:
-        if kind in (Event.DONE, Event.FAILED):
-            ended.append((kind, payload))
+    def listen(_: str, event: Event, payload: Any) -> None:
+        if event in (Event.DONE, Event.FAILED):
+            ended.append((event, payload))
 
     parent = os.getppid()
-    _kept.begin(call)
+    running = _kept.begin(call)
     while not ended:
-        if _kept.connection.poll(_LOOK_S):
-            _kept.receive(listen)
+        if running.connection.poll(_LOOK_S):
+            _kept.receive(running, call, listen)
         elif os.getppid() != parent:  # nobody is left to bring this worker calls, or to take its answer
             _kept.stop()
             return Event.FAILED, lost("What had brought this worker is gone.")
     _kept.call = None
     return ended[0]
+
+
+@dataclass
+class _Process:
+    """A running worker process, this end of its pipe, and what it serves."""
+
+    group: str
+    log: Path
+    process: BaseProcess
+    connection: Connection
+
+    @staticmethod
+    def spawn(function: str, environment: dict[str, str], group: str, log: Path) -> "_Process":
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, function, environment, str(log)), daemon=True)
+        process.start()
+        theirs.close()
+        return _Process(group, log, process, ours)
+
+    def why_it_died(self) -> dict[str, Any]:
+        """Wait for the end of a process whose pipe has closed, and return what became of its call."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        ending = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        hint = " (often: out of memory)" if code == -9 else ""
+        self.connection.close()
+        tail = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
+        return lost(f"The worker process {ending}{hint}.", tail)
+
+    def stop(self, *, is_busy: bool) -> None:
+        """End the process: if it is busy, once it has kept its state or ten seconds are over."""
+        if is_busy:
+            self.process.terminate()
+        self.connection.close()
+        self.process.join(timeout=10)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
 
 @dataclass
@@ -168,77 +208,52 @@ class _Worker:
     environment: dict[str, str]
     log_folder: Path
     name: str
-    group: str | None = None
     call: Call | None = None
-    process: Any = None
-    connection: Connection | None = field(default=None)
+    running: _Process | None = None
 
     def take_next(self, pending: dict[str, deque[Call]], on_event: OnCallEvent) -> None:
         """Start the next call, of the same group if there is one left, else of the fullest other group."""
         self.call = None
-        left = [group for group, queue in pending.items() if queue]
-        if not left or shutdown.shutdown_reason():
+        groups = [group for group, queue in pending.items() if queue]
+        if not groups or shutdown.shutdown_reason():
             self.stop()
             return
-        group = self.group if self.group in left else max(left, key=lambda name: len(pending[name]))
-        self.begin(pending[group].popleft())
-        on_event(self.call.id, Event.START, None)
+        own = self.running.group if self.running else None
+        group = own if own in groups else max(groups, key=lambda name: len(pending[name]))
+        call = pending[group].popleft()
+        self.begin(call)
+        on_event(call.id, Event.START, None)
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: Call) -> "_Process":
         """Hand a call to the process; to a new one, if it is of another group or the old one has ended."""
-        if call.group != self.group or self.process is None or not self.process.is_alive():
+        if self.running is None or call.group != self.running.group or not self.running.process.is_alive():
             self.call = None
             self.stop()
-            self._spawn(call.group)
+            log = self.log_folder / f"worker-{self.name}-{call.group}.log"
+            self.running = _Process.spawn(self.function, self.environment, call.group, log)
         self.call = call
         with contextlib.suppress(BrokenPipeError):  # a worker that died at birth is noticed when it is read from
-            self.connection.send(self.call)
+            self.running.connection.send(call)
+        return self.running
 
-    def receive(self, on_event: OnCallEvent) -> bool:
-        """Handle one message of the process; True when its call has ended."""
+    def receive(self, running: _Process, call: Call, on_event: OnCallEvent) -> bool:
+        """Handle one message of the process that works on a call; True when the call has ended."""
         try:
-            kind, payload, last = self.connection.recv()
+            event, payload, is_last = running.connection.recv()
         except (EOFError, ConnectionResetError):
-            kind, payload, last = Event.FAILED, self._death(), False
-        on_event(self.call.id, kind, payload)
-        if last:  # the process was asked to stop, maybe by somebody else
+            event, payload, is_last = Event.FAILED, running.why_it_died(), False
+            self.running = None
+        on_event(call.id, event, payload)
+        if is_last:  # the process was asked to stop, maybe by somebody else
             self.call = None
             self.stop()
-        return kind in (Event.DONE, Event.FAILED)
-
-    def _spawn(self, group: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.log = self.log_folder / f"worker-{self.name}-{group}.log"
-        self.process = context.Process(
-            target=_serve, args=(theirs, self.function, self.environment, str(self.log)), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        self.group = group
-
-    def _death(self) -> dict[str, Any]:
-        self.process.join()
-        code = self.process.exitcode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        hint = " (often: out of memory)" if code == -9 else ""
-        self.connection.close()
-        self.process = None
-        tail = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-        return lost(f"The worker process {how}{hint}.", tail)
+        return event in (Event.DONE, Event.FAILED)
 
     def stop(self) -> None:
-        """End the process: if it is busy, once it has kept its state or ten seconds are over."""
-        if self.process is None:
-            return
-        if self.call:
-            self.process.terminate()
-        self.connection.close()
-        self.process.join(timeout=10)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.process, self.group = None, None
+        """End the process, if there is one."""
+        if self.running is not None:
+            self.running.stop(is_busy=self.call is not None)
+            self.running = None
 
 
 _kept: _Worker | None = None
@@ -258,20 +273,20 @@ def _serve(connection: Connection, function: str, environment: dict[str, str], l
         os.dup2(file.fileno(), 2)
     target = _load(function)
 
-    def tell(_: str, kind: str, payload: Any) -> None:
+    def tell(_: str, event: Event, payload: Any) -> None:
         with contextlib.suppress(BrokenPipeError):  # nobody listens any more; the call keeps its state first
-            connection.send((kind, payload, False))
+            connection.send((event, payload, False))
 
     with shutdown.on_signals(), contextlib.suppress(EOFError, BrokenPipeError):
-        last = False
-        while not last:
+        is_last = False
+        while not is_last:
             while not connection.poll(_LOOK_S):
                 if shutdown.shutdown_requested():
                     return
             call = connection.recv()
-            kind, payload = _outcome(target, call, tell)
-            last = shutdown.shutdown_requested()
-            connection.send((kind, payload, last))
+            event, payload = _outcome(target, call, tell)
+            is_last = shutdown.shutdown_requested()
+            connection.send((event, payload, is_last))
 
 
 def _end_with_parent(parent: int) -> None:

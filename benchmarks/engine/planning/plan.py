@@ -125,7 +125,8 @@ class Plan:
     def _contradiction(self) -> str | None:
         """Say what in a plan does not belong together."""
         sources = {(source.name, source.digest) for source in self.sources}
-        models, hashes = set(self.models), {}
+        models = set(self.models)
+        hashes: dict[tuple[str, str], str] = {}
         if len(sources) != len({name for name, _ in sources}):
             return "two sources have one name"
         for job in self.jobs:

@@ -1,7 +1,7 @@
 """Settles every model's recipe: its own, then the task's, then the preset's, then the user's."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.api.model import ModelModule
@@ -16,25 +16,29 @@ def settle_recipes(
     """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
     recipes = {}
     user = [_parse_change(change, modules) for change in changes]
-    user.sort(
-        key=lambda parsed: ("recipe", *map(family_of, modules), *modules).index(parsed[1])
-    )  # the nearest goes last
+    order = ("recipe", *map(family_of, modules), *modules)
+    user.sort(key=lambda parsed: order.index(parsed[1]))  # what is said of one model overrides what is said of all
     for name, module in modules.items():
-        recipe = module.RECIPE
-        keys = {f.name for f in dataclasses.fields(recipe)}
-
-        def merged(said: Mapping[str, Mapping[str, Any]], *targets: str, name: str = name, keys: set = keys) -> dict:
-            shared = {key: value for target in targets for key, value in said.get(target, {}).items() if key in keys}
-            return shared | said.get(name, {})
-
-        recipe = recipe_with(recipe, merged(task.RECIPES, family_of(name)), source=f"task {task.NAME}")
-        recipe = recipe_with(recipe, merged(preset.recipes, "*", family_of(name)), source="preset")
+        recipe, family = module.RECIPE, family_of(name)
+        keys = {field.name for field in dataclasses.fields(recipe)}
+        recipe = recipe_with(recipe, _changes_for(name, task.RECIPES, [family], keys), source=f"task {task.NAME}")
+        recipe = recipe_with(recipe, _changes_for(name, preset.recipes, ["*", family], keys), source="preset")
         for change, target, key, value in user:
-            is_shared = target in ("recipe", family_of(name)) and (key in keys or not _anyone_has(key, modules))
+            is_shared = target in ("recipe", family) and (key in keys or not _anyone_has(key, modules))
             if target == name or is_shared:
                 recipe = recipe_with(recipe, {key: value}, source=f"--set {change}")
         recipes[name] = dataclasses.asdict(recipe)
     return recipes
+
+
+def _changes_for(
+    name: str, changes: Mapping[str, Mapping[str, Any]], shared_targets: Sequence[str], keys: Collection[str]
+) -> dict[str, Any]:
+    """Collect what is changed for a model: of what several share, the keys that its recipe has; all that is its own."""
+    collected: dict[str, Any] = {}
+    for target in shared_targets:
+        collected |= {key: value for key, value in changes.get(target, {}).items() if key in keys}
+    return collected | dict(changes.get(name, {}))
 
 
 def family_of(model: str) -> str:

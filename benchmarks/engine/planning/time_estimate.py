@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Throughput:
     width; on a CPU a table of typical speeds serves where nothing was measured.
     """
 
-    def __init__(self, finished: list[dict[str, Any]], device: str):
+    def __init__(self, finished: Sequence[Mapping[str, Any]], device: str):
         self.device = "cuda" if device != "cpu" and system.n_gpus() else "cpu"
         self.finished = [
             record

@@ -116,4 +116,4 @@ def _save_columns(file: Path, table: pd.DataFrame) -> None:
     """Write a table as one array per column, text as fixed-width unicode, so that nothing is pickled."""
     columns = {name: values.to_numpy() for name, values in table.items()}
     arrays = {str(name): v.astype(str) if v.dtype.kind not in "biuf" else v for name, v in columns.items()}
-    np.savez(file, **arrays)  # type: ignore[arg-type]
+    np.savez(file, **arrays)

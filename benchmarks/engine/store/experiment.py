@@ -68,8 +68,8 @@ class Experiment:
         if folders:
             experiments = [Experiment.open(store, None, folder) for folder in dict.fromkeys(folders)]
         else:
-            known = [task for task in registry.tasks() if store.report_folders(task)]
-            experiments = [Experiment.open(store, task, None) for task in dict.fromkeys(tasks or known or [None])]
+            named: Sequence[str | None] = tasks or [task for task in registry.tasks() if store.report_folders(task)]
+            experiments = [Experiment.open(store, task, None) for task in dict.fromkeys(named or [None])]
         seen: dict[tuple[str, str], Path] = {}
         for experiment in experiments:
             for source in experiment.plan.sources:

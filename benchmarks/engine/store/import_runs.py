@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from benchmarks.engine.planning.plan import Job, Plan
+from benchmarks.engine.store.records import JobRecord
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
@@ -111,7 +112,7 @@ def _merge_training(other: Store, ours: Store, training: Training) -> Item:
     return Item("training", label, "imported")
 
 
-def _job_problem(job: Job, record: dict[str, Any], rows: np.ndarray, predictions: dict, ours: Store) -> str | None:
+def _job_problem(job: Job, record: JobRecord, rows: np.ndarray, predictions: dict, ours: Store) -> str | None:
     if not ours.has_dataset(job.dataset, job.digest):
         return f"its dataset {job.dataset}-{job.digest} is neither here nor there"
     n_rows = len(ours.get_dataset(job.dataset, job.digest))

@@ -34,6 +34,7 @@ class JobRecord(TypedDict, total=False):
     n_test: Count
     duration_s: _Number
     resumed_after_epochs: list[Count]
+    diverged: list[dict[str, Any]]
     train_seq_per_s: _Number
     sequences_per_epoch: _Number
     predict_seq_per_s: _Number

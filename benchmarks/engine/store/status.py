@@ -63,7 +63,9 @@ def seconds_left(plan: Plan, store: Store, table: pd.DataFrame) -> float | None:
 def leftovers(store: Store, experiments: Sequence[Experiment]) -> list[tuple[Path, str, int]]:
     """Find what nothing in a store needs any more: path, why, and bytes."""
     planned = {store.training(job).folder for experiment in experiments for job in experiment.plan.jobs}
-    datasets = {(source.name, source.digest) for experiment in experiments for source in experiment.plan.sources}
+    datasets: set[tuple[str | None, str | None]] = {
+        (source.name, source.digest) for experiment in experiments for source in experiment.plan.sources
+    }
     for task in registry.tasks():
         datasets |= {(record.get("dataset"), record.get("digest")) for record in store.finished_jobs(task)}
     found = store.leftovers(lambda file: locks.lock_owner(file) is not None, planned, datasets)

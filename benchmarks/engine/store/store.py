@@ -49,7 +49,7 @@ class Store:
         dataset_files.write(self._dataset_folder(dataset.name, digest), dataset)
         return digest
 
-    def get_dataset(self, name: str, digest: str) -> Dataset:
+    def get_dataset(self, name: str, digest: str | None) -> Dataset:
         """Open a kept dataset; its sequences and profiles are memory-mapped.
 
         Raises
@@ -58,13 +58,13 @@ class Store:
             If it is missing, or is not what a dataset is made of.
         """
         folder = self._dataset_folder(name, digest)
-        if not folder.is_dir():
+        if digest is None or not folder.is_dir():
             raise BadInput(
                 f"The dataset {name}-{digest} is missing under {self.root}; run the plan again to restore it."
             )
         return dataset_files.read(folder, digest)
 
-    def has_dataset(self, name: str, digest: str) -> bool:
+    def has_dataset(self, name: str, digest: str | None) -> bool:
         """Tell whether a dataset is kept."""
         return (self._dataset_folder(name, digest) / "dataset.json").is_file()
 
@@ -73,7 +73,7 @@ class Store:
         files = sorted((self.root / "datasets").glob("*-*/dataset.json"))
         return [(name, digest) for name, _, digest in (file.parent.name.rpartition("-") for file in files)]
 
-    def _dataset_folder(self, name: str, digest: str) -> Path:
+    def _dataset_folder(self, name: str, digest: str | None) -> Path:
         return self.root / "datasets" / f"{name}-{digest}"
 
     # trainings
@@ -108,7 +108,10 @@ class Store:
         return self.root / "runs" / task / "logs"
 
     def leftovers(
-        self, is_locked: Callable[[Path], bool], planned: Collection[Path], datasets: Collection[tuple[str, str]]
+        self,
+        is_locked: Callable[[Path], bool],
+        planned: Collection[Path],
+        datasets: Collection[tuple[str | None, str | None]],
     ) -> Iterator[tuple[Path, str]]:
         """Find what nothing needs any more: paths, and why.
 

@@ -36,7 +36,7 @@ def job_table(plan: Plan, store: Store) -> pd.DataFrame:
         training = store.training(job)
         if training.is_done:
             record = training.record()
-            rows.append(record | {"diverged": len(record.get("diverged", ()))})
+            rows.append(record | {"diverged": len(record.get("diverged", []))})
         else:
             failure = training.failure()
             reason = failure["reason"] if failure else None
