@@ -147,10 +147,11 @@ def test_calls_from_other_workers_keep_processes_apart_by_group(tmp_path, monkey
 def test_an_idle_worker_ends_when_it_is_asked_to_stop(tmp_path):
     """Its other end may stay open: whoever holds it may be waiting for the worker to end."""
     worker = workers._Worker(WORK, {}, tmp_path, "idle")
-    process = worker.begin(calls("ok")[0]).process
-    while not worker.receive(lambda *event: None):
+    call = calls("ok")[0]
+    running = worker.begin(call)
+    while not worker.receive(running, call, lambda *event: None):
         pass
     worker.call = None
-    process.terminate()
-    process.join(timeout=20)
-    assert process.exitcode == 0
+    running.process.terminate()
+    running.process.join(timeout=20)
+    assert running.process.exitcode == 0
