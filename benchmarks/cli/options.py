@@ -28,7 +28,7 @@ SETTINGS = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
     "pretty_exceptions_enable": False,
 }
-"""What every Typer application of ours is made with."""
+"""What every Typer application of the command line is made with."""
 
 
 def command(app: typer.Typer, *examples: str) -> Callable:
@@ -60,7 +60,7 @@ def command(app: typer.Typer, *examples: str) -> Callable:
 
 
 def in_one_line(text: Any) -> str:
-    """Write out what would break the line or steer the terminal: a file's own words stand in what is said of it."""
+    """Write out what would break the line or steer the terminal: messages quote the words of files."""
     return "".join(c if c.isprintable() else " " if c in "\t\n\r" else ascii(c)[1:-1] for c in str(text))
 
 
@@ -83,8 +83,8 @@ def fold_numbers(text: str | None) -> list[int] | None:
         return None
     chosen = []
     for part in text.split(","):
-        found = re.fullmatch(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*", part)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        match = re.fullmatch(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if last < first:
             raise BadInput(f"--folds expects numbers as in 0,3 or 0-4, got {text!r}.")
         chosen += range(first, last + 1)

@@ -168,9 +168,13 @@ def compare(
         print_json(
             {
                 "comparisons": [
-                    {"task": one.plan.task, "report": str(one.folder), "baseline": one.plan.baseline}
-                    | {name: records(table) for name, table in one.tables.items()}
-                    for one in compared
+                    {
+                        "task": comparison.plan.task,
+                        "report": str(comparison.folder),
+                        "baseline": comparison.plan.baseline,
+                    }
+                    | {name: records(table) for name, table in comparison.tables.items()}
+                    for comparison in compared
                 ],
                 "assumptions": assumptions(compared),
                 "left_out": left_out,
@@ -178,14 +182,15 @@ def compare(
         )
         return
     console = open_console()
-    for one in compared:
-        if one.tables[one.main].empty:
+    for comparison in compared:
+        if comparison.tables[comparison.main].empty:
             others = "none of the chosen models" if models else "no other model"
             typer.echo(
-                f"Nothing to compare in {one.folder}: besides {one.plan.baseline}, {others} has {role} scores there."
+                f"Nothing to compare in {comparison.folder}: besides {comparison.plan.baseline}, {others} has {role} "
+                "scores there."
             )
         else:
-            print_comparison(console, one.plan, one.tables)
+            print_comparison(console, comparison.plan, comparison.tables)
     print_assumptions(console, assumptions(compared))
     if out:
         typer.echo(f"Tests: {out}")

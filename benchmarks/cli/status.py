@@ -119,8 +119,8 @@ def gc(
     from benchmarks.engine.store.store import Store
 
     store = Store(results)
-    found = state.leftovers(store, Experiment.all(store))
-    rows: list[dict[str, Any]] = [{"path": str(path), "why": why, "bytes": size} for path, why, size in found]
+    leftovers = state.leftovers(store, Experiment.all(store))
+    rows: list[dict[str, Any]] = [{"path": str(path), "why": why, "bytes": size} for path, why, size in leftovers]
     if not json:
         for row in rows:
             typer.echo(f"{row['bytes']:>14,}  {row['path']}: {row['why']}")
@@ -129,7 +129,7 @@ def gc(
     remove = bool(rows) and (yes or (asked and typer.confirm("Remove them?", err=True)))
     # Looked at again: while the question stood, another command may have come to need some of it.
     still = {path for path, _, _ in state.leftovers(store, Experiment.all(store))} if remove else set()
-    for path, _, _ in found:
+    for path, _, _ in leftovers:
         if path not in still:
             continue
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -150,8 +150,8 @@ def print_states(
     from benchmarks.engine.store.status import STATES
 
     rows = [
-        {"dataset": dataset, "model": model} | {name: f"{(mine['state'] == name).sum():,}" for name in STATES}
-        for (dataset, model), mine in table.groupby(["dataset", "model"], sort=False)
+        {"dataset": dataset, "model": model} | {name: f"{(trainings['state'] == name).sum():,}" for name in STATES}
+        for (dataset, model), trainings in table.groupby(["dataset", "model"], sort=False)
     ]
     n_done, n = int((table["state"] == "done").sum()), len(table)
     print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)

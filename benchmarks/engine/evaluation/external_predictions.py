@@ -59,7 +59,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
     checked = []  # everything is read and checked before anything is written
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
-        mine = table[table["dataset"] == source.name] if "dataset" in table else table
+        own_rows = table[table["dataset"] == source.name] if "dataset" in table else table
         for test_fold, rows in _test_rows(plan, source.name, store).items():
             job = Job(
                 task=plan.task,
@@ -74,7 +74,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
                 seed=plan.seed,
                 n_train=0,
             )
-            checked.append((job, rows, _matched(file, mine, outputs, dataset, rows), dataset.origin))
+            checked.append((job, rows, _matched(file, own_rows, outputs, dataset, rows), dataset.origin))
     if not checked:
         raise BadInput("No training of this run is finished yet, so it is not known which rows are test rows.")
     for job, rows, predictions, origin in checked:
@@ -128,7 +128,7 @@ def _matched(
     again = named[named.duplicated("key")]
     if len(again):
         line, value = again.index[0], _short(again["key"].iloc[0])
-        raise BadInput(f"{file}, line {line}: {column} {value!r} stands there twice with different predictions.")
+        raise BadInput(f"{file}, line {line}: {column} {value!r} appears twice with different predictions.")
     chosen = named.set_index("key").reindex(wanted)
     absent = chosen[next(iter(outputs))].isna().to_numpy()
     if absent.any():

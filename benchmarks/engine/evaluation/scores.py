@@ -48,7 +48,7 @@ class Predicted:
 
     @property
     def n_members(self) -> int:
-        """Trainings behind the predictions; those made elsewhere may be averages already."""
+        """Trainings behind the predictions; external ones may be averages already."""
         return sum(job.recipe.get("n_averaged", 1) for job in self.jobs)
 
     @property
@@ -69,8 +69,8 @@ def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
         outputs = spec_of(task, dataset).outputs
-        mine = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
-        wanted = [job for job in mine if models is None or job.model in models]
+        jobs_here = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
+        wanted = [job for job in jobs_here if models is None or job.model in models]
         done = [job for job in wanted if store.training(job).is_done]
         for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
             jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
@@ -102,31 +102,31 @@ def score(
     Returns the long table described in `results/README.md`; empty if nothing is finished.
     """
     parts = []
-    for one in predicted(plan, store):
+    for fold in predicted(plan, store):
         head = {
             "task": plan.task,
             "task_version": plan.task_version,
-            "dataset": one.dataset.name,
-            "model": one.model,
-            "run": one.jobs[0].config_hash,
-            "test_fold": one.test_fold,
-            "origin": one.dataset.origin,
+            "dataset": fold.dataset.name,
+            "model": fold.model,
+            "run": fold.jobs[0].config_hash,
+            "test_fold": fold.test_fold,
+            "origin": fold.dataset.origin,
         }
-        test, rows, single = one.test, None, one.n_members == len(one.jobs)
+        test, rows, single = fold.test, None, fold.n_members == len(fold.jobs)
         if without is not None:
-            if (place := (one.dataset.name, one.test_fold)) not in without:
+            if (place := (fold.dataset.name, fold.test_fold)) not in without:
                 continue
             leave_out = task.without if supports(task, LeavesOutElements) else Dataset.without_elements
-            test, rows = leave_out(test, np.isin(one.rows, without[place]))
+            test, rows = leave_out(test, np.isin(fold.rows, without[place]))
             if len(test) < 2:
                 continue
-        for job, predictions in zip(one.jobs, one.members, strict=True) if single else ():
+        for job, predictions in zip(fold.jobs, fold.members, strict=True) if single else ():
             scored = task.score(test, _of_rows(predictions, rows))
             parts.append(scored.assign(**head, val_fold=job.val_fold, role="member", n_members=1))
         if supports(task, ComparedWithoutFolds) and single:
             continue
-        scored = task.score(test, _of_rows(one.mean(), rows))
-        parts.append(scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=one.n_members))
+        scored = task.score(test, _of_rows(fold.mean(), rows))
+        parts.append(scored.assign(**head, val_fold=pd.NA, role="ensemble", n_members=fold.n_members))
     if not parts:
         return pd.DataFrame(columns=SCORE_COLUMNS)
     table = pd.concat(parts, ignore_index=True).reindex(columns=SCORE_COLUMNS)  # not every task names what is held out

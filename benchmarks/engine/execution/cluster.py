@@ -1,6 +1,6 @@
 """Trainings on the nodes of a cluster, by way of Parsl: pilot jobs that bring worker processes, which take trainings.
 
-What is done and what is not stands in the run store alone. Parsl knows of calls that wait and calls that run; when it
+The store alone knows what is done and what is not. Parsl knows of calls that wait and calls that run; when it
 or this process dies, nothing is lost but the processes.
 """
 
@@ -34,7 +34,7 @@ _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:/@%+=*&|\[\]-]*")
 _OPTION = re.compile(r"[a-z][a-z-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WALLTIME = re.compile(r"(?:([0-9]{1,3})-)?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9])")
-_OURS = ("nodes", "ntasks-per-node", "time", "job-name", "output", "error")
+_SET_BY_KEYS = ("nodes", "ntasks-per-node", "time", "job-name", "output", "error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ def read(path: Path) -> Cluster:
     import yaml
 
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"There is no cluster file {path}; docs/cluster.md has examples.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -132,13 +132,13 @@ def read(path: Path) -> Cluster:
         raise BadInput(f"{path}{where}: not YAML; docs/cluster.md has examples.") from None
     except RecursionError:
         raise BadInput(f"{path}: nested too deeply; a cluster file has keys and values.") from None
-    if not isinstance(said, dict) or not all(isinstance(key, str) for key in said):
-        raise BadInput(f"{path}: expected keys and values such as `provider: slurm`, got {_short(said)}.")
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise BadInput(f"{path}: expected keys and values such as `provider: slurm`, got {_short(content)}.")
     known = [field.name for field in dataclasses.fields(Cluster)]
-    for key in said:
+    for key in content:
         if key not in known:
             raise BadInput(f"{path}: {did_you_mean('key', key, known)}")
-    checked = {key: _checked(path, key, value) for key, value in said.items() if value is not None}
+    checked = {key: _checked(path, key, value) for key, value in content.items() if value is not None}
     cluster = Cluster(**checked)
     if cluster.provider == "slurm" and cluster.walltime is None:
         raise BadInput(f"{path}: a SLURM job needs a `walltime`, such as 12:00:00.")
@@ -174,7 +174,7 @@ def _checked(path: Path, key: str, value: Any) -> Any:
     elif key == "sbatch":
         expect(isinstance(value, dict) and all(_is_option(name) for name in value), "options of sbatch without dashes")
         for name, word in value.items():
-            expect(name not in _OURS, f"other options than {name}, which follows from the other keys")
+            expect(name not in _SET_BY_KEYS, f"other options than {name}, which follows from the other keys")
             expect(word is True or _is_word(word), f"one word for {name}")
         return {name: "" if word is True else str(word) for name, word in value.items()}
     elif key == "environment":
@@ -245,9 +245,9 @@ def _cancel(pool: Any) -> None:
 
 def _answer(function: str, cluster: Cluster, log_folder: str, call: Call) -> tuple[Event, Any]:
     """Make a call on a node; runs in a worker of Parsl, which numbers the workers of a node."""
-    found = workers.environments(cluster.threads, cluster.gpus)
-    mine = found[int(os.environ["PARSL_WORKER_RANK"]) % len(found)]
-    return workers.answer(function, call, mine, Path(log_folder))
+    environments = workers.environments(cluster.threads, cluster.gpus)
+    environment = environments[int(os.environ["PARSL_WORKER_RANK"]) % len(environments)]
+    return workers.answer(function, call, environment, Path(log_folder))
 
 
 def _config(cluster: Cluster, log_folder: Path) -> Any:
@@ -294,7 +294,7 @@ def _config(cluster: Cluster, log_folder: Path) -> Any:
         run_dir=str(log_folder / "parsl"),
         strategy="simple",
         max_idletime=60.0,
-        retries=0,  # what is tried again, and how often, is for the runner to say
+        retries=0,  # what is tried again, and how often, is for the scheduler to say
         usage_tracking=0,
     )
 
@@ -328,8 +328,8 @@ def _give_up(pool: Any, status: dict[str, Any]) -> None:
     if len(last) == NEVER_CAME_LIMIT and all(map(never_came, last)) and not running:
         job = status[last[-1]]
         code = None if job.exit_code is None else f"EXIT CODE: {job.exit_code}"
-        said = [job.message, code, job.stderr_summary]
-        pool.set_bad_state_and_fail_all(RuntimeError("\n".join(text for text in said if text)))
+        messages = [job.message, code, job.stderr_summary]
+        pool.set_bad_state_and_fail_all(RuntimeError("\n".join(text for text in messages if text)))
 
 
 def _in_the_queue(pool: Any) -> str | None:
@@ -359,7 +359,7 @@ def _execute_calls(
 
     pending = list(reversed(calls))
     running: dict[Future, Call] = {}
-    said = None
+    reported = None
     while pending or running:
         if pool.interchange_proc.poll() is not None and not pool.bad_state_is_set:
             pool.set_bad_state_and_fail_all(RuntimeError("Parsl's interchange has ended"))
@@ -370,10 +370,10 @@ def _execute_calls(
             call = pending.pop()
             running[submit(call)] = call
         over, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-        if (queue := _in_the_queue(pool)) != said:
-            said = queue
-            if said:
-                on_event(calls[0].id, Event.QUEUED, said)
+        if (queue := _in_the_queue(pool)) != reported:
+            reported = queue
+            if queue:
+                on_event(calls[0].id, Event.QUEUED, queue)
         for future in over:
             call = running.pop(future)
             try:

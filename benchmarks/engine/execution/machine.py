@@ -1,4 +1,4 @@
-"""Where trainings go, and what stands in their records about it: devices, workers, versions, hardware, memory."""
+"""Where trainings go: the device, worker processes and threads of this machine, or the nodes of a cluster."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,7 @@ class Machine:
 
     @staticmethod
     def choose(device: str, n_workers: int | None, jobs: Sequence[Job], pack: int = 1) -> "Machine":
-        """Fill the machine without a fight: `pack` workers per GPU, or one per core with one thread each.
+        """Use the machine without overloading it: `pack` workers per GPU, or one per core with one thread each.
 
         Narrow networks gain little from a second thread, so cores go to jobs first and to threads when jobs are few.
 

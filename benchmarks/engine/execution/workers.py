@@ -34,7 +34,7 @@ class Call:
 
 
 Executor = Callable[[list[Call], OnCallEvent], None]
-"""Makes calls of one function somewhere, and tells of each what became of it."""
+"""Makes calls of one function somewhere, and reports what became of each."""
 
 GRACE_S = 60.0
 """Seconds that busy workers have to keep their state once they are asked to stop."""

@@ -26,10 +26,10 @@ class FoldRows:
 
 def fold_rows(task: Task, dataset: Dataset, wanted: Collection[tuple[int, int]] | None = None) -> Iterator[FoldRows]:
     """Put the splits of every test fold together, of `wanted` (test, validation) folds or all; masks of (n,) bool."""
-    found: dict[int, FoldRows] = {}
+    by_fold: dict[int, FoldRows] = {}
     for split in task.splits(dataset.meta):
         if wanted is None or (split.test_fold, split.val_fold) in wanted:
             nothing = (np.zeros(len(dataset), bool) for _ in range(3))
-            rows = found.setdefault(split.test_fold, FoldRows(split.test_fold, *nothing))
+            rows = by_fold.setdefault(split.test_fold, FoldRows(split.test_fold, *nothing))
             rows.test[split.test] = rows.train[split.train] = rows.val[split.val] = True
-    yield from found.values()
+    yield from by_fold.values()

@@ -109,7 +109,7 @@ class Plan:
         Raises
         ------
         ValueError
-            If the values are those of no plan: of other types, names that are none, jobs that contradict the rest.
+            If the values are not those of a plan: of other types, invalid names, jobs that contradict the rest.
         """
         jobs = values["jobs"]
         if isinstance(jobs, list):
@@ -242,19 +242,19 @@ def with_prerequisites(plan: Plan, chosen: Collection[str]) -> set[str]:
         If the plan does not have one of them.
     """
     by_place = {(job.dataset, job.split_name, job.model, job.config_hash): job.id for job in plan.jobs}
-    found = set(chosen)
+    wanted = set(chosen)
     for job in reversed(plan.jobs):  # what others need comes before them
-        for model, config_hash in job.prerequisites.items() if job.id in found else ():
+        for model, config_hash in job.prerequisites.items() if job.id in wanted else ():
             if (place := (job.dataset, job.split_name, model, config_hash)) not in by_place:
                 raise BadInput(f"The plan has no training of {model}, which {job.id} needs; give `run` again.")
-            found.add(by_place[place])
-    return found
+            wanted.add(by_place[place])
+    return wanted
 
 
 def with_plugins(planned: Plan, files: Sequence[Path], only: Collection[str]) -> Plan:
     """Let plug-ins of a stored plan be the files that are named now.
 
-    A plan may come from elsewhere, so a path that stands in it is never run: its reader names the file, and the file
+    A plan may come from elsewhere, so a path in it is never run: its reader names the file, and the file
     must be the one that was planned.
 
     Parameters

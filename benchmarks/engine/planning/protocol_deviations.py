@@ -22,20 +22,20 @@ def protocol_deviations(
         (test, validation) folds that were trained.
     """
     if model not in registry.models() and "." not in model:
-        return ["made elsewhere"]
+        return ["external predictions"]
     if planned.preset != "paper":
         return [f"preset {planned.preset}"]
     published = settle_recipes(task, task.PRESETS["paper"], {model: registry.get_model(model)}, ())[model]
     published = json.loads(json.dumps(published))
-    found = [
+    deviations = [
         f"{key} {value!r} instead of {published[key]!r}"
         for key, value in json.loads(json.dumps(dict(planned.recipes[model]))).items()
         if key in published and published[key] != value
     ]
     if missing := set(task.protocol()) - set(splits):
-        found.append(f"{len(missing)} of {len(task.protocol())} trainings are missing")
+        deviations.append(f"{len(missing)} of {len(task.protocol())} trainings are missing")
     if source.name not in task.DATASETS:
-        found.append(f"table {source.name}")
+        deviations.append(f"table {source.name}")
     if source.dataset is not None:
-        found += [note for note in source.dataset.notes if note.startswith("--split")]
-    return found
+        deviations += [note for note in source.dataset.notes if note.startswith("--split")]
+    return deviations

@@ -1,4 +1,4 @@
-"""Checkpoints of one training: whole or absent, summed up, the last two of them."""
+"""Checkpoints of one training: each whole or absent, with checksums; the last two are kept."""
 
 import contextlib
 import json
@@ -58,7 +58,7 @@ class EpochCheckpoints:
         return shutdown.shutdown_reason()
 
     def save(self, epoch: int, write: Callable[[Path], None], *, batch: int = 0) -> None:
-        """Keep a checkpoint. A full disk costs the checkpoint, not the training: it is said on stderr."""
+        """Keep a checkpoint. A full disk costs the checkpoint, not the training: which a line on stderr says."""
         started = time.monotonic()
         try:
             self._save(_name(epoch, batch), write)
@@ -84,13 +84,13 @@ class EpochCheckpoints:
 
     def last_epoch(self) -> int | None:
         """Return the epoch of the latest checkpoint; None where there is none."""
-        found = self._all()
-        return int(found[0].name.split("-")[1]) if found else None
+        folders = self._all()
+        return int(folders[0].name.split("-")[1]) if folders else None
 
     def latest(self) -> str:
         """Return the name of the latest checkpoint, empty where there is none; names sort as trainings go."""
-        found = self._all()
-        return found[0].name if found else ""
+        folders = self._all()
+        return folders[0].name if folders else ""
 
     def starts_after(self, epoch: int, batch: int = 0) -> None:
         """Note where the training goes on; later checkpoints, which are damaged or do not fit, are dropped."""
@@ -122,14 +122,14 @@ class EpochCheckpoints:
         write_text(self.folder / name, json.dumps(value))
 
     def _noted(self, name: str, kind: Any) -> Any:
-        with contextlib.suppress(OSError, BadInput):  # a note that is damaged is none
+        with contextlib.suppress(OSError, BadInput):  # a damaged note counts as missing
             return validated.read_json(self.folder / name, kind, recovery_hint="it is written again")
         return None
 
     def _all(self) -> list[Path]:
         """List the checkpoints, latest first."""
-        found = self.folder.glob("epoch-*")
-        return sorted((path for path in found if re.fullmatch(r"epoch-\d{5}(-\d{9})?", path.name)), reverse=True)
+        folders = self.folder.glob("epoch-*")
+        return sorted((path for path in folders if re.fullmatch(r"epoch-\d{5}(-\d{9})?", path.name)), reverse=True)
 
 
 def _name(epoch: int, batch: int) -> str:

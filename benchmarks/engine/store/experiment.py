@@ -1,4 +1,4 @@
-"""A study is a plan with the report folder it is written to: begun by a run, opened again by what comes after."""
+"""An experiment is a plan with the report folder it is written to: begun by a run, opened again by later commands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ class Experiment:
                 raise BadInput(f"No run{of} is stored under {store.root}. Make one: python -m benchmarks run --task …")
             folder = folders[-1]
         if not (folder / "plan.json").is_file():
-            raise BadInput(f"{folder} is no report folder: it has no plan.json.")
+            raise BadInput(f"{folder} is not a report folder: it has no plan.json.")
         kept = read_json(folder / "plan.json")
         try:
             return Experiment(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            what = f"{folder / 'plan.json'} is no plan of this benchmark ({one_line(error)})"
+            what = f"{folder / 'plan.json'} is not a plan of this benchmark ({one_line(error)})"
             raise BadInput(f"{what}; give the run's command again.") from None
 
     @staticmethod

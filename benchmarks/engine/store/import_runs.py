@@ -71,16 +71,16 @@ def merge(other: Store, ours: Store) -> Iterator[Item]:
 def _merge_dataset(other: Store, ours: Store, name: str, digest: str) -> Item:
     label = f"{name}-{digest}"
     if not validated.is_name(name):
-        return Item("dataset", label, "refused", "its name is none that a run gives")
+        return Item("dataset", label, "refused", "its name is not one that a run gives")
     if ours.has_dataset(name, digest):
         return Item("dataset", label, "already here")
     try:
         dataset = other.get_dataset(name, digest)
-        found = dataset.content_hash()[:12]
+        content_hash = dataset.content_hash()[:12]
     except (BadInput, ValueError, TypeError, KeyError, OSError) as error:
         return Item("dataset", label, "refused", f"it cannot be read ({error})")
-    if (dataset.name, found) != (name, digest):
-        return Item("dataset", label, "refused", f"its content has the hash {found}")
+    if (dataset.name, content_hash) != (name, digest):
+        return Item("dataset", label, "refused", f"its content has the hash {content_hash}")
     ours.put_dataset(dataset)
     return Item("dataset", label, "imported")
 
@@ -128,7 +128,7 @@ def _job_problem(job: Job, record: JobRecord, rows: np.ndarray, predictions: dic
 def _merge_plan(ours: Store, folder: Path) -> Item:
     name = folder.name
     if not validated.is_name(name):
-        return Item("plan", name, "refused", "its name is none that a run gives")
+        return Item("plan", name, "refused", "its name is not one that a run gives")
     try:
         plan = Plan.from_dict(read_json(folder / "plan.json")["plan"])
         expected = f"{plan.task}_{plan.preset}_{plan.id}"

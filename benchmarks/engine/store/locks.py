@@ -1,6 +1,6 @@
 """Who works on what, when several commands share one folder. Knows nothing of what the work is.
 
-A claim is a small file. It is made by `link`, which either makes it or finds it there, also on NFS; its owner touches
+A lock is a small file. It is made by `link`, which either makes it or finds it there, also on NFS; its owner touches
 it every few seconds. It is stale once its owner is known to be dead, or has not touched it for a while.
 """
 
@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 HEARTBEAT_S = 15.0
-"""Seconds between two touches of a claim."""
+"""Seconds between two touches of a lock."""
 STALE_S = 120.0
-"""Seconds without a touch after which another machine may take a claim over."""
+"""Seconds without a touch after which another machine may take a lock over."""
 
 
 class TrainingLocks:
-    """The claims this process holds; a thread keeps them fresh. Use as a context manager."""
+    """The locks this process owns; a thread keeps them fresh. Use as a context manager."""
 
     def __init__(self, heartbeat_s: float = HEARTBEAT_S, stale_s: float = STALE_S):
         self.heartbeat_s, self.stale_s = heartbeat_s, stale_s
-        self._held: dict[Path, str] = {}
+        self._owned: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
@@ -39,32 +39,34 @@ class TrainingLocks:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
-        for file in list(self._held):
+        for file in list(self._owned):
             self.release(file)
 
     def take(self, file: Path) -> bool:
-        """Claim a file; False if somebody else holds it. A stale claim is taken over."""
+        """Lock a file; False if somebody else owns the lock. A stale lock is taken over."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        mine = uuid.uuid4().hex
-        with _written(file, {"id": mine, "machine": machine(), "pid": os.getpid(), "born": _born(os.getpid())}) as new:
+        lock_id = uuid.uuid4().hex
+        with _written(
+            file, {"id": lock_id, "machine": machine(), "pid": os.getpid(), "born": _born(os.getpid())}
+        ) as new:
             taken = _linked(new, file) or self._taken_over(new, file)
         if taken:
             with self._lock:
-                self._held[file] = mine
+                self._owned[file] = lock_id
         return taken
 
     def release(self, file: Path) -> None:
-        """Give a claim back, unless it was never held, or taken over meanwhile."""
+        """Release a lock, unless it was never owned, or was taken over meanwhile."""
         with self._lock:
-            mine = self._held.pop(file, None)
-        if mine is not None and _owner(file).get("id") == mine:
+            lock_id = self._owned.pop(file, None)
+        if lock_id is not None and _owner(file).get("id") == lock_id:
             file.unlink(missing_ok=True)
 
     def _taken_over(self, new: Path, file: Path) -> bool:
-        """Replace a stale claim by `new`.
+        """Replace a stale lock by `new`.
 
-        Several may find the same claim stale, and one of them may already have replaced it. So the right to replace the
-        claim with a certain id is itself something that only one can link; who has it checks the id once more.
+        Several may find the same lock stale, and one of them may already have replaced it. So the right to replace the
+        lock with a certain id is itself something that only one can link; who has it checks the id once more.
         """
         owner = _owner(file)
         if not owner or not _is_stale(file, owner, self.stale_s):
@@ -85,13 +87,13 @@ class TrainingLocks:
     def _keep_fresh(self) -> None:
         while not self._over.wait(self.heartbeat_s):
             with self._lock:
-                for file in self._held:
+                for file in self._owned:
                     with contextlib.suppress(OSError):
                         os.utime(file)
 
 
 def lock_owner(file: Path) -> str | None:
-    """Name the host whose process holds a claim; None if nobody does, or nobody does any more."""
+    """Name the host whose process owns a lock; None if nobody does, or nobody does any more."""
     owner = _owner(file)
     if not owner or _is_stale(file, owner, STALE_S):
         return None
@@ -170,7 +172,7 @@ def _created(new: Path, file: Path) -> bool:
 
 
 def _owner(file: Path) -> dict[str, Any]:
-    """Return what a claim says; empty where there is none."""
+    """Return what a lock file says of its owner; empty where there is no lock."""
     unreadable = {"id": "unreadable", "machine": None}  # a disk that filled up, a machine that lost power
     try:
         owner = json.loads(file.read_text())

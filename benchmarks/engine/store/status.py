@@ -68,8 +68,8 @@ def leftovers(store: Store, experiments: Sequence[Experiment]) -> list[tuple[Pat
     }
     for task in registry.tasks():
         datasets |= {(record.get("dataset"), record.get("digest")) for record in store.finished_jobs(task)}
-    found = store.leftovers(lambda file: locks.lock_owner(file) is not None, planned, datasets)
-    return [(path, why, _size(path)) for path, why in found]
+    leftovers = store.leftovers(lambda file: locks.lock_owner(file) is not None, planned, datasets)
+    return [(path, why, _size(path)) for path, why in leftovers]
 
 
 def reasons(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -124,7 +124,7 @@ BAD = {
         lambda t: t.assign(prediction=t["prediction"].where(t.index != 3)),
         "line 5, column 'prediction': a finite number expected, got nothing",
     ),
-    "twice": (lambda t: pd.concat([t, t.head(1).assign(prediction=0.0)]), "stands there twice with different"),
+    "twice": (lambda t: pd.concat([t, t.head(1).assign(prediction=0.0)]), "appears twice with different"),
     "other dataset": (lambda t: t.assign(dataset="K526"), "line 2, column 'dataset'"),
     "header only": (lambda t: t.head(0), "is empty below its header"),
 }
