@@ -145,7 +145,7 @@ def compare(
     paired bootstrap over test items. A task that has one test set and no folds compares by its own rules: rank
     bootstrap and paired bootstrap. What each test assumes is printed below the table.
     """
-    from benchmarks.engine.evaluation.compare import assumptions, of_studies, write
+    from benchmarks.engine.evaluation.compare import assumptions, compare_experiments, write
     from benchmarks.engine.reporting.console import open_console, print_assumptions, print_comparison
     from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
@@ -157,7 +157,7 @@ def compare(
     experiments = (
         Experiment.open_many(store, names, report or ()) if names or report else [Experiment.open(store, None, None)]
     )
-    compared, left_out = of_studies(
+    compared, left_out = compare_experiments(
         experiments, store, baseline=baseline, models=model_names(models), role=role, n_draws=draws
     )
     for line in left_out:
@@ -183,7 +183,7 @@ def compare(
         return
     console = open_console()
     for comparison in compared:
-        if comparison.tables[comparison.main].empty:
+        if comparison.main.empty:
             others = "none of the chosen models" if models else "no other model"
             typer.echo(
                 f"Nothing to compare in {comparison.folder}: besides {comparison.plan.baseline}, {others} has {role} "

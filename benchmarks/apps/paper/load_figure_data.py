@@ -11,7 +11,7 @@ from benchmarks.api.task import HasChallengeScore, spec_of, supports
 from benchmarks.apps.paper.figure_data import FigureData, Layer, Run
 from benchmarks.apps.paper.ism_sites import load_sites, read_motifs, simulated_motifs
 from benchmarks.engine.evaluation.combination_grid import Grid, has_grid, read_grid
-from benchmarks.engine.evaluation.compare import tables_of
+from benchmarks.engine.evaluation.compare import compare_models
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.reporting import write_results
 from benchmarks.engine.store.experiment import Experiment
@@ -118,7 +118,7 @@ def open_run(experiment: Experiment, store: Store) -> Run:
     """Score a stored run and compare its models, as its report does, without the bootstrap over test items."""
     plan, task = experiment.plan, registry.get_task(experiment.plan.task)
     scores = score(plan, store, task)
-    compared = tables_of(plan, store, task, scores, n_draws=0)
+    compared = compare_models(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     spec = spec_of(task, next(iter(datasets.values())))
     is_challenge = supports(task, HasChallengeScore)

@@ -1,4 +1,4 @@
-"""How the models of a stored run compare: t-tests over folds, a bootstrap over test items, or a task's own rules."""
+"""Compare the models of a stored run: t-tests over folds, a bootstrap over test items, or a task's own rules."""
 
 import dataclasses
 import statistics
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import registry, system
+from benchmarks.api.metrics import Items
 from benchmarks.api.task import ComparedWithoutFolds, ScoredByItems, Task, supports
 from benchmarks.engine.evaluation import bootstrap, external_predictions, fold_tests
 from benchmarks.engine.evaluation.scores import Predicted, predicted, score
@@ -23,12 +24,12 @@ from benchmarks.io.atomic import write_text
 COLUMNS = [*fold_tests.TEST_COLUMNS[:-2], *bootstrap.COLUMNS, *fold_tests.TEST_COLUMNS[-2:]]
 N_DRAWS = 1_000
 OWN_RULES = {
-    "rank bootstrap": "test items are a random sample; ranks in samples of a tenth say how stable an order is, not how "
-    "large a difference",
-    "paired bootstrap over test items": "test items are independent, a pair being one; the trained models stay as they "
-    "are: chance in training is shown beside it, as the sd over trainings",
-    "Holm": "none beyond those of the tests; keeps the chance of any false positive among all models against the "
-    "baseline, per dataset and metric",
+    "rank bootstrap": "test items are a random sample; ranks in subsamples of a tenth show how stable an order is, not "
+    "how large a difference",
+    "paired bootstrap over test items": "test items are independent, a pair counting as one; the trained models are "
+    "fixed: variance between trainings is shown beside it, as the sd over trainings",
+    "Holm": "none beyond those of the tests; controls the family-wise error rate over all models against the baseline, "
+    "per dataset and metric",
 }
 
 
@@ -41,24 +42,30 @@ class Comparison:
     tables: Mapping[str, pd.DataFrame]
 
     @property
-    def main(self) -> str:
-        """Name of the table that has one row per model and metric."""
+    def main_name(self) -> str:
+        """Name of the table with one row per model and metric."""
         return "tests" if "tests" in self.tables else "differences"
 
+    @property
+    def main(self) -> pd.DataFrame:
+        """The table with one row per model and metric."""
+        return self.tables[self.main_name]
 
-def of_studies(
+
+def compare_experiments(
     experiments: Sequence[Experiment],
     store: Store,
     *,
     baseline: str | None = None,
     models: Collection[str] | None = None,
-    **how,
+    role: str = "ensemble",
+    n_draws: int = N_DRAWS,
 ) -> tuple[list[Comparison], list[str]]:
-    """Compare the models of several stored runs, each with its baseline, as `of_study` does.
+    """Compare the models of several stored runs, each with its baseline, as `compare_experiment` does.
 
     Returns
     -------
-    The comparisons that can be made, and what cannot be compared, in words. One run alone is compared or refused.
+    The comparisons that are possible, and a sentence for each that is not. A single run is compared or refused.
 
     Raises
     ------
@@ -66,27 +73,30 @@ def of_studies(
         If a model is in none of the runs, or nothing can be compared.
     """
     if len(experiments) == 1:
-        return [of_study(experiments[0], store, baseline=baseline, models=models, **how)], []
-    everywhere = list(dict.fromkeys(name for experiment in experiments for name in experiment.plan.models))
+        run = experiments[0]
+        return [compare_experiment(run, store, baseline=baseline, models=models, role=role, n_draws=n_draws)], []
+    known = list(dict.fromkeys(name for run in experiments for name in run.plan.models))
     for name in models or ():
-        if name not in everywhere:
-            raise BadInput(did_you_mean("model of these runs", name, everywhere))
-    found, left_out = [], []
-    for experiment in experiments:
-        mine = models and [name for name in models if name in experiment.plan.models]
-        left_out += [f"{name} is not in {experiment.folder}." for name in models or () if name not in mine]
-        if mine == []:
+        if name not in known:
+            raise BadInput(did_you_mean("model of these runs", name, known))
+    comparisons, left_out = [], []
+    for run in experiments:
+        of_run = [name for name in models or () if name in run.plan.models]
+        left_out += [f"{name} is not in {run.folder}." for name in models or () if name not in of_run]
+        if models and not of_run:
             continue
         try:
-            found.append(of_study(experiment, store, baseline=baseline, models=mine, **how))
+            comparisons.append(
+                compare_experiment(run, store, baseline=baseline, models=of_run or models, role=role, n_draws=n_draws)
+            )
         except BadInput as reason:
             left_out.append(str(reason))
-    if not found:
+    if not comparisons:
         raise BadInput(f"Nothing can be compared. {' '.join(left_out)}")
-    return found, left_out
+    return comparisons, left_out
 
 
-def of_study(
+def compare_experiment(
     experiment: Experiment,
     store: Store,
     *,
@@ -113,12 +123,11 @@ def of_study(
         if name not in known:
             raise BadInput(f"In {experiment.folder}: {did_you_mean(kind, name, known)}")
     plan = dataclasses.replace(experiment.plan, baseline=baseline)
-    return Comparison(
-        plan, experiment.folder, tables_of(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
-    )
+    tables = compare_models(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
+    return Comparison(plan, experiment.folder, tables)
 
 
-def tables_of(
+def compare_models(
     plan: Plan,
     store: Store,
     task: Task,
@@ -134,28 +143,35 @@ def tables_of(
     }
 
 
-def assumptions(compared: Sequence[Comparison]) -> dict[str, str]:
-    """Say what each of the tests that were made takes for granted."""
-    kinds = {one.main for one in compared if len(one.tables[one.main])}
+def assumptions(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Return the assumptions of every test that was made: test -> text."""
+    kinds = {comparison.main_name for comparison in comparisons if len(comparison.main)}
     return (fold_tests.ASSUMPTIONS if "tests" in kinds else {}) | (OWN_RULES if "differences" in kinds else {})
 
 
-def write(compared: Sequence[Comparison], out: Path) -> None:
-    """Write the comparisons of several runs as one CSV file, whole or not at all."""
+def write(comparisons: Sequence[Comparison], out: Path) -> None:
+    """Write the comparisons of several runs as one CSV file.
+
+    Raises
+    ------
+    BadInput
+        If the folder of `out` does not exist.
+    """
     tables = []
-    for one in compared:
-        table = one.tables[one.main]
-        tables.append(table if "task" in table else table.assign(task=one.plan.task))
+    for comparison in comparisons:
+        table = comparison.main
+        tables.append(table if "task" in table else table.assign(task=comparison.plan.task))
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     write_text(out, pd.concat(tables, ignore_index=True).to_csv(index=False))
 
 
 def sizes(plan: Plan, store: Store, task: Task, role: str = "ensemble") -> pd.DataFrame:
-    """Count the rows of every test fold, and the rows that what is scored on it learnt from.
+    """Count the rows of every test fold, and the rows that the models scored on it were trained on.
 
-    The members of an ensemble leave out one validation fold each; together they have seen all rows that any of them
-    has. For role "member" it is what one of them has seen, on average.
+    The members of an ensemble leave out one validation fold each; counted are all rows that any of them was trained on.
+    For role "member" it is the mean over members. External predictions do not count: what they were trained on is
+    unknown.
 
     Returns
     -------
@@ -164,16 +180,21 @@ def sizes(plan: Plan, store: Store, task: Task, role: str = "ensemble") -> pd.Da
     rows = []
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
-        # What predictions made elsewhere learnt from is not known.
-        ours = [
+        trainings = [
             job for job in plan.jobs if job.dataset == source.name and job.framework != external_predictions.FRAMEWORK
         ]
-        for fold in fold_rows(task, dataset, {(job.test_fold, job.val_fold) for job in ours}):
-            about = {"dataset": source.name, "test_fold": fold.test_fold}
-            n_train = int(fold.train.sum())
+        for fold in fold_rows(task, dataset, {(job.test_fold, job.val_fold) for job in trainings}):
+            n_train: float = int(fold.train.sum())
             if role == "member":
-                n_train = statistics.mean(job.n_train for job in ours if job.test_fold == fold.test_fold)
-            rows.append(about | {"n_test": int(fold.test.sum()), "n_train": n_train})
+                n_train = statistics.mean(job.n_train for job in trainings if job.test_fold == fold.test_fold)
+            rows.append(
+                {
+                    "dataset": source.name,
+                    "test_fold": fold.test_fold,
+                    "n_test": int(fold.test.sum()),
+                    "n_train": n_train,
+                }
+            )
     return pd.DataFrame(rows, columns=["dataset", "test_fold", "n_test", "n_train"])
 
 
@@ -192,10 +213,11 @@ def against_baseline(
     Parameters
     ----------
     models
-        The family to compare; all of them by default.
+        Models to compare, which are the family of Holm's method; all of them by default.
     role
-        "ensemble": averaged predictions. "member": the mean score over the members of a fold; no bootstrap, which is of
-        predictions.
+        "ensemble": averaged predictions. "member": the mean score over the members of a fold, without a bootstrap.
+    n_draws
+        Resamples of the bootstrap; 0: no bootstrap.
 
     Returns
     -------
@@ -204,27 +226,32 @@ def against_baseline(
     baseline = plan.baseline
     if models is not None:
         scores = scores[scores["model"].isin({*models, baseline})]
-    if baseline not in set(scores.loc[scores["role"] == role, "model"]):
+    of_baseline = scores[(scores["model"] == baseline) & (scores["role"] == role)]
+    if of_baseline.empty:
         return pd.DataFrame(columns=COLUMNS)
     tests = fold_tests.compare(scores, baseline, role=role, sizes=sizes(plan, store, task, role))
     table = tests.reindex(columns=COLUMNS)
     if role != "ensemble" or not supports(task, ScoredByItems) or not n_draws:
         return table
-    folds: dict[str, dict[int, dict[str, list]]] = {}
-    of_baseline = scores[(scores["model"] == baseline) & (scores["role"] == role)]
+    folds: dict[str, dict[int, dict[str, list[Items]]]] = {}  # dataset -> test fold -> model -> items
     places = zip(of_baseline["dataset"], of_baseline["test_fold"], strict=True)
     n_members = dict(zip(places, of_baseline["n_members"], strict=True))
-    for one in predicted(plan, store, set(scores["model"])):
-        # As in the t-tests, a fold counts only where as many members were averaged on both sides.
-        if n_members.get((one.dataset.name, one.test_fold)) == one.n_members:
-            of_fold = folds.setdefault(one.dataset.name, {}).setdefault(one.test_fold, {})
-            of_fold[one.model] = task.items(one.test, one.mean())
-    drawn = [
+    for ensemble in predicted(plan, store, set(scores["model"])):
+        # As in the t-tests, a fold counts only if both models average the same number of members.
+        if n_members.get((ensemble.dataset.name, ensemble.test_fold)) == ensemble.n_members:
+            of_fold = folds.setdefault(ensemble.dataset.name, {}).setdefault(ensemble.test_fold, {})
+            of_fold[ensemble.model] = task.items(ensemble.test, ensemble.mean())
+    resampled = [
         bootstrap.differences(of_dataset, baseline, n_draws=n_draws, seed=plan.seed).assign(dataset=name)
         for name, of_dataset in folds.items()
     ]
+    return _with_bootstrap(table, pd.concat(resampled, ignore_index=True))
+
+
+def _with_bootstrap(table: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    """Join the columns of the bootstrap to the table of t-tests, with a note where there are none."""
     keys = ["dataset", "output", "subset", "level", "metric", "model"]
-    table = table.drop(columns=bootstrap.COLUMNS).merge(pd.concat(drawn, ignore_index=True), on=keys, how="left")
+    table = table.drop(columns=bootstrap.COLUMNS).merge(differences, on=keys, how="left")
     nothing_shared = table["n_draws"].isna()
     reasons = np.select(
         [nothing_shared, table["p_bootstrap"].isna()],
@@ -242,28 +269,28 @@ def against_baseline(
 def by_own_rules(
     plan: Plan, store: Store, task: Task, *, models: Collection[str] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Compare the finished models by the rules of a task that has no folds, per dataset; empty where it has some.
+    """Compare the finished models by the rules of a task without folds, per dataset; empty for a task with folds.
 
     Returns
     -------
-    What the task's `compare` gives, table by table, with `dataset` and `origin` in front. `differences` also has
-    `p_holm`, corrected over all models against the baseline, per dataset, part and metric.
+    The tables of the task's `compare`, with `dataset` and `origin` in front. `differences` also has `p_holm`, adjusted
+    over all models against the baseline, per dataset, subset and metric.
     """
     if not supports(task, ComparedWithoutFolds):
         return {}
-    found: dict[str, list[pd.DataFrame]] = {}
-    datasets: dict[str, list[Predicted]] = {}
+    of_datasets: dict[str, list[Predicted]] = {}
     wanted = None if models is None else {*models, plan.baseline}
-    for one in predicted(plan, store, wanted):
-        datasets.setdefault(one.dataset.name, []).append(one)
-    for name, several in datasets.items():
-        members = {one.model: one.members for one in several}
-        tables = task.compare(several[0].test, members, plan.baseline, n_threads=system.n_cores())
-        for kind, table in tables.items():
-            table.insert(0, "dataset", name)
-            table.insert(1, "origin", several[0].dataset.origin)
-            found.setdefault(kind, []).append(table)
-    tables = {kind: pd.concat(several, ignore_index=True) for kind, several in found.items()}
+    for predictions in predicted(plan, store, wanted):
+        of_datasets.setdefault(predictions.dataset.name, []).append(predictions)
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for dataset, of_models in of_datasets.items():
+        members = {predictions.model: predictions.members for predictions in of_models}
+        compared = task.compare(of_models[0].test, members, plan.baseline, n_threads=system.n_cores())
+        for name, table in compared.items():
+            table.insert(0, "dataset", dataset)
+            table.insert(1, "origin", of_models[0].dataset.origin)
+            parts.setdefault(name, []).append(table)
+    tables = {name: pd.concat(of_name, ignore_index=True) for name, of_name in parts.items()}
     if "differences" in tables:
         rows = tables["differences"]
         families = rows.groupby(["dataset", "part", "metric"], sort=False)["p_value"]

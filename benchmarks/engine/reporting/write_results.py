@@ -11,7 +11,7 @@ from benchmarks import registry, system
 from benchmarks.api.metrics import label_of
 from benchmarks.api.task import ChecksRun, HasHeadlines, Task, spec_of, supports
 from benchmarks.engine.evaluation import external_predictions, fold_tests, leakage
-from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, tables_of
+from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, compare_models
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.store.experiment import Experiment
@@ -42,7 +42,7 @@ def write_scores(experiment: Experiment, store: Store) -> Results:
     """
     task = registry.get_task(experiment.plan.task)
     scores = score(experiment.plan, store, task)
-    comparisons = tables_of(experiment.plan, store, task, scores)
+    comparisons = compare_models(experiment.plan, store, task, scores)
     write_text(experiment.folder / "scores.csv", scores.to_csv(index=False))
     for name, table in comparisons.items():
         write_text(experiment.folder / f"{name}.csv", table.to_csv(index=False))

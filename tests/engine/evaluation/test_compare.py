@@ -74,7 +74,7 @@ def test_a_single_member_has_not_seen_its_validation_fold(tmp_path):
 
 def test_all_tests_stand_in_one_row(experiment):
     found, store = experiment
-    table = compare.of_study(found, store, n_draws=200).tables["tests"]
+    table = compare.compare_experiment(found, store, n_draws=200).tables["tests"]
     assert list(table.columns) == compare.COLUMNS
     row = table[(table["model"] == "dream_cnn") & (table["metric"] == "pearson_r") & (table["level"] == "row")].iloc[0]
     assert row["ci_low"] <= row["mean_difference"] <= row["ci_high"]
@@ -87,7 +87,7 @@ def test_all_tests_stand_in_one_row(experiment):
 def test_the_bootstrap_is_of_the_averaged_predictions(experiment):
     found, store = experiment
     scores = score(found.plan, store, TASK)
-    table = compare.of_study(found, store, n_draws=500).tables["tests"]
+    table = compare.compare_experiment(found, store, n_draws=500).tables["tests"]
     ensembles = scores[(scores["role"] == "ensemble") & (scores["metric"] == "mse") & (scores["level"] == "row")]
     means = ensembles.groupby("model")["value"].mean()
     row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
@@ -107,7 +107,7 @@ def test_a_fold_left_out_of_the_t_test_is_not_resampled(tmp_path):
     for job in plan.jobs:
         if job is not lacking:  # fold 2 is much worse than the others, and of one member only
             put(store, plan, job, 1.0 if job.model == "mprann" else 20.0 if job.test_fold == 2 else 2.0)
-    table = compare.of_study(Experiment.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
+    table = compare.compare_experiment(Experiment.begin(plan, store, "command"), store, n_draws=200).tables["tests"]
     row = table[(table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["n_folds"] == 2
     assert "fold 2 left out" in row["note"]
@@ -125,14 +125,14 @@ def test_why_there_is_no_bootstrap_is_said(tmp_path):
     store.put_dataset(plan.sources[0].dataset)
     for job in plan.jobs[:-1]:  # one member of the ridge is missing
         put(store, plan, job, 1.0)
-    table = compare.of_study(Experiment.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
+    table = compare.compare_experiment(Experiment.begin(plan, store, "command"), store, n_draws=50).tables["tests"]
     assert table["note"].str.endswith("; no bootstrap: no fold has predictions of both by as many members").all()
     assert table["p_bootstrap"].isna().all()
 
 
 def test_members_are_compared_without_a_bootstrap(experiment):
     found, store = experiment
-    table = compare.of_study(found, store, role="member").tables["tests"]
+    table = compare.compare_experiment(found, store, role="member").tables["tests"]
     row = table[(table["model"] == "kmer_ridge") & (table["metric"] == "mse") & (table["level"] == "row")].iloc[0]
     assert row["mean_difference"] == pytest.approx(3, abs=0.5)
     assert pd.isna(row["p_bootstrap"])
@@ -150,11 +150,11 @@ def test_members_are_compared_without_a_bootstrap(experiment):
 
 def test_chosen_models_are_the_family(experiment):
     found, store = experiment
-    table = compare.of_study(found, store, models=["dream_cnn"], n_draws=0).tables["tests"]
+    table = compare.compare_experiment(found, store, models=["dream_cnn"], n_draws=0).tables["tests"]
     assert set(table["model"]) == {"dream_cnn"}
     assert (table["family_size"] == 1).all()
     with pytest.raises(BadInput, match="dream_cn"):
-        compare.of_study(found, store, models=["dream_cn"])
+        compare.compare_experiment(found, store, models=["dream_cn"])
 
 
 def test_the_command_writes_every_test_with_its_assumptions(experiment, tmp_path):

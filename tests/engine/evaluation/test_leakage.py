@@ -121,13 +121,13 @@ def test_above_the_limit_the_command_is_named_instead(experiment, monkeypatch, t
     found, store, _, _ = experiment
     monkeypatch.setattr(leakage, "QUICK_BASES", 1000)
     scores = score(found.plan, store, TASK)
-    leaks = leakage.beside_scores(found.plan, store, TASK, scores, tmp_path)
+    leaks = leakage.search_if_quick(found.plan, store, TASK, scores, tmp_path)
     assert f"leaks --results {store.root} --report {tmp_path}" in leaks.skipped
     assert leaks.table.empty
     leakage.write(leaks, tmp_path)
     assert not list(tmp_path.iterdir())
     leakage.write(leakage.of_plan(found.plan, store, TASK, scores), tmp_path)
-    again = leakage.beside_scores(found.plan, store, TASK, scores, tmp_path)
+    again = leakage.search_if_quick(found.plan, store, TASK, scores, tmp_path)
     assert again.table["n_leaking"].sum() > 0
     assert "earlier" in again.skipped
 
