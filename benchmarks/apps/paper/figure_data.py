@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.engine.evaluation.combination_grid import Grid
-from benchmarks.engine.reporting.write_results import FirstFold
+from benchmarks.engine.reporting.plots import FirstFold
 
 
 class MissingData(Exception):

@@ -13,7 +13,7 @@ from benchmarks.apps.paper.ism_sites import load_sites, read_motifs, simulated_m
 from benchmarks.engine.evaluation.combination_grid import Grid, has_grid, read_grid
 from benchmarks.engine.evaluation.compare import compare_models
 from benchmarks.engine.evaluation.scores import score
-from benchmarks.engine.reporting import write_results
+from benchmarks.engine.reporting import plots, write_results
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import job_table
@@ -142,7 +142,7 @@ def open_run(experiment: Experiment, store: Store) -> Run:
         profile_len=spec.profile_len,
         disparities=gaps,
         weights=task.WEIGHTS if is_challenge else {},
-        examples=write_results.first_folds(plan, store, datasets) if spec.head == "profile_counts" else (),
+        examples=plots.first_folds(plan, store, datasets) if spec.head == "profile_counts" else (),
     )
 
 

@@ -1,15 +1,18 @@
-"""Turn scores, tests and figures into one HTML page that opens offline: DataFrames in, text out.
+"""The report of one run as a single HTML page that opens offline: tables in, text out.
 
-Source: none. What the page says of the numbers is found here; its words and its looks are in
-templates/report.html.j2. Texts are escaped; only the figures, which are SVG, enter the page as they are.
+The page's text and style are in templates/report.html.j2; here is what it says about the numbers. Texts are escaped;
+only the figures, which are SVG, are inserted as they are.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from benchmarks.api.metrics import label_of
+from benchmarks.engine.evaluation.leakage import Leakage
 from benchmarks.engine.reporting.html import template
 from benchmarks.engine.reporting.text import mean_sd
 
@@ -33,57 +36,38 @@ _NEEDED = {
 _CELL = ["dataset", "output", "subset", "level", "metric"]
 _MEDIANS = ["duration_s", "epochs_run", "train_seq_per_s", "predict_seq_per_s", "peak_memory_mb"]
 
+Row = dict[str, Any]
+"""A row of a table as plain Python values; None for missing ones."""
+Ceilings = Mapping[tuple[str, str, str, str], tuple[float, str]]
+"""(dataset, output, level, metric) -> noise ceiling, and how it was estimated."""
 
-def render(
-    *,
-    title: str,
-    origin: str,
-    overview: list[tuple[str, str]],
-    scores: pd.DataFrame,
-    summary: pd.DataFrame,
-    tests: pd.DataFrame,
-    comparisons: Mapping[str, pd.DataFrame],
-    assumptions: Mapping[str, str],
-    leaks: pd.DataFrame,
-    leak_free: pd.DataFrame,
-    leaks_skipped: str,
-    checks: pd.DataFrame,
-    featured: Collection[tuple[str, str, str]],
-    jobs: pd.DataFrame,
-    ceilings: pd.DataFrame,
-    parameters: pd.DataFrame,
-    notes: list[str],
-    failures: pd.DataFrame,
-    figures: list[tuple[str, str]],
-    reproduce: Mapping[str, object],
-) -> str:
-    """Render the report of one run as a self-contained HTML page.
 
-    Source: none.
+@dataclass(frozen=True)
+class RunPage:
+    """What the report of one run shows.
 
     Parameters
     ----------
     origin
         "measured" or "simulated"; simulated data are marked in large letters and in the title of the page.
     overview
-        Pairs (what, value): what ran, on what data.
+        Pairs (name, value): what ran, on what data.
     scores, summary, tests
         The long score table; its mean and sd per model and role; the paired tests against the baseline.
     comparisons
-        `ranking` and `differences` of a task that has no folds, in place of tests; or nothing.
+        `ranking` and `differences` of a task without folds, instead of tests; or empty.
     assumptions
-        Test -> what it takes for granted, in words.
-    leaks, leak_free, leaks_skipped
-        Test sequences that were seen in training, by dataset, fold and kind; scores with and without them; why nothing
-        was searched, or nothing.
+        Test -> its assumptions as text.
+    leakage
+        Train-test overlap by dataset, fold and kind, and the scores with and without the overlapping sequences.
     checks
-        What the task says of its own soundness: columns dataset, test_fold, check, value, verdict; or nothing.
+        The task's own checks of the run: columns dataset, test_fold, check, value, verdict; or empty.
     featured
-        Output, subset and metric of each headline; nothing: Pearson r of every output, in the main subset.
+        Output, subset and metric of each headline; if empty, Pearson r of every output in the main subset.
     jobs
         One row per training, status "done" or "failed", NaN where something was not measured.
     ceilings
-        Attainable scores; they are set against the main subset ("all", or the first).
+        Noise ceilings of the main subset ("all", or the first): dataset, output, level, metric, value, basis.
     parameters
         One row per model, in the order to show them, with its display name and its recipe as text.
     notes, failures
@@ -91,76 +75,99 @@ def render(
     figures
         Pairs (caption, SVG element).
     reproduce
-        command, commit, seed, preset, and the mappings data, versions, hardware; optionally scores_csv, where
-        the score table lies (default: beside the page). What is missing is left out.
+        command, commit, seed, preset, and the mappings data, versions, hardware; optionally scores_csv, the path of
+        the score table (default: beside the page). Missing entries are left out of the page.
+    """
+
+    title: str
+    origin: str
+    overview: Collection[tuple[str, str]]
+    scores: pd.DataFrame
+    summary: pd.DataFrame
+    tests: pd.DataFrame
+    comparisons: Mapping[str, pd.DataFrame]
+    assumptions: Mapping[str, str]
+    leakage: Leakage
+    checks: pd.DataFrame
+    featured: Collection[tuple[str, str, str]]
+    jobs: pd.DataFrame
+    ceilings: pd.DataFrame
+    parameters: pd.DataFrame
+    notes: Collection[str]
+    failures: pd.DataFrame
+    figures: Collection[tuple[str, str]]
+    reproduce: Mapping[str, object]
+
+
+def render(page: RunPage) -> str:
+    """Render the report of one run as a self-contained HTML page.
 
     Raises
     ------
     ValueError
-        If `origin` is another word or contradicts the scores, or a table lacks a column.
+        If `origin` is invalid or contradicts the scores, or a table lacks a column.
     """
-    if origin not in ("measured", "simulated"):
-        raise ValueError(f"origin is {origin!r}; expected 'measured' or 'simulated'.")
-    scores, parameters = _checked("scores", scores), _checked("parameters", parameters)
-    if origin == "measured" and (scores["origin"] == "simulated").any():
+    if page.origin not in ("measured", "simulated"):
+        raise ValueError(f"origin is {page.origin!r}; expected 'measured' or 'simulated'.")
+    scores, parameters = _checked("scores", page.scores), _checked("parameters", page.parameters)
+    if page.origin == "measured" and (scores["origin"] == "simulated").any():
         raise ValueError("The scores hold simulated data, so the report cannot be of origin 'measured'.")
     labels = dict(zip(parameters["model"], parameters["label"], strict=True))
-    summary = _in_order(_checked("summary", summary), labels)
-    tests = _checked("tests", tests)
-    cell = tests.groupby(_CELL, sort=False).ngroup()  # rows stay grouped as they came, models in order inside
+    summary = _in_order(_checked("summary", page.summary), labels)
+    tests = _checked("tests", page.tests)
+    cell = tests.groupby(_CELL, sort=False).ngroup()  # cells keep their order; within a cell, models are ordered
     tests = _in_order(tests.assign(cell=cell), labels).sort_values("cell", kind="stable")
-    jobs = _in_order(_checked("jobs", jobs), labels)
-    attainable = {
+    jobs = _in_order(_checked("jobs", page.jobs), labels)
+    ceilings = {
         (row["dataset"], row["output"], row["level"], row["metric"]): (row["value"], row["basis"])
-        for row in _checked("ceilings", ceilings).to_dict("records")
+        for row in _checked("ceilings", page.ceilings).to_dict("records")
     }
-    ranking, differences = (_compared(comparisons, name, labels) for name in ("ranking", "differences"))
-    first_scores = scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)
+    ranking, differences = (_compared(page.comparisons, name, labels) for name in ("ranking", "differences"))
     return template("report.html.j2").render(
-        title=title,
-        simulated=origin == "simulated",
-        overview=overview,
-        headlines=_headlines(summary, tests, attainable, differences, featured),
+        title=page.title,
+        simulated=page.origin == "simulated",
+        overview=page.overview,
+        headlines=_headlines(summary, tests, ceilings, differences, page.featured),
         uneven=_is_uneven(summary),
-        score_tables=_score_tables(summary, attainable),
+        score_tables=_score_tables(summary, ceilings),
         levels=set(summary["level"]),
         tests={level: _rows(part) for level, part in tests.groupby("level", sort=False)},
         ranking=_rows(ranking),
         differences=_rows(differences),
-        assumptions=assumptions,
-        leaks=_leaks(_checked("leaks", leaks)),
-        leak_free=_rows(_leak_free(_checked("leak_free", leak_free), labels)),
-        leaks_skipped=leaks_skipped,
-        checks=_rows(checks),
+        assumptions=page.assumptions,
+        overlaps=_overlaps(_checked("leaks", page.leakage.table)),
+        changed_scores=_rows(_changed_scores(_checked("leak_free", page.leakage.scores), labels)),
+        leakage_skipped=page.leakage.skipped,
+        checks=_rows(page.checks),
         varying=_varying(tests, "dataset", "output", "subset"),
         baselines=list(dict.fromkeys(tests["against"])),
-        figures=[(caption, Markup(svg)) for caption, svg in figures],
+        figures=[(caption, Markup(svg)) for caption, svg in page.figures],
         timing=_timing(jobs),
         parameters=_rows(parameters),
-        failures=_rows(_in_order(_checked("failures", failures), labels)),
+        failures=_rows(_in_order(_checked("failures", page.failures), labels)),
         n_jobs=len(jobs),
-        notes=notes,
-        reproduce=reproduce,
+        notes=page.notes,
+        reproduce=page.reproduce,
         score_columns=_NEEDED["scores"].split(),
-        score_rows=_rows(first_scores),
+        score_rows=_rows(scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)),
         n_scores=len(scores),
     )
 
 
-def _leaks(table: pd.DataFrame) -> list[dict]:
-    """Return a row per dataset and kind: sequences over all test folds, the worst fold, and an example."""
+def _overlaps(table: pd.DataFrame) -> list[Row]:
+    """Return a row per dataset and kind of overlap: counts over all test folds, the worst fold, and an example."""
     rows = []
     for (dataset, kind), part in table.groupby(["dataset", "kind"], sort=False):
         worst = part.loc[part["share"].idxmax()]
         counts = {"n_test": int(part["n_test"].sum()), "n_leaking": int(part["n_leaking"].sum())}
-        about = {"dataset": dataset, "kind": kind, "rule": worst["rule"], "n_folds": len(part)}
-        rows.append(about | counts | {"worst": float(worst["share"]), "worst_fold": int(worst["test_fold"])})
-        rows[-1]["example"] = worst["examples"]
+        identity = {"dataset": dataset, "kind": kind, "rule": worst["rule"], "n_folds": len(part)}
+        worst_fold = {"worst": float(worst["share"]), "worst_fold": int(worst["test_fold"])}
+        rows.append(identity | counts | worst_fold | {"example": worst["examples"]})
     return rows
 
 
-def _leak_free(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Average the scores with and without leaks over folds and trainings; those that leaks change."""
+def _changed_scores(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Average the scores with and without overlapping sequences over the folds and trainings with overlap."""
     changed = table[table["n_leak_free"] != table["n"]]
     if changed.empty:
         return pd.DataFrame()
@@ -170,13 +177,20 @@ def _leak_free(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _checked(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose columns are those it needs, with fold numbers as integers.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
     needed = _NEEDED[name].split()
     if frame.empty:
         return pd.DataFrame(columns=needed)
     if missing := [column for column in needed if column not in frame.columns]:
         raise ValueError(f"The table {name!r} lacks {', '.join(missing)}; it has {', '.join(frame.columns)}.")
     folds = [column for column in ("test_fold", "val_fold") if column in needed]
-    return frame.astype(dict.fromkeys(folds, "Int64"))  # a table with gaps may bring them as 2.0
+    return frame.astype(dict.fromkeys(folds, "Int64"))  # a table with missing values may have them as 2.0
 
 
 def _in_order(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
@@ -199,13 +213,13 @@ def _compared(comparisons: Mapping[str, pd.DataFrame], name: str, labels: Mappin
     return table.assign(**named)
 
 
-def _rows(frame: pd.DataFrame) -> list[dict]:
-    """Return rows as dicts of plain Python values, None for what is missing."""
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a table as plain Python values, None for missing ones."""
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def _varying(frame: pd.DataFrame, *columns: str) -> list[str]:
-    """Return the columns with more than one value: only these need room in a table."""
+    """Return the columns with more than one value: only these are shown in a table."""
     return [column for column in columns if len(set(frame[column])) > 1]
 
 
@@ -225,7 +239,7 @@ def _members(row: pd.Series) -> str:
 
 
 def _is_uneven(summary: pd.DataFrame) -> bool:
-    """Say whether models have different numbers of folds or members, so that their means compare badly."""
+    """Tell whether models have different numbers of folds or members, so that their means do not compare."""
     cells = summary.groupby([*_CELL, "role"])
     counts = cells[["n_folds", "n_members_min", "n_members_max"]]
     return bool((counts.max() != counts.min()).any(axis=None))
@@ -238,11 +252,11 @@ def _main_role(summary: pd.DataFrame) -> str:
 def _headlines(
     summary: pd.DataFrame,
     tests: pd.DataFrame,
-    attainable: Mapping,
+    ceilings: Ceilings,
     differences: pd.DataFrame,
     featured: Collection[tuple[str, str, str]],
-) -> list[dict]:
-    """Find for each dataset and output the best model, its comparison with the baseline, and the ceiling."""
+) -> list[Row]:
+    """Return for each dataset and output the best model, its comparison with the baseline, and the noise ceiling."""
     chosen = summary[(summary["role"] == _main_role(summary)) & summary["mean"].notna()]
     is_challenge = "pearson_score" in set(chosen["metric"])
     preferences = {"subset": "challenge" if is_challenge else "all", "level": "row"}
@@ -261,7 +275,7 @@ def _headlines(
     for (dataset, output), part in chosen.groupby(["dataset", "output"], sort=False):
         best = part.sort_values("mean", ascending=part["better"].iloc[0] == "lower", kind="stable").iloc[0]
         here = _rows(tests[(tests["dataset"] == dataset) & (tests["output"] == output)])
-        ceiling, basis = attainable.get((dataset, output, best["level"], best["metric"]), (None, None))
+        ceiling, basis = ceilings.get((dataset, output, best["level"], best["metric"]), (None, None))
         headlines.append(
             {
                 "panel": _panel(dataset, output, summary),
@@ -282,45 +296,51 @@ def _headlines(
     return headlines
 
 
-def _difference(differences: pd.DataFrame, dataset: str, best: pd.Series) -> dict | None:
-    """Return the comparison of a headline with the baseline, where the task has a comparison of its own."""
+def _difference(differences: pd.DataFrame, dataset: str, best: pd.Series) -> Row | None:
+    """Return the comparison of a headline with the baseline, for a task with its own rules of comparison."""
     here = [row for row in _rows(differences) if row["dataset"] == dataset and row["metric"] == best["metric"]]
     return next((row for row in here if row["model"] == best["model"]), None)
 
 
 def _share(mean: float, ceiling: float | None, better: str) -> str | None:
-    """Return the part of the attainable score that was reached; an error has no such part."""
+    """Return a score as percentage of the noise ceiling; None for metrics of which lower is better."""
     return f"{mean / ceiling:.1%}" if ceiling and better == "higher" and pd.notna(mean) else None
 
 
-def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
-    """Lay out mean ± sd: a table per level, dataset and output; a row per model and role."""
-    tables, main_role = [], _main_role(summary)
+def _score_tables(summary: pd.DataFrame, ceilings: Ceilings) -> list[Row]:
+    """Lay out mean ± sd: a table per level, dataset and output; a row per model, role and subset."""
+    tables: list[Row] = []
+    main_role = _main_role(summary)
     for (level, dataset, output), part in summary.groupby(["level", "dataset", "output"], sort=False):
         subsets = sorted(dict.fromkeys(part["subset"]), key=lambda name: name != "challenge")  # the total comes first
         part = part.sort_values("subset", key=lambda names: names.map(subsets.index), kind="stable")
         metrics = list(dict.fromkeys(part["metric"]))
-        ceilings = {name: attainable.get((dataset, output, level, name)) for name in metrics}
-        main, rows = _main(part["subset"], "all"), []
+        of_metric = {
+            name: ceilings[dataset, output, level, name]
+            for name in metrics
+            if (dataset, output, level, name) in ceilings
+        }
+        main = _main(part["subset"], "all")
+        rows: list[Row] = []
         for (subset, _, role), group in part.groupby(["subset", "model", "role"], sort=False):
             cells = {}
             for row in group.to_dict("records"):
                 rivals = part[(part["metric"] == row["metric"]) & (part["subset"] == subset)]
                 rivals = rivals.loc[rivals["role"] == main_role, "mean"]
                 best = rivals.min() if row["better"] == "lower" else rivals.max()
-                ceiling = ceilings[row["metric"]] if subset == main else None
+                ceiling = of_metric[row["metric"]][0] if subset == main and row["metric"] in of_metric else None
                 cells[row["metric"]] = {
                     "text": mean_sd(row["mean"], row["sd"]),
-                    "share": _share(row["mean"], ceiling and ceiling[0], row["better"]),
+                    "share": _share(row["mean"], ceiling, row["better"]),
                     "best": role == main_role and row["mean"] == best,
                 }
-            about = {"label": group["label"].iloc[0], "subset": subset, "members": _members(group.iloc[0])}
-            rows.append(about | {"n_folds": int(group["n_folds"].max()), "role": role, "cells": cells})
+            head = {"label": group["label"].iloc[0], "subset": subset, "members": _members(group.iloc[0])}
+            rows.append(head | {"n_folds": int(group["n_folds"].max()), "role": role, "cells": cells})
         tables.append(
             {
                 "title": f"{_panel(dataset, output, summary)}, {label_of(level)}",
                 "metrics": part.drop_duplicates("metric").set_index("metric")["better"].to_dict(),
-                "ceilings": {name: ceiling for name, ceiling in ceilings.items() if ceiling},
+                "ceilings": of_metric,
                 "has_subsets": bool(_varying(part, "subset")),
                 "rows": rows,
             }
@@ -328,8 +348,8 @@ def _score_tables(summary: pd.DataFrame, attainable: Mapping) -> list[dict]:
     return tables
 
 
-def _timing(jobs: pd.DataFrame) -> list[dict]:
-    """Return a row per dataset and model: medians over its finished trainings, and how many there were."""
+def _timing(jobs: pd.DataFrame) -> list[Row]:
+    """Return a row per dataset and model: medians over its finished trainings, and their number."""
     rows = []
     for (dataset, _), part in jobs.groupby(["dataset", "model"], sort=False):
         done = part[part["status"] == "done"]

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
+from benchmarks.engine.evaluation.leakage import Leakage
 from benchmarks.engine.reporting import run_page
 from benchmarks.engine.reporting.text import mean_sd, number
 
@@ -75,7 +76,9 @@ def render(**other):
         "figures": [("Scores.", '<svg id="f1"><g id="f1-a"/></svg>')],
         "reproduce": {"command": "python -m benchmarks run", "seed": 0, "versions": {"torch": "2.11"}},
     }
-    return run_page.render(**(inputs | other))
+    inputs |= other
+    leakage = Leakage(inputs.pop("leaks"), {}, inputs.pop("leaks_skipped"), inputs.pop("leak_free"))
+    return run_page.render(run_page.RunPage(leakage=leakage, **inputs))
 
 
 class Page(HTMLParser):
@@ -131,7 +134,7 @@ def test_the_headline_states_best_model_difference_and_p_value():
     assert "DREAM-RNN 0.663 ± 0.012 Pearson r, row level: mean ± sd (ensemble of 9, 10 test folds)" in text
     assert "+0.112 against MPRAnn (0.551 on the same folds), 95 % interval +0.0991 to +0.125" in text
     assert "P = 2.1e-05, n = 10." in text
-    assert "89.6% of the attainable 0.740 (replicate noise)." in text  # 0.6634 / 0.74 = 0.8965
+    assert "89.6% of the noise ceiling 0.740 (replicate noise)." in text  # 0.6634 / 0.74 = 0.8965
 
 
 def test_headlines_are_those_that_a_task_features():
@@ -182,7 +185,7 @@ def test_levels_and_roles_are_kept_apart():
         ]
     )
     text = text_of(summary=summary)
-    assert "K562, row level model predictions folds Pearson r ↑ of ceiling" in text
+    assert "K562, row level model predictions folds Pearson r ↑ of noise ceiling" in text
     assert "DREAM-RNN single members, 8 to 9 per fold 10 0.611 82.6%" in text
     assert "K562, strand averaged model predictions folds Pearson r ↑ DREAM-RNN ensemble of 9 10 0.701 ± 0.012" in text
 
@@ -212,8 +215,8 @@ def test_uneven_folds_are_pointed_out():
 def test_checks_have_a_section_where_a_task_makes_them():
     check = {"dataset": "K562", "test_fold": 2, "check": "r of the <bias>", "value": -0.42, "verdict": "warning"}
     text = text_of(checks=pd.DataFrame([check]))
-    assert "Checks dataset test fold check value verdict K562 2 r of the <bias> −0.420 warning" in text
-    assert "verdict" not in text_of()
+    assert "Checks dataset test fold check value result K562 2 r of the <bias> −0.420 warning" in text
+    assert "check value result" not in text_of()
 
 
 def test_failures_are_prominent():
