@@ -30,6 +30,7 @@ from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.validated import one_line
 
 if TYPE_CHECKING:  # listing needs neither numpy nor pandas
+    from benchmarks.api.backend import Backend
     from benchmarks.api.model import ModelModule
     from benchmarks.api.task import Task
 
@@ -270,7 +271,7 @@ def get_published() -> ModuleType:
     return importlib.import_module("dream_models.published")
 
 
-def get_backend(framework: str) -> ModuleType | None:
+def get_backend(framework: str) -> "Backend | None":
     """Import the backend of a framework; None for models that need none.
 
     Raises
@@ -281,7 +282,7 @@ def get_backend(framework: str) -> ModuleType | None:
     if framework == "numpy":
         return None
     try:
-        return importlib.import_module(f"benchmarks.training.{framework}_backend")
+        return cast("Backend", importlib.import_module(f"benchmarks.training.{framework}_backend"))
     except ModuleNotFoundError as error:
         what = "'.[tensorflow]'" if framework == "keras" else "."
         raise BadInput(f"{framework} models need {error.name!r}: `pip install -e {what}`.") from error

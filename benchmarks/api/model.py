@@ -122,6 +122,9 @@ class TimedModel(Model, Protocol):
     outputs: tuple[str, ...]
     """Names of what is predicted, in the network's order; set by `prepare`, by `load` or by the caller."""
 
+    predict_batch_size: int | None
+    """Sequences per forward pass of `predict`, on which no prediction depends; None: as many as suit the network."""
+
     def rows_per_epoch(self, train: Dataset) -> int:
         """Count the rows of an epoch, which may show a sequence more than once (both strands)."""
         ...

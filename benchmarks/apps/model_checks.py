@@ -137,7 +137,10 @@ class Case:
         recipe = dataclasses.replace(
             self.module.RECIPE, **{key: value for key, value in self.small.items() if key in fields}
         )
-        return self.module.build(spec or self.spec, recipe, self.prerequisite_dirs if spec is None else {})
+        model = self.module.build(spec or self.spec, recipe, self.prerequisite_dirs if spec is None else {})
+        if self.backend:
+            self.backend.place(model, device)
+        return model
 
     @cached_property
     def prerequisite_dirs(self) -> dict[str, Path]:
@@ -323,14 +326,11 @@ def batch_independence(case: Case) -> None:
             _require(difference <= tolerance(values), "predict", what)
     if case.backend is None:
         return
-    usual = case.backend.PREDICT_BATCH
-    try:
-        for size in (1, 64):  # 64 leaves a short batch at the end
-            case.backend.PREDICT_BATCH = size
-            found = case.first.fitted.predict(test)
-            _check_equal(found, predicted, "predict", f"batches of {size}", exact=False)
-    finally:
-        case.backend.PREDICT_BATCH = usual
+    for size in (1, 64):  # 64 leaves a short batch at the end
+        case.first.fitted.predict_batch_size = size
+        found = case.first.fitted.predict(test)
+        _check_equal(found, predicted, "predict", f"batches of {size}", exact=False)
+    case.first.fitted.predict_batch_size = None
 
 
 @_promise("predictions read nothing but sequences and side channels: no target, no fold, no group")

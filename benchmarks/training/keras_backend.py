@@ -22,29 +22,22 @@ import keras
 from keras import ops
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.model import Checkpoints, History, OnEpoch
+from benchmarks.api.model import Checkpoints, History, Model, OnEpoch
 from benchmarks.api.recipe import Recipe
 from benchmarks.api.sequences import one_hot_table
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
 from benchmarks.training import loop
 
-PREDICT_BATCH: int | None = None
-"""Sequences per forward pass without gradients; predictions do not depend on it. None: as many as suit the model."""
-
-
-_device = "cpu"
-
 
 def configure(device: str = "auto", threads: int | None = None) -> dict[str, str]:
-    """Choose device and CPU threads for this process; return what a job records of them.
+    """Choose device and CPU threads for this process, with the framework's own settings; return what a job records.
 
     Raises
     ------
     BadInput
         If `cuda` is asked for and the backend sees no GPU.
     """
-    global _device
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -73,13 +66,25 @@ def configure(device: str = "auto", threads: int | None = None) -> dict[str, str
             f"--device cuda was asked for, but keras on {backend_version()} sees no GPU. Install a CUDA build "
             "(extra `tensorflow`), or use --device cpu."
         )
-    _device = "cuda" if n_gpus and device != "cpu" else "cpu"
     return {
-        "device": _device,
-        "device_name": _device,
+        "device": device_in_use(),
+        "device_name": device_in_use(),
         "framework": f"keras {keras.__version__}",
         "backend": backend_version(),
     }
+
+
+def device_in_use() -> str:
+    """Return where this process computes, `cpu` or `cuda`, as the backend says."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return "cuda" if tf.config.get_visible_devices("GPU") else "cpu"
+    return ops.zeros(()).device.type
+
+
+def place(model: Model, device: str) -> None:
+    """Leave a model where it is: Keras puts all that it makes on the device that `configure` chose."""
 
 
 def backend_version() -> str:
@@ -202,6 +207,9 @@ class KerasModel:
 
     precision = "float32"
     n_copies, train_view_differs = 1, False
+    predict_batch_size: int | None = None
+    """Sequences per forward pass without gradients; predictions do not depend on it. None: as many as suit the
+    model."""
     _several_steps: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
@@ -264,7 +272,7 @@ class KerasModel:
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict every row; output name -> (n,) float32."""
-        size = PREDICT_BATCH or 1024
+        size = self.predict_batch_size or 1024
         parts = [
             ops.convert_to_numpy(self._model.predict_on_batch(np.asarray(data.codes[start : start + size])))
             for start in range(0, len(data), size)
@@ -281,7 +289,7 @@ class KerasModel:
 
     def stamp(self) -> dict[str, Any]:
         backend = f"keras {keras.__version__} on {backend_version()}"
-        return {"backend": backend, "device": _device, "precision": self.precision}
+        return {"backend": backend, "device": device_in_use(), "precision": self.precision}
 
     def save_state(self, folder: Path, best: list[np.ndarray] | None) -> None:
         """Write weights, dropout's counters, the optimiser's variables and the best weights as npz files."""

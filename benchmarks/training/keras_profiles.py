@@ -20,7 +20,7 @@ from benchmarks.api.metrics import mse, pearson_r
 from benchmarks.api.model import Checkpoints, History, OnEpoch
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
-from benchmarks.training import keras_backend, loop
+from benchmarks.training import loop
 from benchmarks.training.keras_backend import KerasModel, OneHot, keras, needs_xla, ops, read_weights, seed_everything
 from benchmarks.training.keras_weights import read_hdf5_weights
 from benchmarks.training.profile_sampling import EpochWindows, NothingToTrainOn, Regions, choose_accessible
@@ -356,7 +356,7 @@ class ProfileModel(KerasModel):
         layer.set_weights([kernel, constant + np.float32(np.concatenate(differences).mean())])
 
     def _log_counts_of_bias(self, data: Dataset) -> np.ndarray:
-        return _predict(self._bias_model, data, self.spec)["log_counts"]
+        return self._predicted(self._bias_model, data)["log_counts"]
 
     def rows_per_epoch(self, train: Dataset) -> int:
         return len(self._windows_of(train))
@@ -407,11 +407,14 @@ class ProfileModel(KerasModel):
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict the middle of every window: profile logits (n, profile_len), log counts (n,), float32."""
-        return _predict(self._model, data, self.spec)
+        return self._predicted(self._model, data)
 
     def predict_without_bias(self, data: Dataset) -> dict[str, np.ndarray]:
         """Predict as `predict` does, but by the network alone: what accessibility contributes, the enzyme set aside."""
-        return _predict(self._on_codes(self.network), data, self.spec)
+        return self._predicted(self._on_codes(self.network), data)
+
+    def _predicted(self, model: keras.Model, data: Dataset) -> dict[str, np.ndarray]:
+        return predict_windows(model, data, self.spec, self.predict_batch_size or WINDOWS_PER_BATCH)
 
     def snapshot(self) -> list[np.ndarray]:
         return self._combined.get_weights()
@@ -432,9 +435,10 @@ class ProfileModel(KerasModel):
         super().load(folder)
 
 
-def _predict(model: keras.Model, data: Dataset, spec: TaskSpec) -> dict[str, np.ndarray]:
+def predict_windows(model: keras.Model, data: Dataset, spec: TaskSpec, batch_size: int) -> dict[str, np.ndarray]:
+    """Predict the middle of every window: profile logits (n, profile_len), log counts (n,), float32."""
     parts: list[tuple[np.ndarray, ...]] = []
-    size = min(keras_backend.PREDICT_BATCH or WINDOWS_PER_BATCH, len(data) or 1)
+    size = min(batch_size, len(data) or 1)
     for start in range(0, len(data), size):
         codes = profiles.central(data.codes, spec.seq_len, slice(start, start + size))
         full = np.concatenate([codes, np.repeat(codes[-1:], size - len(codes), axis=0)])  # one shape, one compilation

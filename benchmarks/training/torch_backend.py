@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.model import Checkpoints, History, OnEpoch
+from benchmarks.api.model import Checkpoints, History, Model, OnEpoch
 from benchmarks.api.recipe import Recipe
 from benchmarks.api.sequences import one_hot_table
 from benchmarks.api.yeast_plasmid import N_BINS
@@ -24,27 +24,22 @@ from benchmarks.io import validated
 from benchmarks.training import loop
 from benchmarks.training.torch_layers import load_state, read_state_dict
 
-PREDICT_BATCH: int | None = None
-"""Sequences per forward pass without gradients; predictions do not depend on it. None: 1,024 on a GPU, 64 on a CPU,
-whose caches larger batches leave: at 1,024 the convolutional networks predict half as many per second."""
-
 MOST_ENCODED_BYTES = 2**30
 """Largest training set that is kept on the device encoded, a byte for every base and channel."""
 _BLOCK = 512
 """Rows that are encoded, or taken from those that are, at a time: as many as a CPU's cache holds."""
 
-_device = torch.device("cpu")
-
 
 def configure(device: str = "auto", threads: int | None = None) -> dict[str, str]:
-    """Choose device and CPU threads for this process; return what a job records of them.
+    """Set the CPU threads of this process and find the device; return what a job records of them.
+
+    `device` of the record, `cpu` or `cuda`, is where `place` puts a model.
 
     Raises
     ------
     BadInput
         If `cuda` is asked for and torch sees no CUDA device.
     """
-    global _device
     if device == "cuda" and not torch.cuda.is_available():
         raise BadInput(
             "--device cuda was asked for, but torch sees no CUDA device. Check the driver with nvidia-smi and that "
@@ -52,9 +47,15 @@ def configure(device: str = "auto", threads: int | None = None) -> dict[str, str
         )
     if threads:
         torch.set_num_threads(threads)
-    _device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if _device.type == "cuda" else "cpu"
-    return {"device": _device.type, "device_name": name, "framework": f"torch {torch.__version__}", "backend": "torch"}
+    kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    name = torch.cuda.get_device_name() if kind == "cuda" else "cpu"
+    return {"device": kind, "device_name": name, "framework": f"torch {torch.__version__}", "backend": "torch"}
+
+
+def place(model: Model, device: str) -> None:
+    """Put a model that was just built on a device, `cpu` or `cuda`; one that is no `TorchModel` stays as it is."""
+    if isinstance(model, TorchModel):
+        model.to(device)
 
 
 def seed_everything(seed: int) -> None:
@@ -63,12 +64,12 @@ def seed_everything(seed: int) -> None:
 
 
 def peak_memory_mb() -> float | None:
-    """Return the most CUDA memory this process has held since `reset_peak_memory`, None on the CPU."""
-    return torch.cuda.max_memory_allocated() / 2**20 if _device.type == "cuda" else None
+    """Return the most CUDA memory this process has held since `reset_peak_memory`; None if it uses the CPU alone."""
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_initialized() else None
 
 
 def reset_peak_memory() -> None:
-    if _device.type == "cuda":
+    if torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
 
 
@@ -180,18 +181,27 @@ class TorchModel:
     """
 
     n_copies = 1
+    device = torch.device("cpu")
+    predict_batch_size: int | None = None
+    """Sequences per forward pass without gradients; predictions do not depend on it. None: 1,024 on a GPU, 64 on a CPU,
+    whose caches larger batches leave: at 1,024 the convolutional networks predict half as many per second."""
 
     def __init__(
         self, net: nn.Module, *, trainer: OneCycle, loss: Callable | None = None, processor: OneHot | None = None
     ):
-        self.device = _device
-        self.net = net.to(self.device)
-        self.processor = (processor or OneHot()).to(self.device)
+        self.net = net
+        self.processor = processor or OneHot()
         self.trainer = trainer
         self.precision = getattr(trainer.recipe, "precision", "float32")
         self.loss = loss
         self.outputs: tuple[str, ...] = ()
         self.n_params = sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+    def to(self, device: str) -> None:
+        """Move network and processor to a device, before a training is prepared."""
+        self.device = torch.device(device)
+        self.net.to(self.device)
+        self.processor.to(self.device)
 
     def fit(
         self,
@@ -315,7 +325,7 @@ class TorchModel:
     def _predicted(self, data: Dataset, scores: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, np.ndarray]:
         self.net.eval()
         codes, side = self._to_device(data)
-        size = PREDICT_BATCH or (1024 if self.device.type == "cuda" else 64)
+        size = self.predict_batch_size or (1024 if self.device.type == "cuda" else 64)
         with torch.inference_mode(), self.autocast():
             parts = [scores(self.processor(c, s)) for c, s in zip(codes.split(size), side.split(size), strict=True)]
         columns = torch.cat(parts).float().cpu().numpy()

@@ -212,10 +212,10 @@ def test_fit_is_repeatable_and_follows_its_seed():
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
-def test_predictions_do_not_depend_on_the_batch(batch, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch(batch):
     model = model_of(restless())
     whole = model.predict(dataset(30))["0"]
-    monkeypatch.setattr(keras_backend, "PREDICT_BATCH", batch)
+    model.predict_batch_size = batch
     np.testing.assert_allclose(model.predict(dataset(30))["0"], whole, rtol=1e-5, atol=1e-6)
     assert whole.std() > 1e-3
 

@@ -344,11 +344,11 @@ def test_fit_is_repeatable_and_follows_its_seed():
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
-def test_predictions_do_not_depend_on_the_batch(batch, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch(batch):
     model = model_of(Quiet())
     model.fit(dataset(), dataset(seed=1), seed=0)
     whole = model.predict(dataset(30))["activity"]
-    monkeypatch.setattr(torch_backend, "PREDICT_BATCH", batch)
+    model.predict_batch_size = batch
     parts = model.predict(dataset(30))["activity"]
     np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
     assert whole.std() > 1e-3
@@ -433,11 +433,10 @@ def test_a_saved_full_width_network_is_a_published_checkpoint(tmp_path):
 
 @pytest.fixture
 def restored_process():
-    """Put the process's thread count and device back as they were."""
-    threads, device = torch.get_num_threads(), torch_backend._device
+    """Put the process's thread count back as it was."""
+    threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-    torch_backend._device = device
 
 
 @pytest.mark.usefixtures("restored_process")
@@ -460,3 +459,11 @@ def test_cuda_that_is_not_there_is_refused_with_advice(monkeypatch):
 def test_auto_falls_back_to_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert torch_backend.configure("auto")["device"] == "cpu"
+
+
+def test_a_model_is_moved_with_its_processor():
+    model = model_of()
+    torch_backend.place(model, "meta")
+    assert model.device.type == "meta"
+    assert {value.device.type for part in (model.net, model.processor) for value in part.buffers()} == {"meta"}
+    assert {value.device.type for value in model.net.parameters()} == {"meta"}

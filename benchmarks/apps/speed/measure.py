@@ -127,42 +127,33 @@ def _doubling(
     model: UntrainedModel, protocol: Protocol, about: dict[str, Any], progress: Callable[[dict], None]
 ) -> tuple[list[dict[str, Any]], str]:
     """Predict with ever larger batches until memory ends; returns rows of THROUGHPUT_COLUMNS and what ended it."""
-    backend, usual = model.backend, model.backend.PREDICT_BATCH
-    on_cpu = model.where["device"] == "cpu"
+    backend, on_cpu, limit = model.backend, model.where["device"] == "cpu", model.case.memory_limit_gib
     rows: list[dict[str, Any]] = []
-    size, ended_by = FIRST_PREDICT_BATCH, "memory"
-    try:
-        while True:
-            backend.PREDICT_BATCH = size
-            backend.reset_peak_memory()
-            try:
-                predict_once = model.prepare_prediction(size)
-                predict_once()
-                times = []
-                for repeat in range(protocol.repeats):
-                    seconds = sum(predict_once() for _ in range(protocol.predict_batches))
-                    times.append(seconds / protocol.predict_batches)
-                    progress({"part": f"batch {size}", "done": repeat + 1, "of": protocol.repeats})
-            except backend.OUT_OF_MEMORY:
-                if not rows:
-                    raise
-                break
-            high, median, low = (size / seconds for seconds in _quartiles(times))
-            counts = {"predict_batches": protocol.predict_batches, "repeats": protocol.repeats}
-            rates = {"seq_per_s": median, "seq_per_s_low": low, "seq_per_s_high": high}
-            memory = backend.peak_memory_mb() or system.peak_memory_mb()
-            rows.append(about | {"batch_size": size} | counts | rates | {"memory_mb": memory})
-            if on_cpu and size >= LAST_ON_CPU:
-                ended_by = "largest batch on a CPU"
-                break
-            limit = model.case.memory_limit_gib
-            if on_cpu and limit and memory and 2 * memory > 1024 * limit:
-                ended_by = "memory limit"
-                break
-            size *= 2
-    finally:
-        backend.PREDICT_BATCH = usual
-    return rows, ended_by
+    size = FIRST_PREDICT_BATCH
+    while True:
+        backend.reset_peak_memory()
+        try:
+            predict_once = model.prepare_prediction(size)
+            predict_once()
+            times = []
+            for repeat in range(protocol.repeats):
+                seconds = sum(predict_once() for _ in range(protocol.predict_batches))
+                times.append(seconds / protocol.predict_batches)
+                progress({"part": f"batch {size}", "done": repeat + 1, "of": protocol.repeats})
+        except backend.OUT_OF_MEMORY:
+            if not rows:
+                raise
+            return rows, "memory"
+        high, median, low = (size / seconds for seconds in _quartiles(times))
+        counts = {"predict_batches": protocol.predict_batches, "repeats": protocol.repeats}
+        rates = {"seq_per_s": median, "seq_per_s_low": low, "seq_per_s_high": high}
+        memory = backend.peak_memory_mb() or system.peak_memory_mb()
+        rows.append(about | {"batch_size": size} | counts | rates | {"memory_mb": memory})
+        if on_cpu and size >= LAST_ON_CPU:
+            return rows, "largest batch on a CPU"
+        if on_cpu and limit and memory and 2 * memory > 1024 * limit:
+            return rows, "memory limit"
+        size *= 2
 
 
 def _quartiles(values: list[float]) -> tuple[float, float, float]:

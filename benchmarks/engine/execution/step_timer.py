@@ -55,6 +55,7 @@ class UntrainedModel:
         recipe = recipe_with(module.RECIPE, case.recipe, source=f"{case.task}, {case.model}")
         with contextlib.ExitStack() as stack:
             built = module.build(task.SPEC, recipe, _untrained_prerequisites(task, module, stack))
+        backend.place(built, self.where["device"])
         self.fitted = cast(TimedModel, built)
 
     def prepare_training(self, n_steps: int) -> Callable[[int], float]:
@@ -75,6 +76,7 @@ class UntrainedModel:
 
     def prepare_prediction(self, batch_size: int) -> Callable[[], float]:
         """Lay out one batch of sequences; return a function that predicts them and gives seconds."""
+        self.fitted.predict_batch_size = batch_size
         rows = self.data.take(np.resize(np.arange(len(self.data)), batch_size)).without_targets()
 
         def predict_once() -> float:

@@ -102,6 +102,8 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
         if backend:
             backend.seed_everything(seed)
         model = module.build(spec, recipe, prerequisite_dirs)
+        if backend:
+            backend.place(model, where["device"])
         return model, model.fit(train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
 
     model, history = _until_it_converges(attempt, job, checkpoints)

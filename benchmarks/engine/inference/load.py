@@ -1,7 +1,8 @@
 """Load trained models: from a training's folder of this benchmark, or from published weights."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks import registry, system
@@ -120,7 +121,7 @@ def _of_run(folder: Path, device: str) -> Trained:
     if not has_model(folder):
         raise BadInput(f"{folder} contains no model: that run was made with --no-save-models.")
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
-    _configure(job["framework"].partition(" ")[0], device)
+    place = _placer(job["framework"].partition(" ")[0], device)
     spec = job.get("spec", task.SPEC)
     recipe = recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json")
     try:
@@ -129,25 +130,30 @@ def _of_run(folder: Path, device: str) -> Trained:
         raise
     except Exception as error:  # a model may raise anything for a recipe that it cannot be built with
         raise BadInput(f"{folder}/job.json: no {job['model']} is built by its recipe ({one_line(error)}).") from None
+    place(model)
     model.load(folder)
     title = f"{module.NAME} ({job['dataset']}, {folder.name})"
     return Trained(model, task, spec, job["model"], title, job["origin"])
 
 
 def _published(weights: Path, device: str) -> Trained:
-    _configure("torch", device)
+    place = _placer("torch", device)
     published = registry.get_published()
     try:
         checkpoint = published.read(weights)
         model = published.load_model(checkpoint)
     except (ValueError, FileNotFoundError) as error:
         raise BadInput(str(error)) from None
+    place(model)
     task = registry.get_task(_TASK_OF_VARIANT[checkpoint.variant])
     if task.SPEC.seq_len != (seq_len := checkpoint.spec.seq_len):
         raise BadInput(f"{weights} is for sequences of {seq_len} bp; {task.NAME} has {task.SPEC.seq_len}.")
     return Trained(model, task, task.SPEC, weights.stem, checkpoint.title, "measured")
 
 
-def _configure(framework: str, device: str) -> None:
-    if backend := registry.get_backend(framework):
-        backend.configure(device)
+def _placer(framework: str, device: str) -> Callable[[Model], None]:
+    """Choose the device of this process; return what puts a model there."""
+    backend = registry.get_backend(framework)
+    if backend is None:
+        return lambda model: None
+    return partial(backend.place, device=backend.configure(device)["device"])
