@@ -90,7 +90,7 @@ def measure(argument: tuple[str, str, str, str, str], progress: Any) -> dict[str
         raise RuntimeError(f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')} did not take effect")
     where = backend.configure("cpu", threads=1)
     task, module = registry.get_task(task_name), registry.get_model(model)
-    data = task.simulate(seed=0)
+    data = task.simulate(split=task.SPLITS[0], seed=0)
     plan = make_plan(task, preset, [Source(data.name, len(data), data)], seed=0, models=[model])
     recipe = recipe_with(module.RECIPE, plan.recipes[model], source=f"preset {preset}")
     backend.seed_everything(0)

@@ -67,7 +67,7 @@ def cases(
         )
     task = registry.get_task(task_name)
     wanted = models or [*task.MODELS, *(name for name in (task.BASELINE,) if name not in task.MODELS)]
-    data = task.simulate(seed=0)
+    data = task.simulate(split=task.SPLITS[0], seed=0)
     plan = make_plan(task, preset, [Source("simulated", len(data), data)], seed=0, models=wanted, changes=changes)
     if models and (refused := next((name for name in models if name in plan.skipped), None)):
         raise BadInput(f"{refused} cannot be measured on {task_name}: it {plan.skipped[refused]}.")

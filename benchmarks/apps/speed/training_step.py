@@ -31,7 +31,7 @@ def bench_step(task_name: str, model: str, *, preset: str = "paper", n_steps: in
             f"bench step takes torch models apart; {model} is a {registry.model_entry(model).framework} model."
         )
     task = registry.get_task(task_name)
-    data = task.simulate(seed=0)
+    data = task.simulate(split=task.SPLITS[0], seed=0)
     plan = make_plan(task, preset, [Source("simulated", len(data), data)], seed=0, models=[model])
     module = registry.get_model(model)
     recipe = recipe_with(module.RECIPE, plan.recipes[model], source=f"preset {preset}")

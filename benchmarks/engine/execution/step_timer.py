@@ -51,7 +51,7 @@ class UntrainedModel:
         self.where: dict[str, str] = backend.configure(case.device, case.threads)
         if case.memory_limit_gib and self.where["device"] != "cpu":
             backend.limit_memory(case.memory_limit_gib)
-        self.data: Dataset = task.simulate(seed=0)
+        self.data: Dataset = task.simulate(split=task.SPLITS[0], seed=0)
         recipe = recipe_with(module.RECIPE, case.recipe, source=f"{case.task}, {case.model}")
         with contextlib.ExitStack() as stack:
             built = module.build(task.SPEC, recipe, _untrained_prerequisites(task, module, stack))
