@@ -1,4 +1,4 @@
-"""What the commands print: the plan, the scores, the tests. Works on tables and plans; computes nothing."""
+"""What the commands print: plans, scores and tests, from plans and tables."""
 
 import contextlib
 import dataclasses
@@ -35,7 +35,7 @@ _LABELLED = ("output", "subset", "level", "metric")
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or wide enough for a table in a file."""
+    """Return a console as wide as the terminal, or wide enough for tables if the output is a file or a pipe."""
     console = Console(stderr=stderr)
     if not console.is_terminal:
         console.width = 140
@@ -44,7 +44,7 @@ def open_console(*, stderr: bool = False) -> Console:
 
 @contextlib.contextmanager
 def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
-    """Show on a terminal how much of some work is done, and the time left; gives a function to be told how much is."""
+    """Show a progress bar with the time left on a terminal; yields the function to report the amount done to."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=total)
@@ -53,13 +53,13 @@ def bar(label: str, total: float) -> Iterator[Callable[[float], None]]:
 
 @contextlib.contextmanager
 def bytes_shown() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show on a terminal how much of files has come, how fast, and what is left; gives what `fetch` reports to."""
+    """Show a progress bar per downloaded file on a terminal; yields the function that `fetch` reports to."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
     bars: dict[str, TaskID] = {}
 
     def on_progress(name: str, done: int, total: int | None) -> None:
-        progress.start()  # with the first bytes: where none come, nothing is drawn
+        progress.start()  # at the first bytes, so that nothing is drawn without a download
         if name not in bars:
             bars[name] = progress.add_task(name, total=total)
         progress.update(bars[name], completed=done, total=total)
@@ -125,9 +125,9 @@ def _deviations(planned: Plan) -> list[str]:
 
 
 def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: Store) -> None:
-    """Print mean and spread over folds of the ensembles, and what is attainable where that is known.
+    """Print mean and sd over test folds of the ensembles, with the noise ceiling where it is known.
 
-    Of tasks without ensembles, the mean and spread over single models.
+    For tasks without ensembles, print mean and sd over single models.
     """
     if scores.empty:
         return
@@ -135,39 +135,40 @@ def print_scores(console: Console, planned: Plan, scores: pd.DataFrame, store: S
     role = "ensemble" if "ensemble" in set(summary["role"]) else "member"
     summary = summary[summary["role"] == role].sort_values("level", kind="stable")
     summary = fold_tests.headlined(summary, headlines_of(registry.get_task(planned.task)))
-    parts = set(summary["subset"])
-    if "challenge" in parts:  # ten parts of a test set fill a screen; the totals are what one looks for
+    if "challenge" in set(summary["subset"]):  # ten subsets would fill a screen: only the totals are printed
         summary = summary[summary["subset"].isin(("all", "challenge"))]
     ceilings = {
-        (s.name, row["output"], row["level"], row["metric"]): row["value"]
-        for s in planned.sources
-        for row in store.get_dataset(s.name, s.digest).ceilings
+        (source.name, row["output"], row["level"], row["metric"]): row["value"]
+        for source in planned.sources
+        for row in store.get_dataset(source.name, source.digest).ceilings
     }
     rows = []
     for key, part in summary.groupby(["dataset", "output", "subset", "level", "model"], sort=False):
         row = dict(zip(("dataset", "output", "subset", "level", "model"), key, strict=True))
-        for one in part.itertuples():
-            row[one.metric] = f"{one.mean:.3f} ± {one.sd:.3f}" if one.sd == one.sd else f"{one.mean:.3f}"
+        for score in part.itertuples():
+            row[score.metric] = f"{score.mean:.3f}" + (f" ± {score.sd:.3f}" if pd.notna(score.sd) else "")
         ceiling = ceilings.get((row["dataset"], row["output"], row["level"], "pearson_r"))
-        attainable = {}
+        attained = {}
         if ceiling and row["subset"] == "all":
-            reached = part.loc[part["metric"] == "pearson_r", "mean"].iloc[0] / ceiling
-            attainable = {"attainable r": f"{ceiling:.3f}", "share": f"{reached:.0%}"}
+            share = part.loc[part["metric"] == "pearson_r", "mean"].iloc[0] / ceiling
+            attained = {"noise ceiling, r": f"{ceiling:.3f}", "of it": f"{share:.0%}"}
         count = {"folds": part["n_folds"]} if role == "ensemble" else {"models": part["n_members_max"]}
-        rows.append(row | {name: str(n.max()) for name, n in count.items()} | attainable)
+        rows.append(row | {name: str(n.max()) for name, n in count.items()} | attained)
     simulated = "simulated" in set(scores["origin"])
     what = "Ensembles, mean ± sd over test folds" if role == "ensemble" else "Single models, mean ± sd over them"
     print_table(console, what + " (SIMULATED DATA)" * simulated, rows)
 
 
 def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Print how models compare: by a task's own rules where it has them, else by tests over folds."""
+    """Print how models compare: by tests over folds, or by the task's own rules."""
     if "tests" in tables:
         print_tests(console, tables["tests"], headlines_of(registry.get_task(planned.task)))
-        return
-    if not tables:
-        return
-    ranking, differences = tables["ranking"], tables["differences"]
+    elif tables:
+        _print_ranking(console, tables["ranking"], tables["differences"])
+
+
+def _print_ranking(console: Console, ranking: pd.DataFrame, differences: pd.DataFrame) -> None:
+    """Print ranks of models, and their differences to the baseline."""
     simulated = " (SIMULATED DATA)" * ("simulated" in set(ranking["origin"]))
     left_out = next(iter(ranking["left_out"]), "")
     note = f"; without {left_out}" if left_out else ""
@@ -182,7 +183,7 @@ def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.Da
     if differences.empty:
         return
     rows = [
-        {"dataset": row.dataset, "model": row.model, "metric": row.metric.replace("_", " ")}
+        {"dataset": row.dataset, "model": row.model, "metric": row.metric}
         | {"difference": f"{row.difference:+.4f}", "95 % interval": f"{row.ci_low:+.4f} to {row.ci_high:+.4f}"}
         | {"P": f"{row.p_value:.2g}", "P Holm": f"{row.p_holm:.2g}"}
         for row in differences.itertuples()
@@ -224,14 +225,14 @@ def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[fol
 
 
 def print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
-    """Print what each test takes for granted."""
+    """Print the assumptions of each test."""
     console.print("What the tests assume", style="bold")
-    for test, words in assumptions.items():
-        console.print(f"  {test}: {words}.", markup=False, highlight=False)
+    for test, text in assumptions.items():
+        console.print(f"  {test}: {text}.", markup=False, highlight=False)
 
 
 def print_table(console: Console, title: str, rows: list[dict[str, str]]) -> None:
-    """Print rows as a table, leaving out of it what is the same, or empty, in all of them."""
+    """Print rows as a table, without columns that are empty, or whose one value is in the title."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     filled = [name for name in columns if any(row.get(name) for row in rows)]
     constant = [
