@@ -92,8 +92,8 @@ PROFILE_BLOCK = 4096
 def jsd(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """Jensen-Shannon distance of every observed profile to the predicted one: natural logarithm, 0 to 0.8326.
 
-    The square root of the divergence, as scipy's `jensenshannon` gives it. Source: `baselines.md` 3.10, after
-    `kundajelab/chrombpnet`, metrics.
+    The square root of the divergence, as scipy's `jensenshannon` gives it. Source: `kundajelab/chrombpnet`,
+    `chrombpnet/training/metrics.py`.
 
     Parameters
     ----------

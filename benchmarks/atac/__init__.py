@@ -1,1 +1,1 @@
-"""ATAC-seq at base resolution, with the enzyme's taste set apart; see README.md."""
+"""ATAC-seq at base resolution, with the sequence bias of Tn5 modelled apart; see README.md."""

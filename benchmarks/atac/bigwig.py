@@ -1,4 +1,4 @@
-"""Cuts per base as a bigWig file: written from reads, or made elsewhere and read here."""
+"""Tn5 insertions per base as a bigWig file: written from reads, or given by the user and read here."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.api.genome import Genome, library_messages, needed
-from benchmarks.atac import reads as cuts
+from benchmarks.atac import reads
 from benchmarks.errors import BadInput
 from benchmarks.io.atomic import whole_file
 from benchmarks.io.validated import one_line
 
 
 def write(
-    path: Path, genome: Genome, ends: cuts.Ends, shift: tuple[int, int], on_step: Callable[[str, float], None]
+    path: Path, genome: Genome, ends: reads.Ends, shift: tuple[int, int], on_step: Callable[[str, float], None]
 ) -> int:
-    """Write shifted cuts, both strands together; return their number."""
+    """Write shifted insertions, both strands together; return their number."""
     total = 0
 
     def values() -> Iterator[tuple[str, int, int, float]]:
         nonlocal total
-        for number, (chrom, positions, counts) in enumerate(cuts.count(ends, genome, shift)):
+        for number, (chrom, positions, counts) in enumerate(reads.count(ends, genome, shift)):
             on_step(f"writing the signal: {chrom}", number / len(genome.sizes))
             total += int(counts.sum())
             for position, value in zip(positions.tolist(), counts.tolist(), strict=True):
@@ -33,17 +33,17 @@ def write(
 
 
 def _raise_others(error: BaseException) -> None:
-    """Let pass what is not about the file.
+    """Raise again what is not about the file.
 
-    The library raises what it likes for a file that it cannot read, and panics at a damaged block, which Python sees as
-    an exception that is no Exception.
+    The library raises many types of errors for a file that it cannot read, and panics at a damaged block, which Python
+    sees as a BaseException.
     """
     if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
         raise error
 
 
 class Signal:
-    """A bigWig file of cuts per base.
+    """A bigWig file of Tn5 insertions per base.
 
     Raises
     ------
@@ -61,9 +61,9 @@ class Signal:
         except BaseException as error:
             _raise_others(error)
             reason = one_line(error) if isinstance(error, Exception) else "its header is damaged"
-            raise BadInput(f"--signal: {path} is no bigWig file that can be read ({reason}).") from None
+            raise BadInput(f"--signal: {path} is not a bigWig file that can be read ({reason}).") from None
         if not self._file.is_bigwig:
-            raise BadInput(f"--signal: {path} is a bigBed file; a bigWig of cuts per base is expected.")
+            raise BadInput(f"--signal: {path} is a bigBed file; a bigWig of Tn5 insertions per base is expected.")
         self.sizes: dict[str, int] = chroms
         genome.known(self.sizes, f"--signal: {path}")
         for chrom in self.sizes.keys() & genome.sizes.keys():
@@ -74,22 +74,22 @@ class Signal:
                 )
 
     def values(self, chrom: str) -> np.ndarray:
-        """Return a chromosome's cuts per base, (length,) float32; one without any may be missing in the file."""
+        """Return a chromosome's insertions per base, (length,) float32; one without any may be missing in the file."""
         if chrom not in self.sizes:
             return np.zeros(self.genome.sizes[chrom], dtype=np.float32)
         try:
             with library_messages():
-                found = self._file.values(chrom, 0, self.sizes[chrom], fillna=0.0)
+                counts = self._file.values(chrom, 0, self.sizes[chrom], fillna=0.0)
         except BaseException as error:
             _raise_others(error)
             raise BadInput(f"--signal: {self.path} is damaged: {chrom} cannot be read; copy it again.") from None
-        found = np.where(np.isnan(found), 0.0, found)
-        if len(found) and not (found.min() >= 0 and found.max() < 2**32):
-            wrong = found.min() if found.min() < 0 else found.max()
+        counts = np.where(np.isnan(counts), 0.0, counts)
+        if len(counts) and not (counts.min() >= 0 and counts.max() < 2**32):
+            wrong = counts.min() if counts.min() < 0 else counts.max()
             raise BadInput(
                 f"--signal: {self.path} has {wrong:g} on {chrom}; counts, 0 or more and below 2**32, are expected."
             )
-        return found.astype(np.float32)
+        return counts.astype(np.float32)
 
     def count_type(self, chroms: Iterable[str]) -> type:
         """Find the smallest type that holds the counts of these chromosomes as they are: whole numbers, or float32.
@@ -97,7 +97,7 @@ class Signal:
         Raises
         ------
         BadInput
-            If there is not one cut.
+            If there is no insertion.
         """
         most, whole = 0.0, True
         for chrom in chroms:
@@ -105,7 +105,7 @@ class Signal:
             whole = whole and not (values % 1).any()
             most = max(most, float(values.max(initial=0)))
         if most == 0:
-            raise BadInput(f"{self.path} has no cut on the chromosomes of the peaks.")
+            raise BadInput(f"{self.path} has no insertion on the chromosomes of the peaks.")
         if not whole:
             return np.float32
         return np.uint16 if most < 2**16 else np.uint32

@@ -1,7 +1,8 @@
-"""From aligned reads or fragments to cut sites: formats, the shift of Tn5, counts per base.
+"""From aligned reads or fragments to Tn5 insertions: formats, the shift of their ends, counts per base.
 
-Source: `baselines.md` 3.9, after `kundajelab/chrombpnet`, helpers/preprocessing. Tn5 cuts the two strands 9 bp apart,
-so that its taste is a palindrome around the middle of those 9 bp; every cut is counted there.
+Source: `kundajelab/chrombpnet`, `chrombpnet/helpers/preprocessing` (`reads_to_bigwig.py`, `auto_shift_detect.py`). Tn5
+cuts the two strands 9 bp apart, so that its sequence bias is a palindrome around the middle of those 9 bp; every
+insertion is counted there.
 """
 
 import gzip
@@ -22,20 +23,20 @@ from benchmarks.io.validated import one_line
 
 FORMATS = ("fragments", "tagalign", "bedpe", "bam")
 TARGET = (4, -4)
-"""Shift of the + start and the - end after which both ends of a cut are counted at the middle of the 9 bp."""
+"""bp by which + starts and - ends are shifted so that both ends of an insertion count at the middle of its 9 bp."""
 ALLOWED = {(0, 0)} | {(plus, minus) for plus in (3, 4, 5) for minus in (-4, -5, -6)}
 """Shifts that files come with: none, or one of the usual corrections."""
 
 N_SAMPLED = 10_000
 CHUNK = 1_000_000
 _REACH, _AROUND = 8, 24
-"""Positions on either side of the centre that are compared, and of a cut that are looked at."""
+"""Positions that are compared on either side of a centre, and that are read on either side of an insertion."""
 _MIN_LIKENESS = 0.6
 
 
 @dataclass
 class Ends:
-    """5' ends as they stand in a file: starts of what is on +, ends (exclusive) of what is on -, by chromosome.
+    """5' ends as a file has them: starts of what is on +, ends (exclusive) of what is on -, by chromosome.
 
     Where `paired`, the i-th start and the i-th end are those of one fragment.
     """
@@ -45,7 +46,8 @@ class Ends:
     paired: bool
     dropped: dict[str, int] = field(default_factory=dict)
 
-    def n_cuts(self) -> int:
+    def n_insertions(self) -> int:
+        """Count the insertions: one per 5' end."""
         return sum(map(len, self.plus.values())) + sum(map(len, self.minus.values()))
 
     def without_duplicates(self) -> tuple["Ends", int]:
@@ -63,13 +65,15 @@ class Ends:
         return Ends(plus, minus, True, self.dropped), n
 
 
-def read(path: Path, genome: Genome, form: str | None = None, *, on_reads: Callable[[int], None] = lambda n: None):
+def read(
+    path: Path, genome: Genome, form: str | None = None, *, on_reads: Callable[[int], None] = lambda n: None
+) -> Ends:
     """Read the 5' ends of a file of fragments or reads; see FORMATS.
 
     Parameters
     ----------
     form
-        One of FORMATS; None: told by the name and the first line.
+        One of FORMATS; None: inferred from the name and the first line.
     on_reads
         Called with the number of lines or alignments read so far.
 
@@ -110,8 +114,8 @@ def _check_ends(path: Path, chrom: str, start: np.ndarray, end: np.ndarray, size
     if len(wrong):
         i = wrong[0]
         raise BadInput(
-            f"{path}: {chrom}:{start[i]}-{end[i]} is no stretch of {chrom}, which has {size:,} bp in the genome; is it "
-            "the same assembly?"
+            f"{path}: {chrom}:{start[i]}-{end[i]} is not a stretch of {chrom}, which has {size:,} bp in the genome; is "
+            "it the same assembly?"
         )
 
 
@@ -122,7 +126,7 @@ def _form_of(path: Path) -> str:
         with open_text(path) as lines:
             first = next((line for line in lines if line.strip() and not _is_comment(line)), "")
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path} is no text file of reads that can be read: {error}.") from None
+        raise BadInput(f"{path} is not a text file of reads that can be read: {error}.") from None
     cells = first.rstrip("\r\n").split("\t")
     if len(cells) < 3:
         raise BadInput(
@@ -144,7 +148,7 @@ Chunk = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
 
 
 def _text(path: Path, form: str) -> Iterator[Chunk]:
-    """Give chromosome, start, end and strand of chunks of lines; no strand where both ends are cuts."""
+    """Give chromosome, start, end and strand of chunks of lines; no strand where both ends are insertions."""
     columns = _COLUMNS[form]
     is_text = _TEXT_COLUMNS[form]
     types = {column: "str" if column in is_text else "int64" for column in columns}
@@ -221,7 +225,7 @@ def _bam(path: Path) -> Iterator[Chunk]:
             if rows:
                 yield _bam_chunk(rows)
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} is no BAM file, or a truncated one ({one_line(error)}); copy it again.") from None
+        raise BadInput(f"{path} is not a BAM file, or a truncated one ({one_line(error)}); copy it again.") from None
 
 
 def _bam_chunk(rows: list[tuple]) -> Chunk:
@@ -231,7 +235,7 @@ def _bam_chunk(rows: list[tuple]) -> Chunk:
 
 @dataclass(frozen=True)
 class Shift:
-    """What the base composition around 5' ends says of the shift that a file comes with."""
+    """The shift of the 5' ends in a file, as the base composition around them shows it."""
 
     plus: int
     minus: int
@@ -257,30 +261,30 @@ def detect_shift(ends: Ends, genome: Genome, *, seed: int = 0) -> Shift:
     return Shift(4 - plus, -5 - minus, min(r_plus, r_minus))
 
 
-def settled_shift(found: Shift, told: tuple[int, int] | None) -> tuple[tuple[int, int], str]:
-    """Decide which shift a file comes with, and say so.
+def settled_shift(detected: Shift, given: tuple[int, int] | None) -> tuple[tuple[int, int], str]:
+    """Decide by which shift the ends in a file are corrected already; return it, and a sentence for the report.
 
     Raises
     ------
     BadInput
-        If none was told and what was found is unclear, or none of the usual.
+        If none was given, and the detected one is unclear or unusual.
     """
-    says = f"{found} (likeness of both strands' palindromes r = {found.likeness:.2f})"
-    if told is not None:
-        agrees = "as" if (found.plus, found.minus) == told else "although"
-        looks = f"{agrees} the reads look like {says}" if found.is_clear else "the reads do not show one"
-        return told, f"The reads come shifted by {told[0]:+d}/{told[1]:+d}, as told; {looks}."
-    if not found.is_clear:
+    says = f"{detected} (likeness of both strands' palindromes r = {detected.likeness:.2f})"
+    if given is not None:
+        agrees = "as" if (detected.plus, detected.minus) == given else "although"
+        looks = f"{agrees} the reads look like {says}" if detected.is_clear else "the reads do not show one"
+        return given, f"The reads come shifted by {given[0]:+d}/{given[1]:+d}, as told; {looks}."
+    if not detected.is_clear:
         raise BadInput(
             f"The reads do not show which shift they come with: no palindrome of Tn5 around their ends ({says}). "
             "Say it: --shift 0,0 for reads as aligned, --shift 4,-5 for fragments already corrected."
         )
-    if (found.plus, found.minus) not in ALLOWED:
+    if (detected.plus, detected.minus) not in ALLOWED:
         raise BadInput(
             f"The reads look shifted by {says}; 0/0 or about +4/-5 is usual. If that is right, say so: "
-            f"--shift {found.plus},{found.minus}."
+            f"--shift {detected.plus},{detected.minus}."
         )
-    return (found.plus, found.minus), f"The reads come shifted by {says}."
+    return (detected.plus, detected.minus), f"The reads come shifted by {says}."
 
 
 def _composition(positions: dict[str, np.ndarray], genome: Genome, rng: np.random.Generator) -> np.ndarray:
@@ -307,21 +311,21 @@ def _centre(composition: np.ndarray) -> tuple[int, float]:
     strongest = -np.inf
     for offset in range(-_AROUND + _REACH, _AROUND - _REACH + 1):
         here = composition[_AROUND + offset + reach]
-        turned = here[::-1][:, COMPLEMENT[:N_CODE]]
-        if (strength := float((here * turned).sum())) > strongest:
+        reverse_complemented = here[::-1][:, COMPLEMENT[:N_CODE]]
+        if (strength := float((here * reverse_complemented).sum())) > strongest:
             strongest, best = strength, offset
-            scale = np.sqrt((here**2).sum() * (turned**2).sum())
+            scale = np.sqrt((here**2).sum() * (reverse_complemented**2).sum())
             likeness = strength / scale if scale > 0 else 0.0
     return best, float(likeness)
 
 
 def count(ends: Ends, genome: Genome, shift: tuple[int, int]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Count cuts per base, by chromosome in the genome's order: (name, positions, counts at them).
+    """Count Tn5 insertions per base, by chromosome in the genome's order: (name, positions, counts at them).
 
     Parameters
     ----------
     shift
-        What the file comes with; the rest to TARGET is added.
+        bp that the ends are shifted by already; the rest to TARGET is added.
     """
     plus, minus = TARGET[0] - shift[0], TARGET[1] - shift[1]
     for chrom, size in genome.sizes.items():

@@ -1,7 +1,8 @@
 """How this task trains each model, where that differs from the model's own recipe, and the presets.
 
-Source: the models' own recipes are those of this task: ChromBPNet's 50 epochs at 0.001 and patience 5, the DREAM
-trainer's 80 epochs at up to 0.0005 and patience 20 (`baselines.md` 3.4).
+Source: the models' own recipes are those of this task. ChromBPNet: 50 epochs at 0.001, patience 5
+(`kundajelab/chrombpnet`, `chrombpnet/parsers.py`). DREAM models: 80 epochs at up to 0.0005, patience 20
+(`benchmarks/atac-seq/train_modified.py` of the challenge repository).
 """
 
 from benchmarks.api.recipe import Preset

@@ -1,6 +1,7 @@
 """Peaks, blacklist, GC-matched background and chromosome splits.
 
-Source: `baselines.md` 3.5, 3.7 and 3.8, after `kundajelab/chrombpnet` (prep nonpeaks, param_utils).
+Source: `kundajelab/chrombpnet`: `chrombpnet prep nonpeaks` (`chrombpnet/helpers/make_gc_matched_negatives`) and
+`chrombpnet/helpers/hyperparameters/param_utils.py`; the folds of hg38 are those published with its models.
 """
 
 import json
@@ -55,7 +56,7 @@ def read_folds(paths: list[Path]) -> list[Fold]:
     Raises
     ------
     BadInput
-        If a file is missing, is no such JSON, leaves a part empty or has a chromosome in two parts.
+        If a file is missing, is not such JSON, leaves a part empty or has a chromosome in two parts.
     """
     folds = []
     for path in paths:
@@ -64,7 +65,7 @@ def read_folds(paths: list[Path]) -> list[Fold]:
         except FileNotFoundError:
             raise BadInput(f"--folds: no file at {path}.") from None
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"--folds: {path} is no JSON file: {error}.") from None
+            raise BadInput(f"--folds: {path} is not a JSON file: {error}.") from None
         if content == []:
             raise BadInput(f"--folds: {path} has no fold.")
         for number, fold in enumerate(content if isinstance(content, list) else [content]):
@@ -121,7 +122,7 @@ def read_peaks(path: Path, genome: Genome, notes: list[str]) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        For the first line that is no narrowPeak with a summit, or lies off its chromosome.
+        For the first line that is not narrowPeak with a summit, or lies off its chromosome.
     """
     rows = _bed(path, "--peaks", 10, f"narrowPeak has 10 columns ({', '.join(NARROWPEAK)})")
     table = pd.DataFrame(
@@ -197,7 +198,7 @@ def _bed(path: Path, option: str, n_columns: int, expected: str) -> list[_Line]:
                     )
                 rows.append(_Line(number, cells, start, end))
     except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
-        raise BadInput(f"{option}: {path} is no text file that can be read: {error}.") from None
+        raise BadInput(f"{option}: {path} is not a text file that can be read: {error}.") from None
     if not rows:
         raise BadInput(f"{option}: {path} has no region.")
     return rows

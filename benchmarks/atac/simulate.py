@@ -1,4 +1,4 @@
-"""A small simulated genome with accessible sites, an enzyme with a taste, and its cuts, written as real files.
+"""A small simulated genome with accessible sites, and Tn5 insertions with sequence bias, written as real files.
 
 SIMULATED: no base and no read of it was measured.
 """
@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import jsd, pearson_r
 from benchmarks.api.sequences import COMPLEMENT, covered, decode, encode_chromosome
-from benchmarks.atac import prepare
+from benchmarks.atac import prepare, prepared, regions
 from benchmarks.errors import BadInput
 
 ABOUT = "simulated.json"
@@ -32,38 +32,39 @@ N_SLOTS, SLOT_BP = 8, 30
 """Places for motifs side by side around the centre of a site; one to all of them are taken."""
 
 BACKGROUND = 0.03
-"""Cuts per base where nothing is accessible, if the enzyme had no taste."""
-SITE_CUTS = 130.0
-"""Cuts in a site that has no motif."""
+"""Insertions per base where nothing is accessible, without sequence bias."""
+SITE_INSERTIONS = 130.0
+"""Insertions in a site that has no motif."""
 
-_TASTE_REACH, _TASTE_SD = 6, 0.42
+_BIAS_REACH, _BIAS_SD = 6, 0.42
 _SHOULDER_BP, _SHOULDER_SD = 35, 16
 
 
-def taste(strength: float = 1.0) -> np.ndarray:
-    """Return the enzyme's log preference for bases around a cut; (13, 4), its own reverse complement."""
-    drawn = np.random.default_rng(9).normal(0, _TASTE_SD, (2 * _TASTE_REACH + 1, 4))
-    turned = drawn[::-1][:, COMPLEMENT[:4]]
-    return strength * (drawn + turned) / np.sqrt(2)
+def tn5_bias(strength: float = 1.0) -> np.ndarray:
+    """Return the log preference for bases around an insertion; (13, 4), its own reverse complement."""
+    drawn = np.random.default_rng(9).normal(0, _BIAS_SD, (2 * _BIAS_REACH + 1, 4))
+    reverse_complemented = drawn[::-1][:, COMPLEMENT[:4]]
+    return strength * (drawn + reverse_complemented) / np.sqrt(2)
 
 
 class Expected(NamedTuple):
-    """What a simulated chromosome was drawn from, per base: its accessibility, and the cuts that an enzyme makes of it.
+    """What a simulated chromosome was drawn from, per base: its accessibility, and the insertions expected from it.
 
-    Both (CHROM_BP,) float64, in cuts; without a taste they are proportional, the artefact on the blacklist aside.
+    Both (CHROM_BP,) float64, in insertions; without sequence bias they are proportional, but for the artefact on the
+    blacklist.
     """
 
     access: np.ndarray
-    cuts: np.ndarray
+    insertions: np.ndarray
 
 
-def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict[str, Expected]:
+def write_files(folder: Path, *, seed: int, bias_strength: float = 1.0) -> dict[str, Expected]:
     """Write genome.fa, fragments.tsv.gz, peaks.narrowPeak, blacklist.bed and folds.json; return what is expected.
 
     Parameters
     ----------
-    taste_strength
-        0 makes an enzyme that cuts every sequence alike.
+    bias_strength
+        Strength of the sequence bias; 0: Tn5 inserts into every sequence alike.
     """
     rng = np.random.default_rng(seed)
     chroms = [f"chr{i + 1}" for i in range(N_CHROMOSOMES)]
@@ -75,16 +76,16 @@ def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict
         for centre in centres:
             access += _plant(codes[chrom], centre, rng)
         sites += [(chrom, centre) for centre in centres]
-        expected[chrom] = Expected(access, access * _preference(codes[chrom], taste_strength))
+        expected[chrom] = Expected(access, access * _preference(codes[chrom], bias_strength))
     artefact = int(_gap(rng, [centre for chrom, centre in sites if chrom == chroms[1]]))
-    expected[chroms[1]].cuts[artefact : artefact + 400] += 12.0
+    expected[chroms[1]].insertions[artefact : artefact + 400] += 12.0
     with (folder / "genome.fa").open("w") as file:
         for chrom in chroms:
             text = decode(codes[chrom][None])[0]
             file.write(f">{chrom}\n" + "\n".join(text[i : i + 60] for i in range(0, len(text), 60)) + "\n")
     with gzip.GzipFile(folder / "fragments.tsv.gz", "wb", compresslevel=1, mtime=0) as file:
         for chrom in chroms:
-            file.write(_fragments(chrom, expected[chrom].cuts, rng).encode())
+            file.write(_fragments(chrom, expected[chrom].insertions, rng).encode())
     peaks = [(chrom, centre - 200, centre + 200, 200) for chrom, centre in sites]
     peaks.append((chroms[1], artefact, artefact + 400, 200))
     lines = [
@@ -99,7 +100,7 @@ def write_files(folder: Path, *, seed: int, taste_strength: float = 1.0) -> dict
     return expected
 
 
-def write_once(out: Path, *, seed: int, taste_strength: float) -> Path:
+def write_once(out: Path, *, seed: int, bias_strength: float) -> Path:
     """Write the files into `out`/raw, all or none; return that folder. What is there already stays.
 
     Raises
@@ -108,47 +109,47 @@ def write_once(out: Path, *, seed: int, taste_strength: float) -> Path:
         If `out` holds something else, or files of another simulation.
     """
     raw, unfinished = out / "raw", out / "raw.unfinished"
-    wanted = {"seed": seed, "taste_strength": taste_strength}
+    wanted = {"seed": seed, "taste_strength": bias_strength}
     if (raw / ABOUT).exists():
-        if (made := json.loads((raw / ABOUT).read_text())) != wanted:
-            raise BadInput(f"--out: {out} holds a simulation of {made}, not of {wanted}; name another folder.")
+        if (stored := json.loads((raw / ABOUT).read_text())) != wanted:
+            raise BadInput(f"--out: {out} holds a simulation of {stored}, not of {wanted}; name another folder.")
         return raw
     if out.exists() and (not out.is_dir() or any(path != unfinished for path in out.iterdir())):
         raise BadInput(f"--out: {out} holds something else; name an empty folder or a new one.")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    write_files(unfinished, seed=seed, taste_strength=taste_strength)
+    write_files(unfinished, seed=seed, bias_strength=bias_strength)
     (unfinished / ABOUT).write_text(json.dumps(wanted))
     (out / "work").mkdir(exist_ok=True)  # by which `prepare` knows a folder of its own
     unfinished.rename(raw)
     return raw
 
 
-def inputs(folder: Path, *, taste_strength: float = 1.0) -> prepare.Inputs:
-    """Return what `write_files` wrote, as `prepare` takes it. Without taste no shift can be seen, so it is told."""
+def inputs(folder: Path, *, bias_strength: float = 1.0) -> prepare.Inputs:
+    """Return what `write_files` wrote, as `prepare` takes it, with the shift where no bias lets it be detected."""
     return prepare.Inputs(
         genome=folder / "genome.fa",
         reads=folder / "fragments.tsv.gz",
         peaks=folder / "peaks.narrowPeak",
         blacklist=folder / "blacklist.bed",
         folds=(folder / "folds.json",),
-        shift=None if taste_strength else (0, 0),
+        shift=None if bias_strength else (0, 0),
         origin="simulated",
     )
 
 
-def simulate(*, seed: int, taste_strength: float = 1.0) -> Dataset:
+def simulate(*, seed: int, bias_strength: float = 1.0) -> Dataset:
     """Simulate files, prepare them as a user's would be, and return the dataset, with its ceilings."""
     with tempfile.TemporaryDirectory() as name:
         raw, out = Path(name) / "raw", Path(name) / "simulated"
         raw.mkdir()
-        expected = write_files(raw, seed=seed, taste_strength=taste_strength)
-        about = prepare.prepare(inputs(raw, taste_strength=taste_strength), out)
-        table = prepare.read_regions(out / prepare.REGIONS)
+        expected = write_files(raw, seed=seed, bias_strength=bias_strength)
+        about = prepare.prepare(inputs(raw, bias_strength=bias_strength), out)
+        table = prepared.read_regions(out / prepared.REGIONS)
         codes, profile = (np.load(out / "windows" / f"{what}.npy", allow_pickle=False) for what in ("codes", "profile"))
     notes = (
         f"SIMULATED: {N_CHROMOSOMES} chromosomes of {CHROM_BP:,} bp, {table['is_peak'].sum()} accessible sites "
-        f"with one to {N_SLOTS} motifs; the enzyme {'has a taste' if taste_strength else 'cuts every sequence alike'}.",
+        f"with one to {N_SLOTS} motifs; Tn5 has {'a' if bias_strength else 'no'} sequence bias.",
         *about["notes_signal"],
         *about["notes_regions"],
     )
@@ -164,17 +165,17 @@ def simulate(*, seed: int, taste_strength: float = 1.0) -> Dataset:
 
 
 def _ceilings(table: pd.DataFrame, profile: np.ndarray, expected: dict[str, Expected]) -> tuple[dict, ...]:
-    """Score the expected cuts themselves, in peaks: what a perfect model reaches."""
-    half = prepare.PROFILE_LEN // 2
+    """Score the expected insertions themselves, in peaks: what a perfect model reaches."""
+    half = regions.PROFILE_LEN // 2
     peaks = table[table["is_peak"] == 1]
-    cuts = np.stack(
-        [expected[c].cuts[at - half : at + half] for c, at in zip(peaks["chrom"], peaks["centre"], strict=True)]
+    insertions = np.stack(
+        [expected[c].insertions[at - half : at + half] for c, at in zip(peaks["chrom"], peaks["centre"], strict=True)]
     )
-    jitter = prepare.MAX_JITTER
-    observed = profile[peaks.index.to_numpy(), jitter : jitter + prepare.PROFILE_LEN]
-    r = pearson_r(np.log1p(observed.sum(axis=1, dtype=float)), np.log1p(cuts.sum(axis=1)))
-    distance = float(np.nanmedian(jsd(observed, cuts)))
-    about = {"level": "region", "basis": "expected cuts of the simulation, in peaks"}
+    jitter = regions.MAX_JITTER
+    observed = profile[peaks.index.to_numpy(), jitter : jitter + regions.PROFILE_LEN]
+    r = pearson_r(np.log1p(observed.sum(axis=1, dtype=float)), np.log1p(insertions.sum(axis=1)))
+    distance = float(np.nanmedian(jsd(observed, insertions)))
+    about = {"level": "region", "basis": "expected insertions of the simulation, in peaks"}
     return (
         about | {"output": "log_counts", "metric": "pearson_r", "value": r},
         about | {"output": "profile", "metric": "one_minus_median_jsd", "value": 1 - distance},
@@ -201,7 +202,7 @@ def _gap(rng: np.random.Generator, centres: list[int]) -> float:
 
 
 def _plant(codes: np.ndarray, centre: int, rng: np.random.Generator) -> np.ndarray:
-    """Write motifs, on either strand, around a centre; return the cuts that the site adds, per base."""
+    """Write motifs, on either strand, around a centre; return the insertions that the site adds, per base."""
     names = list(MOTIFS)
     strength, added, at = 0.0, np.zeros(CHROM_BP), np.arange(CHROM_BP)
     for slot in rng.permutation(N_SLOTS)[: rng.integers(1, N_SLOTS + 1)]:
@@ -215,14 +216,14 @@ def _plant(codes: np.ndarray, centre: int, rng: np.random.Generator) -> np.ndarr
         near = slice(middle - 200, middle + 200)
         distance = np.abs(at[near] - middle) - _SHOULDER_BP
         added[near] += MOTIFS[motif] * np.exp(-0.5 * (distance / _SHOULDER_SD) ** 2)
-    level = SITE_CUTS * np.exp(strength + rng.normal(0, 0.1))
+    level = SITE_INSERTIONS * np.exp(strength + rng.normal(0, 0.1))
     return added / added.sum() * level
 
 
 def motif_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases of windows around sites lie in a motif, on either strand; (n, width) codes -> (n, width) bool.
 
-    Motifs stand around the centre; what looks like one elsewhere adds nothing.
+    Motifs lie around the centre; what looks like one elsewhere adds nothing.
     """
     near = central_columns(codes.shape[1])
     found = np.zeros(codes.shape, dtype=bool)
@@ -231,25 +232,25 @@ def motif_mask(codes: np.ndarray) -> np.ndarray:
 
 
 def central_columns(width: int) -> slice:
-    """Return where in a window of this width, centred on a site, motifs may stand."""
+    """Return where in a window of this width, centred on a site, motifs may lie."""
     half = SLOT_BP * N_SLOTS // 2
     return slice(width // 2 - half, width // 2 + half)
 
 
 def _preference(codes: np.ndarray, strength: float) -> np.ndarray:
-    """Return how gladly the enzyme cuts at every base, 1 on average."""
-    weights = taste(strength)
+    """Return the relative rate of insertions at every base by its surroundings, 1 on average."""
+    weights = tn5_bias(strength)
     score = np.zeros(len(codes))
-    for offset, row in zip(range(-_TASTE_REACH, _TASTE_REACH + 1), weights, strict=True):
+    for offset, row in zip(range(-_BIAS_REACH, _BIAS_REACH + 1), weights, strict=True):
         score += np.roll(row[codes], -offset)
-    liking = np.exp(score)
-    return liking / liking.mean()
+    rate = np.exp(score)
+    return rate / rate.mean()
 
 
 def _fragments(chrom: str, rate: np.ndarray, rng: np.random.Generator) -> str:
-    """Draw cuts and join neighbours to fragments as an aligner reports them: Tn5 cuts the two strands 9 bp apart."""
-    cuts = np.repeat(np.arange(len(rate)), rng.poisson(rate))
-    pairs = cuts[: len(cuts) // 2 * 2].reshape(-1, 2) + np.array([-4, 5])
+    """Draw insertions and join neighbours to fragments as an aligner reports them: Tn5 cuts the strands 9 bp apart."""
+    insertions = np.repeat(np.arange(len(rate)), rng.poisson(rate))
+    pairs = insertions[: len(insertions) // 2 * 2].reshape(-1, 2) + np.array([-4, 5])
     pairs = pairs[(pairs[:, 0] >= 0) & (pairs[:, 1] <= len(rate))]
     return "".join(f"{chrom}\t{start}\t{end}\tcell\t1\n" for start, end in pairs.tolist())
 

@@ -1,4 +1,4 @@
-"""ATAC-seq: 2,114 bp in, cuts per base and in all of the middle 1,000 bp out; whole chromosomes held out.
+"""ATAC-seq: 2,114 bp in, Tn5 insertions of the middle 1,000 bp out, per base and in all; whole chromosomes held out.
 
 Source: Rafi et al. 2024, Methods, "Human chromatin accessibility models"; protocol of `kundajelab/chrombpnet`.
 """
@@ -14,7 +14,7 @@ from benchmarks.api import profiles
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.metrics import Items, jsd, normalised_jsd, score_items
 from benchmarks.api.sequences import encode as encode_sequences
-from benchmarks.atac import prepare
+from benchmarks.atac import prepared, regions
 from benchmarks.atac import simulate as simulation
 from benchmarks.atac.recipes import PRESETS, RECIPES
 from benchmarks.errors import BadInput
@@ -26,11 +26,11 @@ __all__ = ["PRESETS", "RECIPES"]
 NAME = "atac"
 VERSION = 1
 SPEC = TaskSpec(
-    seq_len=prepare.SEQ_LEN,
+    seq_len=regions.SEQ_LEN,
     outputs=profiles.OUTPUTS,
     head="profile_counts",
-    profile_len=prepare.PROFILE_LEN,
-    max_jitter=prepare.MAX_JITTER,
+    profile_len=regions.PROFILE_LEN,
+    max_jitter=regions.MAX_JITTER,
 )
 DATASETS = ("K562",)
 SPLITS = ("chromosome",)
@@ -59,14 +59,14 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
     Raises
     ------
     BadInput
-        If the folder is no prepared one, or damaged; if other splits than its own are asked for.
+        If the folder is not a prepared one, or damaged; if other splits than its own are asked for.
     """
     if refold:
         raise BadInput("--refold: splits of atac are whole chromosomes, chosen when the folder is prepared (--folds).")
-    about = prepare.read_about(path)
-    table = prepare.read_regions(path / prepare.REGIONS)
+    about = prepared.read_about(path)
+    table = prepared.read_regions(path / prepared.REGIONS)
     arrays = {}
-    for name, width in (("codes", prepare.WIDE_SEQ), ("profile", prepare.WIDE_PROFILE)):
+    for name, width in (("codes", prepared.WIDE_SEQ), ("profile", prepared.WIDE_PROFILE)):
         file = path / "windows" / f"{name}.npy"
         arrays[name] = validated.map_array(file, recovery_hint="prepare the folder again")
         if arrays[name].dtype.kind not in ("u" if name == "codes" else "uf"):
@@ -91,8 +91,8 @@ def published(folder: Path) -> dict[str, Path]:
     BadInput
         If there is none, saying how to make one.
     """
-    inside = sorted(file.parent for file in folder.glob(f"*/{prepare.ABOUT}"))
-    found = [folder] if (folder / prepare.ABOUT).is_file() else inside
+    inside = sorted(file.parent for file in folder.glob(f"*/{prepared.ABOUT}"))
+    found = [folder] if (folder / prepared.ABOUT).is_file() else inside
     if not found:
         raise BadInput(f"{folder} holds no prepared ATAC data. {HOW_TO_GET}")
     return {table_name(path): path for path in found}
@@ -116,7 +116,7 @@ def encode(sequences: list[str]) -> np.ndarray:
     SequenceError
         For the first sequence that is none.
     """
-    return encode_sequences(sequences, prepare.SEQ_LEN)
+    return encode_sequences(sequences, regions.SEQ_LEN)
 
 
 def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
@@ -143,14 +143,15 @@ def splits(meta: pd.DataFrame) -> Iterator[Split]:
     """
     for number in range(sum(name.startswith("fold_") for name in meta)):
         part = meta[f"fold_{number}"].to_numpy()
-        rows = {name: np.flatnonzero(part == code) for name, code in prepare.PART_CODES.items()}
+        rows = {name: np.flatnonzero(part == code) for name, code in prepared.PART_CODES.items()}
         yield Split(number, 0, train=rows["train"], val=rows["valid"], test=rows["test"])
 
 
 def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Score log counts and profiles, in peaks, in background and in both; the paper's figures are of peaks.
 
-    Source: `baselines.md` 3.10. Windows without a cut have no profile and count in no median.
+    Windows without an insertion have no profile and count in no median. Source: Rafi et al. 2024, Methods, "Human
+    chromatin accessibility models" (Pearson r of log counts, Jensen-Shannon distance of profiles).
     """
     return score_items(items(test, predictions)).assign(
         held_out=", ".join(dict.fromkeys(test.meta["chrom"].astype(str)))
@@ -181,10 +182,10 @@ def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
 
 
 def checks(scores: pd.DataFrame) -> pd.DataFrame:
-    """Judge the bias models by their counts in the test peaks: they should not know, nor invert, accessibility.
+    """Check the bias models by their counts in the test peaks: they should neither predict nor invert accessibility.
 
-    Source: `baselines.md` 3.5, sanity rule: at or below -0.5 nothing is trained with it, from -0.3 on down it is a
-    warning. A training looks at its own peaks for that; here are those held out.
+    Source: `kundajelab/chrombpnet`, `chrombpnet/pipelines.py`: nothing is trained with a bias model at -0.5 or less,
+    and from -0.3 down there is a warning. A training checks that on its own peaks; these are the held-out ones.
     """
     chosen = scores[
         (scores["model"] == "bpnet_bias")
@@ -192,13 +193,13 @@ def checks(scores: pd.DataFrame) -> pd.DataFrame:
         & (scores["subset"] == "peaks")
         & (scores["metric"] == "pearson_r")
     ]
-    verdicts = np.select([chosen["value"] <= -0.5, chosen["value"] <= -0.3], ["fails", "warning"], "fine")
+    results = np.select([chosen["value"] <= -0.5, chosen["value"] <= -0.3], ["fails", "warning"], "fine")
     return pd.DataFrame(
         {
             "dataset": chosen["dataset"],
             "test_fold": chosen["test_fold"],
             "check": "Pearson r of the bias model's log counts in test peaks; -0.5 or less fails",
             "value": chosen["value"],
-            "verdict": verdicts,
+            "verdict": results,
         }
     )

@@ -28,9 +28,7 @@ def prepare(
     reads: Annotated[
         Path | None, typer.Option(help="Fragments (TSV, BED, three-column BEDPE), BEDPE, tagAlign or BAM.")
     ] = None,
-    signal: Annotated[
-        Path | None, typer.Option(help="bigWig of cuts per base made elsewhere, instead of --reads.")
-    ] = None,
+    signal: Annotated[Path | None, typer.Option(help="bigWig of Tn5 insertions per base, instead of --reads.")] = None,
     format_: Annotated[
         str | None, typer.Option("--format", help="fragments, tagalign, bedpe or bam; default: told by the file.")
     ] = None,
@@ -50,14 +48,14 @@ def prepare(
         bool, typer.Option("--simulate", help="Write the simulated genome's files, and prepare them.")
     ] = False,
     tasteless: Annotated[
-        bool, typer.Option("--tasteless", help="With --simulate: an enzyme that cuts every sequence alike.")
+        bool, typer.Option("--tasteless", help="With --simulate: a Tn5 without sequence bias.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of --simulate.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Make signal, regions of every split and windows of ATAC-seq data, once; then `run --task atac --data OUT`."""
     from benchmarks.atac import prepare as steps
-    from benchmarks.atac import reads as cuts
+    from benchmarks.atac import reads as aligned_reads
     from benchmarks.atac import simulate as simulation
     from benchmarks.engine.store.locks import TrainingLocks
     from benchmarks.errors import did_you_mean
@@ -66,8 +64,8 @@ def prepare(
         raise BadInput(
             f"--task: atac alone has to be prepared, got {task!r}; other tasks read their files as they are."
         )
-    if format_ is not None and format_ not in cuts.FORMATS:
-        raise BadInput(f"--format: {did_you_mean('format', format_, list(cuts.FORMATS))}")
+    if format_ is not None and format_ not in aligned_reads.FORMATS:
+        raise BadInput(f"--format: {did_you_mean('format', format_, list(aligned_reads.FORMATS))}")
     if tasteless and not simulate:
         raise BadInput("--tasteless is of --simulate; measured reads are taken as they are.")
     if simulate and any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
@@ -78,9 +76,9 @@ def prepare(
         if not claims.take(out.resolve().with_name(f".{out.resolve().name}.preparing")):
             raise BadInput(f"--out: {out} is being prepared by another command; wait for it, or name another folder.")
         if simulate:
-            taste = 0.0 if tasteless else 1.0
-            raw = simulation.write_once(out, seed=seed, taste_strength=taste)
-            inputs = simulation.inputs(raw, taste_strength=taste)
+            bias = 0.0 if tasteless else 1.0
+            raw = simulation.write_once(out, seed=seed, bias_strength=bias)
+            inputs = simulation.inputs(raw, bias_strength=bias)
         else:
             inputs = steps.Inputs(
                 genome=genome,

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from benchmarks.api.genome import Genome
 from benchmarks.atac import bigwig, prepare, reads, regions, simulate, task
+from benchmarks.atac import prepared as prepared_folder
 from benchmarks.cli.main import app
 from benchmarks.engine.store.locks import TrainingLocks
 from benchmarks.errors import BadInput
@@ -223,8 +224,8 @@ def test_duplicates_go_where_both_ends_are_known(tmp_path):
         ("chr1\t20\t60\ntrack name=x\n", "line 2, column 2"),
         (f"chr1\t20\t{10**20}\n", "line 1, column 3: fragments has a whole number there, got '1000"),
         ("1\t20\t60\n", "'1' there, 'chr1' in the genome"),
-        ("chr1\t20\t600\n", "chr1:20-600 is no stretch of chr1, which has 100 bp"),
-        ("chr1\t60\t20\n", "no stretch"),
+        ("chr1\t20\t600\n", "chr1:20-600 is not a stretch of chr1, which has 100 bp"),
+        ("chr1\t60\t20\n", "is not a stretch"),
         ("ACGTACGT\n", "tab-separated"),
         ("", "tab-separated"),
     ],
@@ -256,7 +257,7 @@ def test_damaged_reads_are_refused(tmp_path):
     with pytest.raises(BadInput, match=r"cut\.bam is a truncated bgzip file"):
         reads.read(tmp_path / "cut.bam", genome)
     pysam.tabix_compress(str(tmp_path / "f.bam"), str(tmp_path / "no.bam"), force=True)  # packed twice: no BAM inside
-    with pytest.raises(BadInput, match=r"no\.bam is no BAM file, or a truncated one"):
+    with pytest.raises(BadInput, match=r"no\.bam is not a BAM file, or a truncated one"):
         reads.read(tmp_path / "no.bam", genome)
     rows = "".join(f"chr1\t{i % 50}\t{i % 50 + 30}\n" for i in range(5000))
     packed = gzip.compress(rows.encode())
@@ -341,7 +342,7 @@ def test_a_damaged_gzip_file_of_regions_is_refused(tmp_path):
     packed[100] ^= 0xFF
     packed[101] ^= 0xFF
     (tmp_path / "b.bed.gz").write_bytes(packed)
-    with pytest.raises(BadInput, match=r"--blacklist: .* is no text file that can be read"):
+    with pytest.raises(BadInput, match=r"--blacklist: .* is not a text file that can be read"):
         regions.read_blacklist(tmp_path / "b.bed.gz", genome)
 
 
@@ -425,7 +426,7 @@ def test_too_few_candidates_are_said():
 
 def test_windows_hold_genome_and_insertions_around_centres(prepared, genome, raw):
     out, about = prepared
-    table = prepare.read_regions(out / prepare.REGIONS)
+    table = prepared_folder.read_regions(out / prepared_folder.REGIONS)
     codes, profile = (np.load(out / "windows" / f"{name}.npy") for name in ("codes", "profile"))
     cuts = {chrom: np.zeros(size) for chrom, size in genome.sizes.items()}
     for line in gzip.decompress((raw / "fragments.tsv.gz").read_bytes()).decode().splitlines():
@@ -443,7 +444,7 @@ def test_windows_hold_genome_and_insertions_around_centres(prepared, genome, raw
 
 def test_background_avoids_peaks_and_blacklist_within_its_split(prepared, raw):
     out, _ = prepared
-    table = prepare.read_regions(out / prepare.REGIONS)
+    table = prepared_folder.read_regions(out / prepared_folder.REGIONS)
     peaks = [line.split("\t") for line in (raw / "peaks.narrowPeak").read_text().splitlines()]
     black = [line.split("\t") for line in (raw / "blacklist.bed").read_text().splitlines()]
     for row in table[table["is_peak"] == 0].sample(80, random_state=0).itertuples():
@@ -452,7 +453,7 @@ def test_background_avoids_peaks_and_blacklist_within_its_split(prepared, raw):
                 assert row.centre + 1057 <= int(start) - 1057 or row.centre - 1057 >= int(end) + 1057
     folds = json.loads((raw / "folds.json").read_text())
     for number, fold in enumerate(folds):
-        part_of = {chrom: prepare.PART_CODES[part] for part in fold for chrom in fold[part]}
+        part_of = {chrom: prepared_folder.PART_CODES[part] for part in fold for chrom in fold[part]}
         column = table[f"fold_{number}"]
         assert (column[column > 0] == table["chrom"].map(part_of)[column > 0]).all()
         assert (column[table["is_peak"] == 1] > 0).all()
@@ -465,7 +466,7 @@ def test_background_avoids_peaks_and_blacklist_within_its_split(prepared, raw):
 def test_a_peak_on_the_blacklist_is_left_out(prepared, raw):
     out, about = prepared
     _, start, *_ = (raw / "blacklist.bed").read_text().split("\t")
-    table = prepare.read_regions(out / prepare.REGIONS)
+    table = prepared_folder.read_regions(out / prepared_folder.REGIONS)
     near = table[(table["chrom"] == "chr2") & (abs(table["centre"] - int(start)) < 1057)]
     assert near.empty
     assert about["regions"]["n_peaks_read"] == about["regions"]["n_peaks"] + 1
@@ -481,7 +482,7 @@ def test_preparing_again_does_nothing_and_a_stopped_one_goes_on(raw, tmp_path, m
         patched.setattr(prepare, "_make_windows", stop)
         with pytest.raises(KeyboardInterrupt):
             prepare.prepare(simulate.inputs(raw), out)
-    with pytest.raises(BadInput, match="no prepared folder"):
+    with pytest.raises(BadInput, match="not a prepared folder"):
         task.load(out)
     with monkeypatch.context() as patched:
         patched.setattr(prepare, "_make_signal", stop)  # what was done is not done again
@@ -496,19 +497,19 @@ def test_a_damaged_folder_is_prepared_anew_another_left_alone(raw, tmp_path):
     """A folder prepared from other inputs is left alone."""
     out = tmp_path / "data"
     about = prepare.prepare(simulate.inputs(raw), out)
-    whole = {name: (out / name).read_bytes() for name in prepare.WINDOWS}
+    whole = {name: (out / name).read_bytes() for name in prepared_folder.WINDOWS}
     with pytest.raises(BadInput, match=r"--out: .* was prepared from other files or with other options"):
         prepare.prepare(dataclasses.replace(simulate.inputs(raw), exclude=("chr1",)), out)
-    assert prepare.read_about(out) == about
+    assert prepared_folder.read_about(out) == about
     assert not (out / "work").exists()
     for damage in ('{"format": 1, "or', "", "{}", "[1]"):
-        (out / prepare.ABOUT).write_text(damage)
+        (out / prepared_folder.ABOUT).write_text(damage)
         (out / "windows" / "codes.npy").write_bytes(b"abc")
         assert prepare.prepare(simulate.inputs(raw), out) == about
-        assert {name: (out / name).read_bytes() for name in prepare.WINDOWS} == whole
+        assert {name: (out / name).read_bytes() for name in prepared_folder.WINDOWS} == whole
     (out / "windows" / "codes.npy").write_bytes(b"abc")
     prepare.prepare(simulate.inputs(raw), out)
-    assert {name: (out / name).read_bytes() for name in prepare.WINDOWS} == whole
+    assert {name: (out / name).read_bytes() for name in prepared_folder.WINDOWS} == whole
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="is a file; name a folder"):
         prepare.prepare(simulate.inputs(raw), tmp_path / "file")
@@ -556,7 +557,7 @@ def small_signal(path, values, sizes=None):
         ([("chr1", 5, 6, -2.0)], None, "has -2 on chr1"),
         ([("chr1", 5, 6, float("inf"))], None, "has inf on chr1"),
         ([("chr1", 5, 6, 1e30)], None, "below 2**32"),
-        ([("chr1", 5, 6, 0.0)], None, "has no cut"),
+        ([("chr1", 5, 6, 0.0)], None, "has no insertion"),
         ([("1", 5, 6, 1.0)], {"1": 4000}, "name no chromosome alike"),
     ],
     ids=["another size", "negative", "endless", "huge", "all zero", "other names"],
@@ -579,7 +580,7 @@ def test_a_damaged_signal_is_refused_quietly(tmp_path, capfd):
     with pytest.raises(BadInput, match="is damaged: chr1 cannot be read"):
         bigwig.Signal(path, genome).values("chr1")
     path.write_bytes(whole[:100])
-    with pytest.raises(BadInput, match="no bigWig file"):
+    with pytest.raises(BadInput, match="not a bigWig file"):
         bigwig.Signal(path, genome)
     assert capfd.readouterr() == ("", "")
 
@@ -599,7 +600,7 @@ def test_a_bigwig_without_a_chromosome_is_refused(raw, tmp_path):
         prepare.prepare(given, tmp_path / "out")
     (tmp_path / "no.bw").write_text("no bigWig")
     given = prepare.Inputs(raw / "genome.fa", raw / "peaks.narrowPeak", signal=tmp_path / "no.bw")
-    with pytest.raises(BadInput, match="no bigWig file"):
+    with pytest.raises(BadInput, match="not a bigWig file"):
         prepare.prepare(given, tmp_path / "out2")
 
 
@@ -653,7 +654,7 @@ def test_a_chromosome_may_be_named_like_a_missing_value(raw, tmp_path):
         tmp_path / "genome.fa", tmp_path / "peaks.narrowPeak", tmp_path / "r.tsv", folds=(tmp_path / "folds.json",)
     )
     about = prepare.prepare(given, tmp_path / "data")
-    chroms = prepare.read_regions(tmp_path / "data" / prepare.REGIONS)["chrom"]
+    chroms = prepared_folder.read_regions(tmp_path / "data" / prepared_folder.REGIONS)["chrom"]
     assert about["regions"]["n_peaks"] == simulate.N_CHROMOSOMES * simulate.SITES_PER_CHROMOSOME + 1
     assert (chroms == "NA").sum() > simulate.SITES_PER_CHROMOSOME
 
@@ -721,7 +722,7 @@ def test_the_deep_regions_are_unshifted_too(real_data, tmp_path):
     ends = reads.read(Path(real_data("atac/yeast_deep_regions_fragments.bed.gz")), genome)
     found = reads.detect_shift(ends, genome)
     assert (found.plus, found.minus) == (0, 0)
-    assert ends.n_cuts() == 2 * 44_540
+    assert ends.n_insertions() == 2 * 44_540
 
 
 @pytest.mark.parametrize(
@@ -735,12 +736,12 @@ def test_the_deep_regions_are_unshifted_too(real_data, tmp_path):
     ],
 )
 def test_a_damaged_table_of_windows_is_one_sentence(line, says, prepared, tmp_path):
-    text = (prepared[0] / prepare.REGIONS).read_text()
+    text = (prepared[0] / prepared_folder.REGIONS).read_text()
     (tmp_path / "r.tsv").write_text(f"{text}{line}\n")
     if says == "is damaged":
         (tmp_path / "r.tsv").write_bytes(b"\xff\xfe" + text.encode())
     with pytest.raises(BadInput, match=says):
-        prepare.read_regions(tmp_path / "r.tsv")
+        prepared_folder.read_regions(tmp_path / "r.tsv")
 
 
 def test_a_bigwig_that_makes_the_library_panic_is_refused(raw, genome, tmp_path):
@@ -750,7 +751,7 @@ def test_a_bigwig_that_makes_the_library_panic_is_refused(raw, genome, tmp_path)
     at = int.from_bytes(content[8:16], "little")  # where the tree of chromosomes begins
     content[at + 12 : at + 16] = (524_288).to_bytes(4, "little")  # bytes of a value in it
     (tmp_path / "s.bw").write_bytes(content)
-    with pytest.raises(BadInput, match="is no bigWig file that can be read"):
+    with pytest.raises(BadInput, match="is not a bigWig file that can be read"):
         bigwig.Signal(tmp_path / "s.bw", genome)
 
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from benchmarks import registry
 from benchmarks.api import metrics
 from benchmarks.api.data import Dataset
-from benchmarks.atac import prepare, task
+from benchmarks.atac import prepared, task
 from benchmarks.engine.evaluation import leakage
 from benchmarks.engine.evaluation.fold_tests import compare
 from benchmarks.engine.figures import profiles, style
@@ -65,10 +65,10 @@ def test_stored_windows_are_searched_for_overlap_and_motifs(data, tmp_path):
 
 def windows(n=40, seed=0):
     rng = np.random.default_rng(seed)
-    profile = rng.poisson(0.05, (n, prepare.WIDE_PROFILE)).astype(np.uint16)
+    profile = rng.poisson(0.05, (n, prepared.WIDE_PROFILE)).astype(np.uint16)
     profile[3, 500:1500] = 0  # a window without a cut, whatever lies beside it
     meta = pd.DataFrame({"chrom": "chr4", "centre": np.arange(n), "is_peak": np.uint8(np.arange(n) < 25)})
-    codes = rng.integers(0, 4, (n, prepare.WIDE_SEQ), dtype=np.uint8)
+    codes = rng.integers(0, 4, (n, prepared.WIDE_SEQ), dtype=np.uint8)
     test = Dataset("w", codes, {"profile": profile}, meta, "simulated")
     predicted = {
         "profile_logits": rng.normal(size=(n, 1000)).astype(np.float32),
@@ -163,7 +163,7 @@ def test_shuffled_labels_stay_among_peaks_or_background(data):
 
 
 def test_wrong_folders_are_refused(tmp_path):
-    with pytest.raises(BadInput, match="no prepared folder"):
+    with pytest.raises(BadInput, match="not a prepared folder"):
         task.load(tmp_path)
     with pytest.raises(BadInput, match=r"holds no prepared ATAC data.*prepare --task atac"):
         task.published(tmp_path)

@@ -32,12 +32,12 @@ def recovered(predicted, access):
     return 1 - float(np.median(jsd(access, np.exp(profiles.log_softmax(predicted["profile_logits"])))))
 
 
-def experiment(taste_strength, folder, monkeypatch):
+def experiment(bias_strength, folder, monkeypatch):
     """Train on one split; give scores against observed cuts, and recovery of the accessibility that made them."""
     truth = {}
     write = simulate.write_files
     monkeypatch.setattr(simulate, "write_files", lambda *a, **k: truth.update(found := write(*a, **k)) or found)
-    data = simulate.simulate(seed=0, taste_strength=taste_strength)
+    data = simulate.simulate(seed=0, bias_strength=bias_strength)
     split = next(task.splits(data.meta))
     test = data.take(split.test)
     peaks = np.flatnonzero(test.meta["is_peak"].to_numpy(bool))
