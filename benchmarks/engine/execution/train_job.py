@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import registry, shutdown, system
+from benchmarks.api.backend import Backend
 from benchmarks.api.data import Dataset
 from benchmarks.api.model import History, Model, OnEpoch
 from benchmarks.api.recipe import recipe_with
@@ -116,6 +117,7 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
         job.to_dict()
         | where
         | _speed_of(history, len(train))
+        | _facts_of_process(backend)
         | {
             "status": str(Outcome.DONE),
             "task_version": task.VERSION,
@@ -130,13 +132,7 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
             "resumed_after_epochs": resumed,
             "diverged": checkpoints.diverged(),
             "predict_seq_per_s": len(test) / (finished - trained),
-            "peak_memory_mb": system.peak_memory_mb(),
-            "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
             "threads": call.threads,
-            "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "versions": system.versions(),
-            "commit": system.commit(),
-            "hardware": system.hardware(),
         }
     )
     if supports(task, SpecFromData):  # so that the stored model can be opened where its data is not
@@ -150,6 +146,18 @@ def _speed_of(history: History, n_train: int) -> dict[str, float]:
     sequences = [row.get("sequences", n_train) for row in history]
     train_seconds = sum(row["train_seconds"] for row in history)
     return {"train_seq_per_s": sum(sequences) / train_seconds, "sequences_per_epoch": sequences[0]}
+
+
+def _facts_of_process(backend: Backend | None) -> dict[str, Any]:
+    """What a record says of the process that trained: memory, time, versions, commit and hardware."""
+    return {
+        "peak_memory_mb": system.peak_memory_mb(),
+        "peak_device_memory_mb": backend.peak_memory_mb() if backend else None,
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": system.versions(),
+        "commit": system.commit(),
+        "hardware": system.hardware(),
+    }
 
 
 def _until_it_converges(

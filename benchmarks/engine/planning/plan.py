@@ -194,17 +194,7 @@ def make_plan(
     preset = get_preset(task, preset_name)
     wanted = list(dict.fromkeys(models or default_models(task, preset_name)))
     modules = _with_prerequisites({name: registry.get_model(name) for name in wanted})
-    specs = list(dict.fromkeys(spec_of(task, source.dataset) for source in sources))
-    skipped = {}
-    for name, module in modules.items():
-        if reason := next((reason for spec in specs if (reason := module.unsupported(spec))), None):
-            skipped[name] = reason
-    for name, module in modules.items():
-        if lost := next((needed for needed in prerequisites_of(module) if needed in skipped), None):
-            skipped.setdefault(name, f"needs {lost}, which {skipped[lost]}")
-    if len(skipped) == len(modules):
-        reasons = "; ".join(f"{name} {reason}" for name, reason in skipped.items())
-        raise BadInput(f"None of the models can learn task {task.NAME!r}: {reasons}.")
+    skipped = _skipped(task, sources, modules)
     usable = {name: module for name, module in modules.items() if name not in skipped}
     recipes = settle_recipes(task, preset, usable, changes)
     jobs = []
@@ -231,6 +221,28 @@ def make_plan(
         titles={name: registry.model_entry(name).title for name in (*usable, task.BASELINE)},
         skipped=skipped,
     )
+
+
+def _skipped(task: Task, sources: Sequence[Source], modules: Mapping[str, ModelModule]) -> dict[str, str]:
+    """Say why models cannot learn the task, or lack one that can: name -> reason.
+
+    Raises
+    ------
+    BadInput
+        If that is so of all of them.
+    """
+    specs = list(dict.fromkeys(spec_of(task, source.dataset) for source in sources))
+    skipped: dict[str, str] = {}
+    for name, module in modules.items():
+        if reason := next((reason for spec in specs if (reason := module.unsupported(spec))), None):
+            skipped[name] = reason
+    for name, module in modules.items():
+        if lost := next((needed for needed in prerequisites_of(module) if needed in skipped), None):
+            skipped.setdefault(name, f"needs {lost}, which {skipped[lost]}")
+    if len(skipped) == len(modules):
+        reasons = "; ".join(f"{name} {reason}" for name, reason in skipped.items())
+        raise BadInput(f"None of the models can learn task {task.NAME!r}: {reasons}.")
+    return skipped
 
 
 def with_prerequisites(plan: Plan, chosen: Collection[str]) -> set[str]:
