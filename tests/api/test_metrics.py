@@ -104,3 +104,14 @@ def test_the_published_metrics_are_offered_by_name():
     scores = {name: metric([1.0, 2.0, 3.0], [4.0, 5.0, 9.0]) for name, metric in metrics.REGRESSION_METRICS.items()}
     # Differences 3, 3, 6: squares sum to 54.
     assert scores == pytest.approx({"pearson_r": 5 / math.sqrt(28), "spearman_rho": 1.0, "mse": 18.0})
+
+
+def test_every_metric_has_a_label_and_a_direction():
+    values = np.array([1.0, 2.0, 4.0])
+    by_kind = ({"y_true": values, "y_pred": values}, {"jsd": values / 8, "norm_jsd": values / 8})
+    for of_kind in by_kind:
+        items = metrics.Items("activity", "all", "row", np.arange(3), of_kind)
+        assert set(items.scores()) <= set(metrics.METRICS)
+    assert metrics.label_of("one_minus_median_jsd") == "1 − median JS distance"
+    assert metrics.label_of("log_counts") == "log counts"
+    assert [name for name in metrics.METRICS if metrics.better(name) == "lower"] == ["mse", "rmse", "mae", "median_jsd"]

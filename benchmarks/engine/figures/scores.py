@@ -80,11 +80,7 @@ def fold_scores(
     panels = [(dict(zip(_PANEL, key, strict=True)), part) for key, part in chosen.groupby(_PANEL, sort=False)]
     ticks = [_tick_labels(part, labels, order, baselines) for _, part in panels]
     varying = [column for column in _PANEL if len(set(chosen[column])) > 1]
-    known = {}
-    if ceilings is not None and len(ceilings):
-        ceilings = rows_where(ceilings, metric=metric, level=level)
-        known = {(row["dataset"], row["output"]): row for row in ceilings.to_dict("records")}
-
+    known = _known_ceilings(ceilings, metric, level)
     n_brackets = max(len(rows_where(tests, **key)) for key, _ in panels)
     fig, axes = _panel_grid(ticks, n_brackets, has_ceilings=bool(known))
     bases = []
@@ -99,13 +95,20 @@ def fold_scores(
             bases.append(str(ceiling["basis"]))
     head(fig, "Ensembles on held-out test folds", set(chosen["origin"]) == {"simulated"})
     text = _explain_folds(chosen, [labels.get(name, name) for name in baselines], bases)
-    text = textwrap.fill(text, int(fig.get_figwidth() * 16))
-    fig.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color=INK)
+    fig.supxlabel(textwrap.fill(text, int(fig.get_figwidth() * 16)), x=0.01, ha="left", fontsize=7.5, color=INK)
     with without_warnings():
         fig.draw_without_rendering()  # brackets are placed in points: the axes must know their height
     for ax, (key, part) in zip(axes, panels, strict=True):
         _brackets(ax, rows_where(tests, **key), models_in_order(part, order), fig.dpi)
     return fig
+
+
+def _known_ceilings(ceilings: pd.DataFrame | None, metric: str, level: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the rows of the noise ceilings of a metric and level by dataset and output."""
+    if ceilings is None or ceilings.empty:
+        return {}
+    rows = rows_where(ceilings, metric=metric, level=level).to_dict("records")
+    return {(row["dataset"], row["output"]): row for row in rows}
 
 
 def _panel_grid(ticks: list[list[str]], n_brackets: int, *, has_ceilings: bool) -> tuple[Figure, list[Axes]]:

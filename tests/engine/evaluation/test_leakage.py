@@ -1,4 +1,4 @@
-"""Leaks of a run: planted ones are caught, and what the models score without them."""
+"""Train-test overlap of a run: planted copies are found, and what the models score without them."""
 
 import dataclasses
 import json
