@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
 
@@ -26,32 +26,55 @@ class TrainingDiverged(RuntimeError):
 
 
 class Interrupted(RuntimeError):
-    """The training was asked to stop, and has kept its state."""
+    """The training was asked to stop, and saved its state."""
 
 
 class Learner(Protocol):
-    """What the loop asks of a backend.
+    """What the loop asks of a backend. A snapshot is a copy of the weights, in whatever form the backend has them."""
 
-    `rows_per_epoch` is how many rows an epoch shows of a training set: batches are numbers from 0 to that, whatever
-    they stand for. `begin_epoch` is told the number of an epoch, from 0, before its first batch or the first after
-    an interruption; `train_batches` takes a step on each and returns their losses, (n_batches,). `validate` gives
-    what an epoch is selected by, `val_loss` and `val_pearson_r`, and may give more. `save_state` writes everything
-    a step changes (weights, optimiser, schedule, generators) and a snapshot, or None, into a folder; `load_state`
-    takes it all back after `prepare` and returns the snapshot. `stamp` names what the numbers depend on beside
-    recipe and data: framework, backend, device.
-    """
+    def rows_per_epoch(self, train: Dataset) -> int:
+        """Count the rows that an epoch shows of a training set; batches are numbers from 0 to that."""
+        ...
 
-    def rows_per_epoch(self, train: Dataset) -> int: ...
-    def prepare(self, train: Dataset, n_steps: int) -> None: ...
-    def begin_epoch(self, epoch: int) -> None: ...
-    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray: ...
-    def validate(self, val: Dataset) -> dict[str, float]: ...
-    def learning_rate(self) -> float: ...
-    def snapshot(self) -> Any: ...
-    def restore(self, snapshot: Any) -> None: ...
-    def stamp(self) -> dict[str, Any]: ...
-    def save_state(self, folder: Path, best: Any) -> None: ...
-    def load_state(self, folder: Path) -> Any: ...
+    def prepare(self, train: Dataset, n_steps: int) -> None:
+        """Take a training set and make a fresh optimiser for `n_steps` steps."""
+        ...
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin an epoch, counted from 0: called before its first batch, or the first after an interruption."""
+        ...
+
+    def train_batches(self, batches: list[np.ndarray]) -> np.ndarray:
+        """Take a step on each batch of row numbers; return their losses, (n_batches,)."""
+        ...
+
+    def validate(self, val: Dataset) -> dict[str, float]:
+        """Return `val_loss` and `val_pearson_r`, which epochs are selected by, and what else the history shows."""
+        ...
+
+    def learning_rate(self) -> float:
+        """Return the learning rate of the next step."""
+        ...
+
+    def snapshot(self) -> Any:
+        """Copy the weights."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Take back the weights of a snapshot."""
+        ...
+
+    def stamp(self) -> dict[str, Any]:
+        """Name what the numbers depend on beside recipe and data: framework, backend, device."""
+        ...
+
+    def save_state(self, folder: Path, best: Any) -> None:
+        """Write all that a step changes (weights, optimiser, schedule, generators) and a snapshot, or None."""
+        ...
+
+    def load_state(self, folder: Path) -> Any:
+        """Take back what `save_state` wrote, after `prepare`; return the snapshot."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -173,7 +196,7 @@ def fit(
             checkpointer.maybe_save(done, best_weights, order, within_epoch=True)
         start = time.perf_counter()
         sizes = list(map(len, batches))
-        row = {"epoch": epoch + 1, "train_loss": float(np.average(done.losses, weights=sizes))}
+        row: dict[str, Any] = {"epoch": epoch + 1, "train_loss": float(np.average(done.losses, weights=sizes))}
         row |= {"lr": learner.learning_rate()} | learner.validate(val)
         value = {"pearson_r": row["val_pearson_r"], "loss": -row["val_loss"], "last": row["epoch"]}[schedule.select]
         if value > done.best_value:
@@ -232,11 +255,12 @@ class _Checkpointer:
 
     learner: Learner
     checkpoints: Checkpoints | None
-    about: dict[str, Any]
+    training: dict[str, Any]
+    """What identifies a training beside its framework: seed, size of the training set, schedule."""
 
     @property
     def stamp(self) -> dict[str, Any]:
-        return self.about | self.learner.stamp()
+        return self.training | self.learner.stamp()
 
     def maybe_save(
         self, done: _Progress, best: Any, order: Any, *, within_epoch: bool = False, may_stop: bool = True
@@ -282,23 +306,23 @@ def _resume(
             state = json.loads((folder / _STATE).read_text())
             if state["stamp"] != json.loads(json.dumps(stamp)):
                 continue
-            progress = _Progress(**validated.parse_as(state["progress"], _Kept))
+            progress = _Progress(**validated.parse_as(state["progress"], _SavedProgress))
             best_weights = learner.load_state(folder)
             generators = state["generators"]
             rng.bit_generator.state = generators["order"]
             version, words, gauss = generators["python"]
             random.setstate((version, tuple(words), gauss))
             _set_numpy_state(generators["numpy"])
-        except Exception as error:  # whole by its checksums, and yet none of ours: each part fails in its own way
+        except Exception as error:  # whole by its checksums, and yet invalid: each part fails in its own way
             raise BadInput(
-                f"{folder} is no checkpoint that a training can go on from ({type(error).__name__}); remove it."
+                f"{folder} is not a checkpoint that a training can resume from ({type(error).__name__}); remove it."
             ) from error
         return progress, best_weights
     return None
 
 
-class _Kept(TypedDict):
-    """A `_Progress` as it is written; what the rows of the history hold is the model's."""
+class _SavedProgress(TypedDict):
+    """A `_Progress` as it is written; the rows of the history are the model's."""
 
     history: list[dict[str, Any]]
     best_value: float
@@ -309,7 +333,8 @@ class _Kept(TypedDict):
 
 
 def _numpy_state() -> dict[str, Any]:
-    name, words, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - models may draw from it
+    state = np.random.get_state()  # noqa: NPY002 - models may draw from it
+    name, words, position, has_gauss, gauss = cast(tuple[str, np.ndarray, int, int, float], state)
     return {"words": words.tolist(), "rest": [name, position, has_gauss, gauss]}
 
 
@@ -319,16 +344,23 @@ def _set_numpy_state(state: dict[str, Any]) -> None:
 
 
 class TrainViewModel(Protocol):
-    """A learner of numbers: `n_copies` is how many rows a network is shown for every training row (2: both strands);
-    rows n to 2 n - 1 are the second copies. `predict_as_trained` predicts rows as training shows them, copy after copy;
-    where `trains_otherwise`, that is not what `predict` does.
-    """
+    """A learner of numbers per sequence, which may show a network more, or other, rows in training than to predict."""
 
     n_copies: int
-    train_view_differs: bool
+    """Rows shown for every training row (2: both strands); rows n to 2 n - 1 are the second copies."""
 
-    def predict(self, data: Dataset) -> dict[str, np.ndarray]: ...
-    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]: ...
+    @property
+    def train_view_differs(self) -> bool:
+        """Whether `predict_train_view` is not what `predict` does."""
+        ...
+
+    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict every row: output -> (n,) float32."""
+        ...
+
+    def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]:
+        """Predict rows as training shows them, copy after copy: output -> (n_copies * n,) float32."""
+        ...
 
 
 def validate_numbers(learner: TrainViewModel, val: Dataset) -> dict[str, float]:
@@ -342,13 +374,13 @@ def validate_numbers(learner: TrainViewModel, val: Dataset) -> dict[str, float]:
         return float(combine(values))
 
     shown = learner.predict_train_view(val)
-    found = {
+    metrics = {
         "val_loss": over_outputs(mse, np.sum, shown, learner.n_copies),
         "val_pearson_r": over_outputs(pearson_r, np.mean, shown, learner.n_copies),
     }
     if learner.train_view_differs:
-        found["val_pearson_r_clean"] = over_outputs(pearson_r, np.mean, learner.predict(val))
-    return found
+        metrics["val_pearson_r_clean"] = over_outputs(pearson_r, np.mean, learner.predict(val))
+    return metrics
 
 
 def target_columns(data: Dataset) -> np.ndarray:

@@ -8,21 +8,23 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from benchmarks.api.data import Dataset
 from benchmarks.api.model import Checkpoints, History, Model, OnEpoch
-from benchmarks.api.recipe import Recipe
-from benchmarks.api.sequences import one_hot_table
-from benchmarks.api.yeast_plasmid import N_BINS
+from benchmarks.api.recipe import Recipe, TorchRecipe
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
 from benchmarks.training import loop
+from benchmarks.training.torch_input import OneHot, bin_probs
 from benchmarks.training.torch_layers import load_state, read_state_dict
+
+__all__ = ["OneCycle", "OneHot", "TorchModel", "as_columns", "bin_probs", "configure", "seed_everything"]
 
 MOST_ENCODED_BYTES = 2**30
 """Largest training set that is kept on the device encoded, a byte for every base and channel."""
@@ -88,66 +90,38 @@ def limit_memory(gib: float) -> None:
     torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
 
 
-class OneHot(nn.Module):
-    """What a network sees of rows: codes as one-hot channels, 0/1 meta columns as constant extra channels.
+class Trainer(Protocol):
+    """How a torch network is trained: recipe, schedule of epochs, optimiser."""
 
-    (B, L) uint8 and (B, n_side) float32 -> (B, 4 + n_side, L) float32. `order` names the base channels. The side
-    channels of `training_channels` are 0 where a model predicts. With `standardise`, the loss is taken of targets
-    (y - shift) / scale, mean and standard deviation of the training rows.
-    """
+    recipe: Any
+    schedule: loop.Schedule
 
-    training_channels: tuple[str, ...] = ()
+    def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+        """Return optimiser and schedule of the learning rate, both to be stepped once per batch."""
+        ...
 
-    def __init__(self, side_channels: tuple[str, ...] = (), order: str = "AGCT", *, standardise: bool = False):
-        super().__init__()
-        self.standardise = standardise
-        self.register_buffer("shift", torch.zeros(1), persistent=False)  # one per output, once they are learnt
-        self.register_buffer("scale", torch.ones(1), persistent=False)
-        self.side_channels = side_channels
-        self.n_channels = 4 + len(side_channels)
-        self.register_buffer("table", torch.from_numpy(one_hot_table(order)), persistent=False)
 
-    def forward(self, codes: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
-        x = nn.functional.embedding(codes.int(), self.table).transpose(1, 2)  # (B, 4, L)
-        if not self.side_channels:
-            return x
-        return torch.cat([x, side[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
+class _OwnLoss(Protocol):
+    """A network that brings its loss."""
 
-    def rows(self, data: Dataset) -> Dataset:
-        """Return the rows as they are cut and padded for this network, on the host, once."""
-        return data
-
-    def learn(self, y: torch.Tensor) -> None:
-        """Settle `shift` and `scale` by the training targets (n, n_outputs)."""
-        if self.standardise:
-            self.set_targets(y.mean(dim=0), y.std(dim=0, correction=0))
-
-    def set_targets(self, shift: torch.Tensor, scale: torch.Tensor) -> None:
-        """Set shift and scale, (n_outputs,) each; an output that never varies is shifted only."""
-        self.shift = shift.to(self.table)
-        self.scale = torch.where(scale > 0, scale, torch.ones_like(scale)).to(self.table)
-
-    def scaled(self, y: torch.Tensor) -> torch.Tensor:
-        return (y - self.shift) / self.scale
-
-    def unscaled(self, y: torch.Tensor) -> torch.Tensor:
-        return y * self.scale + self.shift
+    def train_step(self, batch: dict[str, torch.Tensor]) -> tuple[Any, torch.Tensor]: ...
 
 
 class OneCycle:
     """AdamW with the one-cycle schedule, best epoch by validation Pearson r, or by validation loss.
 
-    Source: Prix Fixe, Autosome trainer. Start rate max/25, end rate max/250,000, 30 % rise, cosine both ways, stepped
-    per batch; beta1 cycles 0.95 -> 0.85 -> 0.95 (the framework's default momentum cycling).
+    Source: `de-Boer-Lab/random-promoter-dream-challenge-2022`, prixfixe/autosome/trainer.py. Start rate max/25, end
+    rate max/250,000, 30 % rise, cosine both ways, stepped per batch; beta1 cycles 0.95 -> 0.85 -> 0.95 (the framework's
+    default momentum cycling).
     """
 
-    def __init__(self, recipe: Recipe, *, select: Literal["pearson_r", "loss"] = "pearson_r"):
+    def __init__(self, recipe: Recipe, *, select: Literal["pearson_r", "loss"] = "pearson_r") -> None:
         self.recipe = recipe
         self.schedule = loop.Schedule(
             recipe.epochs, recipe.batch_size, select=select, drop_last=True, patience=recipe.patience
         )
 
-    def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:
+    def optimiser(self, net: nn.Module, n_steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
         adamw = torch.optim.AdamW(
             net.parameters(), lr=self.recipe.max_lr / 25, weight_decay=self.recipe.weight_decay, fused=True
         )
@@ -181,18 +155,25 @@ class TorchModel:
     """
 
     n_copies = 1
+    """Rows shown in training for every row of the training set; 2: both strands."""
+    averages_strands = False
+    """Whether a prediction is the average over both strands."""
+    loss_on_both_strands = False
+    """Whether a training step computes both strands of its rows."""
+    gives_bins = False
+    """Whether the network learns probabilities of expression bins, see `bin_probs`."""
     device = torch.device("cpu")
     predict_batch_size: int | None = None
     """Sequences per forward pass without gradients; predictions do not depend on it. None: 1,024 on a GPU, 64 on a CPU,
     whose caches larger batches leave: at 1,024 the convolutional networks predict half as many per second."""
 
     def __init__(
-        self, net: nn.Module, *, trainer: OneCycle, loss: Callable | None = None, processor: OneHot | None = None
-    ):
+        self, net: nn.Module, *, trainer: Trainer, loss: Callable | None = None, processor: OneHot | None = None
+    ) -> None:
         self.net = net
         self.processor = processor or OneHot()
         self.trainer = trainer
-        self.precision = getattr(trainer.recipe, "precision", "float32")
+        self.precision = trainer.recipe.precision if isinstance(trainer.recipe, TorchRecipe) else "float32"
         self.loss = loss
         self.outputs: tuple[str, ...] = ()
         self.n_params = sum(p.numel() for p in net.parameters() if p.requires_grad)
@@ -248,19 +229,19 @@ class TorchModel:
         if self._encoded is None:
             x = self.inputs(rows)
         else:
-            kept, dtype = self._encoded
-            x = kept.index_select(0, rows).to(dtype)
+            encoded, dtype = self._encoded
+            x = encoded.index_select(0, rows).to(dtype)
         return {"x": x, "y": self._targets.index_select(0, rows)}
 
     def batches(self, batches: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
         """Make one batch after the other; what a batch costs beside its rows is paid once for a block of them."""
         n = max(1, _BLOCK // max(map(len, batches), default=1))
         for first in range(0, len(batches), n):
-            some = batches[first : first + n]
-            sizes = list(map(len, some))
-            block = self.batch(torch.from_numpy(np.concatenate(some)).to(self.device))
-            for parts in zip(*(whole.split(sizes) for whole in block.values()), strict=True):
-                yield dict(zip(block, parts, strict=True))
+            several = batches[first : first + n]
+            sizes = list(map(len, several))
+            block = self.batch(torch.from_numpy(np.concatenate(several)).to(self.device))
+            for tensors in zip(*(whole.split(sizes) for whole in block.values()), strict=True):
+                yield dict(zip(block, tensors, strict=True))
 
     def inputs(self, rows: torch.Tensor) -> torch.Tensor:
         """Encode the given training rows: what the network sees of them, (B, C, L).
@@ -278,18 +259,18 @@ class TorchModel:
         x = self.inputs(rows[:_BLOCK])
         if x.numel() * len(rows) > MOST_ENCODED_BYTES * len(x) or not torch.equal(x, self.inputs(rows[:_BLOCK])):
             return None
-        kept = torch.empty(len(rows), *x.shape[1:], dtype=torch.uint8, device=self.device)
-        for some, place in zip(rows.split(_BLOCK), kept.split(_BLOCK), strict=True):
-            x = self.inputs(some)
-            place.copy_(x)
-            if not torch.equal(place.to(x.dtype), x):
+        encoded = torch.empty(len(rows), *x.shape[1:], dtype=torch.uint8, device=self.device)
+        for block, stored in zip(rows.split(_BLOCK), encoded.split(_BLOCK), strict=True):
+            x = self.inputs(block)
+            stored.copy_(x)
+            if not torch.equal(stored.to(x.dtype), x):
                 return None
-        return kept, x.dtype
+        return encoded, x.dtype
 
     def loss_of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Forward pass and loss of a batch of `x` (B, C, L) and `y` (B, n_outputs)."""
         if self.loss is None:
-            return self.net.train_step(batch)[1]
+            return cast(_OwnLoss, self.net).train_step(batch)[1]
         return self.loss(as_columns(self.net(batch["x"])), self.processor.scaled(batch["y"]))
 
     def begin_epoch(self, epoch: int) -> None:
@@ -391,15 +372,18 @@ class TorchModel:
         BadInput
             If it is damaged, or of another network.
         """
-        facts = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)
-        shift, scale = facts.targets["shift"], facts.targets["scale"]
-        if len(shift) != len(scale) or len(shift) not in (1, len(facts.outputs)):  # 1: the same for all outputs
-            raise BadInput(f"{folder / 'model.json'} has not one unit for every output; {validated.TRAIN_AGAIN}.")
+        saved = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)
+        shift, scale = saved.targets["shift"], saved.targets["scale"]
+        if len(shift) != len(scale) or len(shift) not in (1, len(saved.outputs)):  # 1: the same for all outputs
+            raise BadInput(
+                f"{folder / 'model.json'}: expected a shift and a scale for each of {len(saved.outputs)} outputs, got "
+                f"{len(shift)} and {len(scale)}; {validated.TRAIN_AGAIN}."
+            )
         try:
             load_state(self.net, read_state_dict(folder / "model.pth"), what="network of this run")
         except (ValueError, FileNotFoundError) as error:
             raise BadInput(f"{folder / 'model.pth'}: {validated.one_line(error)}; {validated.TRAIN_AGAIN}.") from None
-        self.outputs = tuple(facts.outputs)
+        self.outputs = tuple(saved.outputs)
         self.processor.set_targets(torch.tensor(shift), torch.tensor(scale))
 
 
@@ -414,18 +398,6 @@ class _Saved:
 class _Units(TypedDict):
     shift: list[float]
     scale: list[float]
-
-
-def bin_probs(expression: torch.Tensor) -> torch.Tensor:
-    """Spread measured values (B,) over the bins (B, 18): the mass of Normal(e + 0.5, sd 0.5) between whole numbers.
-
-    The first bin has all below 1, the last all from 17 on; every row sums to 1. Source: Autosome's dataset, in the
-    challenge repository.
-    """
-    edges = torch.arange(1, N_BINS, device=expression.device, dtype=torch.float64)
-    below = torch.special.ndtr((edges - expression.double()[:, None] - 0.5) / 0.5)
-    ends = torch.zeros(len(below), 1, device=below.device, dtype=below.dtype)
-    return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1).float()
 
 
 def as_columns(prediction: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:

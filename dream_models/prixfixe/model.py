@@ -48,7 +48,7 @@ class Processor(OneHot):
         return train
 
     def rows(self, data: Dataset, *, drawn: bool = False) -> Dataset:
-        """Return the rows as this team cuts and pads them, on the host, once. Rows already cut stay as they are.
+        """Return the rows as this team crops and pads them, once, in main memory; cropped rows stay as they are.
 
         What is random is drawn (from the global generator) for training only; a prediction depends on its own sequence
         alone.
@@ -56,7 +56,7 @@ class Processor(OneHot):
         return data
 
     def flipped(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the other strand of (B, C, L): bases turned on both axes, `is_reverse` inverted."""
+        """Return the other strand of (B, C, L): bases reverse-complemented, `is_reverse` inverted."""
         parts = [x[:, :N_BASES].flip(1, 2)]
         for i, name in enumerate(self.side_channels, start=N_BASES):
             side = x[:, i : i + 1].flip(2)
@@ -117,6 +117,8 @@ class PrixFixeModel(TorchModel):
     def __init__(self, net: PrixFixeNet, *, processor: Processor, trainer: Trainer, recipe: PrixFixeRecipe):
         super().__init__(net, trainer=trainer, processor=processor)
         self.conjoined = recipe.conjoined
+        self.gives_bins = net.final.gives_bins
+        self.loss_on_both_strands = recipe.conjoined or trainer.uses_both_strands
         copies = processor.makes_reverse_copies and processor.spec.reverse_copies and not recipe.conjoined
         self.n_copies = 2 if copies else 1
         self.averages_strands = recipe.conjoined or (copies and recipe.average_strands)
@@ -144,7 +146,7 @@ class PrixFixeModel(TorchModel):
         return self._objective(self.net, self._with_targets(batch))
 
     def _with_targets(self, batch: Batch) -> Batch:
-        if self.net.final.gives_bins:
+        if self.gives_bins:
             batch = {"y_probs": bin_probs(batch["y"][:, 0])} | batch
         return batch | {"y": self.processor.scaled(batch["y"])}
 
@@ -154,7 +156,7 @@ class PrixFixeModel(TorchModel):
 
     def _of_one_strand(self, x: torch.Tensor) -> torch.Tensor:
         y = self.trainer.expression(self.net(x))
-        return y if self.net.final.gives_bins else self.processor.unscaled(y)
+        return y if self.gives_bins else self.processor.unscaled(y)
 
     def predict_train_view(self, data: Dataset) -> dict[str, np.ndarray]:
         if self.n_copies == 1:

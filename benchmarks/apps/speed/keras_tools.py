@@ -39,7 +39,7 @@ def flops_per_sequence(model: Any, data: Dataset) -> float:
 
     Convolutions, dense layers and LSTMs count, those of a bias model with them; what works element by element does not.
     """
-    networks = [model.network, *([model.bias] if getattr(model, "bias", None) is not None else [])]
+    networks = [model.network, *([model.bias] if model.bias is not None else [])]
     return float(sum(flops_of_layers(network) for network in networks))
 
 

@@ -47,7 +47,7 @@ def flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
 
     Convolutions, matrix products, attention and LSTMs count; what works element by element does not.
     """
-    return (2 if getattr(model, "averages_strands", False) else 1) * _flops_of_pass(model, data)
+    return (2 if model.averages_strands else 1) * _flops_of_pass(model, data)
 
 
 def training_flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) -> float:
@@ -55,8 +55,7 @@ def training_flops_per_sequence(model: torch_backend.TorchModel, data: Dataset) 
 
     A first layer needs only once that, so that a few per cent are too many.
     """
-    on_both = getattr(model, "conjoined", False) or getattr(model.trainer, "uses_both_strands", False)
-    return 3 * (2 if on_both else 1) * _flops_of_pass(model, data)
+    return 3 * (2 if model.loss_on_both_strands else 1) * _flops_of_pass(model, data)
 
 
 def _flops_of_pass(model: torch_backend.TorchModel, data: Dataset) -> float:
@@ -103,7 +102,7 @@ class PlainRows(TorchDataset):
         self.side = [data.meta[name].to_numpy(np.float32) for name in model.processor.side_channels]
         targets = list(data.targets.values()) or [np.zeros(len(data))]  # what is predicted has none
         self.targets = np.stack(targets, axis=1).astype(np.float32)
-        self.in_bins = getattr(getattr(model.net, "final", None), "gives_bins", False) and bool(data.targets)
+        self.in_bins = model.gives_bins and bool(data.targets)
 
     def __len__(self) -> int:
         return len(self.texts)
