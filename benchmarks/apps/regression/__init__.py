@@ -1,1 +1,1 @@
-"""Regression of model scores: recompute a small fixed matrix, and say which scores have moved."""
+"""Regression test of scores: train a small fixed matrix of models anew, and test their scores by tolerances."""

@@ -1,4 +1,4 @@
-"""A reference folder: matrix.json (what is trained), scores.csv, about.json and LOG.md (why it was rewritten)."""
+"""Read a reference folder: matrix.json (what is trained), scores.csv, about.json and LOG.md (why it was rewritten)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Reference:
-    """`about`: n_params per task/model, data digests, train_seq_per_s, hardware, versions, commit, date."""
+    """Scores with their tolerances (`reference_of`), and what about.json says of the trainings."""
 
     scores: pd.DataFrame
-    about: dict[str, Any]
+    metadata: "Metadata"
 
 
-class _About(TypedDict):
+class Metadata(TypedDict):
+    """Parameters and speed by `task/model`, digests of the data by `task/dataset`; about.json has more for readers."""
+
     n_params: dict[str, int]
     digests: dict[str, str]
     train_seq_per_s: dict[str, float]
@@ -45,7 +47,7 @@ def read_matrix(folder: Path) -> list[Entry]:
     Raises
     ------
     BadInput
-        If it is missing, no JSON, or an entry lacks a field or has one of another kind.
+        If it is missing, not JSON, or an entry lacks a field or has one of another kind.
     """
     file = folder / "matrix.json"
     entries = _json(file)
@@ -78,7 +80,7 @@ def read(folder: Path) -> Reference:
     for name in ("mean", "sd", "tolerance"):
         if not pd.api.types.is_numeric_dtype(scores[name]) or scores[name].isna().any():
             raise BadInput(f"{file}: column {name!r} must hold numbers; restore it or rewrite it with --update.")
-    return Reference(scores, validated.read_json(folder / "about.json", _About, recovery_hint=recovery_hint))
+    return Reference(scores, validated.read_json(folder / "about.json", Metadata, recovery_hint=recovery_hint))
 
 
 def _json(file: Path) -> Any:
@@ -88,7 +90,7 @@ def _json(file: Path) -> Any:
 
 
 def as_markdown(table: pd.DataFrame, heading: str, notes: list[str]) -> str:
-    """Write verdicts as Markdown for the page of a CI run: what failed first, then the whole table."""
+    """Format the result of a regression test as Markdown, for the page of a CI run: failed scores first."""
     lines = [f"## {heading}", "", *(f"- {note}" for note in notes), "" if notes else None]
     lines += ["| verdict | task | model | output | subset | metric | reference | tolerance | measured | difference |"]
     lines += ["| --- | --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: |"]

@@ -1,15 +1,17 @@
-"""Train a small fixed matrix of models on simulated data and score it: what a regression test recomputes."""
+"""Train a small fixed matrix of models on simulated data and score it: what the regression test repeats."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import ModuleType
 
 import pandas as pd
 
 from benchmarks import registry
+from benchmarks.apps.regression.reference import Entry
 from benchmarks.engine.evaluation import fold_tests
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
+from benchmarks.engine.execution.events import OnEvent
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Plan, make_plan
 from benchmarks.engine.reporting import write_results
@@ -21,8 +23,8 @@ DATA_SEED = 0
 
 
 @dataclass
-class Measured:
-    """Scores (long table), and what else is known of the trainings, by `task/model` or `task/dataset`."""
+class MatrixScores:
+    """Scores of a matrix (long table); parameters, speed and data digests by `task/model` or `task/dataset`."""
 
     scores: pd.DataFrame
     n_params: dict[str, int] = field(default_factory=dict)
@@ -31,13 +33,11 @@ class Measured:
     failures: list[str] = field(default_factory=list)
 
 
-def plans(entries: Iterable[Any], *, seed: int, changes: Sequence[str] = (), shuffle: bool = False) -> list[Plan]:
+def plans(entries: Iterable[Entry], *, seed: int, changes: Sequence[str] = (), shuffle: bool = False) -> list[Plan]:
     """Plan every entry of a matrix: preset quick, on data simulated with one seed, trained with another.
 
     Parameters
     ----------
-    entries
-        Objects with task, models, test_folds, n_members and changes.
     seed
         Of weights and shuffling; the data do not depend on it.
     changes, shuffle
@@ -56,28 +56,26 @@ def plans(entries: Iterable[Any], *, seed: int, changes: Sequence[str] = (), shu
     planned = []
     for entry in entries:
         task = registry.get_task(entry.task)
-        found = data_sources.find(task, "quick", None, seed=DATA_SEED, shuffle=shuffle)
-        mine = [c for c in changes if c.partition("=")[0].rpartition(".")[0] in {"recipe", *entry.models}]
+        sources = data_sources.find(task, "quick", None, seed=DATA_SEED, shuffle=shuffle)
+        own_changes = [c for c in changes if c.partition("=")[0].rpartition(".")[0] in {"recipe", *entry.models}]
         planned.append(
             make_plan(
                 task,
                 "quick",
-                found,
+                sources,
                 seed=seed,
                 models=entry.models,
                 test_folds=entry.test_folds,
                 n_members=entry.n_members,
-                changes=[*entry.changes, *mine],
+                changes=[*entry.changes, *own_changes],
             )
         )
     return planned
 
 
-def measure(
-    planned: Iterable[Plan], store: Store, on_event: Callable[[Any, str, Any], None], *, device: str = "cpu"
-) -> Measured:
-    """Train what a store lacks of several plans, and score it: means over test folds of the headlines."""
-    result, tables = Measured(pd.DataFrame()), []
+def measure(planned: Iterable[Plan], store: Store, on_event: OnEvent, *, device: str = "cpu") -> MatrixScores:
+    """Train what a store lacks of several plans, and average their headline scores over test folds."""
+    result, tables = MatrixScores(pd.DataFrame()), []
     for plan in planned:
         for source in plan.sources:
             store.put_dataset(source.dataset)
@@ -89,16 +87,16 @@ def measure(
         jobs = job_table(plan, store)
         for row in jobs[jobs["status"] == "failed"].itertuples():
             result.failures.append(f"{plan.task}, {row.model}: {row.reason}")
-        for model, mine in jobs[jobs["status"] == "done"].groupby("model", sort=False):
-            result.n_params[f"{plan.task}/{model}"] = int(mine["n_params"].iloc[0])
-            result.train_seq_per_s[f"{plan.task}/{model}"] = float(mine["train_seq_per_s"].median())
+        for model, rows in jobs[jobs["status"] == "done"].groupby("model", sort=False):
+            result.n_params[f"{plan.task}/{model}"] = int(rows["n_params"].iloc[0])
+            result.train_seq_per_s[f"{plan.task}/{model}"] = float(rows["train_seq_per_s"].median())
         tables.append(_headline_means(score(plan, store, task), task))
     result.scores = pd.concat(tables, ignore_index=True)
     return result
 
 
-def _headline_means(scores: pd.DataFrame, task: Any) -> pd.DataFrame:
-    """Average what stands for a task over test folds."""
+def _headline_means(scores: pd.DataFrame, task: ModuleType) -> pd.DataFrame:
+    """Average the headline scores of a task over test folds."""
     role = "ensemble" if (scores["role"] == "ensemble").any() else "member"
     chosen = fold_tests.featured(scores[scores["role"] == role], write_results.headlines_of(task))
     keys = ["task", "task_version", "model", "output", "subset", "level", "metric"]
@@ -111,7 +109,7 @@ def precision_differences(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     tables
-        Scores as in `Measured`, with columns precision, seed, train_seq_per_s.
+        Scores as in `MatrixScores`, with columns precision, seed, train_seq_per_s.
 
     Returns
     -------
