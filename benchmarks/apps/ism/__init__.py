@@ -1,1 +1,1 @@
-"""In-silico mutagenesis: what every single substitution does to a model's prediction."""
+"""In-silico mutagenesis: the effects of single substitutions on predictions, of variants, and of planted motifs."""

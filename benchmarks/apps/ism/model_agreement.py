@@ -1,4 +1,4 @@
-"""How far models agree on where a sequence matters: Pearson r of their position scores."""
+"""Measure how far models agree on which positions matter: Pearson r of their position scores."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from benchmarks.api.metrics import pearson_r
 
 COLUMNS = ["output", "model", "other", "seq_id", "n_positions", "pearson_r"]
 ALL = "all sequences"
-"""What stands as `seq_id` in the row over the positions of all sequences together."""
+"""`seq_id` of the row over the positions of all sequences together."""
 
 
 def agreement(scores: Mapping[str, Mapping[str, np.ndarray]], ids: Sequence[str]) -> pd.DataFrame:
@@ -19,15 +19,16 @@ def agreement(scores: Mapping[str, Mapping[str, np.ndarray]], ids: Sequence[str]
     Parameters
     ----------
     scores
-        Model -> output -> (n, L) position scores, NaN where nothing was mutated. Pairs share an output by its name.
+        Model -> output -> (n, L) position scores, NaN where nothing was mutated. Models are compared on outputs of
+        the same name.
     ids
         n names of sequences.
     """
     rows = []
-    for (model, mine), (other, theirs) in itertools.combinations(scores.items(), 2):
-        for output in mine.keys() & theirs.keys():
-            one, two = mine[output], theirs[output]
-            for name, a, b in [(ALL, one, two), *zip(ids, one, two, strict=True)]:
+    for (model, model_scores), (other, other_scores) in itertools.combinations(scores.items(), 2):
+        for output in model_scores.keys() & other_scores.keys():
+            x, y = model_scores[output], other_scores[output]
+            for name, a, b in [(ALL, x, y), *zip(ids, x, y, strict=True)]:
                 known = np.isfinite(a) & np.isfinite(b)
                 r = pearson_r(a[known], b[known]) if known.sum() > 1 else np.nan
                 rows.append((output, model, other, name, int(known.sum()), r))

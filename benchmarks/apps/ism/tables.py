@@ -1,4 +1,4 @@
-"""Effects as the long tables that are written: one row per position, or per substitution."""
+"""Lay out effects as long tables: a row per position, or per substitution."""
 
 from collections.abc import Sequence
 
@@ -24,21 +24,21 @@ SUBSTITUTIONS = [
 
 
 def per_position(
-    codes: np.ndarray, ids: Sequence[str], offsets: np.ndarray, of: Effects, scores: np.ndarray, **about: str
+    codes: np.ndarray, ids: Sequence[str], offsets: np.ndarray, effects: Effects, scores: np.ndarray, **constant: str
 ) -> pd.DataFrame:
     """List the effects at every mutated position of one output; columns `COLUMNS`.
 
     Parameters
     ----------
     codes, ids, offsets
-        (n, L) codes, their names, and the column of each at which the sequence begins as it was given: its position 1.
+        (n, L) codes, their names, and the column at which each sequence begins as it was given: its position 1.
     scores
         (n, L) position scores.
-    about
+    constant
         Constant columns: model, output, trained_on.
     """
     rows, columns = np.nonzero(np.isfinite(scores))
-    deltas = of.deltas[rows, columns]
+    deltas = effects.deltas[rows, columns]
     table = pd.DataFrame(
         {
             "seq_id": np.asarray(ids, dtype=object)[rows],
@@ -48,25 +48,25 @@ def per_position(
             "score": scores[rows, columns],
         }
     )
-    return table.assign(**about)[COLUMNS]
+    return table.assign(**constant)[COLUMNS]
 
 
 def per_substitution(
-    codes: np.ndarray, ids: Sequence[str], offsets: np.ndarray, of: Effects, **about: str
+    codes: np.ndarray, ids: Sequence[str], offsets: np.ndarray, effects: Effects, **constant: str
 ) -> pd.DataFrame:
     """List every substitution of one output with its prediction; columns `SUBSTITUTIONS`."""
     is_other = codes[:, :, None] != CODES
-    rows, columns, bases = np.nonzero(np.isfinite(of.deltas) & is_other)
-    delta = of.deltas[rows, columns, bases]
+    rows, columns, bases = np.nonzero(np.isfinite(effects.deltas) & is_other)
+    delta = effects.deltas[rows, columns, bases]
     table = pd.DataFrame(
         {
             "seq_id": np.asarray(ids, dtype=object)[rows],
             "position": columns + 1 - offsets[rows],
             "ref": np.array(list(BASES))[codes[rows, columns]],
             "alt": np.array(list(LETTERS))[bases],
-            "wild_type": of.wild_type[rows],
-            "prediction": of.wild_type[rows] + delta,
+            "wild_type": effects.wild_type[rows],
+            "prediction": effects.wild_type[rows] + delta,
             "delta": delta,
         }
     )
-    return table.assign(**about)[SUBSTITUTIONS]
+    return table.assign(**constant)[SUBSTITUTIONS]

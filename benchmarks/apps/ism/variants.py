@@ -1,19 +1,24 @@
-"""Reference and alternative sequences: read from four kinds of tables; predicted effects against measured ones.
+"""Read variants from four layouts of tables, predict their effects, and compare them with measured ones.
 
-seq_ref, seq_alt; or seq_id, position, alt of given sequences; or alt_pos, ref_pos, row numbers of given sequences (the
-pairs of the yeast challenge); or Chromosome, Position, Ref, Alt, Value, Element (saturation mutagenesis).
+The layouts: seq_ref, seq_alt; or seq_id, position, alt of given sequences; or alt_pos, ref_pos, row numbers of given
+sequences (the pairs of the yeast challenge); or Chromosome, Position, Ref, Alt, Value, Element (saturation
+mutagenesis).
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.data import Dataset, TaskSpec
+from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import pearson_r, spearman_rho
 from benchmarks.api.sequences import SequenceError
+from benchmarks.api.task import HasElementLength, supports
+from benchmarks.engine.inference import load
+from benchmarks.engine.inference.load import Trained
 from benchmarks.engine.inference.mutagenesis import of_codes
+from benchmarks.engine.reporting.console import bar
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
 
@@ -23,19 +28,19 @@ LAYOUTS = (
     "Position, Ref, Alt, Value, Element"
 )
 MEASURED = ("measured", "Value", "maude_expression", "mean_value", "expression")
-"""Columns that hold measured values or, in tables of pairs, measured differences."""
+"""Columns that hold measured values or, beside seq_ref and seq_alt, measured differences."""
 PIECE = 65_536
 
 
 def read(file: Path, sequences: Path | None = None, *, element_len: int | None = None) -> pd.DataFrame:
-    """Read a table of pairs; columns `COLUMNS`, `measured` the difference alternative minus reference, or NaN.
+    """Read a table of variants; columns `COLUMNS`, `measured` the difference alternative minus reference, or NaN.
 
     Parameters
     ----------
     sequences
-        Table of the sequences that a table of pairs refers to, with `seq` (or `sequence`), `seq_id` and a value.
+        Table of the sequences that the variants refer to, with `seq` (or `sequence`), `seq_id` and a value.
     element_len
-        bp around a variant that are predicted, for saturation mutagenesis; None: such tables are refused.
+        bp around a variant that the model reads, for saturation mutagenesis; None: such tables are refused.
 
     Raises
     ------
@@ -44,8 +49,8 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
     """
     table = tables.read_headed(file)
     if {"seq_ref", "seq_alt"} <= set(table):
-        found = pd.DataFrame({name: tables.required_text(file, table, name) for name in ("seq_ref", "seq_alt")})
-        found["measured"] = _measured(file, table)
+        variants = pd.DataFrame({name: tables.required_text(file, table, name) for name in ("seq_ref", "seq_alt")})
+        variants["measured"] = _measured(file, table)
     elif {"Position", "Ref", "Alt", "Element"} <= set(table):
         return _saturation(file, table, element_len)
     elif {"alt_pos", "ref_pos"} <= set(table) or {"seq_id", "position", "alt"} <= set(table):
@@ -57,13 +62,13 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
             raise BadInput(f"{sequences}: a column seq or sequence is expected; its columns are {', '.join(given)}.")
         given["seq"] = tables.required_text(sequences, given, column)
         by_number = {"alt_pos", "ref_pos"} <= set(table)
-        found = _by_number(file, table, sequences, given) if by_number else _by_position(file, table, sequences, given)
+        variants = (_by_number if by_number else _by_position)(file, table, sequences, given)
     else:
-        raise BadInput(f"{file}: no layout of pairs; expected {LAYOUTS}. Its columns are {', '.join(table)}.")
-    found["group"] = table.get("subset", table.get("group", pd.Series("", index=table.index))).fillna("")
-    if "seq_id" not in found:
-        found["seq_id"] = table["seq_id"] if "seq_id" in table else [str(i) for i in range(len(table))]
-    return found[COLUMNS].reset_index(drop=True).assign(lines=table.index)
+        raise BadInput(f"{file}: unknown layout of variants; expected {LAYOUTS}. Its columns are {', '.join(table)}.")
+    variants["group"] = table.get("subset", table.get("group", pd.Series("", index=table.index))).fillna("")
+    if "seq_id" not in variants:
+        variants["seq_id"] = table["seq_id"] if "seq_id" in table else [str(i) for i in range(len(table))]
+    return variants[COLUMNS].reset_index(drop=True).assign(lines=table.index)
 
 
 def _measured(file: Path, table: pd.DataFrame) -> np.ndarray:
@@ -103,7 +108,7 @@ def _by_position(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFr
     by_id = dict(zip(given[id_column], given["seq"], strict=True))
     positions = tables.numbers(file, table, "position", whole=True)
     alternatives = tables.required_text(file, table, "alt").str.upper()
-    found = []
+    rows = []
     for line, name, at, alt, ref in zip(
         table.index, table["seq_id"], positions, alternatives, table.get("ref", [None] * len(table)), strict=True
     ):
@@ -118,13 +123,13 @@ def _by_position(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFr
         here = text[at - 1].upper()
         if isinstance(ref, str) and ref.upper() != here:
             raise BadInput(f"{where}, column 'ref': {name!r} has {here} at position {at}, not {ref!r}.")
-        found.append((text, text[: at - 1] + alt + text[at:], f"{name}:{at}{here}>{alt}"))
-    result = pd.DataFrame(found, columns=["seq_ref", "seq_alt", "seq_id"], index=table.index)
+        rows.append((text, text[: at - 1] + alt + text[at:], f"{name}:{at}{here}>{alt}"))
+    result = pd.DataFrame(rows, columns=["seq_ref", "seq_alt", "seq_id"], index=table.index)
     return result.assign(measured=_measured(file, table))
 
 
 def _saturation(file: Path, table: pd.DataFrame, element_len: int | None) -> pd.DataFrame:
-    """Cut a window around every substitution out of its element, which is its references side by side.
+    """Extract a window around every substitution from its element, which is the references side by side.
 
     Deletions, elements with a gap and elements shorter than a window are left out.
     """
@@ -132,7 +137,7 @@ def _saturation(file: Path, table: pd.DataFrame, element_len: int | None) -> pd.
         raise BadInput(f"{file} is of saturation mutagenesis in human elements; models of human_mpra can predict it.")
     positions, values = tables.numbers(file, table, "Position", whole=True), _measured(file, table)
     table = table.assign(at=positions, value=values)
-    found = []
+    rows = []
     for element, part in table.groupby("Element", sort=False):
         bases = part.drop_duplicates("at").sort_values("at")
         first, text = int(bases["at"].iloc[0]), "".join(bases["Ref"])
@@ -143,51 +148,82 @@ def _saturation(file: Path, table: pd.DataFrame, element_len: int | None) -> pd.
             start = min(max(here - element_len // 2, 0), len(text) - element_len)
             window = text[start : start + element_len]
             changed = window[: here - start] + row["Alt"] + window[here - start + 1 :]
-            found.append(
+            rows.append(
                 (f"{element}:{row['at']}{row['Ref']}>{row['Alt']}", element, window, changed, row["value"], line)
             )
-    if not found:
+    if not rows:
         raise BadInput(f"{file}: no element of {element_len} bp or more without a gap, so nothing to predict.")
-    return pd.DataFrame(found, columns=[*COLUMNS, "lines"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "lines"])
 
 
-def predict(model: Any, spec: TaskSpec, encode: Any, pairs: pd.DataFrame, source: Path, on_done: Any) -> pd.DataFrame:
-    """Predict both sequences of every pair, each distinct sequence once; output, reference, alternative, difference.
+def predict(trained: Trained, variants: pd.DataFrame, source: Path, on_done: Callable[[int], None]) -> pd.DataFrame:
+    """Predict both sequences of every variant, each distinct sequence once.
+
+    Parameters
+    ----------
+    variants
+        As `read` returns them.
+    source
+        Their file, for messages.
+
+    Returns
+    -------
+    Columns seq_id, group, output, reference, alternative, difference, measured.
 
     Raises
     ------
     BadInput
         For the first sequence that cannot be encoded, naming its line.
     """
-    both = pd.concat([pairs["seq_ref"], pairs["seq_alt"]], ignore_index=True)
+    both = pd.concat([variants["seq_ref"], variants["seq_alt"]], ignore_index=True)
     which, distinct = pd.factorize(both)
     try:
-        data: Dataset = of_codes(encode(list(distinct)), spec)
+        data: Dataset = of_codes(trained.task.encode(list(distinct)), trained.spec)
     except SequenceError as error:
-        line = pairs["lines"].iloc[int(np.flatnonzero(which == error.row)[0]) % len(pairs)]
+        line = variants["lines"].iloc[int(np.flatnonzero(which == error.row)[0]) % len(variants)]
         raise BadInput(f"{source}, line {line}: {error.reason}.") from None
     parts = []
     for start in range(0, len(data), PIECE):
         stop = min(start + PIECE, len(data))
-        parts.append(model.predict(data.take(np.arange(start, stop))))
+        parts.append(trained.model.predict(data.take(np.arange(start, stop))))
         on_done(stop)
-    found = []
+    tables_of_outputs = []
     for output in (name for name, values in parts[0].items() if values.ndim == 1):
         values = np.concatenate([part[output] for part in parts])[which].astype(np.float64)
-        ref, alt = values[: len(pairs)], values[len(pairs) :]
+        ref, alt = values[: len(variants)], values[len(variants) :]
         columns = {"output": output, "reference": ref, "alternative": alt, "difference": alt - ref}
-        found.append(pairs[["seq_id", "group"]].assign(**columns, measured=pairs["measured"]))
-    return pd.concat(found, ignore_index=True)
+        tables_of_outputs.append(variants[["seq_id", "group"]].assign(**columns, measured=variants["measured"]))
+    return pd.concat(tables_of_outputs, ignore_index=True)
+
+
+def predict_by_models(file: Path, sequences: Path | None, models: Sequence[Path], device: str) -> pd.DataFrame:
+    """Read variants and predict their effects by every model; as `predict`, with columns model and trained_on.
+
+    Raises
+    ------
+    BadInput
+        As `read` and `predict`, or for a model that cannot be loaded.
+    """
+    by_model = []
+    for label, trained in load.open_each(models, device):
+        element_len = trained.task.ELEMENT_LEN if supports(trained.task, HasElementLength) else None
+        variants = read(file, sequences, element_len=element_len)
+        with bar(label, 2 * len(variants)) as on_done:
+            effects = predict(trained, variants, file, on_done)
+        by_model.append(effects.assign(model=label, trained_on=trained.trained_on))
+    return pd.concat(by_model, ignore_index=True)
 
 
 def correlations(effects: pd.DataFrame) -> pd.DataFrame:
     """Correlate predicted with measured differences, per model, output and group, and over all groups together."""
     rows = []
-    for (model, output), part in effects.groupby(["model", "output"], sort=False):
-        several = len(set(part["group"])) > 1
-        for group, some in [("all", part), *(part.groupby("group", sort=False) if several else ())]:
-            some = some.dropna(subset="measured")
-            if len(some) > 1:
-                y_true, y_pred = some["measured"].to_numpy(), some["difference"].to_numpy()
-                rows.append((model, output, group, len(some), pearson_r(y_true, y_pred), spearman_rho(y_true, y_pred)))
+    for (model, output), of_output in effects.groupby(["model", "output"], sort=False):
+        has_groups = len(set(of_output["group"])) > 1
+        for group, variants in [("all", of_output), *(of_output.groupby("group", sort=False) if has_groups else ())]:
+            measured = variants.dropna(subset="measured")
+            if len(measured) > 1:
+                y_true, y_pred = measured["measured"].to_numpy(), measured["difference"].to_numpy()
+                rows.append(
+                    (model, output, group, len(measured), pearson_r(y_true, y_pred), spearman_rho(y_true, y_pred))
+                )
     return pd.DataFrame(rows, columns=["model", "output", "group", "n", "pearson_r", "spearman_rho"])

@@ -60,9 +60,9 @@ def within_tolerance(measured: pd.DataFrame, reference: pd.DataFrame) -> pd.Data
 
     Returns
     -------
-    Columns KEY, reference, tolerance, measured, difference, verdict, in the order of the reference. Values of `verdict`:
-    "passes"; "fails" for a score out of tolerance, in either direction, one that is missing or not a number; "not judged" where
-    the tolerance is too wide to mean anything; "new" for scores that the reference lacks.
+    Columns KEY, reference, tolerance, measured, difference, verdict, in the order of the reference. `verdict` is
+    "passes"; "fails" for a score out of tolerance, in either direction, missing or not a number; "not judged" where the
+    tolerance is too wide to mean anything; "new" for scores that the reference lacks.
     """
     both = reference.merge(measured[[*KEY, "value"]], on=KEY, how="outer", indicator=True)
     order = {tuple(row): i for i, row in enumerate(reference[KEY].itertuples(index=False, name=None))}

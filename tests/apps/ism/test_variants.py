@@ -179,7 +179,7 @@ def test_bad_sequences_are_one_sentence(trained, tmp_path, text, told):
 
 def test_a_table_of_no_known_layout_is_refused(tmp_path):
     (tmp_path / "p.tsv").write_text("a\tb\n1\t2\n")
-    with pytest.raises(BadInput, match="no layout of pairs"):
+    with pytest.raises(BadInput, match="unknown layout of variants"):
         variants.read(tmp_path / "p.tsv")
 
 
