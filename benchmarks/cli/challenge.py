@@ -1,7 +1,7 @@
 """`python -m benchmarks challenge …`: score, check, rank and list submissions to the DREAM Challenge."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,10 @@ from benchmarks import system
 from benchmarks.cli.options import MODEL_HELP, RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.json_files import records
+
+if TYPE_CHECKING:
+    from benchmarks.yeast.challenge_score import Part
+    from benchmarks.yeast.test_set import TestSet
 
 NAME = "challenge"
 RULES = """The Random Promoter DREAM Challenge 2022: score, check, rank and list submissions.
@@ -28,7 +32,7 @@ InferredOption = Annotated[
     bool, typer.Option("--inferred-snvs", help="Use inferred SNV pairs where the official ones are absent.")
 ]
 PartialOption = Annotated[
-    bool, typer.Option("--partial", help="Weight the parts at hand instead of refusing; not comparable with others.")
+    bool, typer.Option("--partial", help="Weight the subsets at hand instead of refusing; not comparable with others.")
 ]
 
 
@@ -65,7 +69,7 @@ def score(
             r, rho = row["pearson_r"], row["spearman_rho"]
             typer.echo(f"{subset:<20} n {n[subset]:>7,}  weight {weight:<5} Pearson r {r:.6f}  Spearman rho {rho:.6f}")
     for metric, value in challenge_score.challenge_scores(table).items():
-        missing = [name for name in challenge_score.WEIGHTS if name not in set(table["subset"])]
+        missing = challenge_score.missing_subsets(table)
         why = f" (not defined: {', '.join(missing)} not at hand)" if missing else ""
         typer.echo(f"{metric.replace('_', ' ').capitalize():<20} {value:.6f}{why}")
 
@@ -84,39 +88,21 @@ def submit(
     json: JsonOption = False,
 ) -> None:
     """Predict a test set with a trained model, as a submission that `challenge score` takes."""
-    import numpy as np
-
-    from benchmarks.api.sequences import SequenceError
-    from benchmarks.engine.inference import load, mutagenesis
-    from benchmarks.engine.reporting import console
+    from benchmarks.apps.challenge.predict_test_set import predict_test_set, submission_text
+    from benchmarks.engine.inference import load
     from benchmarks.io.atomic import write_text
 
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     if out.is_dir():
         raise BadInput(f"--out {out} is a folder; a text file, e.g. {out / 'mine.txt'}, is expected.")
-    test, several = _test_set(data, False), []
+    test = _test_set(data, False)
     models = load.open_all(load.located(run, "yeast", results), device)
-    with console.bar("sequences", len(models) * len(test)) as on_done:
-        for number, one in enumerate(models):
-            if one.task.NAME != "yeast":
-                raise BadInput(f"{run} was trained for {one.task.NAME}; a model of yeast is expected.")
-            try:
-                codes = one.task.encode([str(text) for text in test.sequences])
-            except SequenceError as error:
-                raise BadInput(f"{data}, test sequence {error.row}: {error.reason}.") from None
-            parts = []
-            for start in range(0, len(codes), mutagenesis.PIECE):
-                rows = mutagenesis.of_codes(codes[start : start + mutagenesis.PIECE], one.spec)
-                parts.append(next(iter(one.model.predict(rows).values())))
-                on_done(number * len(test) + start + len(rows))
-            several.append(np.concatenate(parts))
-    y_pred = np.mean(several, axis=0, dtype=np.float64)
-    lines = [f"{text}\t{value:.7g}\n" for text, value in zip(test.sequences, y_pred, strict=True)]
-    write_text(out, "".join(lines))
+    y_pred = predict_test_set(models, test.sequences, data)
+    write_text(out, submission_text(test.sequences, y_pred))
     if json:
-        about = {"n": len(test), "models": [one.title for one in models], "trained_on": models[0].trained_on}
-        print_json({"out": str(out), **about})
+        titles = [trained.title for trained in models]
+        print_json({"out": str(out), "n": len(test), "models": titles, "trained_on": models[0].trained_on})
         return
     label = " (trained on SIMULATED data)" * (models[0].trained_on == "simulated")
     typer.echo(f"{len(test):,} predictions, the mean of {len(models)} trainings{label}: {out}")
@@ -128,15 +114,15 @@ def validate(
     submission: Annotated[Path, typer.Option(help="Leaderboard JSON or final text file, plain or gzip.")],
     json: JsonOption = False,
 ) -> None:
-    """Say precisely what is wrong with a submission; exit code 2 if anything is."""
+    """List everything that is wrong with a submission; exit code 2 if anything is."""
     from benchmarks.yeast import submissions
 
-    found = submissions.problems(submission, _test_set(data, False))
+    problems = submissions.problems(submission, _test_set(data, False))
     if json:
-        print_json({"valid": not found, "problems": found})
-    for problem in () if json else found:
+        print_json({"valid": not problems, "problems": problems})
+    for problem in () if json else problems:
         typer.echo(problem, err=True)
-    if found:
+    if problems:
         raise typer.Exit(2)
     if not json:
         typer.echo(f"{submission} is a valid submission.")
@@ -160,31 +146,31 @@ def rank(
     json: JsonOption = False,
 ) -> None:
     """Rank submissions by the bootstrap of the paper: both scores and all ranks in 10,000 samples of 10 %."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from benchmarks import system
-    from benchmarks.yeast import challenge_score
-    from benchmarks.yeast import rank_bootstrap as ranking
+    from benchmarks.apps.challenge.ranking_files import draw_ranking, write_tables
+    from benchmarks.engine.reporting.console import bar
+    from benchmarks.yeast import challenge_score, rank_bootstrap
+    from benchmarks.yeast import submissions as reading
 
     test, part = _test_set(data, inferred_snvs), _part(part)
-    predictions = _submissions(submissions, test, part)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("samples", total=draws)
-        found = ranking.bootstrap(
+    predictions = reading.read_folder(submissions, test, part)
+    with bar("samples", draws) as on_draw:
+        result = rank_bootstrap.bootstrap(
             test, predictions, part=part, share=share, n_draws=draws, seed=seed, partial=partial,
-            n_threads=system.n_cores(), on_draw=lambda done: progress.update(bar, completed=done),
+            n_threads=system.n_cores(), on_draw=on_draw,
         )  # fmt: skip
-    table = found.table()
-    scores = _scored(test, predictions, part)
-    far = ranking.disparities(scores)
-    left_out = [name for name in challenge_score.WEIGHTS if name not in found.parts]
+    scores = challenge_score.score_all(test, predictions, part)
+    table, gaps = result.table(), rank_bootstrap.disparities(scores)
+    left_out = [name for name in challenge_score.WEIGHTS if name not in result.parts]
     if out:
-        _write_ranking(out, found, scores, far, simulated=test.origin == "simulated")
+        tables = {"ranking": table, "scores": scores, "disparities": gaps, "rank_distributions": result.rank_counts()}
+        tables["score_distributions"] = result.score_quantiles()
+        write_tables(out, tables, test.origin)
+        if _can_draw(out):
+            draw_ranking(out, tables, simulated=test.origin == "simulated")
     if json:
         print_json(
             {"part": part, "draws": draws, "share": share, "seed": seed, "left_out": left_out, "origin": test.origin}
-            | {"notes": test.notes, "ranking": records(table), "disparities": records(far)}
+            | {"notes": test.notes, "ranking": records(table), "disparities": records(gaps)}
         )
         return
     _say_notes(test)
@@ -211,30 +197,24 @@ def leaderboard(
     json: JsonOption = False,
 ) -> None:
     """List a folder of submissions by score, with the date where a file's name ends in one (team_2022-07-31.json)."""
+    from benchmarks.apps.challenge.ranking_files import draw_progression, write_tables
     from benchmarks.yeast import challenge_score
+    from benchmarks.yeast import submissions as reading
 
     test, part = _test_set(data, inferred_snvs), _part(part)
-    table = _scored(test, _submissions(submissions, test, part), part)
-    totals = table[table["subset"] == "challenge"]
-    wide = totals.pivot_table(index="submission", columns="metric", values="value", sort=False, dropna=False)
-    wide = wide.reset_index().sort_values("pearson_score", ascending=False, kind="stable", na_position="last")
-    parts = wide["submission"].str.extract(r"^(?P<team>.*?)[_-]?(?P<date>\d{4}-\d{2}-\d{2})?$")
-    wide = wide.assign(team=parts["team"], date=parts["date"]).reset_index(drop=True)
-    missing = [name for name in challenge_score.WEIGHTS if name not in set(table["subset"])]
+    table = challenge_score.score_all(test, reading.read_folder(submissions, test, part), part)
+    board, missing = challenge_score.leaderboard(table), challenge_score.missing_subsets(table)
     if out:
-        _write_tables(out, {"leaderboard": wide, "scores": table}, test.origin)
-        if wide["date"].notna().any() and not missing and _can_draw(out):
-            from benchmarks.engine.figures import challenge, style
-
-            drawn = challenge.progression(wide, simulated=test.origin == "simulated")
-            style.save(drawn, out / "progression")
+        write_tables(out, {"leaderboard": board, "scores": table}, test.origin)
+        if board["date"].notna().any() and not missing and _can_draw(out):
+            draw_progression(out, board, simulated=test.origin == "simulated")
     if json:
         print_json(
             {
                 "part": part,
                 "missing": missing,
                 "notes": test.notes,
-                "leaderboard": records(wide),
+                "leaderboard": records(board),
                 "scores": records(table),
             }
         )
@@ -242,80 +222,22 @@ def leaderboard(
     _say_notes(test)
     if missing:
         typer.echo(f"The scores are not defined: {', '.join(missing)} not at hand.")
-    for place, row in enumerate(wide.itertuples(), start=1):
+    for place, row in enumerate(board.itertuples(), start=1):
         date = f"  {row.date}" if isinstance(row.date, str) else ""
         pearson, spearman = f"{row.pearson_score:.6f}", f"{row.spearman_score:.6f}"
         typer.echo(f"{place:>3}  {row.team:<28}{date}  Pearson score {pearson}  Spearman score {spearman}")
 
 
-def _test_set(folder: Path, inferred_snvs: bool) -> Any:
+def _test_set(folder: Path, inferred_snvs: bool) -> "TestSet":
     from benchmarks.yeast import test_set
 
     return test_set.read(folder, inferred_snvs=inferred_snvs)
 
 
-def _part(name: str) -> Any:
+def _part(name: str) -> "Part":
     if name not in ("public", "private", "all"):
         raise BadInput(f"--part: {did_you_mean('part', name, ['public', 'private', 'all'])}")
     return name
-
-
-def _submissions(folder: Path, test: Any, part: str) -> dict[str, Any]:
-    """Read every submission of a folder; those with the public rows alone serve for the public part only."""
-    from benchmarks.yeast import submissions
-
-    if not folder.is_dir():
-        raise BadInput(f"--submissions: no folder at {folder}.")
-    files = sorted(f for f in folder.iterdir() if f.name.removesuffix(".gz").endswith((".json", ".txt", ".tsv")))
-    found = {}
-    for file in files:
-        name = file.name.removesuffix(".gz").rpartition(".")[0]
-        if name in found:
-            raise BadInput(f"{folder} holds two submissions named {name!r}; rename one of them.")
-        y_pred, public_only = submissions.read(file, test)
-        if public_only and part != "public":
-            raise BadInput(f"{file} has the public rows alone; use --part public, or take it out of {folder}.")
-        found[name] = y_pred
-    if not found:
-        raise BadInput(f"{folder} holds no submission (.json, .txt or .tsv, plain or .gz).")
-    return found
-
-
-def _scored(test: Any, predictions: dict[str, Any], part: Any) -> Any:
-    import pandas as pd
-
-    from benchmarks.yeast import challenge_score
-
-    parts = [challenge_score.score(test, y_pred, part).assign(submission=name) for name, y_pred in predictions.items()]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _write_ranking(out: Path, found: Any, scores: Any, far: Any, *, simulated: bool) -> None:
-    """Write the tables of a ranking and the plots of Fig. 1b-g and Extended Data Fig. 2."""
-    table, counts, quantiles = found.table(), found.rank_counts(), found.score_quantiles()
-    tables = {"ranking": table, "scores": scores, "disparities": far, "rank_distributions": counts}
-    _write_tables(out, tables | {"score_distributions": quantiles}, "simulated" if simulated else "measured")
-    if not _can_draw(out):
-        return
-    from benchmarks.engine.figures import challenge, style
-
-    best_first = {"order": table["submission"].tolist(), "labels": {}, "simulated": simulated}
-    drawn = {
-        "ranks": challenge.ranks(counts, **best_first),
-        "score_distributions": challenge.score_distributions(quantiles, **best_first),
-        "heat_map": challenge.heat_map(scores, **best_first),
-        "disparities": challenge.disparities(far, simulated=simulated),
-    }
-    for name, figure in drawn.items():
-        style.save(figure, out / name)
-
-
-def _write_tables(out: Path, tables: dict[str, Any], origin: str) -> None:
-    from benchmarks.io.atomic import write_text
-
-    out.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        write_text(out / f"{name}.csv", table.assign(origin=origin).to_csv(index=False))
 
 
 def _can_draw(out: Path) -> bool:
@@ -325,7 +247,7 @@ def _can_draw(out: Path) -> bool:
     return False
 
 
-def _say_notes(test: Any) -> None:
+def _say_notes(test: "TestSet") -> None:
     if test.origin == "simulated":
         typer.echo("SIMULATED DATA: no expression of this test set was measured.")
     for note in test.notes:

@@ -4,6 +4,7 @@ Source: `prixfixe/evaluation.py` of the challenge repository. The part "all" has
 although the paper speaks of eight subsets. Pearson correlations enter squared, Spearman correlations as they are.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -83,3 +84,26 @@ def challenge_scores(table: pd.DataFrame) -> dict[str, float]:
         "pearson_score": float(weights @ r**2 / weights.sum()),
         "spearman_score": float(weights @ rho / weights.sum()),
     }
+
+
+def score_all(test: TestSet, predictions: Mapping[str, np.ndarray], part: Part) -> pd.DataFrame:
+    """Score several submissions, by name; rows as `score`, with a column submission."""
+    tables = [score(test, y_pred, part).assign(submission=name) for name, y_pred in predictions.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def missing_subsets(table: pd.DataFrame) -> list[str]:
+    """List the subsets that a score table lacks, without which the challenge scores are not defined."""
+    return [name for name in WEIGHTS if name not in set(table["subset"])]
+
+
+def leaderboard(table: pd.DataFrame) -> pd.DataFrame:
+    """List submissions by Pearson score, best first: submission, pearson_score, spearman_score, team and date.
+
+    `date` is what the name ends in, as in team_2022-07-31, and missing where it does not.
+    """
+    totals = table[table["subset"] == "challenge"]
+    wide = totals.pivot_table(index="submission", columns="metric", values="value", sort=False, dropna=False)
+    wide = wide.reset_index().sort_values("pearson_score", ascending=False, kind="stable", na_position="last")
+    names = wide["submission"].str.extract(r"^(?P<team>.*?)[_-]?(?P<date>\d{4}-\d{2}-\d{2})?$")
+    return wide.assign(team=names["team"], date=names["date"]).reset_index(drop=True)

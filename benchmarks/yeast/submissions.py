@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
 from benchmarks.io.validated import one_line
+from benchmarks.yeast.challenge_score import Part
 from benchmarks.yeast.test_set import TestSet
 
 MAX_PROBLEMS = 20
@@ -34,6 +35,31 @@ def read(file: Path, test: TestSet) -> tuple[np.ndarray, bool]:
     if first is not None:
         raise BadInput(f"{first} `challenge validate` lists everything that is wrong.")
     return y_pred, is_public_only
+
+
+def read_folder(folder: Path, test: TestSet, part: Part) -> dict[str, np.ndarray]:
+    """Read every submission of a folder (.json, .txt or .tsv, plain or .gz): name of the file -> (n,) predictions.
+
+    Raises
+    ------
+    BadInput
+        If there is none, two have one name, one cannot be read, or has the public rows alone where others are scored.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"--submissions: no folder at {folder}.")
+    files = sorted(f for f in folder.iterdir() if f.name.removesuffix(".gz").endswith((".json", ".txt", ".tsv")))
+    predictions: dict[str, np.ndarray] = {}
+    for file in files:
+        name = file.name.removesuffix(".gz").rpartition(".")[0]
+        if name in predictions:
+            raise BadInput(f"{folder} holds two submissions named {name!r}; rename one of them.")
+        y_pred, public_only = read(file, test)
+        if public_only and part != "public":
+            raise BadInput(f"{file} has the public rows alone; use --part public, or take it out of {folder}.")
+        predictions[name] = y_pred
+    if not predictions:
+        raise BadInput(f"{folder} holds no submission (.json, .txt or .tsv, plain or .gz).")
+    return predictions
 
 
 def problems(file: Path, test: TestSet) -> list[str]:
