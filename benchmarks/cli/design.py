@@ -1,7 +1,7 @@
 """`python -m benchmarks design …`: from trained models to sequences worth measuring."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,18 +15,18 @@ from benchmarks.cli.design_options import (
     SeedOption,
     SomeRunsOption,
     TaskOption,
-    begin,
-    check_kept,
     check_out,
+    check_population,
     construct_of,
-    draw_inserts,
-    finish,
-    open_predictor,
-    read_inserts,
+    print_set,
     say_fewer,
 )
 from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command
 from benchmarks.errors import BadInput
+
+if TYPE_CHECKING:
+    from benchmarks.apps.design.resumable_search import Resumable
+    from benchmarks.apps.design.searches import OnRow, OpenWork
 
 NAME = "design"
 HELP = """Design sequences with trained models: an oligo table per set, and a library that can be ordered and scored.
@@ -40,7 +40,7 @@ app = typer.Typer(name=NAME, help=HELP, no_args_is_help=True, **SETTINGS)
 MutateOption = Annotated[
     str, typer.Option(help="uniform: one of the three other bases; published: the scripts' G/T-biased draw.")
 ]
-NOption = Annotated[int, typer.Option("--n", min=1, help="Distinct sequences to keep.")]
+NOption = Annotated[int, typer.Option("--n", min=1, help="Distinct sequences to design.")]
 SHARE = {"min": 0.0, "max": 1.0}
 
 
@@ -87,32 +87,19 @@ def _extreme(
 ) -> None:  # fmt: skip
     import dataclasses
 
-    import numpy as np
-    import pandas as pd
-
-    from benchmarks.apps.design import evolve, oligo_library
-    from benchmarks.engine.reporting.console import bar
+    from benchmarks.apps.design import evolve, searches
+    from benchmarks.apps.design.predictor import open_predictor
 
     search = dataclasses.replace(evolve.EXPRESSION, **settings)
-    check_kept(n, search.population)
+    check_population(n, search.population)
     check_out(out)
     predict = open_predictor(models, output, device)
-    weights = np.full(len(predict.names), sign / len(predict.names))
-    work = begin(out, models, {"set": subset, "seed": seed, "output": output, **dataclasses.asdict(search)})
-    with bar(f"{subset} expression", search.expected_candidates()) as predict.on_done, work:
-        found = evolve.evolve(
-            predict, predict.construct.length, search, weights, seed=(seed, int(sign < 0)),
-            checkpoints=work.checkpoints("search"), on_generation=_on_generation(work, search.generations),
-        )  # fmt: skip
-    best = found.best(n, weights)
-    by = ".".join(predict.names).replace(" ", "_")
-    tags = pd.DataFrame({"tag": [f"GA.{by}.{subset}_{i}" for i in range(len(best.codes))]})
-    table = oligo_library.table(
-        predict.construct, best.codes, tags, subset=subset, names=predict.names, values=best.values,
-        trained_on=predict.trained_on,
+    work, table, history = searches.extreme(
+        predict, _resumable(out, models), search, subset=subset, sign=sign, n=n, seed=seed, output=output,
+        on_row=_progress(search.generations),
     )  # fmt: skip
-    say_fewer(len(best.codes), n)
-    finish(work, table, pd.DataFrame(found.history), predict, json)
+    say_fewer(len(table), n)
+    print_set(table, out, json, searches.write_search(work, table, history, predict))
 
 
 @command(
@@ -147,45 +134,30 @@ def challenging(
 ) -> None:
     """Evolve sequences on which two or more models disagree: NSGA-II over their predictions, in batches."""
     import dataclasses
+    import math
 
-    import numpy as np
-
-    from benchmarks.apps.design import disagreement, evolve, oligo_library
-    from benchmarks.engine.reporting.console import bar
+    from benchmarks.apps.design import evolve, searches
+    from benchmarks.apps.design.predictor import open_predictor
 
     if len(run) < 2:
         raise BadInput(f"Two --run or more are expected, models that may disagree; got {len(run)}.")
     weight = weight or ([1.0, -1.0] if len(run) == 2 else [])
-    if len(weight) != len(run) or not np.isfinite(weight).all() or not np.all(weight):
+    if len(weight) != len(run) or not all(math.isfinite(w) and w for w in weight):
         raise BadInput(f"One --weight per --run is expected, none of them 0; got {weight or 'none'} for {len(run)}.")
     search = dataclasses.replace(
         evolve.CHALLENGING, population=population, generations=generations, crossover=crossover, per_base=per_base,
         mutate=mutate, selection="tournament" if weighted_sum else "nsga2",
     )  # fmt: skip
-    check_kept(n, population)
+    check_population(n, population)
     check_out(out)
     models = _located(run, task, results)
     predict = open_predictor(models, output, device)
-    weights = np.array(weight)
-    about = {"set": "challenging", "seed": seed, "output": output, "weights": weight, "batches": batches}
-    work = begin(out, models, about | dataclasses.asdict(search))
-    total = batches * search.expected_candidates()
-    with bar("challenging", total) as predict.on_done, work:
-        codes, values, of, history = disagreement.batches(
-            predict, predict.construct.length, search, weights, n_batches=batches, n_kept=n, seed=seed,
-            checkpoints=lambda batch: work.checkpoints(f"batch-{batch:04d}"),
-            on_generation=lambda batch, row: _say_batch(work, batch, batches, row, search.generations),
-        )  # fmt: skip
-    kind = "sum" if weighted_sum else "pareto"
-    versus = ".vs.".join(name.replace(" ", "_") for name in predict.names)
-    number = of.groupby("batch").cumcount()
-    of = of.assign(tag=[f"GA.{versus}.{kind}_{b}_{i}" for b, i in zip(of["batch"], number, strict=True)])
-    table = oligo_library.table(
-        predict.construct, codes, of, subset="challenging", names=predict.names, values=values,
-        trained_on=predict.trained_on,
+    work, table, history = searches.challenging(
+        predict, _resumable(out, models), search, weights=weight, n_batches=batches, n=n, seed=seed, output=output,
+        on_row=lambda work, batch, row: _say_batch(work, batch, batches, row, search.generations),
     )  # fmt: skip
-    say_fewer(len(codes), batches * n)
-    finish(work, table, history, predict, json)
+    say_fewer(len(table), batches * n)
+    print_set(table, out, json, searches.write_search(work, table, history, predict))
 
 
 @command(
@@ -200,9 +172,7 @@ def snv(
     n: Annotated[int, typer.Option("--n", min=1, help="Random starts, where no --input is given.")] = 100,
     steps: Annotated[int, typer.Option(min=1, help="Mutations in a row; each is a pair with the step before.")] = 10,
     walks: Annotated[int, typer.Option(min=1, help="Walks from every start; several need --choose random.")] = 1,
-    choose: Annotated[
-        str, typer.Option(help="random; increase or decrease: what the model takes for strongest.")
-    ] = "random",
+    choose: Annotated[str, typer.Option(help="random; increase or decrease: the strongest by the model.")] = "random",
     task: TaskOption = "yeast",
     results: ResultsOption = RESULTS,
     output: OutputOption = None,
@@ -211,48 +181,23 @@ def snv(
     json: JsonOption = False,
 ) -> None:
     """Walk through sequence space by single mutations: pairs one substitution apart."""
-    import hashlib
-
-    import numpy as np
-
-    from benchmarks.apps.design import mutation_walks as walking
-    from benchmarks.apps.design import oligo_library
-    from benchmarks.engine.reporting.console import bar
+    from benchmarks.apps.design import mutation_walks, searches
+    from benchmarks.apps.design.inserts import read_or_draw
+    from benchmarks.apps.design.predictor import open_predictor
 
     check_out(out)
     if walks > 1 and choose != "random":
         raise BadInput(f"--walks {walks} from one start are the same under --choose {choose}; use --choose random.")
-    walking.check_choice(choose, bool(run))
+    mutation_walks.check_choice(choose, bool(run))
     models = _located(run, task, results)
     predict = open_predictor(models, output, device) if models else None
     construct = predict.construct if predict else construct_of(task)
-    names, starts = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "SNVs")
-    starts, rows = np.repeat(starts, walks, axis=0), np.repeat(np.arange(len(starts)), walks)
-    about = {
-        "set": "snv",
-        "seed": seed,
-        "output": output,
-        "steps": steps,
-        "choose": choose,
-        "starts": hashlib.sha256(starts.tobytes()).hexdigest(),
-    }
-    work = begin(out, models, about)
-    on_done = bar("mutants", walking.n_predictions(*starts.shape, steps, choose))
-    with on_done as shown, work:
-        if predict:
-            predict.on_done = shown
-        path = walking.walk(
-            starts, steps=steps, choose=choose, seed=seed, score=predict, checkpoints=work.checkpoints("walk"),
-            on_step=lambda step: work.say(f"step {step} of {steps}"),
-        )  # fmt: skip
-    labels = [f"{names[row]}{f'.{walk % walks}' * (walks > 1)}" for walk, row in enumerate(rows)]
-    pairs, codes = walking.pairs(labels, path, choose)
-    values = predict(codes) if predict else None
-    found = oligo_library.table(
-        construct, codes, pairs, subset="SNVs", names=predict.names if predict else (), values=values,
-        trained_on=predict.trained_on if predict else "",
+    names, starts = read_or_draw(input_, construct, n, seed, "SNVs")
+    work, table = searches.mutation_walk(
+        predict, construct, _resumable(out, models), names, starts, steps=steps, walks=walks, choose=choose, seed=seed,
+        output=output,
     )  # fmt: skip
-    finish(work, found, None, predict, json)
+    print_set(table, out, json, searches.write_search(work, table, None, predict))
 
 
 def _located(run: list[str] | None, task: str, results: Path) -> list[Path]:
@@ -261,15 +206,22 @@ def _located(run: list[str] | None, task: str, results: Path) -> list[Path]:
     return [load.located(text, task, results) for text in run or ()]
 
 
-def _on_generation(work: Any, generations: int) -> Any:
-    """Say how a search goes, and when it will be done at the pace of the last generation."""
+def _resumable(out: Path, models: list[Path]) -> "OpenWork":
+    """Open the work on an output by its settings; its state belongs to them and to the models."""
+    from benchmarks.apps.design.resumable_search import Resumable
+
+    return lambda settings: Resumable(out, settings, models)
+
+
+def _progress(generations: int) -> "OnRow":
+    """Print every generation, and when the search will be done at the pace of the last one."""
     import time
 
     from benchmarks.engine.reporting.text import duration
 
     last = [time.monotonic()]
 
-    def say(row: dict[str, Any]) -> None:
+    def say(work: "Resumable", row: dict[str, Any]) -> None:
         now, n_left = time.monotonic(), generations - row["generation"]
         left = f"; about {duration(n_left * (now - last[0]))} left" if row["generation"] and n_left else ""
         last[0] = now
@@ -281,7 +233,7 @@ def _on_generation(work: Any, generations: int) -> Any:
     return say
 
 
-def _say_batch(work: Any, batch: int, batches: int, row: dict[str, Any], generations: int) -> None:
+def _say_batch(work: "Resumable", batch: int, batches: int, row: dict[str, Any], generations: int) -> None:
     from benchmarks.engine.reporting.text import duration
 
     if row["generation"] == generations:

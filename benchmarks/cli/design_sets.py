@@ -1,4 +1,4 @@
-"""`python -m benchmarks design …`: sets that need no search, and the library of all."""
+"""`python -m benchmarks design …`: sets that need no search, and the library of several sets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,7 @@ from benchmarks.cli.design_options import (
     TaskOption,
     check_out,
     construct_of,
-    draw_inserts,
-    read_inserts,
-    write,
+    write_set,
 )
 from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
 from benchmarks.errors import BadInput
@@ -30,10 +28,11 @@ app = typer.Typer(**SETTINGS)
 def perturb(
     out: OutOption,
     motif: Annotated[
-        list[str] | None, typer.Option(help="NAME=WORD, mutated base by base (repeatable); default: Reb1.")
+        list[str] | None, typer.Option(help="NAME=SEQUENCE, mutated base by base (repeatable); default: Reb1.")
     ] = None,
     copies: Annotated[
-        list[str] | None, typer.Option(help="NAME=WORD, repeated side by side, N as is (repeatable); default: Hsf1.")
+        list[str] | None,
+        typer.Option(help="NAME=SEQUENCE, repeated side by side, N as is (repeatable); default: Hsf1."),
     ] = None,
     at: Annotated[list[int] | None, typer.Option(help="Where sites begin, from 0 (repeatable); default: 20.")] = None,
     multiple: Annotated[int, typer.Option(min=0, help="Double, and triple, mutations per site and background.")] = 50,
@@ -45,23 +44,24 @@ def perturb(
 ) -> None:
     """Mutate motifs and repeat them in random backgrounds: pairs with the background."""
     from benchmarks.apps.design import motifs, oligo_library
+    from benchmarks.apps.design.inserts import read_or_draw
 
     check_out(out)
     construct = construct_of(task)
-    sites = motifs.named_words(motif, {} if copies and not motif else motifs.SITES, construct.length)
-    repeated = motifs.named_words(copies, {} if motif and not copies else motifs.COPIES, construct.length)
-    names, backgrounds = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "motif_perturbation")
-    about, codes = motifs.perturbation(
+    sites = motifs.named_motifs(motif, {} if copies and not motif else motifs.SITES, construct.length)
+    repeated = motifs.named_motifs(copies, {} if motif and not copies else motifs.COPIES, construct.length)
+    names, backgrounds = read_or_draw(input_, construct, n, seed, "motif_perturbation")
+    tags, codes = motifs.perturbation(
         names, backgrounds, sites=sites, copies=repeated, at=tuple(at or (motifs.AT,)), n_multiple=multiple, seed=seed
     )
-    write(oligo_library.table(construct, codes, about, subset="motif_perturbation"), out, json)
+    write_set(oligo_library.table(construct, codes, tags, subset="motif_perturbation"), out, json)
 
 
 @command(app, "design tile --out tile.tsv", "design tile --motif Gcn4=TGACTCA --n 5 --seed 1 --out tile.tsv")
 def tile(
     out: OutOption,
     motif: Annotated[
-        list[str] | None, typer.Option(help="NAME=WORD (repeatable); default: the six of the paper.")
+        list[str] | None, typer.Option(help="NAME=SEQUENCE (repeatable); default: the six of the paper.")
     ] = None,
     input_: InputOption = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Random backgrounds, where no --input is given.")] = 3,
@@ -71,13 +71,14 @@ def tile(
 ) -> None:
     """Write motifs at every position and orientation into random backgrounds: pairs with the background."""
     from benchmarks.apps.design import motifs, oligo_library
+    from benchmarks.apps.design.inserts import read_or_draw
 
     check_out(out)
     construct = construct_of(task)
-    words = motifs.named_words(motif, motifs.TILED, construct.length)
-    names, backgrounds = read_inserts(input_, construct) or draw_inserts(construct, n, seed, "motif_tiling")
-    about, codes = motifs.tiling(names, backgrounds, words)
-    write(oligo_library.table(construct, codes, about, subset="motif_tiling"), out, json)
+    tiled = motifs.named_motifs(motif, motifs.TILED, construct.length)
+    names, backgrounds = read_or_draw(input_, construct, n, seed, "motif_tiling")
+    tags, codes = motifs.tiling(names, backgrounds, tiled)
+    write_set(oligo_library.table(construct, codes, tags, subset="motif_tiling"), out, json)
 
 
 @command(
@@ -91,7 +92,7 @@ def native(
     out: OutOption,
     upstream: Annotated[int, typer.Option(min=1, help="bp before a gene at most; it ends at the gene before.")] = 500,
     step: Annotated[int | None, typer.Option(min=1, help="bp from piece to piece; default: an insert.")] = None,
-    feature: Annotated[str, typer.Option(help="Feature of the annotation that genes are.")] = "transcript",
+    feature: Annotated[str, typer.Option(help="Feature of the annotation that is taken as genes.")] = "transcript",
     leave_out: Annotated[
         list[str] | None, typer.Option(help="Chromosomes without promoters of interest (repeatable); default: chrM.")
     ] = None,
@@ -100,29 +101,17 @@ def native(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Cut the promoters of a genome into inserts, as genes read them."""
-    import tempfile
-
-    import numpy as np
-
-    from benchmarks.api.genome import Genome
-    from benchmarks.apps.design import native_promoters as promoters
+    """Cut the promoters of a genome into inserts, in the direction of their genes."""
     from benchmarks.apps.design import oligo_library
+    from benchmarks.apps.design.native_promoters import native_set
 
     check_out(out)
     construct = construct_of(task)
-    genes = promoters.genes(annotation, feature)
-    genes = genes[~genes["chrom"].isin(leave_out or ["chrM"])]
-    with tempfile.TemporaryDirectory() as work:
-        sequence = Genome(genome, Path(work))
-        known = promoters.promoters(genes, sequence.sizes, upstream)
-        about, codes = promoters.tiles(sequence, known, construct.length, step or construct.length)
-    if n is not None and n > len(codes):
-        raise BadInput(f"--n {n:,}: the annotation gives {len(codes):,} pieces; raise --upstream or lower --step.")
-    if n is not None:
-        rows = np.sort(np.random.default_rng(seed).choice(len(codes), n, replace=False))
-        about, codes = about.iloc[rows].reset_index(drop=True), codes[rows]
-    write(oligo_library.table(construct, codes, about, subset="native"), out, json)
+    metadata, codes = native_set(
+        genome, annotation, construct.length, upstream=upstream, step=step or construct.length, feature=feature,
+        leave_out=leave_out or ["chrM"], n=n, seed=seed,
+    )  # fmt: skip
+    write_set(oligo_library.table(construct, codes, metadata, subset="native"), out, json)
 
 
 @command(app, "design random --n 6000 --out random.tsv", "design random --n 500 --input earlier.tsv --out random.tsv")
@@ -135,22 +124,18 @@ def random_(
     json: JsonOption = False,
 ) -> None:
     """Draw random sequences: of equally likely bases, or from an earlier experiment's."""
-    import numpy as np
     import pandas as pd
 
     from benchmarks.apps.design import oligo_library
+    from benchmarks.apps.design.inserts import draw_inserts, sample_inserts
 
     check_out(out)
     construct = construct_of(task)
-    if found := read_inserts(input_, construct):
-        names, codes = found
-        if n > len(names):
-            raise BadInput(f"--n {n:,}: {input_} has {len(names):,} sequences; draw that many at most.")
-        rows = np.sort(np.random.default_rng(seed).choice(len(names), n, replace=False))
-        names, codes = [names[row] for row in rows], codes[rows]
+    if input_:
+        names, codes = sample_inserts(input_, construct, n, seed)
     else:
         names, codes = draw_inserts(construct, n, seed, "random")
-    write(oligo_library.table(construct, codes, pd.DataFrame({"tag": names}), subset="random"), out, json)
+    write_set(oligo_library.table(construct, codes, pd.DataFrame({"tag": names}), subset="random"), out, json)
 
 
 @command(
@@ -171,8 +156,8 @@ def library(
 ) -> None:
     """Put sets together: oligos to order, and, with their expression, a test set for `challenge score`.
 
-    Writes oligos.tsv, oligos.fa and the files of the task's scoring. A sequence that several sets ask for is ordered
-    once. What a table of --truth says of its origin, in a column `origin`, goes with its numbers.
+    Writes oligos.tsv, oligos.fa and the files of the task's scoring. A sequence of several sets is one
+    oligo. A column `origin` of --truth (measured or simulated) goes with its numbers.
     """
     from benchmarks import registry
     from benchmarks.api.task import HasDesignedTestSet, supports
@@ -203,8 +188,8 @@ def library(
     sizes = {name: len(rows) for name, rows in (*merged.singles.items(), *merged.pairs.items())}
     if json:
         origin = ("simulated" if simulated else "measured") if truth else None
-        about = {"oligos": len(table), "subsets": sizes, "origin": origin}
-        print_json({"out": str(out), **about, "trained_on": merged.trained_on or None})
+        facts = {"oligos": len(table), "subsets": sizes, "origin": origin}
+        print_json({"out": str(out), **facts, "trained_on": merged.trained_on or None})
         return
     typer.echo(f"{len(table):,} oligos of {construct.row_length} bp: {out}")
     for name, size in sizes.items():

@@ -1,12 +1,16 @@
 """`python -m benchmarks fetch`: published data, verified."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
 from benchmarks.errors import BadInput
+
+if TYPE_CHECKING:
+    from benchmarks.engine.datasets.catalogue import File
+    from benchmarks.engine.datasets.download import Fetched
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -32,53 +36,57 @@ def fetch(
     """Download published data: resumed if it was interrupted, verified, unpacked.
 
     A file without a published checksum is recorded in FETCHED.json when it is first fetched, and must be the same
-    afterwards. Nothing stands under its name before it is whole and verified.
+    afterwards. No file has its final name before it is complete and verified.
     """
     from benchmarks.engine.datasets import catalogue, download
     from benchmarks.engine.reporting.console import bytes_shown
 
     files = catalogue.read()
     if list_:
-        _list([one for one in files if not task or one.task in task], data, json)
+        _list([entry for entry in files if not task or entry.task in task], data, json)
         return
     if not task:
-        raise BadInput(f"--task is missing: one of {', '.join(dict.fromkeys(one.task for one in files))}; or --list.")
+        raise BadInput(
+            f"--task is missing: one of {', '.join(dict.fromkeys(entry.task for entry in files))}; or --list."
+        )
     if file and len(task) > 1:
         raise BadInput("--file names files of one task; give one --task with it.")
-    wanted = [one for name in task for one in catalogue.chosen(files, name, file or [])]
-    found, failed = [], []
+    wanted = [entry for name in task for entry in catalogue.chosen(files, name, file or [])]
+    fetched, failed = [], []
     with bytes_shown() as on_progress:
-        for one in wanted:
+        for entry in wanted:
             try:
-                found.append(download.fetch(one, data / one.task, offline=offline, on_progress=on_progress))
+                fetched.append(download.fetch(entry, data / entry.task, offline=offline, on_progress=on_progress))
             except BadInput as error:  # the others are fetched all the same
-                failed.append({"file": one.name, "reason": str(error)})
+                failed.append({"file": entry.name, "reason": str(error)})
     if json:
-        print_json({"files": [_row(one) for one in found], "failed": failed})
+        print_json({"files": [_row(result) for result in fetched], "failed": failed})
     else:
         words = {
             "there": "is there",
             "fetched": "fetched",
             "recorded": "fetched; no checksum is published, so recorded",
         }
-        for one in found:
-            typer.echo(f"{one.path}: {words[one.how]} ({one.bytes:,} bytes, SHA-256 {one.sha256[:12]}…)")
-    for one in failed:
-        typer.echo(f"Error: {one['reason']}", err=True)
+        for result in fetched:
+            size = f"{result.bytes:,} bytes, SHA-256 {result.sha256[:12]}…"
+            typer.echo(f"{result.path}: {words[result.how]} ({size})")
+    for problem in failed:
+        typer.echo(f"Error: {problem['reason']}", err=True)
     if failed:
         raise typer.Exit(2)
 
 
-def _row(one: Any) -> dict[str, Any]:
-    about = {"task": one.file.task, "file": one.file.name, "path": str(one.path), "how": one.how}
-    return about | {"bytes": one.bytes, "sha256": one.sha256, "checksum": one.file.checksum or None}
+def _row(result: "Fetched") -> dict[str, Any]:
+    row = {"task": result.file.task, "file": result.file.name, "path": str(result.path), "how": result.how}
+    return row | {"bytes": result.bytes, "sha256": result.sha256, "checksum": result.file.checksum or None}
 
 
-def _list(files: list[Any], data: Path, json: bool) -> None:
+def _list(files: list["File"], data: Path, json: bool) -> None:
     rows = [
-        {"task": one.task, "file": one.name, "wanted": one.wanted, "there": (data / one.task / one.name).is_file()}
-        | {"checksum": one.checksum or None, "url": one.url, "content": one.content}
-        for one in files
+        {"task": entry.task, "file": entry.name, "wanted": entry.wanted}
+        | {"there": (data / entry.task / entry.name).is_file(), "checksum": entry.checksum or None}
+        | {"url": entry.url, "content": entry.content}
+        for entry in files
     ]
     if json:
         print_json(rows)

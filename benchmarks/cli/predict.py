@@ -26,7 +26,9 @@ def predict(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="Table to write: seq_id and prediction; .gz compresses it. Profiles go beside it, as .npy."),
+        typer.Option(
+            help="Table to write: seq_id and prediction; .gz compresses it. Profiles are written beside it, as .npy."
+        ),
     ],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     plugin: Annotated[list[Path] | None, typer.Option(help="File of the model, where it was a plug-in.")] = None,
@@ -48,21 +50,21 @@ def predict(
 
     for file in plugin or ():
         registry.add_plugin(file)
-    one = load.open_model(weights, device)
+    trained = load.open_model(weights, device)
     started = time.perf_counter()
     columns = (TextColumn("{task.completed:,.0f} sequences"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("predicted", total=None)
         n = predict_file.predict_file(
-            one.model,
-            one.spec,
-            one.task.encode,
+            trained.model,
+            trained.spec,
+            trained.task.encode,
             input_,
             out,
             on_piece=lambda done: progress.update(bar, completed=done),
         )
     seconds = time.perf_counter() - started
     if json:
-        print_json({"model": one.title, "task": one.task.NAME, "n": n, "seconds": seconds, "out": str(out)})
+        print_json({"model": trained.title, "task": trained.task.NAME, "n": n, "seconds": seconds, "out": str(out)})
     else:
-        typer.echo(f"{one.title}: {n:,} sequences in {seconds:.1f} s ({n / seconds:,.0f} a second). {out}")
+        typer.echo(f"{trained.title}: {n:,} sequences in {seconds:.1f} s ({n / seconds:,.0f} a second). {out}")

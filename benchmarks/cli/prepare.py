@@ -1,12 +1,16 @@
 """`python -m benchmarks prepare --task atac …`: from genome, reads and peaks to a folder that `run --data` reads."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmarks.cli.options import SETTINGS, JsonOption, command, print_json
 from benchmarks.errors import BadInput
+
+if TYPE_CHECKING:
+    from benchmarks.atac.prepare import Inputs
 
 NAME = None
 app = typer.Typer(**SETTINGS)
@@ -22,58 +26,54 @@ app = typer.Typer(**SETTINGS)
     "prepare --task atac --simulate --out data/atac/simulated",
 )
 def prepare(
-    out: Annotated[Path, typer.Option(help="Folder to fill; the same command goes on where it stopped.")],
-    task: Annotated[str, typer.Option(help="Task; atac alone has to be prepared.")] = "atac",
+    out: Annotated[Path, typer.Option(help="Folder to fill; the same command resumes where it stopped.")],
+    task: Annotated[str, typer.Option(help="Task; only atac is prepared.")] = "atac",
     genome: Annotated[Path | None, typer.Option(help="FASTA, plain, gzip or bgzip.")] = None,
     reads: Annotated[
         Path | None, typer.Option(help="Fragments (TSV, BED, three-column BEDPE), BEDPE, tagAlign or BAM.")
     ] = None,
     signal: Annotated[Path | None, typer.Option(help="bigWig of Tn5 insertions per base, instead of --reads.")] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", help="fragments, tagalign, bedpe or bam; default: told by the file.")
+        str | None, typer.Option("--format", help="fragments, tagalign, bedpe or bam; default: inferred from the file.")
     ] = None,
     peaks: Annotated[Path | None, typer.Option(help="narrowPeak, 10 columns, with summits.")] = None,
-    blacklist: Annotated[Path | None, typer.Option(help="BED of regions to stay away from.")] = None,
+    blacklist: Annotated[Path | None, typer.Option(help="BED of regions to exclude.")] = None,
     folds: Annotated[
         list[Path] | None,
         typer.Option(help="Split in ChromBPNet's JSON format (repeatable, or a list of them); default: hg38's five."),
     ] = None,
     n_folds: Annotated[int, typer.Option(min=3, help="Splits to make where the genome is not hg38.")] = 5,
     shift: Annotated[
-        str | None, typer.Option(help="What the reads come shifted by, as 0,0 or 4,-5; default: detected.")
+        str | None, typer.Option(help="Shift that the reads already have, as 0,0 or 4,-5; default: detected.")
     ] = None,
     exclude: Annotated[str | None, typer.Option(help="Chromosomes to leave out, as chrM,chrXII.")] = None,
     deduplicate: Annotated[bool, typer.Option(help="Keep one of fragments with the same ends.")] = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Write the simulated genome's files, and prepare them.")
     ] = False,
-    tasteless: Annotated[
-        bool, typer.Option("--tasteless", help="With --simulate: a Tn5 without sequence bias.")
-    ] = False,
+    tasteless: Annotated[bool, typer.Option("--tasteless", help="With --simulate: no Tn5 sequence bias.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of --simulate.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Make signal, regions of every split and windows of ATAC-seq data, once; then `run --task atac --data OUT`."""
+    """Prepare ATAC-seq data: signal, regions of every split and windows; then `run --task atac --data OUT`."""
     from benchmarks.atac import prepare as steps
-    from benchmarks.atac import reads as aligned_reads
     from benchmarks.atac import simulate as simulation
+    from benchmarks.atac.reads import FORMATS
     from benchmarks.engine.store.locks import TrainingLocks
     from benchmarks.errors import did_you_mean
 
     if task != "atac":
-        raise BadInput(
-            f"--task: atac alone has to be prepared, got {task!r}; other tasks read their files as they are."
-        )
-    if format_ is not None and format_ not in aligned_reads.FORMATS:
-        raise BadInput(f"--format: {did_you_mean('format', format_, list(aligned_reads.FORMATS))}")
+        raise BadInput(f"--task: only atac is prepared, got {task!r}; other tasks read their files as they are.")
+    if format_ is not None and format_ not in FORMATS:
+        raise BadInput(f"--format: {did_you_mean('format', format_, list(FORMATS))}")
     if tasteless and not simulate:
-        raise BadInput("--tasteless is of --simulate; measured reads are taken as they are.")
+        raise BadInput("--tasteless needs --simulate; measured reads are taken as they are.")
     if simulate and any((genome, reads, signal, peaks, blacklist, folds, shift, exclude)):
         raise BadInput("--simulate writes its own genome, reads, peaks, blacklist and splits; leave those options out.")
     if not simulate and (genome is None or peaks is None):
         raise BadInput("--genome FASTA and --peaks NARROWPEAK are needed, with --reads or --signal.")
-    with TrainingLocks() as claims:
-        if not claims.take(out.resolve().with_name(f".{out.resolve().name}.preparing")):
+    with TrainingLocks() as locks:
+        if not locks.take(out.resolve().with_name(f".{out.resolve().name}.preparing")):
             raise BadInput(f"--out: {out} is being prepared by another command; wait for it, or name another folder.")
         if simulate:
             bias = 0.0 if tasteless else 1.0
@@ -93,14 +93,14 @@ def prepare(
                 exclude=tuple(name.strip() for name in (exclude or "").split(",") if name.strip()),
                 deduplicate=deduplicate,
             )
-        about = _with_progress(steps.prepare, inputs, out)
+        metadata = _with_progress(steps.prepare, inputs, out)
     if json:
-        print_json(about)
+        print_json(metadata)
         return
-    for note in (*about["notes_signal"], *about["notes_regions"]):
+    for note in (*metadata["notes_signal"], *metadata["notes_regions"]):
         typer.echo(note)
-    found = about["regions"]
-    typer.echo(f"{found['n_windows']:,} windows, {found['n_peaks']:,} of them peaks, {found['n_folds']} splits")
+    regions = metadata["regions"]
+    typer.echo(f"{regions['n_windows']:,} windows, {regions['n_peaks']:,} of them peaks, {regions['n_folds']} splits")
     typer.echo(f"Train on it: python -m benchmarks run --task atac --data {out}")
 
 
@@ -120,24 +120,24 @@ def _shift(text: str | None) -> tuple[int, int] | None:
     return plus, minus
 
 
-def _with_progress(prepare, inputs, out: Path) -> dict:
-    """Show what is being done: a bar on a terminal, a line per step elsewhere."""
+def _with_progress(prepare: Callable[..., dict[str, Any]], inputs: "Inputs", out: Path) -> dict[str, Any]:
+    """Show the progress of the steps: a bar on a terminal, a line per step elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from benchmarks.engine.reporting.console import open_console
 
     console = open_console(stderr=True)
     if not console.is_terminal:
-        said: list[str] = []
+        printed: list[str] = []
 
-        def say(what: str, share: float) -> None:
-            step = what.partition(":")[0]
-            if step not in said:
-                said.append(step)
+        def say(text: str, share: float) -> None:
+            step = text.partition(":")[0]
+            if step not in printed:
+                printed.append(step)
                 console.print(step, markup=False, highlight=False)
 
         return prepare(inputs, out, on_step=say)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=1.0)
-        return prepare(inputs, out, on_step=lambda what, share: progress.update(bar, description=what, completed=share))
+        return prepare(inputs, out, on_step=lambda text, share: progress.update(bar, description=text, completed=share))

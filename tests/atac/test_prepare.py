@@ -675,7 +675,7 @@ def test_simulated_files_stay_simulated(tmp_path):
         ([], "--genome FASTA and --peaks"),
         (["--task", "yeast"], "atac alone"),
         (["--simulate", "--blacklist", "b.bed"], "leave those options out"),
-        (["--tasteless", "--genome", "g.fa", "--peaks", "p", "--reads", "r"], "--tasteless is of --simulate"),
+        (["--tasteless", "--genome", "g.fa", "--peaks", "p", "--reads", "r"], "--tasteless needs --simulate"),
         (["--genome", "g.fa", "--peaks", "p", "--reads", "r", "--shift", "4,500"], "at most 100 bp"),
         (["--genome", "g.fa", "--peaks", "p"], "One of --reads"),
         (["--genome", "g.fa", "--peaks", "p", "--reads", "r", "--shift", "4"], "--shift expects"),

@@ -373,7 +373,7 @@ def test_selection_is_by_both_strands_as_two_rows(simulated):
 
 
 def test_epochs_of_a_number_of_batches_continue_the_pass():
-    plan = torch_backend.training.Schedule(4, 3, "pearson_r", drop_last=True, batches_per_epoch=4)
+    plan = torch_backend.loop.Schedule(4, 3, "pearson_r", drop_last=True, batches_per_epoch=4)
     batches = [plan.batches_of_epoch(epoch, 20, None, seed=1) for epoch in range(4)]
     assert [len(b) for b in batches] == [4] * 4
     flat = [batch for epoch in batches for batch in epoch]

@@ -1,4 +1,4 @@
-"""Sequences on which models disagree most, or that any weighing of several models prefers.
+"""Evolve sequences on which models disagree most, or that a weighted sum of models prefers.
 
 Source: Rafi et al. 2024, Methods; `GASeqDesign.py` of de-Boer-Lab/CRM2.0: batches of small searches, NSGA-II for who
 survives and for the final pick.
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api.model import Checkpoints
-from benchmarks.apps.design.evolve import Population, Search, evolve, fronts
+from benchmarks.apps.design.evolve import Population, Search, evolve, pareto_fronts
 from benchmarks.apps.design.predictor import Score
 
 
@@ -34,27 +34,27 @@ def batches(
     (n, length) uint8 codes; (n, n_models) predictions; a table of their batch and front (1: nothing in the last
     population of the batch is better on all models); and the history of all batches.
     """
-    codes, values, about, history = [], [], [], []
+    codes, values, fronts, history = [], [], [], []
     for batch in range(n_batches):
-        found = evolve(
+        population = evolve(
             score, length, search, weights, seed=(seed, batch), checkpoints=checkpoints(batch),
             on_generation=lambda row, batch=batch: on_generation(batch, row),
         )  # fmt: skip
-        kept, front = pick(found, search, weights, n_kept)
-        codes.append(kept.codes)
-        values.append(kept.values)
-        about.append(pd.DataFrame({"batch": batch, "front": front}))
-        history.append(pd.DataFrame(found.history).assign(batch=batch))
+        chosen, front = pick(population, search, weights, n_kept)
+        codes.append(chosen.codes)
+        values.append(chosen.values)
+        fronts.append(pd.DataFrame({"batch": batch, "front": front}))
+        history.append(pd.DataFrame(population.history).assign(batch=batch))
     return (
-        np.concatenate(codes), np.concatenate(values), pd.concat(about, ignore_index=True),
+        np.concatenate(codes), np.concatenate(values), pd.concat(fronts, ignore_index=True),
         pd.concat(history, ignore_index=True),
     )  # fmt: skip
 
 
-def pick(found: Population, search: Search, weights: np.ndarray, n: int) -> tuple[Population, np.ndarray]:
-    """Pick n distinct candidates, by the weighted sum after tournaments, else by NSGA-II; and tell their fronts."""
-    rest = found.distinct()
-    front, order = fronts(rest.values, weights)
+def pick(population: Population, search: Search, weights: np.ndarray, n: int) -> tuple[Population, np.ndarray]:
+    """Pick n distinct candidates, by the weighted sum after tournaments, else by NSGA-II; with their fronts, (n,)."""
+    rest = population.distinct()
+    front, order = pareto_fronts(rest.values, weights)
     if search.selection == "tournament":
         order = np.argsort(-(rest.values @ weights), kind="stable")
     order = order[:n]

@@ -1,12 +1,13 @@
-"""Evolving sequences by DEAP: high and low expression, and the loop that every search here shares.
+"""Evolve sequences with DEAP: high and low expression, and the loop that every search here shares.
 
 Source: Rafi et al. 2024, Methods; `manuscript_code/ga/ga.ipynb` of 1edv/evolution for high and low expression;
 `GASeqDesign.py` of de-Boer-Lab/CRM2.0 for several models. Both published mutation functions share a fault: G and T may
 stay as they are and never become A. Here a mutation draws among the three other bases; `mutation="published"` is for
 replication.
 
-DEAP varies and selects: some 20 seconds of 100,000 candidates and 10 generations on one core, minutes of which go to a
-network. Only candidates that changed are predicted again: the published scripts predict all, to the same values.
+Varying and selecting 100,000 candidates over 10 generations takes DEAP some 20 seconds on one core; predicting them
+takes a network minutes. Only candidates that changed are predicted again: the published scripts predict all, to the
+same values.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ import numpy as np
 
 from benchmarks.api.model import Checkpoints
 from benchmarks.api.sequences import BASES
-from benchmarks.apps.design.predictor import Score, random_inserts
+from benchmarks.apps.design.inserts import random_inserts
+from benchmarks.apps.design.predictor import Score
 from benchmarks.apps.design.resumable_search import latest_state, save_state
 from benchmarks.errors import BadInput, did_you_mean
 
@@ -35,12 +37,12 @@ def _others(published: bool) -> list[list[int]]:
 
 
 MUTATIONS = {"uniform": _others(False), "published": _others(True)}
-"""Name -> for every code, the codes that a mutation draws among."""
+"""Name -> for every code, the codes that a mutation draws from."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """How candidates are varied and who survives.
+    """How candidates are varied and selected.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Search:
             raise BadInput(f"--mutate: {did_you_mean('mutation', self.mutate, list(MUTATIONS))}")
 
     def expected_candidates(self) -> float:
-        """Say how many predictions a search takes on average, at most."""
+        """Return an upper bound of the mean number of predictions that a search takes."""
         return self.population * (1 + self.generations * (1 - (1 - self.crossover) * (1 - self.mutation)))
 
 
@@ -137,45 +139,35 @@ def evolve(
     on_generation
         Called with every row of the history.
     """
-    algorithms, base, tools = _deap()
-    single = search.selection == "tournament"
-    individual = _individual_type(base, (1.0,) if single else tuple(weights))
-    toolbox = base.Toolbox()
-    toolbox.register("clone", individual.copy)
-    toolbox.register("mate", tools.cxTwoPoint)
-    toolbox.register("mutate", _mutated, per_base=search.per_base, draws=MUTATIONS[search.mutate])
-    if single:
-        toolbox.register("select", tools.selTournament, tournsize=TOURNAMENT)
-    else:
-        toolbox.register("select", tools.selNSGA2)
+    algorithms, *_ = _deap()
+    individual, toolbox = _toolbox(search, weights)
     history: list[dict[str, Any]] = []
     started = time.monotonic()
 
-    def evaluate(some: list[Any]) -> int:
-        new = [one for one in some if not one.fitness.valid]
-        if new:
-            for one, predicted in zip(new, score(_codes(new, length)).tolist(), strict=True):
-                one.assign(predicted, weights)
-        return len(new)
+    def evaluate(candidates: list[Any]) -> int:
+        changed = [candidate for candidate in candidates if not candidate.fitness.valid]
+        if changed:
+            for candidate, values in zip(changed, score(_codes(changed, length)).tolist(), strict=True):
+                candidate.assign(values, weights)
+        return len(changed)
 
-    def note(generation: int, population: list[Any], n_scored: int) -> None:
-        totals = np.array([one.values for one in population]) @ weights
+    def record(generation: int, population: list[Any], n_scored: int) -> None:
+        totals = _values(population) @ weights
         row = {"generation": generation, "n_scored": n_scored, "best": totals.max(), "mean": totals.mean()}
         history.append(row)
         on_generation(row | {"seconds": time.monotonic() - started})
 
     with _seeded(seed):
-        if found := latest_state(checkpoints):
-            generation, arrays, about = found
-            population = [individual(row.tobytes()) for row in arrays["codes"]]
-            for one, values in zip(population, arrays["values"].tolist(), strict=True):
-                one.assign(values, weights)
-            history += about["history"]
-            random.setstate(_tuples(about["random"]))
+        if state := latest_state(checkpoints):
+            generation, population = state.step, [individual(row.tobytes()) for row in state.arrays["codes"]]
+            for candidate, values in zip(population, state.arrays["values"].tolist(), strict=True):
+                candidate.assign(values, weights)
+            history += state.values["history"]
+            random.setstate(_tuples(state.values["random"]))
         else:
             start = random_inserts(np.random.default_rng(seed), search.population, length)
             generation, population = 0, [individual(row.tobytes()) for row in start]
-            note(0, population, evaluate(population))
+            record(0, population, evaluate(population))
         if checkpoints is not None:
             checkpoints.starts_after(generation)
         while generation < search.generations:
@@ -184,11 +176,27 @@ def evolve(
             pool = population + offspring if search.parents_stay else offspring
             population = toolbox.select(pool, search.population)
             generation += 1
-            note(generation, population, n_scored)
+            record(generation, population, n_scored)
             if checkpoints is not None and (checkpoints.due() or generation == search.generations):
-                arrays = {"codes": _codes(population, length), "values": np.array([one.values for one in population])}
+                arrays = {"codes": _codes(population, length), "values": _values(population)}
                 save_state(checkpoints, generation, arrays, {"history": history, "random": random.getstate()})
-    return Population(_codes(population, length), np.array([one.values for one in population]), history)
+    return Population(_codes(population, length), _values(population), history)
+
+
+def _toolbox(search: Search, weights: np.ndarray) -> tuple[type, Any]:
+    """Return the type of candidates, and DEAP's toolbox of how they are cloned, mated, mutated and selected."""
+    _, base, tools = _deap()
+    by_tournament = search.selection == "tournament"
+    individual = _individual_type(base, (1.0,) if by_tournament else tuple(weights))
+    toolbox = base.Toolbox()
+    toolbox.register("clone", individual.copy)
+    toolbox.register("mate", tools.cxTwoPoint)
+    toolbox.register("mutate", _mutated, per_base=search.per_base, draws=MUTATIONS[search.mutate])
+    if by_tournament:
+        toolbox.register("select", tools.selTournament, tournsize=TOURNAMENT)
+    else:
+        toolbox.register("select", tools.selNSGA2)
+    return individual, toolbox
 
 
 def _individual_type(base: Any, weights: tuple[float, ...]) -> type:
@@ -225,8 +233,12 @@ def _mutated(individual: Any, per_base: float, draws: list[list[int]]) -> tuple[
     return (individual,)
 
 
-def _codes(some: list[Any], length: int) -> np.ndarray:
-    return np.frombuffer(b"".join(some), dtype=np.uint8).reshape(-1, length)
+def _codes(candidates: list[Any], length: int) -> np.ndarray:
+    return np.frombuffer(b"".join(candidates), dtype=np.uint8).reshape(-1, length)
+
+
+def _values(candidates: list[Any]) -> np.ndarray:
+    return np.array([candidate.values for candidate in candidates])
 
 
 def _tuples(value: Any) -> Any:
@@ -235,7 +247,7 @@ def _tuples(value: Any) -> Any:
 
 @contextlib.contextmanager
 def _seeded(seed: tuple[int, ...]) -> Iterator[None]:
-    """Seed the generator of `random`, which is DEAP's, and put back what it was."""
+    """Seed the generator of `random`, which DEAP uses, and restore its state afterwards."""
     before = random.getstate()
     random.seed(" ".join(map(str, seed)))
     try:
@@ -253,7 +265,7 @@ def _deap() -> tuple[Any, Any, Any]:
     return algorithms, base, tools
 
 
-def fronts(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pareto_fronts(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sort candidates into Pareto fronts, 1 those that no other beats: as good on all models, better on one.
 
     Parameters
@@ -269,17 +281,17 @@ def fronts(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     _, base, tools = _deap()
     individual = _individual_type(base, tuple(weights))
-    several = []
+    candidates = []
     for number, row in enumerate(np.asarray(values, dtype=np.float64).tolist()):
-        one = individual(b"")
-        one.number, one.fitness.values = number, row
-        several.append(one)
-    found = np.zeros(len(several), dtype=np.int64)
+        candidate = individual(b"")
+        candidate.number, candidate.fitness.values = number, row
+        candidates.append(candidate)
+    front_of = np.zeros(len(candidates), dtype=np.int64)
     order = []
-    for number, front in enumerate(tools.sortNondominated(several, len(several)), start=1):
+    for number, front in enumerate(tools.sortNondominated(candidates, len(candidates)), start=1):
         tools.emo.assignCrowdingDist(front)
-        front.sort(key=lambda one: -one.fitness.crowding_dist)
-        numbers = [one.number for one in front]
-        found[numbers] = number
-        order += numbers
-    return found, np.array(order, dtype=np.int64)
+        front.sort(key=lambda candidate: -candidate.fitness.crowding_dist)
+        members = [candidate.number for candidate in front]
+        front_of[members] = number
+        order += members
+    return front_of, np.array(order, dtype=np.int64)

@@ -1,10 +1,10 @@
-"""Sets that ask what a motif does: point mutations of a site, copies of it, and a site at every position.
+"""Sets that test what a motif does: point mutations of a site, copies of it, and a site at every position.
 
-Source: Rafi et al. 2024, Methods. What the text leaves open is read off the tags and sequences of the published test
-set: the Reb1 sites (strong CCGGGTAAC, medium CCGGCTAAC) at position 20 counted from 0, all single mutations of both,
-about 50 double and 50 triple ones of the strong site per background and orientation; Hsf1 copies in slots of their own
-width from either end, N keeping what stands in the background; references are the backgrounds. Published names are
-kept, except that the last single trimer is called by where it stands (64, there 60).
+Source: Rafi et al. 2024 (doi 10.1038/s41587-024-02414-w), Methods. What the text leaves open is inferred from the tags
+and sequences of the published test set: the Reb1 sites (strong CCGGGTAAC, medium CCGGCTAAC) at position 20 counted from
+0, all single mutations of both, about 50 double and 50 triple ones of the strong site per background and orientation;
+Hsf1 copies in slots of their own width from either end, N keeping the base of the background; references are the
+backgrounds. Published names are kept, except that the last single trimer is called by its position (64, there 60).
 """
 
 import re
@@ -14,8 +14,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.sequences import BASES, N_CODE, reverse_complement
-from benchmarks.apps.design.predictor import word
+from benchmarks.api.sequences import BASES, N_CODE, encode, reverse_complement
 from benchmarks.errors import BadInput
 
 SITES = {"Reb1.s": "CCGGGTAAC", "Reb1.m": "CCGGCTAAC"}
@@ -23,7 +22,7 @@ SITES = {"Reb1.s": "CCGGGTAAC", "Reb1.m": "CCGGCTAAC"}
 SINGLES_ONLY = ("Reb1.m",)
 """Sites that get no double and triple mutations."""
 COPIES = {"Hsf1mono": "ATGGAACA", "Hsf1tri": "NTTCTAGAANNTTCTN"}
-"""Words that are repeated side by side."""
+"""Motifs that are repeated side by side."""
 TILED = {
     "polyA": "AAAAA",
     "Skn7": "GTCTGGCCC",
@@ -32,28 +31,34 @@ TILED = {
     "Mot3": "GCAGGCACG",
     "Azf1": "TAAAAGAAA",
 }
-"""Words that are moved along a background."""
+"""Motifs that are moved along a background."""
 AT, N_MULTIPLE = 20, 50
 
 
-def named_words(given: list[str] | None, default: Mapping[str, str], length: int) -> dict[str, str]:
-    """Read `NAME=WORD` of letters ACGTN, not of N alone, no longer than an insert; the published ones by default."""
-    found = {}
+def named_motifs(given: list[str] | None, default: Mapping[str, str], length: int) -> dict[str, str]:
+    """Read motifs `NAME=SEQUENCE` of letters ACGTN; the published ones by default.
+
+    Raises
+    ------
+    BadInput
+        For another form, a name that appears twice, a motif of N alone, or one longer than an insert of `length` bp.
+    """
+    motifs = {}
     for text in given or ():
         name, equals, letters = text.partition("=")
         letters = letters.strip().upper()
         if not equals or not re.fullmatch(r"[A-Za-z0-9.-]+", name.strip()) or not re.fullmatch("[ACGTN]+", letters):
-            raise BadInput(f"A motif is expected as NAME=WORD, letters ACGTN, e.g. Reb1=CCGGGTAAC; got {text!r}.")
-        if name.strip() in found:
+            raise BadInput(f"A motif is expected as NAME=SEQUENCE, letters ACGTN, e.g. Reb1=CCGGGTAAC; got {text!r}.")
+        if name.strip() in motifs:
             raise BadInput(f"Two motifs are called {name.strip()}; give every one a name of its own.")
         if not letters.strip("N"):
             raise BadInput(f"The motif {text!r} is of N alone, which changes nothing; bases are expected.")
-        found[name.strip()] = letters
-    found = found or dict(default)
-    for name, letters in found.items():
+        motifs[name.strip()] = letters
+    motifs = motifs or dict(default)
+    for name, letters in motifs.items():
         if len(letters) > length:
-            raise BadInput(f"The motif {name} has {len(letters)} bp, an insert {length}; it cannot hold it.")
-    return found
+            raise BadInput(f"The motif {name} has {len(letters)} bp, an insert {length}; the insert cannot hold it.")
+    return motifs
 
 
 def placed(background: np.ndarray, site: np.ndarray, at: int) -> np.ndarray:
@@ -71,9 +76,11 @@ class _Set:
         self.rows = [(name, "", codes) for name, codes in zip(names, backgrounds, strict=True)]
 
     def add(self, reference: str, what: str, codes: np.ndarray) -> None:
+        """Add a sequence to be compared with a reference, by the tag of what was done to it."""
         self.rows.append((f"{reference}_{what}", reference, codes))
 
     def finish(self) -> tuple[pd.DataFrame, np.ndarray]:
+        """Return the table of tag and ref_tag, and the codes."""
         tags, references, codes = zip(*self.rows, strict=True)
         return pd.DataFrame({"tag": tags, "ref_tag": references}), np.stack(codes)
 
@@ -88,7 +95,7 @@ def perturbation(
     n_multiple: int = N_MULTIPLE,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Mutate sites base by base and repeat words, in every background.
+    """Mutate sites base by base and repeat motifs, in every background.
 
     Parameters
     ----------
@@ -101,49 +108,55 @@ def perturbation(
 
     Returns
     -------
-    Table of tag and ref_tag, the backgrounds first, without reference; and (n_rows, length) codes. Copies of a word
+    Table of tag and ref_tag, the backgrounds first, without reference; and (n_rows, length) codes. Copies of a motif
     that leave a background as it is are left out.
     """
-    rng, made, length = np.random.default_rng(seed), _Set(names, backgrounds), backgrounds.shape[1]
+    rng, designed, length = np.random.default_rng(seed), _Set(names, backgrounds), backgrounds.shape[1]
     for name, background in zip(names, backgrounds, strict=True):
         for (motif, letters), reverse, start in product(sites.items(), (False, True), at):
-            site = reverse_complement(word(letters)) if reverse else word(letters)
+            site = _oriented(letters, reverse)
             if not 0 <= start <= length - len(site):
                 raise BadInput(f"--at {start}: {motif} has {len(site)} bp; 0 to {length - len(site)} is expected.")
             label = f"{motif}{'.RC' * reverse}"
-            made.add(name, f"{label}_canonical_{start}", placed(background, site, start))
+            designed.add(name, f"{label}_canonical_{start}", placed(background, site, start))
             n_more = 0 if motif in SINGLES_ONLY else n_multiple
             for changes in (*_changes(site, 1), *_some(rng, site, 2, n_more), *_some(rng, site, 3, n_more)):
                 mutant = site.copy()
                 for i, base in changes:
                     mutant[i] = base
                 what = ".".join(f"{i}{BASES[base]}" for i, base in changes)
-                made.add(name, f"{label}_{what}_{start}", placed(background, mutant, start))
+                designed.add(name, f"{label}_{what}_{start}", placed(background, mutant, start))
         for motif, letters in copies.items():
-            for what, codes in _copied(background, word(letters)):
+            for what, codes in _copied(background, _oriented(letters, False)):
                 if (codes != background).any():
-                    made.add(name, f"{motif}.{what}", codes)
-    return made.finish()
+                    designed.add(name, f"{motif}.{what}", codes)
+    return designed.finish()
 
 
 def tiling(
-    names: list[str], backgrounds: np.ndarray, words: Mapping[str, str] = TILED
+    names: list[str], backgrounds: np.ndarray, motifs: Mapping[str, str] = TILED
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Write every word at every position and in both orientations into every background.
+    """Write every motif at every position and in both orientations into every background.
 
     Returns
     -------
-    As `perturbation`. A word where it stands already changes nothing, and is left out.
+    As `perturbation`. A motif that the background has there already changes nothing, and is left out.
     """
-    made, length = _Set(names, backgrounds), backgrounds.shape[1]
+    designed, length = _Set(names, backgrounds), backgrounds.shape[1]
     for name, background in zip(names, backgrounds, strict=True):
-        for (motif, letters), reverse in product(words.items(), (False, True)):
-            site = reverse_complement(word(letters)) if reverse else word(letters)
+        for (motif, letters), reverse in product(motifs.items(), (False, True)):
+            site = _oriented(letters, reverse)
             for at in range(length - len(site) + 1):
                 codes = placed(background, site, at)
                 if (codes != background).any():
-                    made.add(name, f"{motif}{'.RC' * reverse}_{at}", codes)
-    return made.finish()
+                    designed.add(name, f"{motif}{'.RC' * reverse}_{at}", codes)
+    return designed.finish()
+
+
+def _oriented(letters: str, reverse: bool) -> np.ndarray:
+    """Encode a motif, or its reverse complement; (k,) uint8."""
+    site = encode([letters], len(letters))[0]
+    return reverse_complement(site) if reverse else site
 
 
 def _changes(site: np.ndarray, n: int) -> list[tuple[tuple[int, int], ...]]:
@@ -164,12 +177,12 @@ def _some(rng: np.random.Generator, site: np.ndarray, n: int, wanted: int) -> li
 
 
 def _copied(background: np.ndarray, site: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Give single copies by where they begin, and 1, 2 … copies from the left (1L, 2L …) and right end (1R, 2R …)."""
+    """List single copies by their position, and 1, 2 … copies from the left (1L, 2L …) and right end (1R, 2R …)."""
     slots = list(range(0, len(background) - len(site) + 1, len(site)))
-    found = [(str(at), placed(background, site, at)) for at in slots]
+    copies = [(str(at), placed(background, site, at)) for at in slots]
     for end, order in (("L", slots), ("R", slots[::-1])):
         filled = background
         for n, at in enumerate(order, start=1):
             filled = placed(filled, site, at)
-            found.append((f"{n}{end}", filled))
-    return found
+            copies.append((f"{n}{end}", filled))
+    return copies

@@ -2,7 +2,7 @@
 
 Source: Rafi et al. 2024, Methods: most SNV pairs are steps of the sequence trajectories of Vaishnav et al. 2022, the
 rest random single mutations of random, designed and native promoters. There, a trajectory takes at every step the
-mutation that a model holds for the strongest (strong selection, weak mutation), or any (drift).
+mutation that a model predicts to be the strongest (strong selection, weak mutation), or any (drift).
 """
 
 from collections.abc import Callable
@@ -50,8 +50,8 @@ def walk(
     """
     check_choice(choose, score is not None)
     done, path = 0, np.array(starts)[:, None]
-    if found := latest_state(checkpoints):
-        done, path = found[0], found[1]["path"]
+    if state := latest_state(checkpoints):
+        done, path = state.step, state.arrays["path"]
     if checkpoints is not None:
         checkpoints.starts_after(done)
     for step in range(done + 1, steps + 1):
@@ -71,11 +71,11 @@ def check_choice(choose: str, has_model: bool) -> None:
     if choose not in CHOICES:
         raise BadInput(f"--choose: {did_you_mean('choice', choose, list(CHOICES))}")
     if choose != "random" and not has_model:
-        raise BadInput(f"--choose {choose} asks a model which mutation is the strongest; name one with --run.")
+        raise BadInput(f"--choose {choose} needs a model to find the strongest mutation; name one with --run.")
 
 
 def n_predictions(n: int, length: int, steps: int, choose: str) -> int:
-    """Count what a walk predicts."""
+    """Count the sequences that n walks predict."""
     return 0 if choose == "random" else n * steps * (3 * length + 1)
 
 
@@ -92,12 +92,12 @@ def _selected(codes: np.ndarray, score: Score, sign: float) -> np.ndarray:
     chosen = codes.copy()
     size = max(1, 32_768 // (3 * length))
     for start in range(0, n, size):
-        some = codes[start : start + size]
-        tried = np.repeat(some[:, None], 1 + 3 * length, axis=1)  # the first is the sequence itself
+        current = codes[start : start + size]
+        tried = np.repeat(current[:, None], 1 + 3 * length, axis=1)  # the first is the sequence itself
         at, by = np.divmod(np.arange(3 * length), 3)
         tried[:, 1 + np.arange(3 * length), at] = (tried[:, 1 + np.arange(3 * length), at] + 1 + by) % 4
-        values = sign * score(tried.reshape(-1, length))[:, 0].reshape(len(some), -1)
-        chosen[start : start + size] = tried[np.arange(len(some)), values.argmax(axis=1)]
+        values = sign * score(tried.reshape(-1, length))[:, 0].reshape(len(current), -1)
+        chosen[start : start + size] = tried[np.arange(len(current)), values.argmax(axis=1)]
     return chosen
 
 

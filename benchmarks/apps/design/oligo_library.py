@@ -1,8 +1,8 @@
-"""The oligo table, and a library of several: what is ordered, and which sequences are compared with which.
+"""The oligo table of a designed set, and libraries of several: distinct oligos, and which are compared with which.
 
 A table has a row per oligo and comparison: `subset`, `tag` (its name there), `ref_tag` (the tag of the sequence it is
 compared with; empty for single sequences and for references themselves), `left`, `insert`, `right` and `sequence` (all
-three), what models predicted, and `trained_on`: measured or simulated data, empty where no model had a say.
+three), what models predicted, and `trained_on`: measured or simulated data, empty where no model was used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from benchmarks.io import tables
 
 COLUMNS = ["subset", "tag", "ref_tag", "left", "insert", "right", "sequence"]
 PREDICTED = "predicted "
-"""Columns of predictions are called by this and the model's name."""
+"""Prefix of the columns of predictions, before the model's name."""
 
 
 def table(
     construct: Construct,
     codes: np.ndarray,
-    about: pd.DataFrame,
+    metadata: pd.DataFrame,
     *,
     subset: str,
     names: Sequence[str] = (),
@@ -39,26 +39,26 @@ def table(
     ----------
     codes
         (n, length) uint8 inserts.
-    about
-        n rows with `tag`, perhaps `ref_tag`, and what else is worth knowing.
+    metadata
+        n rows with `tag`, perhaps `ref_tag`, and further columns to keep.
     names, values
         Models and their predictions, (n, n_models); none where nothing was predicted.
     """
     inserts = decode(codes)
-    found = pd.DataFrame({"subset": subset, "tag": about["tag"].to_numpy()})
-    found["ref_tag"] = about["ref_tag"].to_numpy() if "ref_tag" in about else ""
-    found["left"], found["insert"], found["right"] = construct.left, inserts, construct.right
-    found["sequence"] = [construct.left + insert + construct.right for insert in inserts]
-    for name in about.columns.difference(["tag", "ref_tag"], sort=False):
-        found[name] = about[name].to_numpy()
+    oligos = pd.DataFrame({"subset": subset, "tag": metadata["tag"].to_numpy()})
+    oligos["ref_tag"] = metadata["ref_tag"].to_numpy() if "ref_tag" in metadata else ""
+    oligos["left"], oligos["insert"], oligos["right"] = construct.left, inserts, construct.right
+    oligos["sequence"] = [construct.left + insert + construct.right for insert in inserts]
+    for name in metadata.columns.difference(["tag", "ref_tag"], sort=False):
+        oligos[name] = metadata[name].to_numpy()
     for i, name in enumerate(names):
-        found[PREDICTED + name] = values[:, i]
-    return found.assign(trained_on=trained_on)
+        oligos[PREDICTED + name] = values[:, i]
+    return oligos.assign(trained_on=trained_on)
 
 
 @dataclass(frozen=True)
 class Library:
-    """Distinct oligos in the order in which they came, and what is compared with what.
+    """Distinct oligos in the order in which they came, and which are compared with which.
 
     Parameters
     ----------
@@ -77,20 +77,20 @@ class Library:
     trained_on: str
 
     def oligos(self) -> pd.DataFrame:
-        """List what is ordered: pos, seq_id, left, insert, right, sequence, and the subsets it serves."""
-        serves: list[set[str]] = [set() for _ in self.inserts]
-        for name, part in self.singles.items():
-            for pos in part["pos"]:
-                serves[pos].add(name)
-        for name, part in self.pairs.items():
-            for pos in pd.concat([part["alt_pos"], part["ref_pos"]]):
-                serves[pos].add(name)
+        """List the oligos to order: pos, seq_id, left, insert, right, sequence, and the subsets that each is in."""
+        subsets: list[set[str]] = [set() for _ in self.inserts]
+        for name, rows in self.singles.items():
+            for pos in rows["pos"]:
+                subsets[pos].add(name)
+        for name, rows in self.pairs.items():
+            for pos in pd.concat([rows["alt_pos"], rows["ref_pos"]]):
+                subsets[pos].add(name)
         inserts, n = decode(self.inserts), len(self.inserts)
-        found = pd.DataFrame({"pos": range(n), "seq_id": [f"oligo_{i:06d}" for i in range(n)]})
-        found["left"], found["insert"], found["right"] = self.construct.left, inserts, self.construct.right
-        found["sequence"] = self.construct.rows(self.inserts)
-        found["subsets"] = [",".join(sorted(names)) for names in serves]
-        return found.assign(trained_on=self.trained_on)
+        oligos = pd.DataFrame({"pos": range(n), "seq_id": [f"oligo_{i:06d}" for i in range(n)]})
+        oligos["left"], oligos["insert"], oligos["right"] = self.construct.left, inserts, self.construct.right
+        oligos["sequence"] = self.construct.rows(self.inserts)
+        oligos["subsets"] = [",".join(sorted(names)) for names in subsets]
+        return oligos.assign(trained_on=self.trained_on)
 
 
 def read(file: Path, construct: Construct) -> tuple[pd.DataFrame, np.ndarray]:
@@ -99,35 +99,37 @@ def read(file: Path, construct: Construct) -> tuple[pd.DataFrame, np.ndarray]:
     Raises
     ------
     BadInput
-        If a column is missing, a sequence is none, a tag stands twice, or a reference is not in the table.
+        If a column is missing, a sequence is invalid, a tag appears twice, or a reference is not in the table.
     """
     cells = tables.read_cells(file)
-    found = cells.iloc[1:].copy()
-    found.columns = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
-    if missing := [name for name in ("subset", "tag", "ref_tag", "sequence") if name not in found]:
+    rows = cells.iloc[1:].copy()
+    rows.columns = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
+    if missing := [name for name in ("subset", "tag", "ref_tag", "sequence") if name not in rows]:
         raise BadInput(f"{file}: column {missing[0]!r} is missing; a table that `design` wrote is expected.")
-    if found.empty:
+    if rows.empty:
         raise BadInput(f"{file} has a header and no oligos.")
     for name in ("subset", "tag", "sequence"):
-        found[name] = tables.required_text(file, found, name)
-    found["ref_tag"] = found["ref_tag"].fillna("")
+        rows[name] = tables.required_text(file, rows, name)
+    rows["ref_tag"] = rows["ref_tag"].fillna("")
     try:
-        codes = construct.inserts(found["sequence"].tolist())
+        codes = construct.inserts(rows["sequence"].tolist())
     except SequenceError as error:
-        raise BadInput(f"{file}, line {found.index[error.row]}: {error.reason}.") from None
-    for subset, part in found.groupby("subset", sort=False):
-        if (twice := part["tag"].duplicated()).any():
-            line = part.index[twice][0]
-            raise BadInput(f"{file}, line {line}: the tag {part['tag'][line]!r} stands twice in subset {subset}.")
-        lacking = ~part["ref_tag"].isin(["", *part["tag"]])
+        raise BadInput(f"{file}, line {rows.index[error.row]}: {error.reason}.") from None
+    for subset, of_subset in rows.groupby("subset", sort=False):
+        if (twice := of_subset["tag"].duplicated()).any():
+            line = of_subset.index[twice][0]
+            raise BadInput(f"{file}, line {line}: the tag {of_subset['tag'][line]!r} appears twice in subset {subset}.")
+        lacking = ~of_subset["ref_tag"].isin(["", *of_subset["tag"]])
         if lacking.any():
-            line = part.index[lacking][0]
-            raise BadInput(f"{file}, line {line}: its reference {part['ref_tag'][line]!r} is not in subset {subset}.")
-    return found, codes
+            line = of_subset.index[lacking][0]
+            raise BadInput(
+                f"{file}, line {line}: its reference {of_subset['ref_tag'][line]!r} is not in subset {subset}."
+            )
+    return rows, codes
 
 
 def merge(files: Sequence[Path], construct: Construct) -> Library:
-    """Put oligo tables into one library; a sequence that several ask for is ordered once.
+    """Put oligo tables into one library, in which a sequence of several tables is one oligo.
 
     A subset is of pairs where any of its rows has a reference.
     """
@@ -176,32 +178,32 @@ def _distinct(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 EXPRESSION = ("expression", "maude_expression", "mean", "measured", "value")
-"""What a column of expression is called."""
+"""Names of a column of expression, the first there is being taken."""
 
 
 def expression_of(file: Path, library: Library) -> tuple[np.ndarray, str]:
     """Look up every oligo's expression in a table of sequence and expression: (n,) float64, and the table's origin.
 
-    Simulated is what a column `origin` calls so, and what lies in a folder that is marked as simulated.
+    The origin is simulated if a column `origin` says so, or the folder of the table is marked as simulated.
 
     Raises
     ------
     BadInput
-        If a column is missing, or an oligo is not in the table or twice.
+        If a column is missing, or an oligo is missing or appears twice.
     """
     cells = tables.read_cells(file)
-    found = cells.iloc[1:].copy()
-    found.columns = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
-    at_sequence = next((name for name in tables.SEQUENCE_COLUMNS if name in found), None)
-    at_value = next((name for name in EXPRESSION if name in found), None)
+    table = cells.iloc[1:].copy()
+    table.columns = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
+    at_sequence = next((name for name in tables.SEQUENCE_COLUMNS if name in table), None)
+    at_value = next((name for name in EXPRESSION if name in table), None)
     if at_sequence is None or at_value is None:
         lacking = "sequence" if at_sequence is None else "expression"
-        raise BadInput(f"{file}: a column {lacking!r} is expected; its columns are {', '.join(found)}.")
-    text = tables.required_text(file, found, at_sequence).str.upper()
-    value = pd.Series(tables.numbers(file, found, at_value), index=text.to_numpy())
+        raise BadInput(f"{file}: a column {lacking!r} is expected; its columns are {', '.join(table)}.")
+    text = tables.required_text(file, table, at_sequence).str.upper()
+    value = pd.Series(tables.numbers(file, table, at_value), index=text.to_numpy())
     if value.index.duplicated().any():
         twice = value.index[value.index.duplicated()][0]
-        raise BadInput(f"{file}: the sequence {twice[:120]} stands there twice; one line per oligo is expected.")
+        raise BadInput(f"{file}: the sequence {twice[:120]} appears twice; one line per oligo is expected.")
     rows = library.construct.rows(library.inserts)
     missing = [row for row in rows if row not in value.index]
     if missing:
@@ -209,5 +211,5 @@ def expression_of(file: Path, library: Library) -> tuple[np.ndarray, str]:
             f"{file} has no expression of {len(missing):,} of {len(rows):,} oligos, the first {missing[0]}; measure "
             "them all, or leave them out of the sets."
         )
-    says = set(found["origin"].dropna()) if "origin" in found else set()
-    return value[rows].to_numpy(), "simulated" if "simulated" in says else simulated_marker.of(file.parent)
+    origins = set(table["origin"].dropna()) if "origin" in table else set()
+    return value[rows].to_numpy(), "simulated" if "simulated" in origins else simulated_marker.of(file.parent)

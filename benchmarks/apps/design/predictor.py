@@ -1,13 +1,14 @@
-"""Predicting candidates: inserts between the constant flanks of a task, in full batches on the device."""
+"""Predict candidates: inserts between the constant flanks of a task, in full batches on the device."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset
-from benchmarks.api.sequences import encode
 from benchmarks.api.task import HasConstruct, Task, supports
+from benchmarks.engine.inference import load
 from benchmarks.engine.inference.load import Trained
 from benchmarks.engine.inference.mutagenesis import PIECE, of_codes
 from benchmarks.errors import BadInput, did_you_mean
@@ -36,11 +37,11 @@ class Predictor:
         self.names, self._models = tuple(models), list(models.values())
         self.construct = _common_construct(models)
         self._outputs = [_output(trainings[0], output) for trainings in self._models]
-        self._frames = [[_Frame(one, self.construct) for one in trainings] for trainings in self._models]
-        origins = {one.trained_on for trainings in self._models for one in trainings}
+        self._frames = [[_Frame(trained, self.construct) for trained in trainings] for trainings in self._models]
+        origins = {trained.trained_on for trainings in self._models for trained in trainings}
         self.trained_on = "simulated" if "simulated" in origins else "measured"
         self.n_done = 0
-        self.on_done: Callable[[int], None] = lambda n: None
+        self.on_done: Callable[[float], None] = lambda n: None
 
     def __call__(self, inserts: np.ndarray) -> np.ndarray:
         """Predict inserts (n, length): (n, n_models) float64, in the units of the models' targets.
@@ -50,24 +51,24 @@ class Predictor:
         BadInput
             If a model predicts infinities or NaN, which no search can rank.
         """
-        found = np.zeros((len(inserts), len(self._models)))
+        predictions = np.zeros((len(inserts), len(self._models)))
         for start in range(0, len(inserts), PIECE):
             piece = inserts[start : start + PIECE]
             for i, (trainings, output) in enumerate(zip(self._models, self._outputs, strict=True)):
-                several = [
-                    one.model.predict(frame.data(piece))[output]
-                    for one, frame in zip(trainings, self._frames[i], strict=True)
+                by_training = [
+                    trained.model.predict(frame.data(piece))[output]
+                    for trained, frame in zip(trainings, self._frames[i], strict=True)
                 ]
-                found[start : start + PIECE, i] = np.mean(several, axis=0, dtype=np.float64)
-                if not np.isfinite(found[start : start + PIECE, i]).all():
+                predictions[start : start + PIECE, i] = np.mean(by_training, axis=0, dtype=np.float64)
+                if not np.isfinite(predictions[start : start + PIECE, i]).all():
                     raise BadInput(f"{self.names[i]} predicts no finite number of some candidates; train it again.")
             self.n_done += len(piece)
             self.on_done(self.n_done)
-        return found
+        return predictions
 
 
 class _Frame:
-    """What stands around an insert in the codes of a task, the plasmid of the yeast task included."""
+    """The codes around an insert in the input of a model, the plasmid of the yeast task included."""
 
     def __init__(self, trained: Trained, construct: Construct):
         first, other = (
@@ -76,13 +77,44 @@ class _Frame:
         self._spec, self._codes, self._where = trained.spec, first, np.flatnonzero(first != other)
 
     def data(self, inserts: np.ndarray) -> Dataset:
+        """Put inserts (n, length) into the frame."""
         codes = np.repeat(self._codes[None], len(inserts), axis=0)
         codes[:, self._where] = inserts
         return of_codes(codes, self._spec)
 
 
+def open_predictor(folders: Sequence[Path], output: str | None, device: str) -> Predictor:
+    """Open models as one function of inserts, each under a name of its own.
+
+    Parameters
+    ----------
+    folders
+        Each a training, a folder of trainings to average, or published weights.
+
+    Raises
+    ------
+    BadInput
+        If one is named twice, or the models do not fit together.
+    """
+    resolved = [folder.resolve() for folder in folders]
+    if again := [folder for i, folder in enumerate(folders) if resolved[i] in resolved[:i]]:
+        raise BadInput(f"{again[0]} is named by two --run; name every model once.")
+    models: dict[str, list[Trained]] = {}
+    seen: dict[str, int] = {}
+    for folder in folders:
+        trainings = load.open_all(folder, device)
+        models[load.distinct_name(trainings[0].key, seen)] = trainings
+    return Predictor(models, output)
+
+
 def construct_of(task: Task) -> Construct:
-    """Return what is designed for a task, or say that nothing is."""
+    """Return the construct of a task, flanks around an insert that is designed.
+
+    Raises
+    ------
+    BadInput
+        If the task has none.
+    """
     if not supports(task, HasConstruct):
         raise BadInput(f"Sequences for {task.NAME} cannot be designed: it has no construct with an insert.")
     return task.CONSTRUCT
@@ -90,7 +122,9 @@ def construct_of(task: Task) -> Construct:
 
 def _common_construct(models: Mapping[str, Sequence[Trained]]) -> Construct:
     (first, construct), *others = (
-        (f"{name} ({one.task.NAME})", construct_of(one.task)) for name, several in models.items() for one in several
+        (f"{name} ({trained.task.NAME})", construct_of(trained.task))
+        for name, trainings in models.items()
+        for trained in trainings
     )
     for name, other in others:
         if other != construct:
@@ -108,13 +142,3 @@ def _output(trained: Trained, wanted: str | None) -> str:
     if wanted is not None and wanted not in known:
         raise BadInput(did_you_mean("output", wanted, known))
     return wanted or known[0]
-
-
-def random_inserts(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Draw sequences of independent, equally likely bases; (n, length) uint8."""
-    return rng.integers(0, 4, (n, length), dtype=np.uint8)
-
-
-def word(text: str) -> np.ndarray:
-    """Turn a word into codes, (len,) uint8."""
-    return encode([text], len(text))[0]

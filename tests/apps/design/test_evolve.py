@@ -188,7 +188,7 @@ values_of_models = st.integers(1, 4).flatmap(
 @given(values_of_models)
 def test_fronts_are_what_is_not_beaten_peeled_off_one_by_one(case):
     values, signs = np.array(case[0], dtype=float), np.array(case[1])
-    front, order = evolve.fronts(values, signs)
+    front, order = evolve.pareto_fronts(values, signs)
     assert sorted(order) == list(range(len(values)))
     assert (np.diff(front[order]) >= 0).all()
     left = np.arange(len(values))

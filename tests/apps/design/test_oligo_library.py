@@ -95,13 +95,13 @@ def test_a_motif_keeps_the_background_under_n_on_both_strands():
 
 
 def test_motifs_are_read_or_refused():
-    assert motifs.named_words(["X=acgt", "Y = NNA"], {}, 80) == {"X": "ACGT", "Y": "NNA"}
-    assert motifs.named_words(None, motifs.SITES, 80) == motifs.SITES
+    assert motifs.named_motifs(["X=acgt", "Y = NNA"], {}, 80) == {"X": "ACGT", "Y": "NNA"}
+    assert motifs.named_motifs(None, motifs.SITES, 80) == motifs.SITES
     for wrong in ("ACGT", "X=", "X=ACU", "a b=ACG"):
-        with pytest.raises(BadInput, match="NAME=WORD"):
-            motifs.named_words([wrong], {}, 80)
+        with pytest.raises(BadInput, match="NAME=SEQUENCE"):
+            motifs.named_motifs([wrong], {}, 80)
     with pytest.raises(BadInput, match="81 bp, an insert 80"):
-        motifs.named_words([f"X={'A' * 81}"], {}, 80)
+        motifs.named_motifs([f"X={'A' * 81}"], {}, 80)
     with pytest.raises(BadInput, match="0 to 71 is expected"):
         motifs.perturbation(["b"], inserts(1), at=(80,))
 
@@ -178,7 +178,7 @@ def test_an_annotation_that_does_not_serve_is_refused(little_genome, tmp_path):
     with pytest.raises(BadInput, match="no feature 'gene' with a strand; it has transcript, exon"):
         native_promoters.genes(folder / "g.gtf", "gene")
     (tmp_path / "words.gtf").write_text("just\nsome words\n")
-    with pytest.raises(BadInput, match=r"no GTF file that can be read|no feature"):
+    with pytest.raises(BadInput, match=r"not a GTF file that can be read|no feature"):
         native_promoters.genes(tmp_path / "words.gtf")
     genome = Genome(folder / "g.fa", folder)
     short = native_promoters.promoters(native_promoters.genes(folder / "g.gtf"), genome.sizes, 40)
@@ -269,7 +269,7 @@ def test_tables_that_do_not_fit_are_refused_by_line(tmp_path):
     short = tmp_path / "short.tsv"
     short.write_text("subset\ttag\tref_tag\tsequence\nhigh\tx\t\tACGT\n")
     for files, sentence in (
-        ([twice], "twice.tsv, line 3: the tag 'a' stands twice in subset high"),
+        ([twice], "twice.tsv, line 3: the tag 'a' appears twice in subset high"),
         ([lost], "lost.tsv, line 3: its reference 'z' is not in subset SNVs"),
         ([good, mixed], "Subset SNVs is of pairs in one table and of single sequences in another"),
         ([short], "short.tsv, line 2: an insert of 80 bp or 110 with flanks expected, got 4 bp"),
@@ -298,7 +298,7 @@ def test_expression_is_looked_up_by_sequence(tmp_path):
     assert oligo_library.expression_of(file, library)[1] == "simulated"
     for wrong, sentence in (
         (table.iloc[1:], "no expression of 1 of 3 oligos"),
-        (pd.concat([table, table.iloc[:1]]), "stands there twice"),
+        (pd.concat([table, table.iloc[:1]]), "appears twice"),
         (table.rename(columns={"expression": "x"}), "a column 'expression' is expected"),
         (table.assign(expression=["1", "high", "2"]), "line 3, column 'expression': a finite number expected"),
     ):
