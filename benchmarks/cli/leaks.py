@@ -1,7 +1,7 @@
-"""`python -m benchmarks leaks`: which test sequences occur in the training data, and what they are worth."""
+"""`python -m benchmarks leaks`: which test sequences occur in the training data, and how scores change without them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,7 +41,10 @@ def leaks(
         float, typer.Option(help="Share of bases that agree in a near-duplicate, above 0.5, up to 1.")
     ] = 0.8,
     fail_above: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Exit code 1 if a larger share of a test fold leaks.")
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Exit code 1 if a larger share of a test fold overlaps with the training data."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of folds that are drawn where --data has none.")] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file to write the table to.")] = None,
@@ -50,14 +53,16 @@ def leaks(
 ) -> None:
     """Find test sequences that occur in the training data: equal, reverse-complemented, nearly equal, or overlapping.
 
-    Of a stored run: its leaks.csv and leak_free.csv (scores without what leaks) are written again. `report` puts them
-    on the page. With --data, the splits of a file, before any training.
+    For a stored run, its leaks.csv and leak_free.csv (scores without these sequences) are written again, and `report`
+    puts them on the page. With --data, the splits of a file are searched, before any training.
     """
     import pandas as pd
 
     from benchmarks import registry
+    from benchmarks.apps.leakage.search import search_file, search_runs
     from benchmarks.engine.evaluation import leakage
     from benchmarks.engine.reporting.console import open_console
+    from benchmarks.engine.store.store import Store
 
     if k % 2 == 0 or not 9 <= k <= 23:
         raise BadInput(f"--k expects an odd number from 9 to 23, got {k}.")
@@ -68,7 +73,7 @@ def leaks(
     if data and (report or len(task or ()) != 1):
         raise BadInput("--data expects exactly one --task and no --report.")
     if split and not data:
-        raise BadInput("--split says how --data is cut; a stored run has its own split.")
+        raise BadInput("--split says how --data is split; a stored run has its own split.")
     for name in task or ():
         registry.get_task(name)
     console = open_console(stderr=json)
@@ -78,11 +83,11 @@ def leaks(
         console.print(f"searching {dataset}, test fold {test_fold}", markup=False, highlight=False)
 
     if data:
-        found = _of_file(registry.get_task(task[0]), data, split, seed, rule, say)
+        overlaps = search_file(registry.get_task(task[0]), data, rule, say, split=split, seed=seed)
     else:
-        found = _of_runs(results, task or (), report or (), rule, say)
-    table = pd.concat([one.table for one in found], ignore_index=True)
-    scores = pd.concat([one.scores for one in found], ignore_index=True)
+        overlaps = search_runs(Store(results), task or (), report or (), rule, say)
+    table = pd.concat([overlap.table for overlap in overlaps], ignore_index=True)
+    scores = pd.concat([overlap.scores for overlap in overlaps], ignore_index=True)
     if out:
         from benchmarks.io.atomic import write_text
 
@@ -90,40 +95,17 @@ def leaks(
     if json:
         print_json({"leaks": records(table), "leak_free": records(scores)})
     else:
-        print_leaks(console, table, scores)
-    worst = max(one.worst for one in found)
+        _print_overlap(console, table, scores)
+    worst = max(overlap.worst for overlap in overlaps)
     if fail_above is not None and worst > fail_above:
-        typer.echo(f"{worst:.3%} of a test fold leaks, more than --fail-above {fail_above:.3%}.", err=True)
+        typer.echo(
+            f"{worst:.3%} of a test fold is in the training data, more than --fail-above {fail_above:.3%}.", err=True
+        )
         raise typer.Exit(1)
 
 
-def _of_file(task: Any, data: Path, split: str | None, seed: int, rule: Any, say: Any) -> list[Any]:
-    from benchmarks.engine.evaluation import leakage
-    from benchmarks.engine.planning import data_sources
-
-    preset = next(iter(task.PRESETS))
-    found = data_sources.find(task, preset, data, seed=seed, split=split)
-    return [leakage.of_dataset(task, source.dataset, rule, on_fold=say) for source in found]
-
-
-def _of_runs(results: Path, tasks: Any, folders: Any, rule: Any, say: Any) -> list[Any]:
-    from benchmarks import registry
-    from benchmarks.engine.evaluation import leakage
-    from benchmarks.engine.evaluation.scores import score
-    from benchmarks.engine.store.experiment import Experiment
-    from benchmarks.engine.store.store import Store
-
-    store, found = Store(results), []
-    for experiment in Experiment.open_many(store, tasks, folders):
-        task = registry.get_task(experiment.plan.task)
-        scores = score(experiment.plan, store, task)
-        found.append(leakage.of_plan(experiment.plan, store, task, scores, rule, on_fold=say))
-        leakage.write(found[-1], experiment.folder)
-    return found
-
-
-def print_leaks(console: "Console", table: "pd.DataFrame", scores: "pd.DataFrame") -> None:
-    """Print how many test sequences leak, by dataset, fold and kind, and the largest change of a score without them."""
+def _print_overlap(console: "Console", table: "pd.DataFrame", scores: "pd.DataFrame") -> None:
+    """Print how many test sequences overlap with training data, and the largest change of a score without them."""
     from benchmarks.api.metrics import label_of
     from benchmarks.engine.reporting.console import print_table
 
@@ -149,7 +131,7 @@ def print_leaks(console: "Console", table: "pd.DataFrame", scores: "pd.DataFrame
         row = part.loc[part["difference"].abs().idxmax()] if part["difference"].notna().any() else part.iloc[0]
         where = f"{row['model']}, {row['dataset']}, test fold {row['test_fold']}, {row['subset']}, {row['level']} level"
         console.print(
-            f"Largest change of {label_of(metric)} without leaks: {row['difference']:+.4f} ({where})",
+            f"Largest change of {label_of(metric)} without the overlap: {row['difference']:+.4f} ({where})",
             markup=False,
             highlight=False,
         )

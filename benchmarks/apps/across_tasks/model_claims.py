@@ -30,6 +30,7 @@ class _Difference:
     n_folds: int
 
     def check(self, passed: bool) -> Check:
+        """Return a check of the claim on this difference."""
         p = f"P = {self.p_value:.2g}" if np.isfinite(self.p_value) else "not tested"
         text = f"{self.where}: {self.model} − {self.rival} {self.gain:+.4f} ({self.n_folds} folds, {p})"
         return Check(bool(passed), text, self.p_value, self.p_corrected)

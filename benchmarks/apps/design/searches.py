@@ -84,7 +84,7 @@ def mutation_walk(
     starts, rows = np.repeat(starts, walks, axis=0), np.repeat(np.arange(len(starts)), walks)
     settings = {"set": "snv", "seed": seed, "output": output, "steps": steps, "choose": choose}
     work = open_work(settings | {"starts": hashlib.sha256(starts.tobytes()).hexdigest()})
-    with bar("mutants", mutation_walks.n_predictions(*starts.shape, steps, choose)) as on_done, work:
+    with bar("mutants", mutation_walks.n_predictions(len(starts), construct.length, steps, choose)) as on_done, work:
         if predict:
             predict.on_done = on_done
         path = mutation_walks.walk(

@@ -111,7 +111,7 @@ def _why_not(store: Store, job: Job, dataset: Dataset) -> str:
     if dataset.origin != "simulated" or not supports(registry.get_task(job.task), HasPlantedMotifs):
         return f"{job.dataset} is measured: where its motifs lie is not known"
     if not load.has_model(store.training(job).folder):
-        return "it was made elsewhere or with --no-save-models: no weights"
+        return "it has no weights: external predictions, or a training with --no-save-models"
     return ""
 
 

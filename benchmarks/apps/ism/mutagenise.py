@@ -89,7 +89,8 @@ def mutagenise(
         raise BadInput(
             f"{file} has several sequences named {twice!r}; rename them, so that tables can tell them apart."
         )
-    by_position, by_substitution, arrays, scores, simulated = [], [], {}, {}, False
+    by_position, by_substitution, arrays, simulated = [], [], {}, False
+    scores: dict[str, dict[str, np.ndarray]] = {}
     for label, trained in load.open_each(models, device):
         task = trained.task
         data = _concatenate([predict_file.as_data(file, piece, trained.spec, task.encode) for piece in pieces])

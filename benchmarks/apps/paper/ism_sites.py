@@ -102,7 +102,7 @@ def _predicted_site(trained: load.Trained, model: str, pair: SitePair) -> Site:
         codes=pair.codes[:, window],
         changes=effects.deltas[:, window],
         measured=pair.measured,
-        predicted=tuple(map(float, effects.wild_type)),
+        predicted=(float(effects.wild_type[0]), float(effects.wild_type[1])),
     )
 
 

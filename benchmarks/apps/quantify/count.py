@@ -63,6 +63,7 @@ class Counts:
 
     @property
     def total(self) -> np.ndarray:
+        """Reads of every sequence in all samples; (n,) int64."""
         return self.sorted_.sum(axis=1) + self.unsorted
 
 

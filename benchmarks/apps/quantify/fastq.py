@@ -76,18 +76,18 @@ def pairs(file1: Path, file2: Path) -> Iterator[tuple[Reads, Reads]]:
     BadInput
         For files of different length, mates in another order or swapped, anything that is not FASTQ, a damaged gzip.
     """
-    with _Source(file1) as one, _Source(file2) as two:
+    with _Source(file1) as source1, _Source(file2) as source2:
         while True:
-            n = min(one.fill(), two.fill())
+            n = min(source1.fill(), source2.fill())
             if n == 0:
                 break
-            first = one.n_taken
-            headers1, reads1 = one.take(n)
-            headers2, reads2 = two.take(n)
+            first = source1.n_taken
+            headers1, reads1 = source1.take(n)
+            headers2, reads2 = source2.take(n)
             _check_names(file1, file2, headers1, headers2, first)
             yield reads1, reads2
-        if one.fill() or two.fill():
-            longer, shorter = (one, two) if one.fill() else (two, one)
+        if source1.fill() or source2.fill():
+            longer, shorter = (source1, source2) if source1.fill() else (source2, source1)
             raise BadInput(
                 f"{longer.path} has more reads than {shorter.path}, which ends after {shorter.n_taken:,}: the two "
                 "files of a pair must have the same length; copy both again, or filter both mates of a pair together."
@@ -107,7 +107,7 @@ def is_simulated(file: Path) -> bool:
 
 
 class _Source:
-    """One FASTQ file: text that is read but not yet taken, and where its lines end."""
+    """One FASTQ file, with the text that was read but not yet taken and the ends of its lines."""
 
     def __init__(self, path: Path):
         self.path, self.n_taken = path, 0
@@ -126,6 +126,13 @@ class _Source:
         self.raw.close()
 
     def read(self, n: int) -> bytes:
+        """Read up to n bytes of text.
+
+        Raises
+        ------
+        BadInput
+            For a damaged gzip file.
+        """
         try:
             return self.stream.read(n)
         except EOFError:
@@ -134,7 +141,7 @@ class _Source:
             raise BadInput(f"{self.path} is a damaged gzip file ({error}); copy or download it again.") from None
 
     def fill(self) -> int:
-        """Read on until a whole read is at hand, or the file is over; return how many are."""
+        """Read on until at least one whole read is buffered, or the file ends; return how many are."""
         while len(self.line_ends) < 4 and not self.is_over:
             block = self.read(_BLOCK)
             self.is_over = not block
@@ -204,14 +211,14 @@ def _gathered(text: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.n
 
 
 def _check_names(file1: Path, file2: Path, headers1: np.ndarray, headers2: np.ndarray, first: int) -> None:
-    """Compare the names of mates, which differ in nothing or in the number of the mate alone."""
+    """Compare the names of mates, which may differ only in the number of the mate."""
     if headers1.shape == headers2.shape:
         differs = headers1 != headers2
         n_differing = differs.sum(axis=1)
         suspect = n_differing > 1
-        one = np.flatnonzero(n_differing == 1)
-        at = differs[one].argmax(axis=1)
-        suspect[one] = (headers1[one, at] != ord("1")) | (headers2[one, at] != ord("2"))
+        rows = np.flatnonzero(n_differing == 1)
+        at = differs[rows].argmax(axis=1)
+        suspect[rows] = (headers1[rows, at] != ord("1")) | (headers2[rows, at] != ord("2"))
     else:
         suspect = np.ones(len(headers1), dtype=bool)
     suspect[0] = True  # whether the mates are those of two files is looked at once

@@ -35,17 +35,21 @@ class BinModel:
 
     @property
     def start_z(self) -> np.ndarray:
+        """Lower ends of the bins as normal scores; (bins,) float64."""
         return ndtri(self.start_q)
 
     @property
     def end_z(self) -> np.ndarray:
+        """Upper ends of the bins as normal scores; (bins,) float64."""
         return ndtri(self.end_q)
 
     @property
     def share(self) -> np.ndarray:
+        """Share of all cells in each bin; (bins,) float64."""
         return self.end_q - self.start_q
 
     def take(self, columns: np.ndarray) -> "BinModel":
+        """Return some of the bins, by index or mask."""
         return BinModel(self.start_q[columns], self.end_q[columns])
 
 

@@ -45,11 +45,11 @@ def measure(n_pairs: int, repeats: int, *, seed: int = 0) -> dict[str, float]:
 
 def _loop(file1: Path, file2: Path, rule: Rule) -> Counter:
     counts: Counter[str] = Counter()
-    with gzip.open(file1, "rt") as one, gzip.open(file2, "rt") as two:
-        while one.readline():
-            two.readline()
-            bases1, _, quals1 = (one.readline().rstrip("\n") for _ in range(3))
-            bases2, _, quals2 = (two.readline().rstrip("\n") for _ in range(3))
+    with gzip.open(file1, "rt") as stream1, gzip.open(file2, "rt") as stream2:
+        while stream1.readline():
+            stream2.readline()
+            bases1, _, quals1 = (stream1.readline().rstrip("\n") for _ in range(3))
+            bases2, _, quals2 = (stream2.readline().rstrip("\n") for _ in range(3))
             merged = merge_reads.merge_one(bases1, quals1, bases2, quals2, rule)
             if merged:
                 counts[merged[0]] += 1

@@ -65,7 +65,8 @@ def promoters(
 ) -> Labels:
     """Collapse misread copies and estimate the expression of random promoters, most reads first."""
     texts = np.array([sequence.decode() for sequence in counts.sequences.tolist()], dtype=object)
-    representative, collapse_facts = np.arange(len(counts)), {"kind": kind}
+    representative = np.arange(len(counts))
+    collapse_facts: dict[str, Any] = {"kind": kind}
     if kind != "none":
         collapsed = collapse.collapse(
             texts.tolist(), counts.total, trim=(len(flanks.left), len(flanks.right)), transitive=kind == "chains",

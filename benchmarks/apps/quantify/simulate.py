@@ -40,7 +40,7 @@ class Design:
     n_bins, gates
         Gates of equal width on the logarithmic scale (`uniform`) or of equal numbers of cells (`quantile`), between the
         quantiles `tail` and 1 − `tail` of all cells.
-    noise_sd, floor
+    noise_sd, autofluorescence
         Spread of a promoter's cells, and the fluorescence of a cell without any expression; in units of expression.
     impurity
         Share of the sorted cells that are in a bin by accident.
@@ -59,7 +59,7 @@ class Design:
     gates: str = "uniform"
     tail: float = 0.001
     noise_sd: float = 1.3
-    floor: float = 2.0
+    autofluorescence: float = 2.0
     impurity: float = 0.01
     abundance_sd: float = 0.5
     amplification_cv: float = 0.7
@@ -129,7 +129,7 @@ def library(rng: np.random.Generator, expression: np.ndarray, design: Design) ->
 
 def _signal(expression: np.ndarray, design: Design) -> np.ndarray:
     """Return the mean fluorescence: expression is a logarithm to base 2 and adds to the cells' own."""
-    return np.logaddexp2(expression, design.floor)
+    return np.logaddexp2(expression, design.autofluorescence)
 
 
 def _below(values: np.ndarray, signal: np.ndarray, design: Design) -> np.ndarray:
@@ -206,7 +206,7 @@ def write_reads(
     text = np.frombuffer("".join(sequences).encode(), dtype=np.uint8)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     files = tuple(folder / f"{stem}_R{mate}.fastq.gz" for mate in (1, 2))
-    with gzip.open(files[0], "wb", compresslevel=1) as one, gzip.open(files[1], "wb", compresslevel=1) as two:
+    with gzip.open(files[0], "wb", compresslevel=1) as stream1, gzip.open(files[1], "wb", compresslevel=1) as stream2:
         for first in range(0, len(owners), 100_000):
             owner = owners[first : first + 100_000]
             width = int(lengths[owner].max())
@@ -216,7 +216,7 @@ def write_reads(
             read1 = copies[:, : design.read_length]
             ends = lengths[owner, None] - 1 - np.arange(design.read_length)
             read2 = COMPLEMENT[np.take_along_axis(copies, ends, axis=1)]
-            for mate, stream, bases in ((1, one, read1), (2, two, read2)):
+            for mate, stream, bases in ((1, stream1, read1), (2, stream2, read2)):
                 quals = _qualities(rng, bases.shape, mate)
                 bases = bases.copy()
                 _substitute(rng, bases, 10 ** (quals / -10.0))

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 
 import pandas as pd
 
 from benchmarks import registry
+from benchmarks.api.task import Task
 from benchmarks.apps.regression.reference import Entry
 from benchmarks.engine.evaluation import fold_tests
 from benchmarks.engine.evaluation.scores import score
@@ -95,7 +95,7 @@ def measure(planned: Iterable[Plan], store: Store, on_event: OnEvent, *, device:
     return result
 
 
-def _headline_means(scores: pd.DataFrame, task: ModuleType) -> pd.DataFrame:
+def _headline_means(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Average the headline scores of a task over test folds."""
     role = "ensemble" if (scores["role"] == "ensemble").any() else "member"
     chosen = fold_tests.featured(scores[scores["role"] == role], write_results.headlines_of(task))

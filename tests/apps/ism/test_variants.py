@@ -213,6 +213,6 @@ def test_recovery_leaves_out_what_has_no_weights(trained, tmp_path):
     done = call("ism-recovery", "--n", 1, "--results", tmp_path / "results", "--json")
     assert done.exit_code == 0, done.output
     assert [row["model"] for row in json.loads(done.stdout)] == ["kmer_ridge"]
-    assert "human_mpra, theirs: it was made elsewhere" in done.stderr
+    assert "human_mpra, theirs: it has no weights" in done.stderr
     only = call("ism-recovery", "--models", "theirs", "--results", tmp_path / "results")
     assert (only.exit_code, "nothing to search" in only.output) == (2, True)

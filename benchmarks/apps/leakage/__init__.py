@@ -1,0 +1,1 @@
+"""Search for train-test overlap in stored runs, or in a file before any training."""
