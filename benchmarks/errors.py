@@ -1,8 +1,8 @@
-"""The one exception a user causes and can mend."""
+"""The exception for what the user can correct: wrong files, options and names."""
 
 
 class BadInput(ValueError):
-    """One sentence for the user: what was expected, what came, what to do.
+    """One sentence for the user: expected X, got Y (file, line, column), do Z.
 
     The command line prints it without a traceback and exits with code 2. Every other exception is a fault of the
     program and keeps its traceback.
@@ -10,7 +10,11 @@ class BadInput(ValueError):
 
 
 def did_you_mean(kind: str, name: str, known: list[str]) -> str:
-    """Say that `name` is no known `kind`, with the nearest known name and the whole list."""
+    """Return the sentence that `name` is not a known `kind`, with the nearest known name and the whole list.
+
+    >>> did_you_mean("task", "yaest", ["atac", "yeast"])
+    "Unknown task 'yaest'. Did you mean 'yeast'? Known: atac, yeast."
+    """
     from difflib import get_close_matches
 
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)

@@ -1,12 +1,11 @@
-"""Name -> module. The only dynamic import in the project.
+"""Name -> module of every task and model. The only dynamic import in the project.
 
-Models come from a scan of our packages, from installed packages that announce them (entry points) and from single files
-(plug-ins); tasks from a scan and from entry points. Files are read as text to find out what they are, so that listing
-imports no framework: a model file defines `NAME` and `build`, and says `FRAMEWORK` or imports (anywhere) the backend it
-is built on; a task is a folder of `benchmarks` with a `task.py` that defines `NAME`. A file that defines `NAME` and
-`VARIANTS` (name ->
-what a model file offers) is a family: its models are called `<file>.<variant>`, and it is imported when one is asked
-for.
+Models come from a scan of `dream_models` and `baselines`, from installed packages that announce them (entry points) and
+from single files (plug-ins); tasks from a scan of `benchmarks` and from entry points. Files are parsed and not imported
+to find out what they are, so that listing imports no framework: a model file defines `NAME` and `build`, and names its
+`FRAMEWORK` or imports (anywhere) the backend it is built on; a task is a folder of `benchmarks` with a `task.py` that
+defines `NAME`. A file that defines `NAME` and `VARIANTS` (name -> object with the members of a model file) is a family:
+its models are called `<file>.<variant>`, and it is imported when one of them is used.
 """
 
 import ast
@@ -49,16 +48,16 @@ _FRAMEWORK_OF_IMPORT = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a scan knows of a model or task without importing it.
+    """A model or task as a scan sees it, without importing it.
 
     Parameters
     ----------
     framework
         torch, keras or numpy.
     code
-        SHA-256 of the file, for models that are not ours: their code has no commit that we could record.
+        SHA-256 of the file, for models that are not built in: their code has no commit that could be recorded.
     is_plugin
-        A single file that is no part of an installed package.
+        A single file that is not part of an installed package.
     """
 
     key: str
@@ -83,47 +82,47 @@ def models() -> dict[str, Entry]:
 
 @cache
 def _installed_models() -> dict[str, Entry]:
-    found = {}
+    entries: dict[str, Entry] = {}
     for package in MODEL_PACKAGES:
         for path in sorted(_folder(package).glob("*.py")):
             tree = _parsed(path)
             if _is_model(tree):
-                found[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
+                entries[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
     for point in importlib.metadata.entry_points(group=MODEL_GROUP):
         path = _file_of(point)
-        if point.name in found:
+        if point.name in entries:
             raise BadInput(
-                f"Package {point.dist.name} announces a model {point.name!r}, a name that is taken by "
-                f"{found[point.name].path}; uninstall it or have it renamed."
+                f"Package {_package_of(point)} announces a model {point.name!r}, a name that is taken by "
+                f"{entries[point.name].path}; uninstall it or have it renamed."
             )
-        found[point.name] = _entry(point.name, point.value, path, _parsed(path), code=_digest(path))
-    return found
+        entries[point.name] = _entry(point.name, point.value, path, _parsed(path), code=_digest(path))
+    return entries
 
 
 @cache
 def families() -> dict[str, Entry]:
-    """Find every file of our packages that offers variants: key -> entry."""
-    found = {}
+    """Find every built-in file that offers variants: key -> entry."""
+    entries = {}
     for package in MODEL_PACKAGES:
         for path in sorted(_folder(package).glob("*.py")):
             tree = _parsed(path)
             if _constant(tree, "NAME") and any("VARIANTS" in _names_set_by(node) for node in tree.body):
-                found[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
-    return found
+                entries[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
+    return entries
 
 
 @cache
 def tasks() -> dict[str, Entry]:
     """Find every task: key -> entry."""
-    found = {}
+    entries = {}
     for path in sorted(_folder("benchmarks").glob("*/task.py")):
         tree = _parsed(path)
         if title := _constant(tree, "NAME"):  # `api/task.py` describes tasks and is not one
-            found[title] = Entry(title, f"benchmarks.{path.parent.name}.task", path, title, _summary(tree))
+            entries[title] = Entry(title, f"benchmarks.{path.parent.name}.task", path, title, _summary(tree))
     for point in importlib.metadata.entry_points(group=TASK_GROUP):
         path = _file_of(point)
-        found.setdefault(point.name, Entry(point.name, point.value, path, point.name, _summary(_parsed(path))))
-    return found
+        entries.setdefault(point.name, Entry(point.name, point.value, path, point.name, _summary(_parsed(path))))
+    return entries
 
 
 def add_plugin(path: Path, *, code: str | None = None) -> Entry:
@@ -137,7 +136,7 @@ def add_plugin(path: Path, *, code: str | None = None) -> Entry:
     Raises
     ------
     BadInput
-        If there is no such file, it is no model, its name is taken, or it changed.
+        If there is no such file, it is not a model, its name is taken, or it has changed.
     """
     path = path.resolve()
     if not path.is_file():
@@ -151,8 +150,8 @@ def add_plugin(path: Path, *, code: str | None = None) -> Entry:
         raise BadInput(f"{path}: the model name {path.stem!r} is taken by {known.path}; rename the file.")
     tree = _parsed(path)
     if not _is_model(tree):
-        missing = 'NAME = "…"' if not _constant(tree, "NAME") else "build(spec, recipe, assets)"
-        raise BadInput(f"{path} is no model: it lacks {missing} at its top level.")
+        missing = 'NAME = "…"' if not _constant(tree, "NAME") else "build(spec, recipe, prerequisite_dirs)"
+        raise BadInput(f"{path} is not a model: it lacks {missing} at its top level.")
     digest = _digest(path)
     if code and digest != code:
         raise BadInput(f"{path} was changed since the run was planned; run the command again.")
@@ -184,6 +183,8 @@ def _load_file(entry: Entry) -> ModuleType:
     if entry.module in sys.modules:
         return sys.modules[entry.module]
     spec = importlib.util.spec_from_file_location(entry.module, entry.path)
+    assert spec is not None, f"{entry.path} has the ending .py"
+    assert spec.loader is not None, f"{entry.path} has the ending .py"
     module = importlib.util.module_from_spec(spec)
     sys.modules[entry.module] = module  # dataclasses look their module up by name while it is executed
     try:
@@ -205,12 +206,12 @@ def _load_file(entry: Entry) -> ModuleType:
 
 
 def _check_model(module: ModuleType) -> None:
-    """Look for what every model offers.
+    """Check the members that every model file has.
 
     Raises
     ------
-    TypeError
-        If something is missing or of another kind.
+    AttributeError, TypeError
+        If one is missing; if it is of another type.
     """
     if not isinstance(module.NAME, str):
         raise TypeError(f"NAME is a {type(module.NAME).__name__}, a text is expected")
@@ -218,11 +219,11 @@ def _check_model(module: ModuleType) -> None:
         raise TypeError(f"RECIPE is a {type(module.RECIPE).__name__}, a dataclass with its values is expected")
     for name in ("unsupported", "build"):
         if not callable(getattr(module, name)):
-            raise TypeError(f"{name} is no function")
+            raise TypeError(f"{name} is not a function")
 
 
 def _last_line(error: BaseException, path: Path) -> str:
-    """Say on which line of a file an error arose; nothing if on none."""
+    """Name the line of a file on which an error arose; empty if it arose elsewhere."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}"
     numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
@@ -230,7 +231,7 @@ def _last_line(error: BaseException, path: Path) -> str:
 
 
 def model_entry(key: str) -> Entry:
-    """Return what is known of a model, or raise BadInput with the nearest name."""
+    """Return the entry of a model, or raise BadInput with the nearest name."""
     if key in models():
         return models()[key]
     family = families().get(key.partition(".")[0])
@@ -255,7 +256,7 @@ def _variant(key: str) -> Any:
             if name and near
             else f" One of them is {family}.{next(iter(variants))}."
         )
-        raise BadInput(f"{key!r} is none of the {len(variants)} models of {family}.{hint} See `info {family}`.")
+        raise BadInput(f"{key!r} is not one of the {len(variants)} models of {family}.{hint} See `info {family}`.")
     return variants[name]
 
 
@@ -267,7 +268,7 @@ def get_task(key: str) -> "Task":
 
 
 def get_published() -> ModuleType:
-    """Import what reads published weights; it needs torch."""
+    """Import the reader of published weights; it needs torch."""
     return importlib.import_module("dream_models.published")
 
 
@@ -290,7 +291,13 @@ def get_backend(framework: str) -> "Backend | None":
 
 def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{package} is not an installed package")
     return Path(spec.submodule_search_locations[0])
+
+
+def _package_of(point: importlib.metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist else "(unknown)"
 
 
 def _file_of(point: importlib.metadata.EntryPoint) -> Path:
@@ -301,7 +308,7 @@ def _file_of(point: importlib.metadata.EntryPoint) -> Path:
         spec = None
     if spec is None or not spec.origin:
         raise BadInput(
-            f"Package {point.dist.name} announces {point.name!r} in {point.value}, a module that cannot be found; "
+            f"Package {_package_of(point)} announces {point.name!r} in {point.value}, a module that cannot be found; "
             "reinstall or uninstall it."
         )
     return Path(spec.origin)
@@ -311,11 +318,11 @@ def _parsed(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
-        raise BadInput(f"{path}, line {error.lineno}: {error.msg}; this is no Python that can be read.") from None
+        raise BadInput(f"{path}, line {error.lineno}: {error.msg}; this is not Python that can be read.") from None
     except ValueError as error:
-        raise BadInput(f"{path} is no Python file: {one_line(error)}.") from None
-    except (RecursionError, MemoryError):  # the parser's words for what is nested too deep
-        raise BadInput(f"{path} is no Python file that can be read: it is nested too deep.") from None
+        raise BadInput(f"{path} is not a Python file: {one_line(error)}.") from None
+    except (RecursionError, MemoryError):  # raised by the parser for deep nesting
+        raise BadInput(f"{path} is not a Python file that can be read: it is nested too deep.") from None
 
 
 def _is_model(tree: ast.Module) -> bool:
@@ -323,9 +330,11 @@ def _is_model(tree: ast.Module) -> bool:
     return defines_build and bool(_constant(tree, "NAME"))
 
 
-def _entry(key: str, module: str, path: Path, tree: ast.Module, **more: object) -> Entry:
+def _entry(
+    key: str, module: str, path: Path, tree: ast.Module, *, code: str | None = None, is_plugin: bool = False
+) -> Entry:
     framework = _constant(tree, "FRAMEWORK") or _framework(tree)
-    return Entry(key, module, path, _constant(tree, "NAME") or key, _summary(tree), framework, **more)
+    return Entry(key, module, path, _constant(tree, "NAME") or key, _summary(tree), framework, code, is_plugin)
 
 
 def _digest(path: Path) -> str:
@@ -333,9 +342,11 @@ def _digest(path: Path) -> str:
 
 
 def _constant(tree: ast.Module, name: str) -> str | None:
+    """Return the text that a file assigns to a name at its top level; None where it assigns none."""
     for node in tree.body:
-        if name in _names_set_by(node):
-            return node.value.value if isinstance(node.value, ast.Constant) else None
+        if isinstance(node, ast.Assign) and name in _names_set_by(node):
+            value = node.value.value if isinstance(node.value, ast.Constant) else None
+            return value if isinstance(value, str) else None
     return None
 
 

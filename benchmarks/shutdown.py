@@ -1,7 +1,7 @@
-"""Being asked to stop: by a signal, or by a time limit that is near. Trainings look here between batches.
+"""Requests to stop: by a signal, or by a time limit that is near. Trainings check for them between batches.
 
 A queue sends SIGTERM, or the signal its user chose, before it kills; a pilot job knows when it will end. Either way a
-training has time to keep its state, and the next process goes on from there.
+training has time to save its state, and the next process resumes from there.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 STOP_AT = "DREAM_BENCH_STOP_AT"
-"""Environment variable: the Unix time at which trainings of this process and its children keep their state and end."""
+"""Environment variable: the Unix time at which trainings of this process and its children save their state and end."""
 _SLURM_END = "SLURM_JOB_END_TIME"  # set by SLURM 23.02 and newer
 MARGIN_S = 120.0
 """Seconds before the end of a SLURM job at which to stop."""
@@ -24,7 +24,7 @@ _requested: str | None = None
 
 
 class Stopped(Exception):
-    """The command was asked to stop, and did before all was done."""
+    """The command was asked to stop, and stopped before all trainings were done."""
 
 
 def request_shutdown(reason: str) -> None:
@@ -34,12 +34,12 @@ def request_shutdown(reason: str) -> None:
 
 
 def shutdown_requested() -> bool:
-    """Tell whether this very process was asked; a time limit is the same for the next one."""
+    """Tell whether this process itself was asked to stop; a time limit, which the next process has too, is left out."""
     return _requested is not None
 
 
 def shutdown_reason() -> str | None:
-    """Say why this process should stop; None as long as it should not."""
+    """Return why this process should stop; None as long as it should not."""
     if _requested:
         return _requested
     if (end := _end()) and time.time() >= end:
@@ -57,7 +57,7 @@ def _end() -> float | None:
 
 @contextlib.contextmanager
 def on_signals() -> Iterator[None]:
-    """Take SIGTERM and SIGUSR1 as being asked to stop, and forget it afterwards; for the main thread."""
+    """Treat SIGTERM and SIGUSR1 as requests to stop within the block; does nothing outside the main thread."""
     global _requested
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, _handle) for number in _SIGNALS if main}

@@ -154,8 +154,8 @@ def test_a_package_that_announces_nonsense_is_named(package, line, says):
         ("raise SystemExit(3)", "line {n}: it cannot be imported: SystemExit: 3"),
         ("RECIPE = None", "RECIPE is a NoneType, a dataclass with its values is expected"),
         ("del RECIPE", "has no attribute 'RECIPE'"),
-        ("unsupported = 3", "unsupported is no function"),
-        ("x = " + "(" * 300 + ")" * 300, "this is no Python that can be read"),
+        ("unsupported = 3", "unsupported is not a function"),
+        ("x = " + "(" * 300 + ")" * 300, "this is not Python that can be read"),
         ("import no_such_module", "needs the package 'no_such_module'"),
     ],
 )

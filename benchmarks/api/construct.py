@@ -1,4 +1,4 @@
-"""What is synthesised for an assay: an insert that can be designed, between flanks that cannot."""
+"""The construct of an assay: an insert that can be designed, between constant flanks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,12 @@ from benchmarks.api.sequences import SequenceError, decode, encode
 
 @dataclass(frozen=True)
 class Construct:
-    """The flanks and the insert's length in bp; flanks are empty where an assay has none."""
+    """Flanks, and the length of the insert in bp; flanks are empty where an assay has none.
+
+    >>> construct = Construct("AA", 3, "TT")
+    >>> construct.rows(construct.inserts(["ccc", "AAGGGTT"]))
+    ['AACCCTT', 'AAGGGTT']
+    """
 
     left: str
     length: int
@@ -18,10 +23,11 @@ class Construct:
 
     @property
     def row_length(self) -> int:
+        """bp of an insert with its flanks."""
         return len(self.left) + self.length + len(self.right)
 
     def rows(self, inserts: np.ndarray) -> list[str]:
-        """Write inserts (n, length) as sequences with their flanks."""
+        """Write inserts, (n, length) uint8, as sequences with their flanks."""
         return [self.left + insert + self.right for insert in decode(inserts)]
 
     def inserts(self, sequences: Sequence[str]) -> np.ndarray:

@@ -30,9 +30,9 @@ class Dataset:
     meta
         n rows: what splitting, scoring and side channels need (fold, group, is_reverse, chrom …).
     origin
-        `measured` or `simulated`; stands in every table and figure made from the data.
+        `measured` or `simulated`; every table and figure made from the data says which.
     ceilings
-        Attainable scores, rows of output, level, metric, value, basis; empty where nothing is known.
+        Noise ceilings, rows of output, level, metric, value, basis; empty where nothing is known.
     notes
         Sentences a reader of the report must know: what was assumed, dropped, collapsed.
     tables
@@ -48,7 +48,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.codes.dtype != np.uint8 or self.codes.ndim != 2:
             raise TypeError(f"codes must be (n, seq_len) uint8, got {self.codes.shape} {self.codes.dtype}")
         for what, n in [("meta", len(self.meta)), *((k, len(v)) for k, v in self.targets.items())]:
@@ -61,7 +61,11 @@ class Dataset:
         return len(self.codes)
 
     def take(self, rows: np.ndarray) -> "Dataset":
-        """Return the given rows, in the given order.
+        """Return the given rows, (m,) int, in the given order.
+
+        >>> data = Dataset("two", np.zeros((2, 4), np.uint8), {}, pd.DataFrame({"id": ["a", "b"]}), "simulated")
+        >>> data.take(np.array([1])).meta["id"].tolist()
+        ['b']
 
         Windows of profile tasks that are memory-mapped stay on disk (`RowsOnDisk`): there may be more than fit.
         """
@@ -118,10 +122,10 @@ class Dataset:
     def content_hash(self) -> str:
         """Return a SHA-256 of codes, targets, meta and tables: what training and scoring depend on."""
         digest = hashlib.sha256(f"{self.origin} {self.codes.shape}".encode())
-        digest.update(np.ascontiguousarray(self.codes))
+        digest.update(np.ascontiguousarray(self.codes).data)
         for name in sorted(self.targets):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.targets[name]))
+            digest.update(np.ascontiguousarray(self.targets[name]).data)
         for name, table in (("", self.meta), *sorted(self.tables.items())):
             digest.update(" ".join((*filter(None, [name]), *map(str, table.columns))).encode())
             digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy())

@@ -33,7 +33,7 @@ class Genome:
     Raises
     ------
     BadInput
-        If the file is missing, damaged or no FASTA, or pysam is not installed.
+        If the file is missing, damaged or not FASTA, or pysam is not installed.
     """
 
     def __init__(self, path: Path, work: Path):
@@ -56,10 +56,10 @@ class Genome:
         except (pysam.SamtoolsError, OSError, ValueError) as error:
             reason = complaints[0] if complaints else " ".join(str(error).split())[:200]
             raise BadInput(
-                f"--genome: {path} is no FASTA file that can be indexed ({reason}); every sequence needs a line that "
-                "begins with '>', then lines of one length, none of them empty."
+                f"--genome: {path} is not a FASTA file that can be indexed ({reason}); every sequence needs a line "
+                "that begins with '>', then lines of one length, none of them empty."
             ) from None
-        if complaints:  # of a name that stands twice, which faidx passes over
+        if complaints:  # of a name that appears twice, which faidx passes over
             raise BadInput(f"--genome: {path}: {complaints[0]}; every sequence needs a name of its own.")
         self.sizes: dict[str, int] = dict(zip(self._fasta.references, self._fasta.lengths, strict=True))
         if not self.sizes:
@@ -85,17 +85,17 @@ class Genome:
             If it has none of them.
         """
         names = set(names)
-        found = [name for name in self.sizes if name in names]
-        if not found and names:
+        known = [name for name in self.sizes if name in names]
+        if not known and names:
             theirs, ours = sorted(names)[0], next(iter(self.sizes))
             raise BadInput(
                 f"{what} and {self.path} name no chromosome alike: {theirs!r} there, {ours!r} in the genome. "
                 "Take files of one naming (chr1 or 1)."
             )
-        return found
+        return known
 
 
-def needed(name: str):
+def needed(name: str) -> Any:
     """Import one of the packages that read genomes and tracks, or say how to install them."""
     try:
         return __import__(name)
@@ -157,7 +157,7 @@ def library_messages() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def quiet_pysam() -> Iterator[Any]:
-    """Give pysam, which keeps to itself what it would write to the terminal of a file that it then refuses."""
+    """Give pysam without what it would write to the terminal about a file that it then refuses."""
     pysam = needed("pysam")
     verbosity, hook = pysam.set_verbosity(0), sys.unraisablehook
     sys.unraisablehook = lambda _: None  # a file that could not be opened cannot be closed either, and says so

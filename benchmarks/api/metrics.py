@@ -60,7 +60,16 @@ def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def pearson_r(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Pearson correlation in double precision; NaN where it is undefined (constant or non-finite input, n < 2)."""
+    """Pearson correlation in double precision; NaN where it is undefined (constant or non-finite input, n < 2).
+
+    >>> pearson_r(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
+    1.0
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not (n,) of one length; so do `spearman_rho` and `mse`.
+    """
     y_true, y_pred = _checked(y_true, y_pred)
     if len(y_true) < 2 or not (np.isfinite(y_true).all() and np.isfinite(y_pred).all()):
         return float("nan")
@@ -72,7 +81,11 @@ def pearson_r(y_true: np.ndarray, y_pred: np.ndarray) -> float:
 
 
 def spearman_rho(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Spearman correlation, ties by average rank; NaN where it is undefined."""
+    """Spearman correlation, ties by average rank; NaN where it is undefined.
+
+    >>> spearman_rho(np.array([1, 2, 3, 4]), np.array([1, 2, 4, 3]))
+    0.8
+    """
     y_true, y_pred = _checked(y_true, y_pred)
     if not (np.isfinite(y_true).all() and np.isfinite(y_pred).all()):
         return float("nan")
@@ -105,15 +118,23 @@ def jsd(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     Returns
     -------
     (n,) float64; NaN where a profile has no counts.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or are not (n, profile_len).
+
+    >>> jsd(np.array([[4, 0], [1, 1]]), np.array([[0.0, 1.0], [0.5, 0.5]])).round(4)
+    array([0.8326, 0.    ])
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_true.shape != y_pred.shape or y_true.ndim != 2:
         raise ValueError(f"two arrays (n, profile_len) of one shape expected, got {y_true.shape} and {y_pred.shape}")
-    found = np.empty(len(y_true))
+    distances = np.empty(len(y_true))
     for start in range(0, len(y_true), PROFILE_BLOCK):
         block = slice(start, start + PROFILE_BLOCK)
-        found[block] = _jsd(y_true[block].astype(np.float64), y_pred[block].astype(np.float64))
-    return found
+        distances[block] = _jsd(y_true[block].astype(np.float64), y_pred[block].astype(np.float64))
+    return distances
 
 
 def _jsd(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -128,7 +149,14 @@ def _jsd(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 def normalised_jsd(y_true: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Put distances on a scale from 0, no better than a uniform profile, to 1, perfect; NaN without counts.
 
-    The distance of the observed profile to a uniform one is the zero; what is worse than that is 0 too.
+    A distance equal to that between the observed profile and a uniform one is 0, and so is any larger one.
+
+    Parameters
+    ----------
+    y_true
+        (n, profile_len) counts.
+    distance
+        (n,), from `jsd`.
     """
     uniform = np.broadcast_to(np.float64(1), y_true.shape)
     worst = jsd(y_true, uniform)
@@ -140,18 +168,18 @@ REGRESSION_METRICS = {"pearson_r": pearson_r, "spearman_rho": spearman_rho, "mse
 
 
 def nan_median(values: np.ndarray) -> float:
-    """Median of the values that are numbers; NaN where none is."""
+    """Median of the finite values; NaN where there is none."""
     return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
 
 
 @dataclass(frozen=True)
 class Items:
-    """What one cell of a score table is made of: test items, and the values that its metrics are computed from.
+    """The test items that one cell of a score table is computed from, and their values.
 
     Parameters
     ----------
     unit
-        (n,) int from 0: what an item is resampled together with. Both orientations of an element are one unit.
+        (n,) int from 0: items of one unit are resampled together, as the two orientations of an element are.
     values
         `y_true` and `y_pred`, (n,) float64, for the REGRESSION_METRICS; or `jsd` and `norm_jsd`, (n,), one distance per
         profile, NaN for those without counts, whose medians are the scores.

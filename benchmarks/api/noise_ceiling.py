@@ -1,4 +1,4 @@
-"""What score is attainable: a bound on Pearson r with a noisy measurement, from its replicates.
+"""Noise ceilings: the Pearson r with a noisy measurement that a perfect model can attain, from replicates.
 
 Source: classical test theory (Spearman 1910, Brown 1910). A perfect prediction of the true value correlates with a
 measurement of reliability R by sqrt(R); the reliability of the mean of k replicates follows from their mean pairwise
@@ -20,12 +20,20 @@ _REPLICATE = re.compile(r"rep(?:licate)?[ _.-]?\d+", re.IGNORECASE)
 
 
 def replicate_columns(columns: Iterable[str], prefix: str = "") -> list[str]:
-    """List the columns that hold replicates: `rep1`, `rep_2`, `replicate 3` … after `prefix`."""
+    """List the columns that hold replicates: `rep1`, `rep_2`, `replicate 3` … after `prefix`.
+
+    >>> replicate_columns(["seq", "mean", "rep1", "Replicate 2"])
+    ['rep1', 'Replicate 2']
+    """
     return [name for name in columns if str(name).startswith(prefix) and _REPLICATE.fullmatch(str(name)[len(prefix) :])]
 
 
 def from_replicates(values: np.ndarray) -> tuple[float, str] | None:
-    """Return the attainable Pearson r of one row's mean over replicates, and what it rests on in words.
+    """Return the noise ceiling of the mean over replicates, as Pearson r, and its basis in words.
+
+    >>> value, _ = from_replicates(np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]))
+    >>> value
+    1.0
 
     Parameters
     ----------
@@ -49,7 +57,9 @@ def from_replicates(values: np.ndarray) -> tuple[float, str] | None:
 
 
 def of_table(path: Path, table: pd.DataFrame, output: str, prefix: str = "") -> list[dict]:
-    """Return the row-level ceiling of an output whose replicates stand in a table read as text; empty without any.
+    """Return the row-level noise ceiling of an output whose replicates are columns of a table read as text.
+
+    A list of one row of `Dataset.ceilings`; empty where the table has no replicates, or they do not agree.
 
     Raises
     ------
@@ -57,10 +67,13 @@ def of_table(path: Path, table: pd.DataFrame, output: str, prefix: str = "") -> 
         If a replicate is neither a number nor empty.
     """
     columns = replicate_columns(table.columns, prefix)
-    found = from_replicates(np.stack([_numbers(path, table, name) for name in columns], axis=1)) if columns else None
-    if found is None:
+    if not columns:
         return []
-    return [{"output": output, "level": "row", "metric": "pearson_r", "value": found[0], "basis": found[1]}]
+    ceiling = from_replicates(np.stack([_numbers(path, table, name) for name in columns], axis=1))
+    if ceiling is None:
+        return []
+    value, basis = ceiling
+    return [{"output": output, "level": "row", "metric": "pearson_r", "value": value, "basis": basis}]
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:

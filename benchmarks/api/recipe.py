@@ -49,7 +49,7 @@ class TorchRecipe(Recipe):
 
     precision: str = "float32"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
 

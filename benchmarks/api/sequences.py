@@ -1,4 +1,4 @@
-"""DNA as uint8 codes: the one home of base order.
+"""DNA as integer-encoded sequences (uint8 codes): the one home of base order.
 
 Codes follow the DREAM code, A0 G1 C2 T3 N4 (`prixfixe/autosome/utils.py` of the challenge repository), so that the
 complement of code c is 3 - c. Baselines published with channels A,C,G,T ask `one_hot_table` for that order.
@@ -13,10 +13,7 @@ N_CODE = BASES.index("N")
 COMPLEMENT = np.array([3, 2, 1, 0, N_CODE], dtype=np.uint8)
 
 _INVALID = 255
-_TO_CODE = bytearray([_INVALID] * 256)
-for _code, _base in enumerate(BASES):
-    _TO_CODE[ord(_base)] = _TO_CODE[ord(_base.lower())] = _code
-_TO_CODE = bytes(_TO_CODE)
+_TO_CODE = bytes(BASES.index(letter) if (letter := chr(i).upper()) in BASES else _INVALID for i in range(256))
 
 
 class SequenceError(ValueError):
@@ -28,7 +25,11 @@ class SequenceError(ValueError):
 
 
 def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
-    """Turn sequences of one length into codes, in one pass over their joined text. Case does not matter.
+    """Encode sequences of one length, in one pass over their joined text. Case does not matter.
+
+    >>> encode(["ACGT", "nnna"], 4)
+    array([[0, 2, 1, 3],
+           [4, 4, 4, 0]], dtype=uint8)
 
     Returns
     -------
@@ -44,7 +45,7 @@ def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
     if wrong.size:
         row = int(wrong[0])
         raise SequenceError(row, f"length {seq_len} expected, got {lengths[row]}")
-    # latin-1 keeps one byte per character; what it lacks becomes '?', which is no base either.
+    # latin-1 keeps one byte per character; a character that it lacks becomes '?', which is refused as well.
     text = "".join(sequences).encode("latin-1", "replace").translate(_TO_CODE)
     codes = np.frombuffer(text, dtype=np.uint8).reshape(len(sequences), seq_len)
     if codes.size and codes.max() > N_CODE:
@@ -53,35 +54,63 @@ def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
     return codes
 
 
+def encode_one(sequence: str) -> np.ndarray:
+    """Encode one sequence, such as a motif; (len(sequence),) uint8, read-only.
+
+    Raises
+    ------
+    SequenceError
+        For a letter outside ACGTN.
+    """
+    return encode([sequence], len(sequence))[0]
+
+
 def encode_chromosome(sequence: str) -> np.ndarray:
-    """Turn a stretch of a reference genome into codes; ambiguous letters (R, Y, M …) become N. (n,) uint8."""
+    """Encode a stretch of a reference genome; ambiguous letters (R, Y, M …) become N. (n,) uint8."""
     codes = np.frombuffer(sequence.encode("latin-1", "replace").translate(_TO_CODE), dtype=np.uint8).copy()
     codes[codes > N_CODE] = N_CODE
     return codes
 
 
 def decode(codes: np.ndarray) -> list[str]:
-    """Turn (n, seq_len) codes back into upper-case sequences."""
+    """Turn (n, seq_len) codes back into n upper-case sequences.
+
+    >>> decode(encode(["acgtn"], 5))
+    ['ACGTN']
+    """
     letters = np.frombuffer(BASES.encode(), dtype=np.uint8)[codes]
     return [row.tobytes().decode() for row in letters]
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Reverse-complement codes along the last axis; N stays N."""
+    """Reverse-complement codes (..., seq_len) along the last axis; N stays N.
+
+    >>> decode(reverse_complement(encode(["AACGN"], 5)))
+    ['NCGTT']
+    """
     return COMPLEMENT[codes][..., ::-1]
 
 
 def reverse_insert(codes: np.ndarray, insert: slice) -> np.ndarray:
-    """Reverse-complement a stretch of every sequence and leave what is around it; (n, seq_len) uint8, a copy."""
-    turned = np.array(codes)
-    turned[:, insert] = reverse_complement(turned[:, insert])
-    return turned
+    """Reverse-complement a stretch of every sequence and leave its flanks; (n, seq_len) uint8, a copy."""
+    result = np.array(codes)
+    result[:, insert] = reverse_complement(result[:, insert])
+    return result
 
 
 def one_hot_table(order: str = "AGCT") -> np.ndarray:
     """Return the (5, 4) float32 table whose row c is the one-hot vector of code c; the row of N is all zero.
 
     `order` names the channels: AGCT in the DREAM models, ACGT in every baseline.
+
+    >>> one_hot_table("ACGT")[encode_one("CN")]
+    array([[0., 1., 0., 0.],
+           [0., 0., 0., 0.]], dtype=float32)
+
+    Raises
+    ------
+    ValueError
+        If `order` is not a permutation of ACGT.
     """
     if sorted(order) != sorted("ACGT"):
         raise ValueError(f"order must be a permutation of ACGT, got {order!r}")
@@ -112,55 +141,75 @@ def canonical_groups(codes: np.ndarray, reversed_codes: np.ndarray) -> tuple[np.
     differs = codes != reversed_codes
     first = differs.argmax(axis=1)
     rows = np.arange(len(codes))
-    turned = codes[rows, first] > reversed_codes[rows, first]
-    canonical = np.ascontiguousarray(np.where(turned[:, None], reversed_codes, codes))
-    return first_appearance_ids(canonical.view(f"V{canonical.shape[1]}").ravel()), turned
+    is_larger = codes[rows, first] > reversed_codes[rows, first]
+    canonical = np.where(is_larger[:, None], reversed_codes, codes)
+    return first_appearance_ids(comparable_rows(canonical)), is_larger
+
+
+def comparable_rows(codes: np.ndarray) -> np.ndarray:
+    """View every sequence as one value, so that numpy can sort and compare them; (n, L) uint8 -> (n,) of L bytes."""
+    return np.ascontiguousarray(codes).view(f"V{codes.shape[1]}").ravel()
+
+
+def row_hashes(codes: np.ndarray) -> np.ndarray:
+    """Hash every sequence: equal ones have equal hashes, others almost never; (n, L) uint8 -> (n,) uint64."""
+    n_words = -(-codes.shape[1] // 8)
+    factors = np.random.default_rng(0).integers(2**63, size=n_words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    hashes = np.empty(len(codes), dtype=np.uint64)
+    for start in range(0, len(codes), _HASHED_AT_A_TIME):
+        block = codes[start : start + _HASHED_AT_A_TIME]
+        padded = np.zeros((len(block), 8 * n_words), dtype=np.uint8)
+        padded[:, : block.shape[1]] = block
+        words = padded.view(np.uint64)
+        words = (words ^ (words >> np.uint64(31))) * factors
+        hashes[start : start + len(block)] = (words ^ (words >> np.uint64(29))).sum(axis=1)
+    return hashes
+
+
+_HASHED_AT_A_TIME = 1_000_000
+"""Rows, to bound memory."""
 
 
 def first_appearance_ids(values: np.ndarray) -> np.ndarray:
-    """Number distinct values 0, 1, 2 … in order of first appearance; (n,) int64."""
+    """Number distinct values 0, 1, 2 … in order of first appearance; (n,) int64.
+
+    >>> first_appearance_ids(np.array([7, 3, 7, 5]))
+    array([0, 1, 0, 2])
+    """
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse.ravel()]
 
 
-def find_sites(codes: np.ndarray, word: str) -> np.ndarray:
-    """Tell where a word stands on either strand: (n, L) codes -> (n, L - len(word) + 1) bool, by its left end."""
-    site = encode([word], len(word))[0]
+def find_sites(codes: np.ndarray, motif: str) -> np.ndarray:
+    """Tell where a motif lies on either strand: (n, L) codes -> (n, L - len(motif) + 1) bool, by its left end.
+
+    >>> find_sites(encode(["AACTT"], 5), "AA")
+    array([[ True, False, False,  True]])
+    """
+    site = encode_one(motif)
     windows = np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1)
     return (windows == site).all(axis=2) | (windows == reverse_complement(site)).all(axis=2)
 
 
-def covered(codes: np.ndarray, words: Iterable[str]) -> np.ndarray:
-    """Tell which positions lie in a site of any of the words, on either strand; (n, L) codes -> (n, L) bool."""
+def covered(codes: np.ndarray, motifs: Iterable[str]) -> np.ndarray:
+    """Tell which positions lie in a site of any of the motifs, on either strand; (n, L) codes -> (n, L) bool."""
     inside = np.zeros(codes.shape, dtype=bool)
-    for word in words:
-        found = find_sites(codes, word)
-        for shift in range(len(word)):
-            inside[:, shift : shift + found.shape[1]] |= found
+    for motif in motifs:
+        starts = find_sites(codes, motif)
+        for shift in range(len(motif)):
+            inside[:, shift : shift + starts.shape[1]] |= starts
     return inside
 
 
 def occur_in(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Tell which sequences stand among others, as they are written; (n, L) and (m, L) uint8 -> (n,) bool.
+    """Tell which sequences are among others, on the same strand; (n, L) and (m, L) uint8 -> (n,) bool.
 
-    Sums of eight-byte words find the few that may; those are compared byte by byte.
+    Hashes find the few that may be; those are compared base by base.
     """
-    rng = np.random.default_rng(0)
-    factors = rng.integers(2**63, size=-(-codes.shape[1] // 8), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-
-    def sums(rows: np.ndarray) -> np.ndarray:
-        parts = []
-        for start in range(0, len(rows), 1_000_000):
-            part = rows[start : start + 1_000_000]
-            padded = np.zeros((len(part), 8 * len(factors)), dtype=np.uint8)
-            padded[:, : part.shape[1]] = part
-            parts.append((padded.view(np.uint64) * factors).sum(axis=1))
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
-
-    found = np.isin(sums(codes), sums(others))
-    known = {row.tobytes() for row in others} if found.any() else set()
-    for row in np.flatnonzero(found):
-        found[row] = codes[row].tobytes() in known
-    return found
+    result = np.isin(row_hashes(codes), row_hashes(others))
+    known = {row.tobytes() for row in others} if result.any() else set()
+    for row in np.flatnonzero(result):
+        result[row] = codes[row].tobytes() in known
+    return result

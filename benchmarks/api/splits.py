@@ -12,6 +12,10 @@ from benchmarks.api.data import Split
 def assign_folds(groups: np.ndarray, n_folds: int, *, seed: int) -> np.ndarray:
     """Deal groups of sequences into folds that hold near-equal numbers of groups.
 
+    >>> folds = assign_folds(np.array([5, 5, 8, 9]), 3, seed=0)
+    >>> bool(folds[0] == folds[1]), sorted(set(folds.tolist()))
+    (True, [0, 1, 2])
+
     Source: Rafi et al. 2024, Methods, "Human MPRA models" (a sequence and its reverse complement stay together).
 
     Parameters
@@ -37,13 +41,21 @@ def assign_folds(groups: np.ndarray, n_folds: int, *, seed: int) -> np.ndarray:
 
 
 def n_parted(groups: np.ndarray, parts: np.ndarray) -> int:
-    """Count groups whose members lie in more than one part (fold, or set of a split)."""
+    """Count groups whose members lie in more than one part (fold, or set of a split); both arrays are (n,).
+
+    >>> n_parted(np.array([1, 1, 2, 2]), np.array(["train", "test", "val", "val"]))
+    1
+    """
     pairs = np.unique(np.stack([groups, np.unique(parts, return_inverse=True)[1]], axis=1), axis=0)
     return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
 
 
 def joined_groups(*groupings: np.ndarray) -> np.ndarray:
-    """Join groups that share a member in any of several groupings of the same rows; (n,) int64 ids from 0."""
+    """Join groups that share a member in any of several groupings of the same rows; (n,) int64 ids from 0.
+
+    >>> joined_groups(np.array([0, 0, 1, 2]), np.array([7, 8, 8, 9]))
+    array([0, 0, 0, 1])
+    """
     n_rows, offset, edges = len(groupings[0]), len(groupings[0]), []
     for groups in groupings:
         _, inverse = np.unique(groups, return_inverse=True)
@@ -55,7 +67,10 @@ def joined_groups(*groupings: np.ndarray) -> np.ndarray:
 
 
 def nested_splits(folds: np.ndarray) -> Iterator[Split]:
-    """Give every ordered (test, validation) pair of folds; the other folds train.
+    """Give every ordered (test, validation) pair of folds, (n,) int; the other folds train.
+
+    >>> [(split.name, split.train.tolist()) for split in nested_splits(np.array([0, 1, 2]))][:2]
+    [('test-00_val-01', [2]), ('test-00_val-02', [1])]
 
     Source: Rafi et al. 2024, Methods: per test fold one model for each remaining fold as validation.
     """

@@ -14,12 +14,12 @@ def unpack(archive: Path, folder: Path, *, named: str | None = None) -> None:
     Parameters
     ----------
     named
-        What a refusal calls it; None: its path.
+        Name of the archive in the error; None: its path.
 
     Raises
     ------
     BadInput
-        If it is no archive, is damaged, or holds a name or a link that leads out of it.
+        If it is not an archive, is damaged, or holds a name or a link that leads out of it.
     """
     try:
         # Asked for tar first: one that ends with a zip file, as .npz files are, would pass for that.
@@ -28,8 +28,9 @@ def unpack(archive: Path, folder: Path, *, named: str | None = None) -> None:
         else:
             with tarfile.open(archive) as opened:
                 opened.extractall(folder, filter="data")
-    except Exception as error:  # both formats and their decompressors raise what they like for damaged bytes
-        raise BadInput(f"{named or archive} is no archive that can be unpacked safely: {one_line(error)}.") from None
+    except Exception as error:  # both formats and their decompressors raise many types of errors for damaged bytes
+        name = named or archive
+        raise BadInput(f"{name} is not an archive that can be unpacked safely: {one_line(error)}.") from None
 
 
 def _unzip(archive: Path, folder: Path) -> None:

@@ -46,10 +46,8 @@ def _expected(folder: Path) -> dict[str, str] | str:
         lines = [line for line in (folder / NAME).read_text().splitlines() if line]
     except (OSError, UnicodeDecodeError):
         return f"it has no readable {NAME}"
-    found = [_LINE.fullmatch(line) for line in lines]
-    if not found or not all(found):
-        return f"its {NAME} is damaged"
-    return {match[2]: match[1] for match in found}
+    digests = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
+    return digests if digests and len(digests) == len(lines) else f"its {NAME} is damaged"
 
 
 def _differs(file: Path, value: str) -> str | None:

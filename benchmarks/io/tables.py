@@ -136,7 +136,8 @@ def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
 
     Lines before the first header are given as a record of line 0.
     """
-    at, name, parts = 0, "", []
+    at, name = 0, ""
+    parts: list[str] = []
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if text.startswith(">"):

@@ -1,4 +1,4 @@
-"""Reading back what was stored: JSON of a stated shape, and arrays; anything else is refused in one sentence.
+"""Read stored files back: JSON of a stated shape, and arrays; anything else is refused in one sentence.
 
 Files may be damaged or come from elsewhere, so nothing in them is taken on trust: no object is unpickled, values are of
 the types that are stated, and names that become paths are names.
@@ -6,7 +6,7 @@ the types that are stated, and names that become paths are names.
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, is_typeddict
+from typing import Annotated, Any, TypeVar, is_typeddict, overload
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 NAME_PATTERN = r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\Z"
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-"""What may become part of a path: no separators, no dots in front, not endless."""
+"""A text that may become part of a path: no separators, no dot in front, at most 200 characters."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -30,7 +30,11 @@ def is_name(text: str) -> bool:
     return re.search(NAME_PATTERN, text) is not None
 
 
-def read_json(path: Path, kind: type[_T] = Any, *, recovery_hint: str) -> _T:
+@overload
+def read_json(path: Path, *, recovery_hint: str) -> Any: ...
+@overload
+def read_json(path: Path, kind: type[_T], *, recovery_hint: str) -> _T: ...
+def read_json(path: Path, kind: Any = Any, *, recovery_hint: str) -> Any:
     """Read a JSON file as `kind`: a dataclass, a TypedDict, or any type hint of plain values.
 
     A dataclass takes the fields it has. A TypedDict says of what type its keys are, and the others stay as they are.
@@ -43,7 +47,7 @@ def read_json(path: Path, kind: type[_T] = Any, *, recovery_hint: str) -> _T:
     Raises
     ------
     BadInput
-        If it is missing, no JSON, or of another shape, naming the place.
+        If it is missing, not JSON, or of another shape, naming the place.
     """
     try:
         content = path.read_bytes()
@@ -55,7 +59,7 @@ def read_json(path: Path, kind: type[_T] = Any, *, recovery_hint: str) -> _T:
         raise BadInput(f"{path} is damaged ({one_line(error)}); {recovery_hint}.") from None
 
 
-def read_json_lines(path: Path, kind: type[_T] = Any, *, recovery_hint: str) -> list[_T]:
+def read_json_lines(path: Path, kind: Any = Any, *, recovery_hint: str) -> list[Any]:
     """Read a file with a JSON value on every line; see `read_json`."""
     try:
         content = path.read_bytes()
@@ -76,11 +80,11 @@ def parse_as(value: Any, kind: type[_T]) -> _T:
         Saying where what was expected.
     """
     try:
-        made = msgspec.convert(value, kind)
+        parsed = msgspec.convert(value, kind)
     except msgspec.MsgspecError as error:
         what = str(error).replace(f"Expected `str` matching regex {NAME_PATTERN!r}", "No name that a run gives")
         raise ValueError(what) from None
-    return value if is_typeddict(kind) else made
+    return value if is_typeddict(kind) else parsed
 
 
 def read_arrays(path: Path, *, recovery_hint: str) -> dict[str, np.ndarray]:
@@ -96,7 +100,7 @@ def read_arrays(path: Path, *, recovery_hint: str) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise BadInput(f"{path} is missing; {recovery_hint}.") from None
-    except Exception as error:  # zip, deflate and numpy's own format each raise what they like for damaged bytes
+    except Exception as error:  # zip, deflate and numpy's own format raise many types of errors for damaged bytes
         raise BadInput(f"{path} holds no arrays that can be read ({type(error).__name__}); {recovery_hint}.") from None
 
 

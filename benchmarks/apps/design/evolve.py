@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.api.model import Checkpoints
-from benchmarks.api.sequences import BASES
+from benchmarks.api.sequences import BASES, comparable_rows
 from benchmarks.apps.design.inserts import random_inserts
 from benchmarks.apps.design.predictor import Score
 from benchmarks.apps.design.resumable_search import latest_state, save_state
@@ -105,8 +105,7 @@ class Population:
 
     def distinct(self) -> "Population":
         """Leave out copies; the first of each stays where it is."""
-        rows = np.ascontiguousarray(self.codes).view(f"V{self.codes.shape[1]}").ravel()
-        first = np.sort(np.unique(rows, return_index=True)[1])
+        first = np.sort(np.unique(comparable_rows(self.codes), return_index=True)[1])
         return Population(self.codes[first], self.values[first], self.history)
 
     def best(self, n: int, weights: np.ndarray) -> "Population":

@@ -14,7 +14,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from benchmarks.api.sequences import BASES, N_CODE, encode, reverse_complement
+from benchmarks.api.sequences import BASES, N_CODE, encode_one, reverse_complement
 from benchmarks.errors import BadInput
 
 SITES = {"Reb1.s": "CCGGGTAAC", "Reb1.m": "CCGGCTAAC"}
@@ -155,7 +155,7 @@ def tiling(
 
 def _oriented(letters: str, reverse: bool) -> np.ndarray:
     """Encode a motif, or its reverse complement; (k,) uint8."""
-    site = encode([letters], len(letters))[0]
+    site = encode_one(letters)
     return reverse_complement(site) if reverse else site
 
 

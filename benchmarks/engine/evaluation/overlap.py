@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.api.sequences import COMPLEMENT, N_CODE, reverse_complement
+from benchmarks.api.sequences import COMPLEMENT, N_CODE, reverse_complement, row_hashes
 
 K, THRESHOLD, WINDOW = 17, 0.8, 8
 MAX_ROWS_PER_SEED = 64
@@ -135,24 +135,13 @@ def _blocks(codes: np.ndarray, core: slice) -> Iterator[tuple[int, np.ndarray]]:
         yield start, np.asarray(codes[start : start + n_rows])[:, core]
 
 
-def _row_hashes(codes: np.ndarray) -> np.ndarray:
-    """Hash every row (n, L) to (n,) uint64: equal rows have equal hashes, others almost never."""
-    n_words = -(-codes.shape[1] // 8)
-    factors = np.random.default_rng(0).integers(2**63, size=n_words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    padded = np.zeros((len(codes), 8 * n_words), dtype=np.uint8)
-    padded[:, : codes.shape[1]] = codes
-    words = padded.view(np.uint64)
-    words = (words ^ (words >> np.uint64(31))) * factors
-    return (words ^ (words >> np.uint64(29))).sum(axis=1)
-
-
 def _equal(test: np.ndarray, train: np.ndarray, core: slice, flag: np.ndarray, partner: np.ndarray) -> None:
     """Flag the test rows that equal the core of a training row."""
-    hashes = _row_hashes(test)
+    hashes = row_hashes(test)
     order = np.argsort(hashes, kind="stable")
     known = hashes[order]
     for start, block in _blocks(train, core):
-        train_hashes = _row_hashes(block)
+        train_hashes = row_hashes(block)
         first, last = np.searchsorted(known, train_hashes, "left"), np.searchsorted(known, train_hashes, "right")
         hits = np.flatnonzero(last > first)
         at, train_rows = _spread(first[hits], last[hits], hits)

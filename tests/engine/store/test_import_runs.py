@@ -92,7 +92,7 @@ def test_a_tar_file_with_a_way_out_is_refused(theirs, ours, tmp_path):
         archive.add(theirs / "runs", arcname="../../outside", recursive=False)
     done = CliRunner().invoke(app, ["import-runs", str(tmp_path / "bad.tar"), "--results", str(ours)])
     assert done.exit_code == 2
-    assert "no archive that can be unpacked safely" in done.stderr
+    assert "not an archive that can be unpacked safely" in done.stderr
     assert not (tmp_path / "outside").exists()
     assert not list(ours.glob("runs/*"))
 
@@ -229,7 +229,7 @@ def test_a_link_to_nothing_in_a_tar_file_is_one_sentence(ours, tmp_path):
         archive.addfile(link)
     done = CliRunner().invoke(app, ["import-runs", str(tmp_path / "bad.tar"), "--results", str(ours)])
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "no archive that can be unpacked safely" in done.stderr
+    assert "not an archive that can be unpacked safely" in done.stderr
 
 
 def test_rows_beyond_the_dataset_are_refused_before_scoring(theirs):
