@@ -229,6 +229,7 @@ class _SeedIndex:
 
     @staticmethod
     def of(codes: np.ndarray, k: int) -> "_SeedIndex":
+        """Index the seeds of integer-encoded sequences (n, L)."""
         blocks = [
             (seeds, rows + start, left_ends, is_reverse)
             for start, block in _blocks(codes, slice(None))
