@@ -15,6 +15,7 @@ from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.metrics import Items
 from benchmarks.api.recipe import Preset
+from benchmarks.api.simulated_motifs import Motif
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -197,6 +198,9 @@ class HasConstantFlanks(Protocol):
 @runtime_checkable
 class HasPlantedMotifs(Protocol):
     """A task whose simulated sequences have motifs at known places."""
+
+    PLANTED_MOTIFS: Sequence[Motif]
+    """The motifs that the simulation plants."""
 
     def motif_mask(self, codes: np.ndarray, output: str) -> np.ndarray:
         """Tell which bases lie in a motif that counts for an output: (n, seq_len) uint8 -> (n, seq_len) bool."""

@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import jsd, pearson_r
-from benchmarks.api.sequences import COMPLEMENT, covered, decode, encode_chromosome
+from benchmarks.api.sequences import COMPLEMENT, decode, encode_one, reverse_complement
+from benchmarks.api.simulated_motifs import Motif, in_motifs
 from benchmarks.atac import prepare, prepared, regions
 from benchmarks.errors import BadInput
 
@@ -26,8 +28,15 @@ CHROM_BP = 330_000
 N_CHROMOSOMES, SITES_PER_CHROMOSOME = 8, 45
 N_FOLDS = 4
 
-MOTIFS = {"TGAGTCATC": 0.35, "CCACGTGACC": 0.25}
-"""Motif -> what one instance adds to the logarithm of a site's accessibility."""
+
+@dataclass(frozen=True)
+class AccessibilityMotif(Motif):
+    """A motif, and what one instance adds to the logarithm of a site's accessibility."""
+
+    effect: float
+
+
+MOTIFS = (AccessibilityMotif("AP-1", "TGAGTCATC", 0.35), AccessibilityMotif("E-box", "CCACGTGACC", 0.25))
 N_SLOTS, SLOT_BP = 8, 30
 """Places for motifs side by side around the centre of a site; one to all of them are taken."""
 
@@ -203,19 +212,18 @@ def _gap(rng: np.random.Generator, centres: list[int]) -> float:
 
 def _plant(codes: np.ndarray, centre: int, rng: np.random.Generator) -> np.ndarray:
     """Write motifs, on either strand, around a centre; return the insertions that the site adds, per base."""
-    names = list(MOTIFS)
     strength, added, at = 0.0, np.zeros(CHROM_BP), np.arange(CHROM_BP)
     for slot in rng.permutation(N_SLOTS)[: rng.integers(1, N_SLOTS + 1)]:
-        motif = names[rng.integers(len(names))]
-        letters = encode_chromosome(motif)
-        letters = letters if rng.random() < 0.5 else COMPLEMENT[letters][::-1]
-        start = centre + SLOT_BP * (int(slot) - N_SLOTS // 2) + int(rng.integers(SLOT_BP - len(letters)))
-        codes[start : start + len(letters)] = letters
-        strength += MOTIFS[motif]
-        middle = start + len(letters) // 2
+        motif = MOTIFS[rng.integers(len(MOTIFS))]
+        site = encode_one(motif.consensus)
+        site = site if rng.random() < 0.5 else reverse_complement(site)
+        start = centre + SLOT_BP * (int(slot) - N_SLOTS // 2) + int(rng.integers(SLOT_BP - len(site)))
+        codes[start : start + len(site)] = site
+        strength += motif.effect
+        middle = start + len(site) // 2
         near = slice(middle - 200, middle + 200)
         distance = np.abs(at[near] - middle) - _SHOULDER_BP
-        added[near] += MOTIFS[motif] * np.exp(-0.5 * (distance / _SHOULDER_SD) ** 2)
+        added[near] += motif.effect * np.exp(-0.5 * (distance / _SHOULDER_SD) ** 2)
     level = SITE_INSERTIONS * np.exp(strength + rng.normal(0, 0.1))
     return added / added.sum() * level
 
@@ -226,9 +234,9 @@ def motif_mask(codes: np.ndarray) -> np.ndarray:
     Motifs lie around the centre; what looks like one elsewhere adds nothing.
     """
     near = central_columns(codes.shape[1])
-    found = np.zeros(codes.shape, dtype=bool)
-    found[:, near] = covered(codes[:, near], MOTIFS)
-    return found
+    mask = np.zeros(codes.shape, dtype=bool)
+    mask[:, near] = in_motifs(codes[:, near], MOTIFS)
+    return mask
 
 
 def central_columns(width: int) -> slice:

@@ -42,6 +42,7 @@ HEADLINES = (("log_counts", "peaks", "pearson_r"), ("profile", "peaks", "one_min
 APPROX_ROWS = {"K562": 1_000_000}
 """Windows of the five splits together, to size a plan before they are prepared: about 270,000 are peaks."""
 
+PLANTED_MOTIFS = simulation.MOTIFS
 N_FOLDS = 5
 SUBSETS = ("peaks", "nonpeaks", "peaks_and_nonpeaks")
 

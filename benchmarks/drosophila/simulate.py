@@ -14,33 +14,32 @@ import pandas as pd
 from benchmarks.api import sequences
 from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import pearson_r
+from benchmarks.api.simulated_motifs import Motif, has_spaced_sites, in_motifs
 from benchmarks.drosophila.prepare import CHROMOSOMES, OUTPUTS, SEQ_LEN, SPLITS, dataset
 
 
 @dataclass(frozen=True)
-class Motif:
-    """A consensus, what a site of it adds to either programme (log2, mid-window), and how often one is planted."""
+class ProgrammeMotif(Motif):
+    """A motif, what a site of it adds to either programme (log2, mid-window), and how often one is planted."""
 
-    name: str
-    consensus: str
     dev: float
     hk: float
     rate: float
 
 
 MOTIFS = (
-    Motif("GATA", "CTTATCGC", 2.2, 0.0, 1.0),
-    Motif("AP-1", "ATGACTCAT", 2.2, 0.3, 0.8),
-    Motif("Dref", "TATCGATA", 0.0, 2.4, 1.0),
-    Motif("Ohler1", "GGTCACACTG", 0.0, 2.2, 0.8),
-    Motif("CRE", "TGACGTCA", 0.9, 0.9, 0.5),
-    Motif("ttk", "CAGGATAATC", -1.6, -0.4, 0.4),
+    ProgrammeMotif("GATA", "CTTATCGC", 2.2, 0.0, 1.0),
+    ProgrammeMotif("AP-1", "ATGACTCAT", 2.2, 0.3, 0.8),
+    ProgrammeMotif("Dref", "TATCGATA", 0.0, 2.4, 1.0),
+    ProgrammeMotif("Ohler1", "GGTCACACTG", 0.0, 2.2, 0.8),
+    ProgrammeMotif("CRE", "TGACGTCA", 0.9, 0.9, 0.5),
+    ProgrammeMotif("ttk", "CAGGATAATC", -1.6, -0.4, 0.4),
 )
-"""Consensus words of the factors that DeepSTARR names for either programme, of one that serves both and of a repressor;
-strengths are invented."""
+"""Consensus sequences of the factors that DeepSTARR names for either programme, of one that serves both and of a
+repressor; strengths are invented."""
 
 PAIRS = (("GATA", "AP-1", "dev", 1.6), ("Dref", "Ohler1", "hk", 1.6))
-"""Two motifs, a programme, and the log2 units that they add together where they stand less than MAX_GAP_BP apart."""
+"""Two motifs, a programme, and the log2 units that they add together where they are less than MAX_GAP_BP apart."""
 MAX_GAP_BP, PAIR_RATE = 30, 0.25
 
 REACH_BP = 70
@@ -94,23 +93,19 @@ def _windows(rng: np.random.Generator, chrom: str, n: int) -> pd.DataFrame:
     step = np.where(rng.random(n) < OVERLAPPING, STEP_BP, SEQ_LEN + rng.integers(10, 400, n))
     start = 200 + np.cumsum(step)
     weak = rng.random(start[-1] + SEQ_LEN + 200) >= GC
-    genome = np.where(weak, *(_codes(pair)[rng.integers(0, 2, len(weak))] for pair in ("AT", "GC")))
+    genome = np.where(weak, *(sequences.encode_one(pair)[rng.integers(0, 2, len(weak))] for pair in ("AT", "GC")))
     by_name = {motif.name: motif for motif in MOTIFS}
     for at in start:
         for motif in MOTIFS:
             for _ in range(rng.poisson(motif.rate)):
-                _plant(rng, genome[at : at + SEQ_LEN], _codes(motif.consensus))
+                _plant(rng, genome[at : at + SEQ_LEN], sequences.encode_one(motif.consensus))
         for left, right, _, _ in PAIRS:
             if rng.random() < PAIR_RATE:
                 gap = rng.integers(0, 4, rng.integers(3, MAX_GAP_BP - 5), dtype=np.uint8)
-                sites = [_codes(by_name[name].consensus) for name in (left, right)]
+                sites = [sequences.encode_one(by_name[name].consensus) for name in (left, right)]
                 _plant(rng, genome[at : at + SEQ_LEN], np.concatenate([sites[0], gap, sites[1]]))
     codes = np.lib.stride_tricks.sliding_window_view(genome, SEQ_LEN)[start]
     return pd.DataFrame({"chrom": chrom, "start": start + 1, "end": start + SEQ_LEN, "codes": list(codes)})
-
-
-def _codes(text: str) -> np.ndarray:
-    return sequences.encode([text], len(text))[0]
 
 
 def _plant(rng: np.random.Generator, window: np.ndarray, site: np.ndarray) -> None:
@@ -125,10 +120,10 @@ def activity(codes: np.ndarray) -> dict[str, np.ndarray]:
     total = {name: np.zeros(len(codes)) for name in OUTPUTS}
     sites = {}
     for motif in MOTIFS:
-        found = sequences.find_sites(codes, motif.consensus)
-        middle = np.arange(found.shape[1]) + len(motif.consensus) / 2 - SEQ_LEN / 2
-        near = found @ np.exp(-np.abs(middle) / REACH_BP)
-        sites[motif.name] = (found, len(motif.consensus))
+        starts = sequences.find_sites(codes, motif.consensus)
+        middle = np.arange(starts.shape[1]) + len(motif.consensus) / 2 - SEQ_LEN / 2
+        near = starts @ np.exp(-np.abs(middle) / REACH_BP)
+        sites[motif.name] = (starts, len(motif.consensus))
         total["dev"] += motif.dev * near
         total["hk"] += motif.hk * near
     for left, right, output, bonus in PAIRS:
@@ -138,15 +133,11 @@ def activity(codes: np.ndarray) -> dict[str, np.ndarray]:
 
 def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
     """Tell which bases lie in a site that counts in a programme, on either strand; (n, 249) codes -> (n, 249) bool."""
-    return sequences.covered(codes, [motif.consensus for motif in MOTIFS if getattr(motif, output)])
+    return in_motifs(codes, [motif for motif in MOTIFS if {"dev": motif.dev, "hk": motif.hk}[output]])
 
 
 def _together(one: tuple[np.ndarray, int], other: tuple[np.ndarray, int]) -> np.ndarray:
     """Tell which sequences have a site of each with fewer than MAX_GAP_BP bases between them; (n,) bool."""
-    result = np.zeros(len(one[0]), dtype=bool)
-    for (left, length), (right, _) in ((one, other), (other, one)):
-        for gap in range(MAX_GAP_BP):
-            shift = length + gap
-            width = min(left.shape[1], right.shape[1] - shift)
-            result |= (left[:, :width] & right[:, shift : shift + width]).any(axis=1)
-    return result
+    (sites, length), (other_sites, other_length) = one, other
+    gaps = range(MAX_GAP_BP)
+    return has_spaced_sites(sites, other_sites, length, gaps) | has_spaced_sites(other_sites, sites, other_length, gaps)

@@ -34,6 +34,7 @@ BASELINE = "deepstarr"
 APPROX_ROWS = {"S2": 484_052}
 """Rows of the published files, to size a plan before they are there: 242,026 windows in both orientations."""
 
+PLANTED_MOTIFS = simulation.MOTIFS
 N_SIMULATED_LOCI = 130
 """Windows per simulated chromosome."""
 

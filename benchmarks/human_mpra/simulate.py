@@ -1,7 +1,7 @@
 """A simulated lentiMPRA experiment with a known answer. Everything made here is labelled simulated.
 
 Elements carry consensus motifs of liver, blood and general factors. Activity is a fixed function of the sequence alone:
-which motifs it has, on which strand, how far from the promoter, and which pairs stand at the right spacing. So the only
+which motifs it has, on which strand, how far from the promoter, and which pairs have the right spacing. So the only
 thing between a perfect model and r = 1 is the replicate noise, whose size is known.
 """
 
@@ -13,6 +13,7 @@ import pandas as pd
 from benchmarks.api import sequences, splits
 from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import pearson_r
+from benchmarks.api.simulated_motifs import Motif, has_spaced_sites, in_motifs
 from benchmarks.human_mpra.prepare import (
     ELEMENT_LEN,
     INSERT,
@@ -26,16 +27,22 @@ from benchmarks.human_mpra.prepare import (
 
 
 @dataclass(frozen=True)
-class Motif:
-    """A consensus and what a site of it does.
+class StrandedMotif(Motif):
+    """A motif whose effect depends on its strand and falls with its distance from the promoter.
 
-    `forward`, `reverse`: log2 activity of a site on either strand next to the promoter. `reach_bp`: distance from the
-    promoter over which that falls to 1/e. `rate`: mean number planted per element.
+    Parameters
+    ----------
+    jaspar
+        JASPAR profile that the consensus is of.
+    forward, reverse
+        log2 activity of a site on either strand next to the promoter.
+    reach_bp
+        Distance from the promoter over which that falls to 1/e.
+    rate
+        Mean number planted per element.
     """
 
-    name: str
     jaspar: str
-    consensus: str
     forward: float
     reverse: float
     reach_bp: float
@@ -43,17 +50,17 @@ class Motif:
 
 
 MOTIFS = (
-    Motif("HNF4A", "MA0114", "CAAAGTCCA", 2.2, -2.0, 200, 1.2),
-    Motif("GATA1", "MA0035", "AGATAAG", 1.8, -1.6, 200, 1.2),
-    Motif("GABPA", "MA0062", "CCGGAAGTG", 2.2, -2.0, 200, 1.2),
-    Motif("REST", "MA0138", "TTCAGCACCACGGACAG", -2.0, -2.0, 400, 0.4),
+    StrandedMotif("HNF4A", "CAAAGTCCA", "MA0114", 2.2, -2.0, 200, 1.2),
+    StrandedMotif("GATA1", "AGATAAG", "MA0035", 1.8, -1.6, 200, 1.2),
+    StrandedMotif("GABPA", "CCGGAAGTG", "MA0062", 2.2, -2.0, 200, 1.2),
+    StrandedMotif("REST", "TTCAGCACCACGGACAG", "MA0138", -2.0, -2.0, 400, 0.4),
 )
 """Consensus sequences as the factors' JASPAR profiles show them; strengths and reaches are invented."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two motifs that do more together: `bonus` log2 where `left` stands `min_gap_bp` to `max_gap_bp` before `right`,
+    """Two motifs that do more together: `bonus` log2 where `left` is `min_gap_bp` to `max_gap_bp` before `right`,
     both on the forward strand."""
 
     left: str
@@ -123,7 +130,7 @@ def _background(rng: np.random.Generator, n: int) -> np.ndarray:
     gc = np.clip(rng.normal(0.5, 0.07, n), 0.25, 0.75)
     is_gc = rng.random((n, ELEMENT_LEN)) < gc[:, None]
     second = rng.random((n, ELEMENT_LEN)) < 0.5
-    strong, weak = _codes("GC"), _codes("AT")
+    strong, weak = sequences.encode_one("GC"), sequences.encode_one("AT")
     return np.where(is_gc, strong[second.astype(int)], weak[second.astype(int)])
 
 
@@ -132,19 +139,15 @@ def _plant(rng: np.random.Generator, elements: np.ndarray) -> np.ndarray:
     elements = elements.copy()
     for motif in MOTIFS:
         for row in np.repeat(np.arange(len(elements)), rng.poisson(motif.rate, len(elements))):
-            site = _codes(motif.consensus)
+            site = sequences.encode_one(motif.consensus)
             _write(rng, elements[row], site if rng.random() < 0.5 else sequences.reverse_complement(site))
     by_name = {motif.name: motif for motif in MOTIFS}
     for pair in PAIRS:
         for row in np.flatnonzero(rng.random(len(elements)) < PAIR_RATE):
-            left, right = _codes(by_name[pair.left].consensus), _codes(by_name[pair.right].consensus)
+            left, right = (sequences.encode_one(by_name[name].consensus) for name in (pair.left, pair.right))
             gap = rng.integers(0, 4, rng.integers(pair.min_gap_bp, pair.max_gap_bp + 1), dtype=np.uint8)
             _write(rng, elements[row], np.concatenate([left, gap, right]))
     return elements
-
-
-def _codes(text: str) -> np.ndarray:
-    return sequences.encode([text], len(text))[0]
 
 
 def _write(rng: np.random.Generator, element: np.ndarray, site: np.ndarray) -> None:
@@ -153,7 +156,7 @@ def _write(rng: np.random.Generator, element: np.ndarray, site: np.ndarray) -> N
 
 
 def _with_adapters(elements: np.ndarray) -> np.ndarray:
-    codes = np.tile(_codes(LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER), (len(elements), 1))
+    codes = np.tile(sequences.encode_one(LEFT_ADAPTER + "N" * ELEMENT_LEN + RIGHT_ADAPTER), (len(elements), 1))
     codes[:, INSERT] = elements
     return codes
 
@@ -163,7 +166,7 @@ def activity(codes: np.ndarray) -> np.ndarray:
     total = np.zeros(len(codes))
     forward_sites = {}
     for motif in MOTIFS:
-        site = _codes(motif.consensus)
+        site = sequences.encode_one(motif.consensus)
         forward, reverse = _sites(codes, site), _sites(codes, sequences.reverse_complement(site))
         distance = INSERT.stop - len(motif.consensus) - np.arange(forward.shape[1])
         near = np.exp(-np.clip(distance, 0, None) / motif.reach_bp)
@@ -172,21 +175,17 @@ def activity(codes: np.ndarray) -> np.ndarray:
     lengths = {motif.name: len(motif.consensus) for motif in MOTIFS}
     for pair in PAIRS:
         left, right = forward_sites[pair.left], forward_sites[pair.right]
-        together = np.zeros(len(codes), dtype=bool)
-        for gap in range(pair.min_gap_bp, pair.max_gap_bp + 1):
-            shift = lengths[pair.left] + gap
-            width = min(left.shape[1], right.shape[1] - shift)
-            together |= (left[:, :width] & right[:, shift : shift + width]).any(axis=1)
-        total += pair.bonus * together
-    above_floor = np.where(total > 0, total, REPRESSION * total)
-    return BASELINE + SATURATION * np.tanh(above_floor / SATURATION)
+        gaps = range(pair.min_gap_bp, pair.max_gap_bp + 1)
+        total += pair.bonus * has_spaced_sites(left, right, lengths[pair.left], gaps)
+    effect = np.where(total > 0, total, REPRESSION * total)
+    return BASELINE + SATURATION * np.tanh(effect / SATURATION)
 
 
 def motif_mask(codes: np.ndarray) -> np.ndarray:
     """Tell which bases lie in a site that counts, on either strand; (n, 230) codes -> (n, 230) bool."""
-    return sequences.covered(codes, [motif.consensus for motif in MOTIFS])
+    return in_motifs(codes, MOTIFS)
 
 
 def _sites(codes: np.ndarray, site: np.ndarray) -> np.ndarray:
-    """Tell where a site stands: (n, 230 - len + 1) bool. A palindrome stands on both strands."""
+    """Tell where a site begins: (n, 230 - len + 1) bool. A palindrome lies on both strands."""
     return (np.lib.stride_tricks.sliding_window_view(codes, len(site), axis=1) == site).all(axis=2)

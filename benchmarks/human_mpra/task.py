@@ -32,6 +32,7 @@ BASELINE = "mprann"
 APPROX_ROWS = {"HepG2": 122_926, "K562": 226_253, "WTC11": 56_000}
 """Rows of the published tables, to size a plan before they are there; HepG2 is that of a copy with another filter."""
 
+PLANTED_MOTIFS = simulation.MOTIFS
 N_SIMULATED_ELEMENTS = 700
 
 ELEMENT_LEN = prepare.ELEMENT_LEN

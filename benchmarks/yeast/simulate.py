@@ -1,6 +1,6 @@
 """A simulated Random Promoter DREAM Challenge with a known answer. Everything made here is labelled simulated.
 
-A promoter's expression is a fixed function of its sequence, the same on both strands: short words of yeast factors add
+A promoter's expression is a fixed function of its sequence, the same on both strands: short motifs of yeast factors add
 to it, more so near the start of transcription, some do more together, and the sum levels off. Cells are then sorted by
 fluorescence: a training promoter is seen in a few cells, most often in one (a whole number of bins), a designed one in
 about a hundred. 18 bins are sorted in three batches of six with unequal yields; cells outside the outermost gates are
@@ -13,8 +13,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from benchmarks.api import yeast_plasmid
+from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import pearson_r
-from benchmarks.api.sequences import N_CODE, covered, decode, encode, find_sites, reverse_complement
+from benchmarks.api.sequences import N_CODE, decode, encode_one, find_sites, reverse_complement
+from benchmarks.api.simulated_motifs import Motif, in_motifs
 from benchmarks.yeast import prepare
 from benchmarks.yeast.prepare import OUTPUT, TrainingTable
 from benchmarks.yeast.test_set import TestSet
@@ -24,23 +26,21 @@ WIDTH = 80
 
 
 @dataclass(frozen=True)
-class Motif:
-    """A word, the bins that a site of it adds at the start of transcription, and how many are planted per promoter."""
+class PromoterMotif(Motif):
+    """A motif, the bins that a site of it adds at the start of transcription, and how many are planted per promoter."""
 
-    name: str
-    word: str
     effect: float
     rate: float
 
 
 MOTIFS = (
-    Motif("Reb1", "CGGGTAA", 6.0, 0.5),
-    Motif("Hsf1", "TTCTAGAA", 5.0, 0.4),
-    Motif("Rap1", "ACCCAT", 4.0, 0.4),
-    Motif("Gcr1", "CTTCC", 2.0, 0.3),
-    Motif("Ume6", "GCCGCC", -4.5, 0.5),
+    PromoterMotif("Reb1", "CGGGTAA", 6.0, 0.5),
+    PromoterMotif("Hsf1", "TTCTAGAA", 5.0, 0.4),
+    PromoterMotif("Rap1", "ACCCAT", 4.0, 0.4),
+    PromoterMotif("Gcr1", "CTTCC", 2.0, 0.3),
+    PromoterMotif("Ume6", "GCCGCC", -4.5, 0.5),
 )
-"""Words after the factors' published preferences; strengths and rates are invented."""
+"""Consensus sequences after the factors' published preferences; strengths and rates are invented."""
 
 TOGETHER = ("Rap1", "Gcr1", 2.0)
 """Two factors, and the bins they add where a promoter has sites of both."""
@@ -62,7 +62,7 @@ N_SNVS, N_PERTURBED, N_TILED = 350, 260, 200
 PUBLIC_SHARE = 0.13
 
 
-def simulate(*, n_train: int, seed: int):
+def simulate(*, n_train: int, seed: int) -> Dataset:
     """Simulate training promoters and a designed test set with all eight kinds of subsets."""
     rng = np.random.default_rng(seed)
     regions = random_regions(rng, n_train)
@@ -77,7 +77,7 @@ def simulate(*, n_train: int, seed: int):
     test, test_truth = designed(rng)
     notes = (
         f"SIMULATED challenge: {n_train:,} random promoters and {len(test):,} designed ones (seed {seed}), built from "
-        f"{len(MOTIFS)} words; no value here was measured.",
+        f"{len(MOTIFS)} motifs; no value here was measured.",
         f"Noise: cells spread by {CELL_SD} bins about their promoter; {SINGLETON_RATE:.0%} of the training promoters "
         f"are seen in one cell, designed ones in about {N_CELLS}.",
     )
@@ -98,9 +98,10 @@ def _ceilings(test: TestSet, truth: np.ndarray) -> list[dict]:
 
 
 def random_regions(rng: np.random.Generator, n: int, *, at: float = 0.55, times: float = 1.0) -> np.ndarray:
-    """Draw variable regions (n, 80): random bases, and words planted at `times` their rates on either strand."""
+    """Draw variable regions (n, 80): random bases, and motifs planted at `times` their rates on either strand."""
     weak = rng.random((n, WIDTH)) < at
-    codes = np.where(weak, *(_codes(pair)[rng.integers(0, 2, weak.shape)] for pair in ("AT", "GC"))).astype(np.uint8)
+    bases = (encode_one(pair)[rng.integers(0, 2, weak.shape)] for pair in ("AT", "GC"))
+    codes = np.where(weak, *bases).astype(np.uint8)
     for motif in MOTIFS:
         for row in np.repeat(np.arange(n), rng.poisson(times * motif.rate, n)):
             plant(rng, codes[row], motif)
@@ -108,8 +109,8 @@ def random_regions(rng: np.random.Generator, n: int, *, at: float = 0.55, times:
 
 
 def plant(rng: np.random.Generator, region: np.ndarray, motif: Motif, start: int | None = None) -> None:
-    """Write a word into a region (80,), at a random place and strand unless `start` is given (then forward)."""
-    site = _codes(motif.word)
+    """Write a motif into a region (80,), at a random place and strand unless `start` is given (then forward)."""
+    site = encode_one(motif.consensus)
     if start is None:
         start = int(rng.integers(0, WIDTH - len(site) + 1))
         site = site if rng.random() < 0.5 else reverse_complement(site)
@@ -120,10 +121,10 @@ def expression(regions: np.ndarray) -> np.ndarray:
     """Return the noise-free expression, in bins, of variable regions (n, 80); equal on both strands of a site."""
     total, has = np.zeros(len(regions)), {}
     for motif in MOTIFS:
-        found = find_sites(regions, motif.word)
-        middle = np.arange(found.shape[1]) + len(motif.word) / 2
-        total += motif.effect * (found @ np.exp(-(WIDTH - middle) / REACH_BP))
-        has[motif.name] = found.any(axis=1)
+        starts = find_sites(regions, motif.consensus)
+        middle = np.arange(starts.shape[1]) + len(motif.consensus) / 2
+        total += motif.effect * (starts @ np.exp(-(WIDTH - middle) / REACH_BP))
+        has[motif.name] = starts.any(axis=1)
     one, other, bonus = TOGETHER
     total += bonus * (has[one] & has[other])
     return CENTRE + HALF_RANGE * np.tanh(total / HALF_RANGE)
@@ -135,13 +136,13 @@ def motif_mask(codes: np.ndarray) -> np.ndarray:
     As in `expression`, a site lies in the variable region as a whole.
     """
     region = yeast_plasmid.variable_region_mask(codes)
-    return covered(np.where(region, codes, np.uint8(N_CODE)), [motif.word for motif in MOTIFS])
+    return in_motifs(np.where(region, codes, np.uint8(N_CODE)), MOTIFS)
 
 
 def sorted_cells(rng: np.random.Generator, truth: np.ndarray, n_cells: np.ndarray) -> np.ndarray:
     """Sort cells into 18 bins and return each promoter's weighted average bin; (n,) float64.
 
-    The weights know of no unequal yields, so that they tilt the average, as they do in real sorting.
+    The weights ignore the unequal yields, which therefore bias the average, as they do in real sorting.
     """
     owner = np.repeat(np.arange(len(truth)), n_cells)
     signal = np.logaddexp(truth, BACKGROUND)[owner]
@@ -182,9 +183,9 @@ def designed(rng: np.random.Generator) -> tuple[TestSet, np.ndarray]:
 
 
 class _Library:
-    """Distinct sequences in the order they were asked for, and where each stands."""
+    """Distinct sequences in the order in which they were added, and the place of each."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.rows: list[np.ndarray] = []
         self._place: dict[bytes, int] = {}
 
@@ -206,7 +207,7 @@ class _Library:
 def _substituted(rng: np.random.Generator, regions: np.ndarray) -> np.ndarray:
     """Change one base of every region, every second time within a site where it has one."""
     changed = regions.copy()
-    inside = covered(regions, [motif.word for motif in MOTIFS])
+    inside = in_motifs(regions, MOTIFS)
     for row, region in enumerate(changed):
         places = np.flatnonzero(inside[row]) if rng.random() < 0.5 and inside[row].any() else np.arange(WIDTH)
         at = rng.choice(places)
@@ -222,7 +223,7 @@ def _perturbed(rng: np.random.Generator, backgrounds: np.ndarray) -> tuple[np.nd
         start = 25 + 4 * (i % 10)
         plant(rng, reference, motif, start)
         perturbed = reference.copy()
-        for at in rng.choice(len(motif.word), rng.integers(1, 4), replace=False):
+        for at in rng.choice(len(motif.consensus), rng.integers(1, 4), replace=False):
             perturbed[start + at] = (perturbed[start + at] + rng.integers(1, 4)) % 4
         references.append(reference)
         changed.append(perturbed)
@@ -236,11 +237,7 @@ def _tiled(rng: np.random.Generator, backgrounds: np.ndarray) -> tuple[np.ndarra
         reference = backgrounds[10 + i % 3]
         moved = reference.copy()
         motif = MOTIFS[i % 4]
-        plant(rng, moved, motif, int(rng.integers(0, WIDTH - len(motif.word) + 1)))
+        plant(rng, moved, motif, int(rng.integers(0, WIDTH - len(motif.consensus) + 1)))
         references.append(reference)
         tiled.append(moved)
     return np.array(references), np.array(tiled)
-
-
-def _codes(text: str) -> np.ndarray:
-    return encode([text], len(text))[0]

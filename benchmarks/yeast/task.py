@@ -43,6 +43,7 @@ BASELINE = "vaishnav"
 APPROX_ROWS = {"DREAM2022": 6_739_258}
 """Rows of the published training file, to size a plan before it is there."""
 
+PLANTED_MOTIFS = simulation.MOTIFS
 N_SIMULATED = 1_800
 """Simulated training rows."""
 

@@ -449,7 +449,7 @@ def test_simulated_sites_count_the_same_on_both_strands():
     regions = np.zeros((2, 80), dtype=np.uint8)  # nothing but A: no site by chance
     for motif in simulate.MOTIFS:
         forward, reverse = regions.copy(), regions.copy()
-        site = yeast_plasmid.encode([motif.word], len(motif.word))[0]
+        site = yeast_plasmid.encode([motif.consensus], len(motif.consensus))[0]
         forward[:, 30 : 30 + len(site)] = site
         reverse[:, 30 : 30 + len(site)] = 3 - site[::-1]
         np.testing.assert_allclose(simulate.expression(forward), simulate.expression(reverse))

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.api import yeast_plasmid
 from benchmarks.api.sequences import BASES, SequenceError
+from benchmarks.api.task import HasPlantedMotifs, supports
 from benchmarks.apps.paper.figure_data import Site
 from benchmarks.engine.inference import load, mutagenesis
 from benchmarks.engine.store.experiment import Experiment
@@ -175,7 +176,8 @@ def read_motifs(file: Path) -> dict[str, str]:
 
 def simulated_motifs() -> dict[str, str]:
     """Return the motifs that the simulated yeast data are made of, name -> sequence."""
-    return {motif.name: motif.word for motif in registry.get_task("yeast").simulation.MOTIFS}
+    task = registry.get_task("yeast")
+    return {motif.name: motif.consensus for motif in task.PLANTED_MOTIFS} if supports(task, HasPlantedMotifs) else {}
 
 
 def _table(file: Path, columns: list[str]) -> pd.DataFrame:
