@@ -16,7 +16,7 @@ from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import checksums
 from benchmarks.io.json_files import read_json
-from benchmarks.io.validated import one_line
+from benchmarks.io.validated import one_line, parse_as
 
 _TASK_OF_VARIANT = {"yeast": "yeast", "human": "human_mpra", "drosophila": "drosophila"}
 
@@ -122,7 +122,7 @@ def _of_run(folder: Path, device: str) -> Trained:
         raise BadInput(f"{folder} contains no model: that run was made with --no-save-models.")
     module, task = registry.get_model(job["model"]), registry.get_task(job["task"])
     place = _placer(job["framework"].partition(" ")[0], device)
-    spec = job.get("spec", task.SPEC)
+    spec = parse_as(job["spec"], TaskSpec) if "spec" in job else task.SPEC
     recipe = recipe_with(module.RECIPE, job["recipe"], source=f"{folder}/job.json")
     try:
         model = module.build(spec, recipe, {})
