@@ -7,9 +7,6 @@ The repository's own workflow uses batch 128 and every row twice: `--set mprann.
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pandas as pd
-
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.recipe import Recipe
 from benchmarks.api.sequences import reverse_insert
@@ -79,43 +76,15 @@ def network(seq_len: int = SEQ_LEN, n_outputs: int = 1, width_scale: float = 1.0
 
 
 def build(spec: TaskSpec, recipe: MPRAnnRecipe, prerequisite_dirs):
+    from baselines.mprann_augmented import InsertAugmented
     from benchmarks.training.keras_backend import EarlyStopping, KerasModel
 
     if recipe.augment_insert and spec.seq_len != SEQ_LEN:
         raise BadInput(f"augment_insert knows the insert of {SEQ_LEN}-bp sequences, this task has {spec.seq_len} bp.")
-    model = KerasModel(network(spec.seq_len, len(spec.outputs), recipe.width_scale), trainer=EarlyStopping(recipe))
-    return InsertAugmented(model) if recipe.augment_insert else model
+    model = InsertAugmented if recipe.augment_insert else KerasModel
+    return model(network(spec.seq_len, len(spec.outputs), recipe.width_scale), trainer=EarlyStopping(recipe))
 
 
 def with_reversed_insert(data: Dataset) -> Dataset:
     """Return the same rows, the element between the adapters reverse-complemented."""
     return replace(data, codes=reverse_insert(data.codes, INSERT))
-
-
-def _both(data: Dataset) -> Dataset:
-    return replace(
-        data,
-        codes=np.concatenate([data.codes, with_reversed_insert(data).codes]),
-        targets={name: np.concatenate([values, values]) for name, values in data.targets.items()},
-        meta=pd.concat([data.meta, data.meta], ignore_index=True),
-    )
-
-
-class InsertAugmented:
-    """A model that sees every insert in both orientations: as rows in training, as an average in prediction."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def __getattr__(self, name: str):
-        return getattr(self.model, name)
-
-    def fit(self, train: Dataset, val: Dataset, **keywords):
-        return self.model.fit(_both(train), _both(val), **keywords)
-
-    def prepare(self, train: Dataset, n_steps: int) -> None:
-        self.model.prepare(_both(train), n_steps)
-
-    def predict(self, data: Dataset) -> dict[str, np.ndarray]:
-        forward, reverse = self.model.predict(data), self.model.predict(with_reversed_insert(data))
-        return {name: (forward[name] + reverse[name]) / 2 for name in forward}

@@ -18,8 +18,8 @@ import numpy as np
 os.environ.setdefault("KERAS_BACKEND", "tensorflow" if importlib.util.find_spec("tensorflow") else "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # otherwise tensorflow greets every worker on stderr
 
-import keras
-from keras import ops
+import keras as keras
+from keras import ops as ops
 
 from benchmarks.api.data import Dataset
 from benchmarks.api.model import Checkpoints, History, Model, OnEpoch
@@ -80,7 +80,7 @@ def device_in_use() -> str:
         import tensorflow as tf
 
         return "cuda" if tf.config.get_visible_devices("GPU") else "cpu"
-    return ops.zeros(()).device.type
+    return str(ops.zeros(()).device.type)
 
 
 def place(model: Model, device: str) -> None:
@@ -159,12 +159,12 @@ def reset_peak_memory() -> None:
 class OneHot(keras.layers.Layer):
     """Codes to one-hot: (B, L) uint8 -> (B, L, 4) float32. Baselines read channels A,C,G,T."""
 
-    def __init__(self, order: str = "ACGT", **kwargs: Any):
+    def __init__(self, order: str = "ACGT", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.order = order
         self.table = one_hot_table(order)
 
-    def call(self, codes):
+    def call(self, codes: Any) -> Any:
         return ops.take(self.table, ops.cast(codes, "int32"), axis=0)
 
     def get_config(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class EarlyStopping:
     Source: the Keras baselines' published training; `recipe.patience` epochs without improvement end it.
     """
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.schedule = loop.Schedule(
             recipe.epochs, recipe.batch_size, select="loss", drop_last=False, patience=recipe.patience
@@ -187,8 +187,8 @@ class EarlyStopping:
         return keras.optimizers.Adam(self.recipe.max_lr, weight_decay=self.recipe.weight_decay or None)
 
 
-def summed_squared_error(y_true, y_pred):
-    """Squared errors added over outputs, per sequence; its mean over a batch is the sum of the outputs' MSEs."""
+def summed_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Squared errors added over outputs, (B,): its mean over a batch is the sum of the MSEs of the outputs."""
     return ops.sum(ops.square(y_true - y_pred), axis=-1)
 
 
@@ -207,12 +207,14 @@ class KerasModel:
 
     precision = "float32"
     n_copies, train_view_differs = 1, False
+    bias: keras.Model | None = None
+    """A frozen model that computes beside the network."""
     predict_batch_size: int | None = None
     """Sequences per forward pass without gradients; predictions do not depend on it. None: as many as suit the
     model."""
     _several_steps: Callable[[np.ndarray], np.ndarray] | None = None
 
-    def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT"):
+    def __init__(self, network: keras.Model, *, trainer: EarlyStopping, order: str = "ACGT") -> None:
         self.network = network
         self.trainer = trainer
         self.order = order
@@ -349,14 +351,14 @@ def several_steps(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[
     x, y = tf.constant(x), tf.constant(y)
     model.optimizer.build(model.trainable_variables)  # variables cannot be made while a function is traced
 
-    def step(rows):
+    def step(rows: Any) -> Any:
         model.reset_metrics()  # what keras gives as loss is the mean since then
         return model.train_step((tf.gather(x, rows), tf.gather(y, rows)))["loss"]
 
     compiled = tf.function(step, jit_compile=model.jit_compile, reduce_retracing=True)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int64)])
-    def steps(rows):
+    def steps(rows: Any) -> Any:
         return tf.map_fn(compiled, rows, fn_output_signature=tf.float32, parallel_iterations=1)
 
     return lambda rows: steps(rows).numpy()
@@ -373,12 +375,12 @@ def read_weights(folder: Path) -> list[np.ndarray]:
     return _read_numbered(folder / "model.npz")
 
 
-def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, Any]:
     return {f"{i:05d}": array for i, array in enumerate(arrays)}
 
 
 def _read_numbered(file: Path) -> list[np.ndarray]:
     arrays = validated.read_arrays(file, recovery_hint=validated.TRAIN_AGAIN)
     if wrong := next((name for name, array in arrays.items() if array.dtype.kind not in "fiu"), None):
-        raise BadInput(f"{file}: array {wrong!r} has no numbers; {validated.TRAIN_AGAIN}.")
+        raise BadInput(f"{file}: array {wrong!r} is not of numbers; {validated.TRAIN_AGAIN}.")
     return [arrays[name] for name in sorted(arrays)]

@@ -1,15 +1,14 @@
-"""Keras models of profile tasks: heads, losses, the frozen bias model beside them, and training on drawn windows.
+"""Keras models of profile tasks: training on sampled windows, beside a frozen bias model where there is one.
 
-Source: `kundajelab/chrombpnet` (training/models, training/train) and the ATAC variant of the challenge repository
-(`benchmarks/atac-seq/train_modified.py`).
+Source: `kundajelab/chrombpnet` (chrombpnet/training/train.py) and the ATAC variant of the challenge repository,
+`de-Boer-Lab/random-promoter-dream-challenge-2022` (benchmarks/atac-seq/train_modified.py).
 """
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import numpy as np
@@ -22,97 +21,25 @@ from benchmarks.errors import BadInput
 from benchmarks.io import validated
 from benchmarks.training import loop
 from benchmarks.training.keras_backend import KerasModel, OneHot, keras, needs_xla, ops, read_weights, seed_everything
-from benchmarks.training.keras_weights import read_hdf5_weights
-from benchmarks.training.profile_sampling import EpochWindows, NothingToTrainOn, Regions, choose_accessible
+from benchmarks.training.keras_layers import RiseAndCosine, bpnet, head, profile_nll, with_bias
+from benchmarks.training.profile_sampling import (
+    EpochWindows,
+    NothingToTrainOn,
+    Regions,
+    choose_accessible,
+    profile_len_of,
+)
 
-layers = keras.layers
+__all__ = ["ProfileModel", "RiseAndCosine", "bpnet", "head", "load_bias", "on_accessible", "with_bias"]
 
 BIAS = "bpnet_bias"
-"""The model that is fitted first on every split, and its key among the assets."""
+"""The model that is fitted first on every split, and its key among the prerequisites."""
 
 WINDOWS_PER_BATCH = 64
 """Windows per forward pass without gradients, at most; predictions do not depend on it."""
 
 SANITY_LIMIT, SANITY_WARNING = -0.5, -0.3
 """Pearson r of a bias model's counts in peaks: at or below the first nothing is trained with it."""
-
-
-def bpnet(
-    filters: int, n_dilated: int, seq_len: int, profile_len: int, *, prefix: str = "", name: str = "bpnet"
-) -> keras.Model:
-    """Return an untrained BPNet: (B, seq_len, 4) in A,C,G,T -> profile logits (B, profile_len), log counts (B, 1).
-
-    A convolution of kernel 21, then `n_dilated` of kernel 3 with dilations 2, 4, 8 …, each added to what came in; no
-    padding anywhere, so windows shrink.
-
-    Source: `baselines.md` 3.1, after `kundajelab/chrombpnet`, training/models/bpnet_model.py.
-    """
-    inputs = keras.Input((seq_len, 4))
-    x = layers.Conv1D(filters, 21, activation="relu", name=f"{prefix}bpnet_1st_conv")(inputs)
-    for i in range(1, n_dilated + 1):
-        convolution = layers.Conv1D(filters, 3, dilation_rate=2**i, activation="relu", name=f"{prefix}bpnet_{i}conv")
-        x = layers.Add()([convolution(x), layers.Cropping1D(2**i)(x)])
-    return keras.Model(inputs, head(x, profile_len, prefix=f"{prefix}bpnet_" if prefix else ""), name=name)
-
-
-def head(features: Any, profile_len: int, *, prefix: str = "") -> list[Any]:
-    """Put ChromBPNet's two heads on features (B, L, C): profile logits (B, profile_len), log counts (B, 1)."""
-    profile = layers.Conv1D(1, 75, name=f"{prefix}prof_out_precrop")(features)
-    spare = profile.shape[1] - profile_len
-    profile = layers.Cropping1D((spare // 2, spare - spare // 2), name=f"{prefix}crop")(profile)
-    logits = layers.Flatten(name=f"{prefix}profile_logits")(profile)
-    pooled = layers.GlobalAveragePooling1D(name=f"{prefix}pool")(features)
-    return [logits, layers.Dense(1, name=f"{prefix}logcount_predictions")(pooled)]
-
-
-@keras.saving.register_keras_serializable("dream_bench")
-class LogSumExp(keras.layers.Layer):
-    """Add two counts that are given as logarithms."""
-
-    def call(self, log_counts):
-        return ops.logaddexp(*log_counts)
-
-
-@keras.saving.register_keras_serializable("dream_bench")
-class PairedConv(keras.layers.Layer):
-    """A convolution in groups of two channels in and two out, without bias, padded to the same length.
-
-    `layers.Conv1D(filters, kernel_size, groups=filters // 2)` with the same kernel, (kernel_size, 2, filters), computed
-    as two depthwise convolutions: of every channel, and of its partner. Backends on a CPU go through groups one by one,
-    which made a training step 100 times slower.
-    """
-
-    def __init__(self, kernel_size: int, **keywords: Any):
-        super().__init__(**keywords)
-        self.kernel_size = kernel_size
-
-    def build(self, input_shape):
-        shape = (self.kernel_size, 2, input_shape[-1])
-        self.kernel = self.add_weight(shape=shape, initializer="glorot_uniform", name="kernel")
-
-    def call(self, x):
-        length, filters = x.shape[1], x.shape[2]
-        is_first = np.arange(filters) % 2 == 0
-        own = ops.where(is_first, self.kernel[:, 0], self.kernel[:, 1])[..., None]
-        partners = ops.where(is_first, self.kernel[:, 1], self.kernel[:, 0])[..., None]
-        swapped = ops.reshape(ops.flip(ops.reshape(x, (-1, length, filters // 2, 2)), axis=-1), (-1, length, filters))
-        return ops.depthwise_conv(x, own, padding="same") + ops.depthwise_conv(swapped, partners, padding="same")
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"kernel_size": self.kernel_size}
-
-
-def with_bias(network: keras.Model, bias: keras.Model) -> keras.Model:
-    """Put a frozen bias model beside a network: logits add, counts add on the natural scale.
-
-    Source: `baselines.md` 3.2. Parameters of `bias` are set not to train.
-    """
-    bias.trainable = False
-    inputs = keras.Input(network.input_shape[1:])
-    (logits, counts), (bias_logits, bias_counts) = network(inputs), bias(inputs, training=False)
-    return keras.Model(
-        inputs, [layers.Add()([logits, bias_logits]), LogSumExp()([counts, bias_counts])], name="with_bias"
-    )
 
 
 def load_bias(folder: Path) -> keras.Model:
@@ -130,7 +57,7 @@ def load_bias(folder: Path) -> keras.Model:
         )
     facts = validated.read_json(folder / "model.json", _Saved, recovery_hint=validated.TRAIN_AGAIN)
     if facts.bpnet is None:
-        raise BadInput(f"{folder} holds no bias model of ours; {validated.TRAIN_AGAIN}.")
+        raise BadInput(f"{folder} contains no bias model of this project; {validated.TRAIN_AGAIN}.")
     bias = bpnet(**dataclasses.asdict(facts.bpnet), name="bias")
     try:
         bias.set_weights(read_weights(folder))
@@ -172,36 +99,6 @@ def _dimensions(network: keras.Model) -> dict[str, int] | None:
     }
 
 
-def counts_of_logits(y_true, y_pred):
-    """Negative log likelihood of profiles without its constant part, per window; see `profiles.multinomial_nll`."""
-    return -ops.sum(y_true * ops.log_softmax(y_pred, axis=-1), axis=-1)
-
-
-@keras.saving.register_keras_serializable("dream_bench")
-class RiseAndCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """From max/25 to max over the first 30 % of steps, then half a cosine down to max/25/10,000.
-
-    `rise` is `linear`, as in the challenge repository's ATAC trainer (which counts 3,395 batches an epoch, those of
-    K562; here they are counted), or `cosine`, as torch's OneCycleLR and the paper.
-    """
-
-    def __init__(self, max_lr: float, n_steps: int, rise: str = "linear"):
-        self.max_lr, self.n_steps, self.rise = max_lr, max(n_steps, 2), rise
-
-    def __call__(self, step):
-        start, end = self.max_lr / 25, self.max_lr / 25 / 1e4
-        n_rise = 0.3 * self.n_steps
-        step = ops.cast(step, "float32")
-        up = ops.clip(step / n_rise, 0.0, 1.0)
-        if self.rise == "cosine":
-            up = (1 - ops.cos(math.pi * up)) / 2
-        down = (1 + ops.cos(math.pi * ops.clip((step - n_rise) / (self.n_steps - n_rise), 0.0, 1.0))) / 2
-        return ops.where(step < n_rise, start + (self.max_lr - start) * up, end + (self.max_lr - end) * down)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"max_lr": self.max_lr, "n_steps": self.n_steps, "rise": self.rise}
-
-
 def on_accessible(
     network: keras.Model,
     spec: TaskSpec,
@@ -236,10 +133,10 @@ class ProfileModel(KerasModel):
     network
         A plain `keras.Model`: (B, seq_len, 4) -> [(B, profile_len), (B, 1)]; what is saved and loaded.
     choose
-        (training set, validation set, seed) -> `profiles.Regions`.
+        (training set, validation set, seed) -> `Regions`.
     rate
         n_steps -> learning rate or schedule.
-    assets
+    prerequisite_dirs
         Folders of fitted prerequisites: a model with `needs_bias` takes `bpnet_bias`, freezes it beside the network and
         fits its level to the data's background before training.
     """
@@ -254,7 +151,7 @@ class ProfileModel(KerasModel):
         rate: Callable[[int], Any],
         needs_bias: bool = False,
         prerequisite_dirs: Mapping[str, Path] | None = None,
-    ):
+    ) -> None:
         self.network, self.spec, self.recipe, self.needs_bias = network, spec, recipe, needs_bias
         self.choose, self.rate = choose, rate
         self.outputs = profiles.OUTPUTS
@@ -277,9 +174,9 @@ class ProfileModel(KerasModel):
         model = keras.Model(codes, network(OneHot("ACGT")(codes)))
         # Dilated convolutions of tensorflow on a CPU are two to three times as fast with XLA. Whether trained here or
         # loaded, a model computes in the same way.
-        how = needs_xla(on_cpu=_dimensions(self.network) is not None)
-        if how != "auto":  # what keras does where it is told nothing; unlike `compile`, the attribute takes no word
-            model.jit_compile = how
+        jit_compile = needs_xla(on_cpu=_dimensions(self.network) is not None)
+        if jit_compile != "auto":  # the default of keras, which the attribute, unlike `compile`, does not take
+            model.jit_compile = jit_compile
         return model
 
     def fit(
@@ -320,8 +217,9 @@ class ProfileModel(KerasModel):
         )
 
     def _check_bias(self, train: Dataset, val: Dataset) -> None:
-        """Refuse a bias model that has learnt accessibility upside down. Source: `baselines.md` 3.5, sanity rule.
+        """Refuse a bias model that has learnt accessibility upside down.
 
+        Source: `kundajelab/chrombpnet`, chrombpnet/pipelines.py, which stops at the same correlation.
         The source looks at the peaks of the test chromosomes; here those of training and validation are looked at.
         """
         measured, predicted = [], []
@@ -340,8 +238,9 @@ class ProfileModel(KerasModel):
     def _fit_bias_level(self, train: Dataset, val: Dataset, chosen: Regions) -> None:
         """Shift the bias model's log counts by their mean difference to the background of this dataset.
 
-        Source: `baselines.md` 3.6 (`adjust_bias_model_logcounts`): the non-peaks between the limits, before thinning;
-        the bias term of the count layer moves, its weights stay.
+        Source: `kundajelab/chrombpnet`, `adjust_bias_model_logcounts` of
+        chrombpnet/helpers/hyperparameters/find_chrombpnet_hyperparams.py: the non-peaks between the limits, before
+        thinning; the bias term of the count layer moves, its weights stay.
         """
         differences = []
         for part, rows in zip((train, val), chosen.fit_level, strict=True):
@@ -351,7 +250,7 @@ class ProfileModel(KerasModel):
                 differences.append(measured - self._log_counts_of_bias(background))
         if not differences:
             raise NothingToTrainOn("No non-peak lies between the outlier limits, to fit the bias model's level to.")
-        layer = self.bias.get_layer("logcount_predictions")
+        layer = cast(keras.Model, self.bias).get_layer("logcount_predictions")
         kernel, constant = layer.get_weights()
         layer.set_weights([kernel, constant + np.float32(np.concatenate(differences).mean())])
 
@@ -376,7 +275,7 @@ class ProfileModel(KerasModel):
         self._windows = self._windows_of(train)
         self._model.compile(
             optimizer=keras.optimizers.Adam(self.rate(n_steps), weight_decay=self.recipe.weight_decay or None),
-            loss=[counts_of_logits, "mean_squared_error"],
+            loss=[profile_nll, "mean_squared_error"],
             loss_weights=[1.0, self.counts_weight],
             jit_compile=self._model.jit_compile,
         )
@@ -387,8 +286,8 @@ class ProfileModel(KerasModel):
         profile = profile.astype(np.float32)
         log_counts = np.log1p(profile.sum(axis=1, keepdims=True))
         self._model.reset_metrics()
-        found = self._model.train_on_batch(codes, [profile, log_counts], return_dict=True)
-        return float(found["loss"]) - float(profiles.log_multinomial_coefficient(profile).mean())
+        metrics = self._model.train_on_batch(codes, [profile, log_counts], return_dict=True)
+        return float(metrics["loss"]) - float(profiles.log_multinomial_coefficient(profile).mean())
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the windows of an epoch, by its number."""
@@ -396,13 +295,13 @@ class ProfileModel(KerasModel):
 
     def validate(self, val: Dataset) -> dict[str, float]:
         """Score validation windows as they are: the loss of training, and the Pearson r of log counts."""
-        found = self.predict(val)
-        profile = profiles.central(val.targets["profile"], self.spec.profile_len)
+        predicted = self.predict(val)
+        profile = profiles.central(val.targets["profile"], profile_len_of(self.spec))
         log_counts = np.log1p(profile.sum(axis=1, dtype=np.float64))
-        nll = profiles.multinomial_nll(profile, found["profile_logits"]).mean()
+        nll = profiles.multinomial_nll(profile, predicted["profile_logits"]).mean()
         return {
-            "val_loss": float(nll + self.counts_weight * mse(log_counts, found["log_counts"])),
-            "val_pearson_r": pearson_r(log_counts, found["log_counts"]),
+            "val_loss": float(nll + self.counts_weight * mse(log_counts, predicted["log_counts"])),
+            "val_pearson_r": pearson_r(log_counts, predicted["log_counts"]),
         }
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
@@ -410,7 +309,7 @@ class ProfileModel(KerasModel):
         return self._predicted(self._model, data)
 
     def predict_without_bias(self, data: Dataset) -> dict[str, np.ndarray]:
-        """Predict as `predict` does, but by the network alone: what accessibility contributes, the enzyme set aside."""
+        """Predict by the network alone: what accessibility contributes, without the Tn5 sequence bias."""
         return self._predicted(self._on_codes(self.network), data)
 
     def _predicted(self, model: keras.Model, data: Dataset) -> dict[str, np.ndarray]:
@@ -444,32 +343,9 @@ def predict_windows(model: keras.Model, data: Dataset, spec: TaskSpec, batch_siz
         full = np.concatenate([codes, np.repeat(codes[-1:], size - len(codes), axis=0)])  # one shape, one compilation
         parts.append(tuple(ops.convert_to_numpy(part)[: len(codes)] for part in model.predict_on_batch(full)))
     if not parts:
-        return {"profile_logits": np.zeros((0, spec.profile_len), np.float32), "log_counts": np.zeros(0, np.float32)}
+        return {
+            "profile_logits": np.zeros((0, profile_len_of(spec)), np.float32),
+            "log_counts": np.zeros(0, np.float32),
+        }
     logits, counts = (np.concatenate(values).astype(np.float32) for values in zip(*parts, strict=True))
     return {"profile_logits": logits, "log_counts": counts[:, 0]}
-
-
-def load_by_layer(network: keras.Model, path: Path) -> keras.Model:
-    """Give a network the weights that an HDF5 file of Keras 2 has for its layers, by their names.
-
-    A file of a combined model holds a Lambda layer and a submodel; nothing of them is executed, only arrays are read.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    BadInput
-        If it is no such file, lacks a layer, or has one of another shape.
-    """
-    found = dict(read_hdf5_weights(path))
-    for layer in network.layers:
-        if not layer.weights:
-            continue
-        if layer.name not in found:
-            raise BadInput(f"{path} has no layer {layer.name!r}; its layers with weights are {', '.join(found)[:300]}.")
-        shapes = [tuple(array.shape) for array in found[layer.name]]
-        if shapes != [tuple(w.shape) for w in layer.weights]:
-            wanted = [tuple(w.shape) for w in layer.weights]
-            raise BadInput(f"{path}: layer {layer.name!r} has weights of shapes {shapes}, expected {wanted}.")
-        layer.set_weights(found[layer.name])
-    return network

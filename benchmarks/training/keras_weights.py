@@ -1,4 +1,4 @@
-"""Weights of Keras models: reading HDF5 files, and the table of a model's layers."""
+"""Weights of Keras 2 in HDF5 files: reading them, and giving them to the layers of a network."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     """Read the weights of a Keras 2 file (weights alone, or a whole model's), in its order: layer name, arrays.
 
     Only numbers are read: no configuration, no code, no link out of the file. Layers without weights are left out;
-    those of a model within the model stand under their own names.
+    those of a model within the model appear under their own names.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
         raise BadInput(f"{path} is an HDF5 file; `pip install h5py` to read it.") from None
     if not path.is_file():
         raise FileNotFoundError(f"No weights file at {path}.")
-    found = []
+    weights: list[tuple[str, list[np.ndarray]]] = []
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
@@ -37,10 +37,10 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
                 for name in map(_text, root[layer].attrs["weight_names"]):
                     owner = name.split("/")[-2] if _is_nested(root, layer) else layer
                     owned.setdefault(owner, []).append(_own_array(file, root[layer], name))
-                found += owned.items()
+                weights += owned.items()
     except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is no HDF5 file of weights as Keras 2 writes them: {error}.") from None
-    return found
+        raise BadInput(f"{path} is not an HDF5 file of weights as Keras 2 writes them: {error}.") from None
+    return weights
 
 
 def _is_nested(root: Any, layer: str) -> bool:
@@ -60,29 +60,29 @@ def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def layer_table(network: keras.Model) -> list[dict[str, Any]]:
-    """List the layers of a network in order: `path`, `kind`, `detail`, `shape` that leaves it (without B), `n_params`.
+def load_by_layer(network: keras.Model, path: Path) -> keras.Model:
+    """Give a network the weights that an HDF5 file of Keras 2 has for its layers, by their names.
 
-    Parameters are those that are trained, so that they add up as in torch.
+    A file of a combined model holds a Lambda layer and a submodel; nothing of them is executed, only arrays are read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    BadInput
+        If it is not such a file, lacks a layer, or has one of another shape.
     """
-    rows = []
+    arrays_of = dict(read_hdf5_weights(path))
     for layer in network.layers:
-        kind, detail = type(layer).__name__, ""
-        if kind == "InputLayer":
+        if not layer.weights:
             continue
-        came_in = layer.input.shape if not isinstance(layer.input, list) else ()
-        if kind == "Activation":
-            kind = layer.activation.__name__
-        elif hasattr(layer, "kernel_size"):
-            size = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
-            detail = f"{size}, {came_in[-1]} → {layer.output.shape[-1]}"
-            dilation = getattr(layer, "dilation_rate", (1,))[0]
-            detail += f", dilation {dilation}" if dilation > 1 else ""
-        elif kind == "Dense":
-            detail = f"{came_in[-1]} → {layer.units}"
-        elif kind == "Bidirectional":
-            kind, detail = "LSTM", f"{came_in[-1]} → {layer.forward_layer.units} × 2 directions"
-        n_params = sum(int(np.prod(w.shape)) for w in layer.trainable_weights)
-        shape = tuple(layer.output.shape[1:])
-        rows.append({"path": layer.name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params})
-    return rows
+        if layer.name not in arrays_of:
+            raise BadInput(
+                f"{path} has no layer {layer.name!r}; its layers with weights are {', '.join(arrays_of)[:300]}."
+            )
+        shapes = [tuple(array.shape) for array in arrays_of[layer.name]]
+        if shapes != [tuple(w.shape) for w in layer.weights]:
+            wanted = [tuple(w.shape) for w in layer.weights]
+            raise BadInput(f"{path}: layer {layer.name!r} has weights of shapes {shapes}, expected {wanted}.")
+        layer.set_weights(arrays_of[layer.name])
+    return network

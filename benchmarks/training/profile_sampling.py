@@ -129,8 +129,21 @@ def _counts_weight(totals: np.ndarray) -> float:
     return float(f"{max(np.median(totals) / 10, 1.0):.2f}")
 
 
+def profile_len_of(spec: TaskSpec) -> int:
+    """Return the length of a task's profiles in bp.
+
+    Raises
+    ------
+    ValueError
+        If its head predicts none.
+    """
+    if spec.profile_len is None:
+        raise ValueError(f"A task of the head {spec.head} has no profiles.")
+    return spec.profile_len
+
+
 class EpochWindows:
-    """Training windows, drawn anew every epoch: peaks shifted, some non-peaks sampled, half of all reversed.
+    """Training windows, drawn every epoch: peaks shifted, some non-peaks sampled, half of all reverse-complemented.
 
     Without peaks, every non-peak is shown.
 
@@ -148,7 +161,7 @@ class EpochWindows:
 
     def __init__(
         self, data: Dataset, spec: TaskSpec, *, jitter: int, negative_ratio: float, reverse_share: float = 0.5
-    ):
+    ) -> None:
         if jitter > spec.max_jitter:
             raise ValueError(
                 f"The windows of this task are cut for a jitter of up to {spec.max_jitter} bp, not {jitter}."
@@ -159,7 +172,7 @@ class EpochWindows:
         self.n_others = min(int(negative_ratio * len(self.peaks)), len(self.others)) if is_peak.any() else len(data)
         # A view of every start: indexing it copies the windows that are asked for and nothing else.
         self._codes, rows = _windows(data.codes, spec.seq_len)
-        self._profile, _ = _windows(data.targets["profile"], spec.profile_len)
+        self._profile, _ = _windows(data.targets["profile"], profile_len_of(spec))
         self._rows = np.arange(len(data)) if rows is None else rows
         self._centre = self._codes.shape[1] // 2
         self.draw(np.random.default_rng(0))
@@ -169,7 +182,7 @@ class EpochWindows:
         return len(self.peaks) + self.n_others
 
     def draw(self, rng: np.random.Generator) -> None:
-        """Draw an epoch: which non-peaks, how far each peak is shifted, which windows are reversed."""
+        """Draw an epoch: which non-peaks, how far each peak is shifted, which windows are reverse-complemented."""
         others = rng.choice(self.others, self.n_others, replace=False) if self.n_others else self.others[:0]
         shift = rng.integers(-self.jitter, self.jitter + 1, len(self.peaks))
         self.rows = np.concatenate([self.peaks, others])

@@ -60,7 +60,7 @@ def network(core: Callable, seq_len: int, profile_len: int, recipe: DreamKerasRe
 
     (B, seq_len, 4) one-hot in A,C,G,T -> profile logits (B, profile_len), log counts (B, 1), natural logarithm.
     """
-    from benchmarks.training.keras_profiles import head, keras
+    from benchmarks.training.keras_layers import head, keras
 
     inputs = keras.Input((seq_len, 4))
     return keras.Model(inputs, head(core(stem(inputs, recipe), recipe), profile_len), name=name)
@@ -86,7 +86,7 @@ def stem(x: Any, recipe: DreamKerasRecipe) -> Any:
 
 
 def _two_kernels(x: Any, filters: int) -> Any:
-    from benchmarks.training.keras_profiles import layers
+    from benchmarks.training.keras_layers import layers
 
     branches = []
     for kernel in (9, 15):
@@ -97,7 +97,7 @@ def _two_kernels(x: Any, filters: int) -> Any:
 
 def cnn_core(x: Any, recipe: DreamKerasRecipe) -> Any:
     """Apply Autosome's core: six inverted residual stages, each with a convolution after it; (B, L, 320) to 64."""
-    from benchmarks.training.keras_profiles import PairedConv, layers
+    from benchmarks.training.keras_layers import PairedConv, layers
 
     norm = {"momentum": 0.1, "epsilon": 1e-3} if recipe.reference_batch_norm else {"momentum": 0.9, "epsilon": 1e-5}
 
@@ -119,7 +119,7 @@ def cnn_core(x: Any, recipe: DreamKerasRecipe) -> Any:
 
 def _excitation(x: Any, squeezed: int) -> Any:
     """Weigh channels by what they hold on average; (B, L, C) -> (B, 1, C)."""
-    from benchmarks.training.keras_profiles import layers
+    from benchmarks.training.keras_layers import layers
 
     weights = layers.GlobalAveragePooling1D(keepdims=True)(x)
     weights = layers.Dense(squeezed, activation="silu")(weights)
@@ -128,7 +128,7 @@ def _excitation(x: Any, squeezed: int) -> Any:
 
 def rnn_core(x: Any, recipe: DreamKerasRecipe) -> Any:
     """Apply BHI's core: a bidirectional LSTM, then two convolutions side by side; (B, L, 320) -> (B, L, 320)."""
-    from benchmarks.training.keras_profiles import layers
+    from benchmarks.training.keras_layers import layers
 
     x = layers.Bidirectional(layers.LSTM(x.shape[-1], return_sequences=True))(x)
     return layers.Dropout(0.5)(_two_kernels(x, recipe.width(STEM_WIDTH)))

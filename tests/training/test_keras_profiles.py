@@ -122,7 +122,7 @@ def test_bpnet_computes_what_a_slow_network_does(n_dilated, prefix):
 
 
 def test_paired_convolutions_are_grouped_convolutions():
-    from benchmarks.training.keras_profiles import PairedConv, layers
+    from benchmarks.training.keras_layers import PairedConv, layers
 
     x = np.random.default_rng(0).normal(size=(3, 40, 12)).astype(np.float32)
     ours, theirs = PairedConv(7), layers.Conv1D(12, 7, groups=6, use_bias=False, padding="same")
@@ -166,7 +166,7 @@ def torch():
 
 
 def test_the_cnn_core_is_the_torch_models(torch):
-    from benchmarks.training.keras_profiles import keras
+    from benchmarks.training.keras_backend import keras
     from dream_models.prixfixe.autosome import AutosomeCore
 
     recipe = keras_profile.DreamKerasRecipe(width_scale=0.0625)  # eight channels wherever the published core has 128
@@ -191,7 +191,7 @@ def test_the_cnn_core_is_the_torch_models(torch):
 
 
 def test_the_rnn_core_is_the_torch_models(torch):
-    from benchmarks.training.keras_profiles import keras
+    from benchmarks.training.keras_backend import keras
     from dream_models.prixfixe.bhi import BHICore
 
     recipe = keras_profile.DreamKerasRecipe(width_scale=0.05)  # two branches of 8 channels

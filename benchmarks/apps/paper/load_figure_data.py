@@ -203,9 +203,9 @@ def architectures() -> tuple[dict[str, list[Layer]], str]:
             net = module.network(registry.get_task("yeast").SPEC)
             rows = torch_layers.layer_table(net, net.first.dummy)
         else:
-            from benchmarks.training import keras_weights
+            from benchmarks.training import keras_layers
 
-            rows = keras_weights.layer_table(module.network())
+            rows = keras_layers.layer_table(module.network())
         layers[module.NAME] = [
             Layer(_block(row["path"], entry.framework), row["kind"], row["detail"], row["shape"], row["n_params"])
             for row in rows
