@@ -1,7 +1,8 @@
-"""The promises of the Model protocol, each as a check that any model file can be put through.
+"""The contract of a model, `benchmarks.api.model.Model`, as checks that any model file can be put through.
 
-`python -m benchmarks validate FILE` runs them on a third party's file, the tests on our own models. Networks are made
-narrow where their recipe allows it and train for two short epochs: nothing here asks whether a model is any good.
+`python -m benchmarks validate FILE` runs them on a third party's file, the tests on the models of this project.
+Networks are made narrow where their recipe allows it and train for two short epochs: nothing here asks whether a model
+is any good.
 """
 
 import dataclasses
@@ -53,16 +54,16 @@ STRANGE = {
 """Tasks that do not exist. A model learns them or declines them with a reason; it never fails at them."""
 
 
-class Broken(Exception):
-    """A promise does not hold. `method` is where to look: a method of the fitted model or a function of the module."""
+class CheckFailed(Exception):
+    """A check failed. `method` is where to look: a method of the model or a function of the module."""
 
-    def __init__(self, method: str, what: str):
+    def __init__(self, method: str, what: str) -> None:
         super().__init__(what)
         self.method = method
 
 
 class NotTested(Exception):
-    """A promise cannot be tested here; the text says why."""
+    """A check cannot be run here; the text says why."""
 
 
 class _Interrupted(Exception):
@@ -70,28 +71,30 @@ class _Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class Promise:
-    """One line of the contract. `check` takes a Case and raises Broken or NotTested."""
+class Check:
+    """One line of the contract. `run` takes a Case and raises CheckFailed or NotTested."""
 
     name: str
-    says: str
-    check: Callable[["Case"], None]
+    requirement: str
+    run: Callable[["Case"], None]
 
 
-PROMISES: list[Promise] = []
+CHECKS: list[Check] = []
 
 
-def _promise(says: str) -> Callable:
-    def register(check: Callable[["Case"], None]) -> Callable:
-        PROMISES.append(Promise(check.__name__.replace("_", " "), says, check))
-        return check
+def _check(requirement: str) -> Callable:
+    """Add a function to CHECKS, under its own name."""
+
+    def register(run: Callable[["Case"], None]) -> Callable:
+        CHECKS.append(Check(run.__name__.replace("_", " "), requirement, run))
+        return run
 
     return register
 
 
 @dataclass
 class Case:
-    """A model on a task's simulated data, cut down. The first training is made once and looked at by most promises."""
+    """A model on a task's simulated data, cut down. The first training is made once; most checks look at it."""
 
     model: str
     task: str
@@ -145,12 +148,12 @@ class Case:
     @cached_property
     def prerequisite_dirs(self) -> dict[str, Path]:
         """Fit the prerequisites of the model on the same rows, and give the folders that they are saved in."""
-        found = {}
+        folders = {}
         for name in prerequisites_of(self.module):
             self._folders.append(tempfile.TemporaryDirectory())
-            found[name] = Path(self._folders[-1].name)
-            Case(name, self.task, self.small, self.spec).first.fitted.save(found[name])
-        return found
+            folders[name] = Path(self._folders[-1].name)
+            Case(name, self.task, self.small, self.spec).first.fitted.save(folders[name])
+        return folders
 
     def train(self, seed: int, **keywords: Any) -> SimpleNamespace:
         """Return a trained model with its history, what it reported on the way, and its predictions."""
@@ -193,7 +196,7 @@ def tolerance(values: np.ndarray) -> float:
     rounding = 4 * float(np.finfo(np.float32).eps * max(np.abs(values).max(), 0.5))  # sums near 0 round as their terms
     spread = float(values.std())
     if spread <= 10 * rounding:
-        raise Broken("predict", "predicts the same value for every sequence")
+        raise CheckFailed("predict", "predicts the same value for every sequence")
     return 1e-3 * spread + rounding
 
 
@@ -203,7 +206,7 @@ def timeless(history: list[dict]) -> list[dict]:
 
 def _require(holds: bool, method: str, what: str) -> None:
     if not holds:
-        raise Broken(method, what)
+        raise CheckFailed(method, what)
 
 
 def _check_outputs(predicted: Any, spec: TaskSpec, n_rows: int) -> None:
@@ -211,7 +214,7 @@ def _check_outputs(predicted: Any, spec: TaskSpec, n_rows: int) -> None:
     expected = list(spec.outputs)
     _require(list(predicted) == expected, "predict", f"gives outputs {list(predicted)}, the task has {expected}")
     for name, values in predicted.items():
-        shape, dtype = np.shape(values), getattr(values, "dtype", type(values).__name__)
+        shape, dtype = np.shape(values), values.dtype if isinstance(values, np.ndarray) else type(values).__name__
         right = shape == (n_rows,) or (spec.head == "profile_counts" and shape[:1] == (n_rows,))
         _require(right, "predict", f"gives {shape} for output {name!r}, expected ({n_rows},)")
         _require(dtype == np.float32, "predict", f"gives {dtype} for output {name!r}, expected a float32 array")
@@ -225,7 +228,9 @@ def _check_equal(found: Any, expected: dict[str, np.ndarray], method: str, what:
         _require(difference <= atol, method, f"{what}: output {name!r} differs by up to {difference:.3g}")
 
 
-@_promise("the file has NAME, a frozen RECIPE of plain values, unsupported(spec) and build(spec, recipe, assets)")
+@_check(
+    "the file has NAME, a frozen RECIPE of plain values, unsupported(spec) and build(spec, recipe, prerequisite_dirs)"
+)
 def module(case: Case) -> None:
     for name in ("RECIPE", "unsupported", "build"):
         _require(hasattr(case.module, name), name, f"the file defines no {name}")
@@ -236,10 +241,10 @@ def module(case: Case) -> None:
     try:
         _require(json.loads(json.dumps(plain)) == plain, "RECIPE", "RECIPE does not survive being written as JSON")
     except TypeError as error:
-        raise Broken("RECIPE", f"RECIPE holds what JSON cannot write: {error}") from None
+        raise CheckFailed("RECIPE", f"RECIPE holds what JSON cannot write: {error}") from None
 
 
-@_promise("a task it cannot learn is declined by unsupported(spec) with a reason; any other trains and predicts")
+@_check("a task it cannot learn is declined by unsupported(spec) with a reason; any other trains and predicts")
 def refusal(case: Case) -> None:
     for what, spec in STRANGE.items():
         reason = case.module.unsupported(spec)
@@ -253,18 +258,18 @@ def refusal(case: Case) -> None:
             fitted.fit(data, data, seed=0)
             predicted = fitted.predict(data.without_targets())
         except Exception as error:
-            raise Broken(
+            raise CheckFailed(
                 "unsupported", f"lets a task with {what} pass, which fails: {workers.describe(error)}"
             ) from error
         _check_outputs(predicted, spec, len(data))
 
 
-@_promise("predict gives one finite float32 per sequence for every output of the task")
+@_check("predict gives one finite float32 per sequence for every output of the task")
 def shapes(case: Case) -> None:
     _check_outputs(case.first.predicted, case.spec, N_TEST)
 
 
-@_promise("n_params is a positive whole number and precision a word")
+@_check("n_params is a positive whole number and precision a word")
 def size(case: Case) -> None:
     n_params, precision = case.first.fitted.n_params, case.first.fitted.precision
     whole = isinstance(n_params, int) and n_params > 0
@@ -274,7 +279,7 @@ def size(case: Case) -> None:
     )
 
 
-@_promise("fit returns, and reports as it ends, one row per epoch with the promised plain, finite columns")
+@_check("fit returns, and reports as it ends, one row per epoch with the required plain, finite columns")
 def history(case: Case) -> None:
     rows = case.first.history
     _require(isinstance(rows, list) and len(rows) > 0, "fit", f"returns {rows!r}, expected one row per epoch")
@@ -287,7 +292,7 @@ def history(case: Case) -> None:
     try:
         same = json.loads(json.dumps(rows)) == rows
     except TypeError as error:
-        raise Broken("fit", f"the history holds what JSON cannot write: {error}") from None
+        raise CheckFailed("fit", f"the history holds what JSON cannot write: {error}") from None
     _require(same, "fit", "the history does not survive being written as JSON")
     n_best = sum(row["is_best"] for row in rows)
     _require(n_best == 1, "fit", f"{n_best} rows of the history are marked is_best, expected 1")
@@ -295,7 +300,7 @@ def history(case: Case) -> None:
     _require(case.first.reported == reported, "fit", "on_epoch was not called with every row of the history, in order")
 
 
-@_promise("the weights of the best epoch are left in place")
+@_check("the weights of the best epoch are left in place")
 def best_epoch(case: Case) -> None:
     if case.spec.head == "profile_counts":
         raise NotTested("a model of profiles chooses for itself which windows it validates on")
@@ -303,16 +308,16 @@ def best_epoch(case: Case) -> None:
     predicted = case.first.fitted.predict(val.without_targets())
     best = next(row for row in case.first.history if row["is_best"])
     r = np.mean([np.corrcoef(predicted[name], val.targets[name])[0, 1] for name in val.targets])
-    said = "val_pearson_r_clean" if "val_pearson_r_clean" in best else "val_pearson_r"
-    close = math.isclose(best[said], r, abs_tol=1e-3)
-    _require(close, "fit", f"says {said} {best[said]:.4f} for the best epoch; what it left has {r:.4f}")
-    if said == "val_pearson_r":  # else the loss is of rows as training shows them, which predict does not do
+    column = "val_pearson_r_clean" if "val_pearson_r_clean" in best else "val_pearson_r"
+    close = math.isclose(best[column], r, abs_tol=1e-3)
+    _require(close, "fit", f"says {column} {best[column]:.4f} for the best epoch; what it left has {r:.4f}")
+    if column == "val_pearson_r":  # else the loss is of rows as training shows them, which predict does not do
         loss = sum(np.mean((predicted[name].astype(np.float64) - val.targets[name]) ** 2) for name in val.targets)
         close = math.isclose(best["val_loss"], loss, rel_tol=1e-4)
         _require(close, "fit", f"says val_loss {best['val_loss']:.6g}; what it left has {loss:.6g}")
 
 
-@_promise("a prediction depends on its own sequence alone: not on the batch, its size or its neighbours")
+@_check("a prediction depends on its own sequence alone: not on the batch, its size or its neighbours")
 def batch_independence(case: Case) -> None:
     test, predicted = case.rows.test.without_targets(), case.first.predicted
     for row in (0, N_TEST - 1):
@@ -333,7 +338,7 @@ def batch_independence(case: Case) -> None:
     case.first.fitted.predict_batch_size = None
 
 
-@_promise("predictions read nothing but sequences and side channels: no target, no fold, no group")
+@_check("predictions read nothing but sequences and side channels: no target, no fold, no group")
 def blindness(case: Case) -> None:
     test, fitted, predicted = case.rows.test, case.first.fitted, case.first.predicted
     other = {name: np.full_like(values, 1e4) for name, values in test.targets.items()}
@@ -343,11 +348,11 @@ def blindness(case: Case) -> None:
     try:
         found = fitted.predict(bare)
     except KeyError as error:
-        raise Broken("predict", f"needs column {error} of meta, which is no side channel") from error
+        raise CheckFailed("predict", f"needs column {error} of meta, which is no side channel") from error
     _check_equal(found, predicted, "predict", "without the other columns of meta", exact=True)
 
 
-@_promise("a saved and loaded model predicts exactly the same")
+@_check("a saved and loaded model predicts exactly the same")
 def save_and_load(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         case.first.fitted.save(Path(folder))
@@ -359,7 +364,7 @@ def save_and_load(case: Case) -> None:
     _check_equal(found, case.first.predicted, "load", "after loading", exact=True)
 
 
-@_promise("the same seed gives the same training, another seed another one")
+@_check("the same seed gives the same training, another seed another one")
 def seed(case: Case) -> None:
     again = case.train(seed=1)
     _check_equal(again.predicted, case.first.predicted, "fit", "the same seed again", exact=True)
@@ -381,7 +386,7 @@ def seed(case: Case) -> None:
         _require(differs, "fit", f"seed 2 gives the predictions of seed 1 (output {name!r}); is a seed fixed inside?")
 
 
-@_promise("a training killed after an epoch goes on from its checkpoint and ends bit-equal to one nobody interrupted")
+@_check("a training killed after an epoch goes on from its checkpoint and ends bit-equal to one nobody interrupted")
 def resume(case: Case) -> None:
     def interrupt(row: dict) -> None:
         raise _Interrupted
@@ -393,17 +398,20 @@ def resume(case: Case) -> None:
         except _Interrupted:
             pass
         else:
-            raise Broken("fit", "never called on_epoch")
+            raise CheckFailed("fit", "never called on_epoch")
         if case.framework != "numpy" and len(case.first.history) > 1:
-            kept = any(checkpoints.whole())
-            _require(kept, "fit", "keeps no checkpoint after the first epoch, so a kill would lose everything")
+            _require(
+                any(checkpoints.whole()),
+                "fit",
+                "writes no checkpoint after the first epoch, so a kill would lose everything",
+            )
         resumed = case.train(seed=1, checkpoints=checkpoints)
     _check_equal(resumed.predicted, case.first.predicted, "fit", "interrupted after epoch 1 and resumed", exact=True)
     same = timeless(resumed.history) == timeless(case.first.history)
     _require(same, "fit", "interrupted after epoch 1 and resumed, the history differs")
 
 
-@_promise("prepare and train_batch take single steps and return a finite, positive loss, for timing")
+@_check("prepare and train_batch take single steps and return a finite, positive loss, for timing")
 def single_steps(case: Case) -> None:
     fitted = case.build(seed=1)
     fitted.prepare(case.rows.train, n_steps=4)
@@ -412,7 +420,7 @@ def single_steps(case: Case) -> None:
     _require(fine, "train_batch", f"returns losses {losses}, expected finite numbers above 0")
 
 
-@_promise("it trains on a GPU where there is one, to predictions like those of the CPU")
+@_check("it trains on a GPU where there is one, to predictions like those of the CPU")
 def device(case: Case) -> None:
     if case.backend is None:
         raise NotTested("computes with numpy, on the CPU only")
@@ -433,40 +441,40 @@ def device(case: Case) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a promise. `where` is the line of the model's file to look at, if it is broken."""
+    """The result of a check. `where` is the line of the model's file to look at, if it failed."""
 
-    promise: str
-    says: str
-    status: Literal["kept", "broken", "not tested"]
+    check: str
+    requirement: str
+    status: Literal["passed", "failed", "not tested"]
     detail: str = ""
     where: str = ""
 
 
 def validate(model: str, task: str) -> Iterator[Outcome]:
-    """Put a model through every promise on a task; give one outcome after the other.
+    """Put a model through every check on a task; yields the outcomes.
 
     A model that declines the task is tested on what does not need one.
     """
     case = Case(model, task)
     declined = None
-    for promise in PROMISES:
-        if declined and promise.name not in ("module", "refusal"):
-            yield Outcome(promise.name, promise.says, "not tested", declined)
+    for check in CHECKS:
+        if declined and check.name not in ("module", "refusal"):
+            yield Outcome(check.name, check.requirement, "not tested", declined)
             continue
         try:
-            promise.check(case)
-            yield Outcome(promise.name, promise.says, "kept")
+            check.run(case)
+            yield Outcome(check.name, check.requirement, "passed")
         except NotTested as reason:
-            yield Outcome(promise.name, promise.says, "not tested", str(reason))
-        except Broken as broken:
-            where = _line_of(case, broken.method)
-            yield Outcome(promise.name, promise.says, "broken", f"{broken.method}: {broken}", where)
+            yield Outcome(check.name, check.requirement, "not tested", str(reason))
+        except CheckFailed as failure:
+            where = _line_of(case, failure.method)
+            yield Outcome(check.name, check.requirement, "failed", f"{failure.method}: {failure}", where)
         except BadInput:
             raise
         except Exception as error:
             where = _line_in(case, error)
-            yield Outcome(promise.name, promise.says, "broken", workers.describe(error), where)
-        if promise.name == "module":
+            yield Outcome(check.name, check.requirement, "failed", workers.describe(error), where)
+        if check.name == "module":
             reason = _declines(case)
             declined = f"declines task {task}: {reason}" if reason else None
 
@@ -475,7 +483,7 @@ def _declines(case: Case) -> str | None:
     try:
         return case.module.unsupported(case.spec)
     except Exception:
-        return None  # the promise `refusal` tells
+        return None  # the check `refusal` reports it
 
 
 def _line_of(case: Case, method: str) -> str:

@@ -1,5 +1,6 @@
-"""`python -m benchmarks list | info | validate`: which tasks and models there are, and what they promise."""
+"""`python -m benchmarks list | info | validate`: tasks, models, and the checks of a model's contract."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,37 +116,51 @@ def validate(
     task: TaskOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Put a model through every promise of the contract, on a task's simulated data cut down: one line each.
+    """Check a model against every line of the contract, on a small part of a task's simulated data.
 
-    Without --task, on every task. Exit code 1 if a promise is broken.
+    Without --task, on every task. Exit code 1 if a check fails.
     """
-    import dataclasses
-
     from benchmarks.apps import model_checks
     from benchmarks.engine.reporting.console import open_console
 
     name = registry.add_plugin(Path(model)).key if model.endswith(".py") else registry.model_entry(model).key
     tasks = [known_task(task)] if task else list(registry.tasks())
-    console, found = open_console(stderr=json), []
+    console, outcomes = open_console(stderr=json), []
     for on in tasks:
         console.print(f"{name} on {on}", style="bold", markup=False, highlight=False)
         for outcome in model_checks.validate(name, on):
             print_outcome(console, outcome)
-            found.append({"task": on} | dataclasses.asdict(outcome))
-    counts = {status: sum(row["status"] == status for row in found) for status in ("kept", "broken", "not tested")}
-    console.print(", ".join(f"{n} {status}" for status, n in counts.items()), highlight=False)
+            outcomes.append((on, outcome))
+    counts = Counter(outcome.status for _, outcome in outcomes)
+    console.print(", ".join(f"{counts[status]} {status}" for status in _JSON_STATUS), highlight=False)
     if json:
-        print_json({"model": name, "promises": found} | counts)
-    if counts["broken"]:
+        totals = {written: counts[status] for status, written in _JSON_STATUS.items()}
+        print_json({"model": name, "promises": [_as_json(on, outcome) for on, outcome in outcomes]} | totals)
+    if counts["failed"]:
         raise typer.Exit(1)
 
 
+_JSON_STATUS = {"passed": "kept", "failed": "broken", "not tested": "not tested"}
+"""Status of a check -> what --json calls it."""
+
+
+def _as_json(task: str, outcome: "Outcome") -> dict[str, str]:
+    return {
+        "task": task,
+        "promise": outcome.check,
+        "says": outcome.requirement,
+        "status": _JSON_STATUS[outcome.status],
+        "detail": outcome.detail,
+        "where": outcome.where,
+    }
+
+
 def print_outcome(console: "Console", outcome: "Outcome") -> None:
-    """Print what came of one promise of the contract, and where to look if it is broken."""
+    """Print the result of one check, and where to look if it failed."""
     from rich.text import Text
 
-    style = {"kept": "green", "broken": "bold red"}.get(outcome.status, "yellow")
+    style = {"passed": "green", "failed": "bold red"}.get(outcome.status, "yellow")
     where = f" ({outcome.where})" if outcome.where else ""
     detail = f": {outcome.detail}" if outcome.detail else ""
     status = Text(f"  {outcome.status:<11}", style=style)
-    console.print(status + Text(f"{outcome.promise}{where}: {outcome.says}{detail}", style=""), soft_wrap=True)
+    console.print(status + Text(f"{outcome.check}{where}: {outcome.requirement}{detail}", style=""), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The contract command: a good plug-in keeps every promise; one that breaks a promise is told which, and where."""
+"""The contract command: a good plug-in passes every check; of one that fails, the check and the line are named."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.helpers.paths import DOCS, GOOD_PLUGIN
 GOOD = GOOD_PLUGIN.read_text()
 
 BREAKS = {
-    # promise: (text, what it becomes, method that is named)
+    # check: (text, what it becomes, method that is named)
     "module": ("@dataclasses.dataclass(frozen=True)", "@dataclasses.dataclass", "RECIPE"),
     "refusal": ('"predicts numbers, not profiles" if', '"" if', "unsupported"),
     "shapes": ("y[:, i].astype(np.float32)", "y[:, i]", "predict"),
@@ -62,27 +62,27 @@ def plugin(tmp_path, monkeypatch):
 
 def outcomes(file):
     name = registry.add_plugin(file).key
-    return {outcome.promise: outcome for outcome in model_checks.validate(name, "human_mpra")}
+    return {outcome.check: outcome for outcome in model_checks.validate(name, "human_mpra")}
 
 
-def test_a_good_plug_in_keeps_every_promise(plugin):
+def test_a_good_plug_in_passes_every_check(plugin):
     found = outcomes(plugin(GOOD))
-    assert list(found) == [promise.name for promise in model_checks.PROMISES]
-    assert {name for name, outcome in found.items() if outcome.status != "kept"} == {"device"}
+    assert list(found) == [check.name for check in model_checks.CHECKS]
+    assert {name for name, outcome in found.items() if outcome.status != "passed"} == {"device"}
     assert found["device"].detail == "computes with numpy, on the CPU only"
 
 
-def test_every_promise_but_the_device_s_is_broken_once_below():
-    assert {promise.name for promise in model_checks.PROMISES} == {*BREAKS, "device"}
+def test_every_check_but_the_device_s_fails_once_below():
+    assert {check.name for check in model_checks.CHECKS} == {*BREAKS, "device"}
 
 
-@pytest.mark.parametrize("promise", list(BREAKS))
-def test_a_broken_promise_is_named_with_its_line(promise, plugin):
-    text, becomes, method = BREAKS[promise]
+@pytest.mark.parametrize("check", list(BREAKS))
+def test_a_failed_check_is_named_with_its_line(check, plugin):
+    text, becomes, method = BREAKS[check]
     assert GOOD.count(text) == 1
     broken = GOOD.replace(text, becomes)
-    outcome = outcomes(plugin(broken))[promise]
-    assert outcome.status == "broken"
+    outcome = outcomes(plugin(broken))[check]
+    assert outcome.status == "failed"
     assert outcome.detail.startswith(f"{method}: ")
     assert outcome.where.startswith("base_counts.py")
     if method in ("predict", "fit", "load", "unsupported", "train_batch"):
@@ -97,13 +97,13 @@ def test_an_exception_is_shown_with_the_line_it_came_from(plugin):
     )
     line = broken.splitlines().index("        raise RuntimeError('no luck')") + 1
     outcome = outcomes(plugin(broken))["shapes"]
-    assert (outcome.status, outcome.detail) == ("broken", "RuntimeError: no luck")
+    assert (outcome.status, outcome.detail) == ("failed", "RuntimeError: no luck")
     assert outcome.where == f"base_counts.py:{line}"
 
 
 def test_a_model_that_declines_the_task_is_tested_on_the_rest(plugin):
     found = outcomes(plugin(GOOD.replace('if spec.head == "profile_counts"', 'if spec.head != "none"')))
-    assert found["module"].status == found["refusal"].status == "kept"
+    assert found["module"].status == found["refusal"].status == "passed"
     assert found["shapes"].status == "not tested"
     assert found["shapes"].detail == "declines task human_mpra: predicts numbers, not profiles"
 
@@ -112,7 +112,7 @@ FIXED_SEED = "import torch\n    torch.manual_seed(7)\n    from torch import nn"
 
 
 @pytest.mark.parametrize(
-    ("promise", "text", "becomes"),
+    ("check", "text", "becomes"),
     [
         ("seed", "import torch\n    from torch import nn", FIXED_SEED),
         (
@@ -125,12 +125,12 @@ FIXED_SEED = "import torch\n    torch.manual_seed(7)\n    from torch import nn"
         ("batch independence", "nn.Dropout(0.1)", "nn.BatchNorm1d(width, track_running_stats=False)"),
     ],
 )
-def test_a_torch_model_that_breaks_a_promise_is_told(promise, text, becomes, plugin):
+def test_a_torch_model_that_fails_a_check_is_told(check, text, becomes, plugin):
     example = (DOCS / "motif_attention.py").read_text()
     assert example.count(text) == 1
     broken = example.replace(text, becomes)
-    outcome = outcomes(plugin(broken, "broken_net"))[promise]
-    assert outcome.status == "broken", outcome
+    outcome = outcomes(plugin(broken, "broken_net"))[check]
+    assert outcome.status == "failed", outcome
 
 
 def test_the_documented_example_is_short_and_passes_from_outside(tmp_path):
@@ -144,7 +144,7 @@ def test_the_documented_example_is_short_and_passes_from_outside(tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["broken"], result["kept"] >= 12) == (0, True)
-    assert done.stderr.count("kept") == result["kept"] + 1  # one line per promise, and the sum
+    assert done.stderr.count("passed") == result["kept"] + 1  # one line per check, and the sum
 
 
 @pytest.mark.parametrize(

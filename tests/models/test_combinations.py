@@ -305,12 +305,12 @@ def test_every_combination_trains_two_steps_and_predicts(combination):
     assert np.isfinite(predicted).all()
 
 
-@pytest.mark.parametrize("promise", model_checks.PROMISES, ids=lambda promise: promise.name)
+@pytest.mark.parametrize("check", model_checks.CHECKS, ids=lambda check: check.name)
 @pytest.mark.parametrize("name", ["bhi-unlockdna-bhi-bhi", "unlockdna-bhi-autosome-unlockdna"])
-def test_variants_keep_the_promises_of_a_model(name, promise, cases):
+def test_variants_pass_the_checks_of_a_model(name, check, cases):
     """One combination under each new trainer; Autosome's is that of the DREAM models, tested with them."""
     try:
-        promise.check(cases(f"prix_fixe.{name}"))
+        check.run(cases(f"prix_fixe.{name}"))
     except model_checks.NotTested as why:
         pytest.skip(str(why))
 

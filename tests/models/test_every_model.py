@@ -14,24 +14,24 @@ from benchmarks.apps import model_checks
 
 PAIRS = [(model, task) for model in registry.models() for task in registry.tasks()]
 QUICK = ("module", "refusal")
-"""Promises that need no training."""
+"""Checks that need no training."""
 
 
-def profiles_are_slow(model, task, promise):
+def profiles_are_slow(model, task, check):
     """Windows of 2,114 bp take minutes per model; test_every_profile_model.py tries the same on short ones."""
     spec = registry.get_task(task).SPEC
-    return spec.head == "profile_counts" and promise.name not in QUICK
+    return spec.head == "profile_counts" and check.name not in QUICK
 
 
 CASES = [
     pytest.param(
         model,
         task,
-        promise,
-        id=f"{model}-{task}-{promise.name}",
-        marks=[pytest.mark.slow, pytest.mark.timeout(1800)] if profiles_are_slow(model, task, promise) else [],
+        check,
+        id=f"{model}-{task}-{check.name}",
+        marks=[pytest.mark.slow, pytest.mark.timeout(1800)] if profiles_are_slow(model, task, check) else [],
     )
-    for promise in model_checks.PROMISES
+    for check in model_checks.CHECKS
     for model, task in PAIRS
 ]
 
@@ -41,14 +41,14 @@ def case_of(model, task):
     return model_checks.Case(model, task)
 
 
-@pytest.mark.parametrize(("model", "task", "promise"), CASES)
-def test_a_model_keeps_its_promises(model, task, promise):
+@pytest.mark.parametrize(("model", "task", "check"), CASES)
+def test_a_model_passes_its_checks(model, task, check):
     case = case_of(model, task)
     reason = case.module.unsupported(case.spec)
-    if reason and promise.name not in QUICK:
+    if reason and check.name not in QUICK:
         pytest.skip(f"{model} declines {task}: {reason}")
     try:
-        promise.check(case)
+        check.run(case)
     except model_checks.NotTested as why:
         pytest.skip(str(why))
 

@@ -1,4 +1,4 @@
-"""Every model of profiles keeps the promises of the contract: on windows short enough for the usual suite.
+"""Every model of profiles passes the checks of the contract: on windows short enough for the usual suite.
 
 `tests/models/test_every_model.py` has the same at full length, marked slow.
 """
@@ -26,7 +26,7 @@ SLOW = {
     ("dream_cnn_keras", "single steps"),
     ("dream_rnn_keras", "seed"),
 }
-"""Promises that take several trainings. Of the BPNet kind the bias model keeps one, ChromBPNet the other."""
+"""Checks that take several trainings. Of the BPNet kind the bias model runs some, ChromBPNet the others."""
 
 
 def test_the_models_of_the_task_are_here():
@@ -39,21 +39,21 @@ def case_of(model):
 
 
 @pytest.mark.parametrize(
-    ("model", "promise"),
+    ("model", "check"),
     [
         pytest.param(
             model,
-            promise,
-            id=f"{model}-{promise.name}",
-            marks=[pytest.mark.slow] if (model, promise.name) in SLOW else [],
+            check,
+            id=f"{model}-{check.name}",
+            marks=[pytest.mark.slow] if (model, check.name) in SLOW else [],
         )
         for model in MODELS
-        for promise in model_checks.PROMISES
-        if promise.name not in ("module", "refusal")
+        for check in model_checks.CHECKS
+        if check.name not in ("module", "refusal")
     ],
 )
-def test_a_model_of_profiles_keeps_its_promises(model, promise):
+def test_a_model_of_profiles_passes_its_checks(model, check):
     try:
-        promise.check(case_of(model))
+        check.run(case_of(model))
     except model_checks.NotTested as why:
         pytest.skip(str(why))
