@@ -55,7 +55,7 @@ def score(
     part = _part(part)
     y_pred, public_only = submissions.read(submission, test)
     if public_only and part != "public":
-        raise BadInput(f"{submission} has the public rows alone; score it with --part public.")
+        raise BadInput(f"{submission} has only the public rows; score it with --part public.")
     table = challenge_score.score(test, y_pred, part)
     if json:
         print_json({"part": part, "origin": test.origin, "notes": test.notes, "scores": records(table)})
@@ -70,7 +70,7 @@ def score(
             typer.echo(f"{subset:<20} n {n[subset]:>7,}  weight {weight:<5} Pearson r {r:.6f}  Spearman rho {rho:.6f}")
     for metric, value in challenge_score.challenge_scores(table).items():
         missing = challenge_score.missing_subsets(table)
-        why = f" (not defined: {', '.join(missing)} not at hand)" if missing else ""
+        why = f" (not defined: {', '.join(missing)} missing)" if missing else ""
         typer.echo(f"{metric.replace('_', ' ').capitalize():<20} {value:.6f}{why}")
 
 
@@ -175,7 +175,7 @@ def rank(
         return
     _say_notes(test)
     if left_out:
-        typer.echo(f"PARTIAL: {', '.join(left_out)} not at hand and left out; these scores compare with no others.")
+        typer.echo(f"PARTIAL: {', '.join(left_out)} missing and left out; these scores compare with no others.")
     for row in table.itertuples():
         typer.echo(
             f"{row.place:>3}  {row.submission:<28} mean rank {row.mean_rank:6.2f}  "
@@ -221,7 +221,7 @@ def leaderboard(
         return
     _say_notes(test)
     if missing:
-        typer.echo(f"The scores are not defined: {', '.join(missing)} not at hand.")
+        typer.echo(f"The scores are not defined: {', '.join(missing)} missing.")
     for place, row in enumerate(board.itertuples(), start=1):
         date = f"  {row.date}" if isinstance(row.date, str) else ""
         pearson, spearman = f"{row.pearson_score:.6f}", f"{row.spearman_score:.6f}"

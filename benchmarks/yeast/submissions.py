@@ -55,7 +55,7 @@ def read_folder(folder: Path, test: TestSet, part: Part) -> dict[str, np.ndarray
             raise BadInput(f"{folder} holds two submissions named {name!r}; rename one of them.")
         y_pred, public_only = read(file, test)
         if public_only and part != "public":
-            raise BadInput(f"{file} has the public rows alone; use --part public, or take it out of {folder}.")
+            raise BadInput(f"{file} has only the public rows; use --part public, or take it out of {folder}.")
         predictions[name] = y_pred
     if not predictions:
         raise BadInput(f"{folder} holds no submission (.json, .txt or .tsv, plain or .gz).")

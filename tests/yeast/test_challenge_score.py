@@ -174,7 +174,7 @@ def test_both_formats_give_the_same_public_scores(made, tmp_path, gz):
     assert results[0] == results[1]
     (_, (pearson, _)) = slow_scores(made, "public")
     assert next(r["value"] for r in results[0] if r["metric"] == "pearson_score") == pytest.approx(pearson, abs=1e-12)
-    assert "public rows alone" in call(made, "score", tmp_path / ("board.json.gz" if gz else "board.json")).stderr
+    assert "only the public rows" in call(made, "score", tmp_path / ("board.json.gz" if gz else "board.json")).stderr
 
 
 def swapped(made):

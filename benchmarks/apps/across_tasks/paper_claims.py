@@ -58,7 +58,7 @@ def evaluate_claims(evidence: Evidence) -> pd.DataFrame:
 
 def _why_no_grid(grid: Grid | None) -> str:
     if grid is None:
-        return "no grid of combinations at hand (prixfixe grid, then --grid FOLDER)"
+        return "no grid of combinations was given (prixfixe grid, then --grid FOLDER)"
     if grid.task != "yeast":
         return f"the grid is of {grid.task}, the paper's of yeast"
     if grid.origin != "measured":
@@ -127,7 +127,7 @@ def _sizes(n_params: Mapping[str, int]) -> list[Check]:
 
 def _challenge(challenge: Challenge | None) -> list[Check]:
     if challenge is None:
-        return [Check(None, "no challenge submissions at hand (challenge rank --out FOLDER, then --challenge FOLDER)")]
+        return [Check(None, "no ranking was given (challenge rank --out FOLDER, then --challenge FOLDER)")]
     if challenge.origin != "measured":
         return [Check(None, "the challenge's test set is simulated")]
     place = challenge.ranking.set_index("submission")["place"]

@@ -24,7 +24,7 @@ from benchmarks.api.model import Checkpoints
 from benchmarks.api.sequences import BASES, comparable_rows
 from benchmarks.apps.design.inserts import random_inserts
 from benchmarks.apps.design.predictor import Score
-from benchmarks.apps.design.resumable_search import latest_state, save_state
+from benchmarks.apps.design.resumable_search import State, latest_state, save_state
 from benchmarks.errors import BadInput, did_you_mean
 
 
@@ -158,11 +158,8 @@ def evolve(
 
     with _seeded(seed):
         if state := latest_state(checkpoints):
-            generation, population = state.step, [individual(row.tobytes()) for row in state.arrays["codes"]]
-            for candidate, values in zip(population, state.arrays["values"].tolist(), strict=True):
-                candidate.assign(values, weights)
+            generation, population = state.step, _restored(individual, state, weights)
             history += state.values["history"]
-            random.setstate(_tuples(state.values["random"]))
         else:
             start = random_inserts(np.random.default_rng(seed), search.population, length)
             generation, population = 0, [individual(row.tobytes()) for row in start]
@@ -180,6 +177,15 @@ def evolve(
                 arrays = {"codes": _codes(population, length), "values": _values(population)}
                 save_state(checkpoints, generation, arrays, {"history": history, "random": random.getstate()})
     return Population(_codes(population, length), _values(population), history)
+
+
+def _restored(individual: Callable[[bytes], Any], state: State, weights: np.ndarray) -> list[Any]:
+    """Return the population of a stored state, and put the random generator where it was."""
+    population = [individual(row.tobytes()) for row in state.arrays["codes"]]
+    for candidate, values in zip(population, state.arrays["values"].tolist(), strict=True):
+        candidate.assign(values, weights)
+    random.setstate(_tuples(state.values["random"]))
+    return population
 
 
 def _toolbox(search: Search, weights: np.ndarray) -> tuple[type, Any]:

@@ -96,28 +96,23 @@ def recover_in_runs(
             job = next((j for j in plan.jobs if j.model == model and store.training(j).is_done), None)
             if job is None:
                 continue
-            dataset = store.get_dataset(job.dataset, job.digest)
-            if reason := _why_not(store, job, dataset):
+            task, dataset = registry.get_task(plan.task), store.get_dataset(job.dataset, job.digest)
+            if dataset.origin != "simulated" or not supports(task, HasPlantedMotifs):
+                left_out.append(f"{plan.task}, {model}: {job.dataset} is measured: where its motifs lie is not known")
+            elif not load.has_model(store.training(job).folder):
+                reason = "it has no weights: external predictions, or a training with --no-save-models"
                 left_out.append(f"{plan.task}, {model}: {reason}")
             else:
-                rows += _recover(store, job, dataset, n, device)
+                rows += _recover(task, store, job, dataset, n, device)
     if not rows:
         raise BadInput(f"There is nothing to search: {'; '.join(left_out) or 'no training is finished'}.")
     return pd.DataFrame(rows), left_out
 
 
-def _why_not(store: Store, job: Job, dataset: Dataset) -> str:
-    """Say why recovery cannot be measured for a training; "" where it can."""
-    if dataset.origin != "simulated" or not supports(registry.get_task(job.task), HasPlantedMotifs):
-        return f"{job.dataset} is measured: where its motifs lie is not known"
-    if not load.has_model(store.training(job).folder):
-        return "it has no weights: external predictions, or a training with --no-save-models"
-    return ""
-
-
-def _recover(store: Store, job: Job, dataset: Dataset, n: int, device: str) -> list[dict[str, Any]]:
+def _recover(
+    task: HasPlantedMotifs, store: Store, job: Job, dataset: Dataset, n: int, device: str
+) -> list[dict[str, Any]]:
     """Mutate the first n test sequences with planted motifs; a row per output."""
-    task = registry.get_task(job.task)
     trained = load.open_model(store.training(job).folder, device)
     rows = store.training(job).predictions()[0]
     has_motif = task.motif_mask(np.asarray(dataset.codes[rows]), trained.spec.outputs[0]).any(axis=1)

@@ -82,21 +82,17 @@ def mutagenise(
         For a bad file, two sequences of one name, or a model that cannot be loaded.
     """
     mutagenesis.position_scores(np.zeros((0, 1, 4), np.float32), mean_over)  # refuses a bad value before any work
-    pieces = list(predict_file.read_pieces(file))
+    pieces = _read_pieces(file)
     ids = [name for piece in pieces for name in piece.ids]
     texts = [text for piece in pieces for text in piece.sequences]
-    if twice := next((name for name, count in Counter(ids).items() if count > 1), None):
-        raise BadInput(
-            f"{file} has several sequences named {twice!r}; rename them, so that tables can tell them apart."
-        )
     by_position, by_substitution, arrays, simulated = [], [], {}, False
     scores: dict[str, dict[str, np.ndarray]] = {}
     for label, trained in load.open_each(models, device):
         task = trained.task
         data = _concatenate([predict_file.as_data(file, piece, trained.spec, task.encode) for piece in pieces])
-        has_flanks = supports(task, HasConstantFlanks)
-        where = task.variable_region_mask(data.codes) if has_flanks and not whole else None
-        offsets = task.offsets(texts) if has_flanks else np.zeros(len(ids), np.int64)
+        where, offsets = None, np.zeros(len(ids), np.int64)
+        if supports(task, HasConstantFlanks):
+            where, offsets = None if whole else task.variable_region_mask(data.codes), task.offsets(texts)
         with bar(label, mutagenesis.n_mutants(data.codes, where)) as on_done:
             effects = mutagenesis.effects(trained.model, data, where=where, outputs=outputs, on_done=on_done)
         arrays["codes"] = data.codes
@@ -119,6 +115,17 @@ def mutagenise(
         scores,
         simulated,
     )
+
+
+def _read_pieces(file: Path) -> list[predict_file.Piece]:
+    """Read the sequences of a file, whose names must be distinct."""
+    pieces = list(predict_file.read_pieces(file))
+    counts = Counter(name for piece in pieces for name in piece.ids)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise BadInput(
+            f"{file} has several sequences named {twice!r}; rename them, so that tables can tell them apart."
+        )
+    return pieces
 
 
 def _concatenate(data: list[Dataset]) -> Dataset:

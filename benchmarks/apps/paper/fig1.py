@@ -77,7 +77,7 @@ def progression(data: FigureData) -> RenderedPanel:
 def distributions(data: FigureData) -> RenderedPanel:
     """Draw the scores of every submission in samples of the test set (Extended Data 2)."""
     if "score_distributions" not in data.challenge:
-        raise MissingData(f"scores of every sample are kept of a challenge alone: {_RANK}")
+        raise MissingData(f"scores of every sample are kept only for a challenge: {_RANK}")
     order, labels, simulated, kind = _ranked(data)
     table = data.challenge["score_distributions"]
     figure = challenge.score_distributions(table, order, labels=labels, simulated=simulated)
@@ -116,12 +116,12 @@ def _ranked(data: FigureData) -> tuple[Sequence[str], dict[str, str], bool, str]
         table = data.challenge["ranking"]
         return table["submission"].tolist(), {}, _is_simulated(table), "submissions"
     if "yeast" not in data.runs:
-        raise MissingData(f"neither a yeast run nor a ranking of submissions is at hand: {_RANK}")
+        raise MissingData(f"neither a yeast run nor a ranking of submissions is available: {_RANK}")
     run = data.run("yeast")
     if "ranking" not in run.comparisons or run.comparisons["ranking"].empty:
         raise MissingData("the yeast run has no ranking: fewer than two of its models are scored")
     order = _one_dataset(run.comparisons["ranking"])["model"].tolist()
-    return order, dict(run.labels), run.simulated, "models of a yeast run (no submissions are at hand)"
+    return order, dict(run.labels), run.simulated, "models of a yeast run (no submissions are available)"
 
 
 def _subset_scores(data: FigureData) -> pd.DataFrame:

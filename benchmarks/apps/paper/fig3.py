@@ -66,7 +66,7 @@ def profiles(data: FigureData) -> RenderedPanel:
 def speed(data: FigureData) -> RenderedPanel:
     """Draw seconds per training batch, and sequences per second in prediction (Extended Data 10)."""
     if not data.runs:
-        raise MissingData("no run is at hand")
+        raise MissingData("no run is available")
     table = pd.concat([speeds(run) for run in data.runs.values()], ignore_index=True)
     if table.empty:
         raise MissingData("no training of these runs was timed")

@@ -35,7 +35,7 @@ def figure(data: FigureData) -> RenderedPanel:
     """Draw wild type and variant of every site under each other, motifs boxed with their consensus above."""
     if not data.sites:
         raise MissingData(
-            data.notes.get("sites", "no trained model is at hand: give --weights FOLDER of a training on yeast")
+            data.notes.get("sites", "no trained model is available: give --weights FOLDER of a training on yeast")
         )
     rows = []
     for site in data.sites:

@@ -128,7 +128,7 @@ class FigureData:
         """
         if task in self.runs:
             return self.runs[task]
-        raise MissingData(f"no run of task {task} is at hand: python -m benchmarks run --task {task}")
+        raise MissingData(f"no run of task {task} is stored: python -m benchmarks run --task {task}")
 
 
 @dataclass(frozen=True)

@@ -54,13 +54,13 @@ def load_sites(
     """
     folders = list(weights) or _saved_model(store, experiment)
     if not folders:
-        missing = "no training on yeast with its weights is at hand: run --task yeast --save-models, or --weights"
+        missing = "no training on yeast with its weights is stored: run --task yeast --save-models, or --weights"
         return [], False, {"sites": missing}
     if table is not None:
         pairs, simulated = read_sites(table), False
         notes = {"site_choice": "Sites were chosen by hand."}
     elif experiment is None:
-        return [], False, {"sites": "no yeast run is at hand to take SNV pairs from; name sequences with --sites"}
+        return [], False, {"sites": "no yeast run is stored to take SNV pairs from; name sequences with --sites"}
     else:
         pairs, simulated = strongest_pairs(store, experiment)
         notes = {"site_choice": f"Sites: the {len(pairs)} SNV pairs with the largest measured difference."}

@@ -90,7 +90,7 @@ def rewrite_reference(folder: Path, console: Console, *, reason: str, n_seeds: i
         If a training fails or a score is missing; then nothing is rewritten.
     """
     entries = reference.read_matrix(folder)
-    tables, measured = [], None
+    tables = []
     for seed in range(n_seeds):
         console.print(f"seed {seed + 1} of {n_seeds}", style="bold")
         measured = _measure_seed(entries, seed, console, results)
@@ -161,5 +161,5 @@ def _notes(measured: MatrixScores, known: Reference, shuffled: bool, changes: Se
         ]
     for name, speed in measured.train_seq_per_s.items():
         if before := known.metadata["train_seq_per_s"].get(name):
-            notes.append(f"speed, not judged: {name} {speed:,.0f} sequences/s, reference {before:,.0f}")
+            notes.append(f"speed, not tested: {name} {speed:,.0f} sequences/s, reference {before:,.0f}")
     return notes

@@ -127,7 +127,7 @@ def test_an_unchanged_run_passes(folder, tmp_path):
     assert len({line.count("|") for line in rows}) == 1
     assert rows[2].startswith("| passes | human_mpra | kmer_ridge |")
     assert "SIMULATED" in page[0]
-    assert any("speed, not judged: human_mpra/kmer_ridge" in line for line in page)
+    assert any("speed, not tested: human_mpra/kmer_ridge" in line for line in page)
 
 
 @pytest.mark.parametrize("plant", [["--shuffle-labels"], ["--set", "kmer_ridge.k=2"]])
