@@ -126,33 +126,17 @@ def _write_grid(result: "RunResult", store: "Store", metric: str | None, console
     console.print(f"Grid: {folder / 'grid.csv'}, with plots beside it", markup=False, highlight=False)
 
 
-def _draw(result: "RunResult", table: "pd.DataFrame", pairs: "pd.DataFrame", metric: str) -> None:
+def _draw(result: "RunResult", table: "pd.DataFrame", originals: "pd.DataFrame", metric: str) -> None:
     from benchmarks.api.metrics import label_of
+    from benchmarks.engine.evaluation.combination_grid import TEAMS
     from benchmarks.engine.figures import prixfixe_grid, style
-    from dream_models.prixfixe.combinations import TEAMS
 
-    what = label_of(metric)
-    shared = {
-        "order": list(TEAMS),
-        "labels": {key: team.title for key, team in TEAMS.items()},
-        "simulated": "simulated" in set(result.results.scores["origin"]),
+    what, simulated = label_of(metric), "simulated" in set(result.results.scores["origin"])
+    figures = {
+        "grid_2b": prixfixe_grid.every_combination(table, what=what, teams=TEAMS, simulated=simulated),
+        "grid_2c": prixfixe_grid.by_processor(table, what=what, teams=TEAMS, simulated=simulated),
+        "grid_2d": prixfixe_grid.sizes(originals, teams=TEAMS, simulated=simulated),
+        "grid_2e": prixfixe_grid.scores(originals, what=what, teams=TEAMS, simulated=simulated),
     }
-    drawn = {
-        "grid_2b": prixfixe_grid.heat_map(
-            table,
-            rows=("core", "final"),
-            columns=("processor", "first"),
-            title="Prix Fixe: every combination",
-            what=what,
-            **shared,
-        ),
-        "grid_2c": prixfixe_grid.by_part(
-            table, part="processor", marked="is_original", title="By processor and trainer", what=what, **shared
-        ),
-        "grid_2d": prixfixe_grid.pairs(
-            pairs, value="n_params", title="Size of originals and best", what="parameters", **shared
-        ),
-        "grid_2e": prixfixe_grid.pairs(pairs, value="value", title="Score of originals and best", what=what, **shared),
-    }
-    for name, figure in drawn.items():
+    for name, figure in figures.items():
         style.save(figure, result.experiment.folder / name)

@@ -11,6 +11,8 @@ from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedP
 from benchmarks.engine.evaluation.combination_grid import PARTS, TEAMS, Grid
 from benchmarks.engine.figures import challenge, prixfixe_grid
 
+_ORIGINALS = "Each team's own combination (white) and the best one with its core (filled)"
+
 
 def every_combination(data: FigureData) -> RenderedPanel:
     """Draw the score of every combination as a cell (2b)."""
@@ -33,23 +35,24 @@ def by_processor(data: FigureData) -> RenderedPanel:
     """Draw the combinations over their data processor and trainer (2c)."""
     grid = _grid(data)
     metric = grid.table["metric"].iloc[0]
-    figure = prixfixe_grid.by_part(
-        grid.table, part="processor", marked="is_original", title="By processor and trainer", what=label_of(metric),
-        order=list(TEAMS), labels=TEAMS, simulated=grid.simulated,
-    )  # fmt: skip
+    figure = prixfixe_grid.by_processor(grid.table, what=label_of(metric), teams=TEAMS, simulated=grid.simulated)
     text = f"{label_of(metric)} of the combinations by data processor and trainer; white: a team's own, line: median."
     return RenderedPanel(figure, _scored(grid.table), text, grid.simulated)
 
 
 def sizes(data: FigureData) -> RenderedPanel:
     """Draw the parameters of each original and of the best combination with its core (2d)."""
-    return _pairs(_grid(data), "n_params", "Size of originals and best", "parameters")
+    grid = _grid_with_originals(data)
+    figure = prixfixe_grid.sizes(grid.originals, teams=TEAMS, simulated=grid.simulated)
+    return RenderedPanel(figure, grid.originals, f"{_ORIGINALS}: parameters.", grid.simulated)
 
 
 def scores(data: FigureData) -> RenderedPanel:
     """Draw the score of each original and of the best combination with its core (2e)."""
-    grid = _grid(data)
-    return _pairs(grid, "value", "Score of originals and best", label_of(grid.table["metric"].iloc[0]))
+    grid = _grid_with_originals(data)
+    what = label_of(grid.table["metric"].iloc[0])
+    figure = prixfixe_grid.scores(grid.originals, what=what, teams=TEAMS, simulated=grid.simulated)
+    return RenderedPanel(figure, grid.originals, f"{_ORIGINALS}: {what}.", grid.simulated)
 
 
 def by_subset(data: FigureData, metric: str) -> RenderedPanel:
@@ -103,22 +106,15 @@ def _scored(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(grid: Grid, table: pd.DataFrame, metric: str) -> RenderedPanel:
-    figure = prixfixe_grid.heat_map(
-        table, rows=("core", "final"), columns=("processor", "first"), title="Prix Fixe: every combination",
-        what=label_of(metric), order=list(TEAMS), labels=TEAMS, simulated=grid.simulated,
-    )  # fmt: skip
+    figure = prixfixe_grid.every_combination(table, what=label_of(metric), teams=TEAMS, simulated=grid.simulated)
     n = table["status"].value_counts()
     text = f"{label_of(metric)} of {n['scored']} of the {len(table)} combinations of processor with trainer, first, "
     text += "core and final block; grey: " + ", ".join(f"{k} {name}" for name, k in n.items() if name != "scored") + "."
     return RenderedPanel(figure, table, text, grid.simulated)
 
 
-def _pairs(grid: Grid, value: str, title: str, what: str) -> RenderedPanel:
+def _grid_with_originals(data: FigureData) -> Grid:
+    grid = _grid(data)
     if grid.originals.empty:
         raise MissingData("no combination of the grid is scored yet: run the same `prixfixe grid` command again")
-    figure = prixfixe_grid.pairs(
-        grid.originals, value=value, title=title, what=what, order=list(TEAMS), labels=TEAMS,
-        simulated=grid.simulated,
-    )  # fmt: skip
-    text = f"Each team's own combination (white) and the best one with its core (filled): {what}."
-    return RenderedPanel(figure, grid.originals, text, grid.simulated)
+    return grid

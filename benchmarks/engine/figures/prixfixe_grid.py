@@ -178,3 +178,38 @@ def pairs(
     ax.set_xlabel(what)
     head(fig, title, simulated)
     return fig
+
+
+# The four plots of Fig. 2b-e. `teams`: key -> name, in the order of the axes.
+
+
+def every_combination(table: pd.DataFrame, *, what: str, teams: Mapping[str, str], simulated: bool) -> Figure:
+    """Draw the score of every combination as a cell (Fig. 2b)."""
+    return heat_map(
+        table, rows=("core", "final"), columns=("processor", "first"), title="Prix Fixe: every combination",
+        what=what, order=list(teams), labels=teams, simulated=simulated,
+    )  # fmt: skip
+
+
+def by_processor(table: pd.DataFrame, *, what: str, teams: Mapping[str, str], simulated: bool) -> Figure:
+    """Draw the combinations over their data processor and trainer (Fig. 2c)."""
+    return by_part(
+        table, part="processor", marked="is_original", title="By processor and trainer", what=what,
+        order=list(teams), labels=teams, simulated=simulated,
+    )  # fmt: skip
+
+
+def sizes(originals: pd.DataFrame, *, teams: Mapping[str, str], simulated: bool) -> Figure:
+    """Draw the parameters of each original and of the best combination with its core (Fig. 2d)."""
+    return pairs(
+        originals, value="n_params", title="Size of originals and best", what="parameters", order=list(teams),
+        labels=teams, simulated=simulated,
+    )  # fmt: skip
+
+
+def scores(originals: pd.DataFrame, *, what: str, teams: Mapping[str, str], simulated: bool) -> Figure:
+    """Draw the score of each original and of the best combination with its core (Fig. 2e)."""
+    return pairs(
+        originals, value="value", title="Score of originals and best", what=what, order=list(teams), labels=teams,
+        simulated=simulated,
+    )  # fmt: skip
