@@ -94,6 +94,7 @@ def hardware() -> dict[str, Any]:
 
 
 def memory_gib() -> int:
+    """Return the memory of this machine in GiB; 4 where the system does not tell."""
     try:
         return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     except (ValueError, OSError, AttributeError):

@@ -148,14 +148,17 @@ class RowsOnDisk:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """As of the array that these rows would make."""
         return (len(self.rows), *self.base.shape[1:])
 
     @property
     def dtype(self) -> np.dtype:
+        """Type of the values."""
         return self.base.dtype
 
     @property
     def ndim(self) -> int:
+        """Number of dimensions."""
         return self.base.ndim
 
     def __len__(self) -> int:
@@ -188,6 +191,7 @@ class Split:
 
     @property
     def name(self) -> str:
+        """Name of the folder of its trainings, such as `test-03_val-07`."""
         return f"test-{self.test_fold:02d}_val-{self.val_fold:02d}"
 
 

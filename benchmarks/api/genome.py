@@ -139,20 +139,20 @@ def _is_plain_gzip(path: Path) -> bool:
 @contextlib.contextmanager
 def library_messages() -> Iterator[list[str]]:
     """Keep what a library in C or Rust writes to the terminal; give htslib's errors and warnings, when it is over."""
-    found: list[str] = []
+    messages: list[str] = []
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            yield found
+            yield messages
         finally:
             sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
-            found += [line.partition("] ")[2] for line in lines if line.startswith(("[E::", "[W::"))]
+            messages += [line.partition("] ")[2] for line in lines if line.startswith(("[E::", "[W::"))]
 
 
 @contextlib.contextmanager
@@ -160,7 +160,7 @@ def quiet_pysam() -> Iterator[Any]:
     """Give pysam without what it would write to the terminal about a file that it then refuses."""
     pysam = needed("pysam")
     verbosity, hook = pysam.set_verbosity(0), sys.unraisablehook
-    sys.unraisablehook = lambda _: None  # a file that could not be opened cannot be closed either, and says so
+    sys.unraisablehook = lambda _: None  # a file that could not be opened cannot be closed either, which pysam reports
     try:
         yield pysam
     finally:
@@ -170,8 +170,8 @@ def quiet_pysam() -> Iterator[Any]:
 
 def _unpacked(path: Path, work: Path) -> Path:
     """Unpack a gzip file once, under a name of its own; it appears when it is complete."""
-    about = path.stat()
-    stamp = hashlib.sha256(f"{path.resolve()} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:12]
+    stat = path.stat()
+    stamp = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
     target = work / f"genome-{stamp}.fa"
     if target.exists():
         return target

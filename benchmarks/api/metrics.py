@@ -229,7 +229,7 @@ def items_by_orientation(
     element, orientation
         Columns of `test.meta`: which element a row belongs to, and which of its two sides it is.
     """
-    found = []
+    items = []
     for output, measured in test.targets.items():
         table = test.meta[[element, orientation]].copy()
         table["y_true"], table["y_pred"] = measured.astype(np.float64), predictions[output].astype(np.float64)
@@ -238,5 +238,5 @@ def items_by_orientation(
         of_row = pd.factorize(table[element])[0]
         for level, part, unit in (("row", table, of_row), ("strand_averaged", both, np.arange(len(both)))):
             values = {name: part[name].to_numpy() for name in ("y_true", "y_pred")}
-            found.append(Items(output, "all", level, unit, values))
-    return found
+            items.append(Items(output, "all", level, unit, values))
+    return items

@@ -1,4 +1,4 @@
-"""Where the random promoters of the yeast challenge stand: adapters, plasmid, and from a row to 150 bp and back.
+"""The plasmid around the promoters of the yeast challenge: adapters, and from a row to 150 bp and back.
 
 Source: `data/plasmid.json` and `prixfixe/autosome/utils.py` of the challenge repository. A row of the challenge is left
 adapter + variable region (80 bases by design, 48 to 112 in fact) + right adapter; networks get the 150 bases that end
@@ -27,7 +27,7 @@ PLASMID_RIGHT = "TCTTAATTAAAAAAAGATAGAAAACATTAGGAGTGTAACACAAGACTTTCGGATCCTGAGCAG
 """What follows the right adapter in the plasmid."""
 
 MIN_ROW, MAX_ROW = len(LEFT_ADAPTER) + len(RIGHT_ADAPTER), SEQ_LEN
-"""Lengths of a row that can be told again from the 150 bases made of it."""
+"""Lengths of a row that can be inferred from the 150 bases made of it."""
 
 
 def in_plasmid(spec: TaskSpec) -> bool:
@@ -69,7 +69,7 @@ def variable_region_mask(codes: np.ndarray) -> np.ndarray:
 
 
 def row_lengths(codes: np.ndarray) -> np.ndarray:
-    """Tell from 150 bp how long the row was that they were made of, adapters included.
+    """Infer from 150 bp the length of the row that they were made of, adapters included.
 
     What precedes the variable region is the end of `PLASMID_LEFT`; it is looked for at every place where it could end.
 
@@ -94,9 +94,9 @@ def row_lengths(codes: np.ndarray) -> np.ndarray:
     for length in sorted(range(MIN_ROW, MAX_ROW + 1), key=lambda m: abs(m - usual)):
         n_before = SEQ_LEN + len(LEFT_ADAPTER) - length
         part = codes if len(todo) == len(codes) else codes[todo]
-        found = (part[:, :n_before] == plasmid[SEQ_LEN - n_before :]).all(axis=1)
-        lengths[todo[found]] = length
-        todo = todo[~found]
+        matches = (part[:, :n_before] == plasmid[SEQ_LEN - n_before :]).all(axis=1)
+        lengths[todo[matches]] = length
+        todo = todo[~matches]
         if not len(todo):
             return lengths
     raise BadInput(

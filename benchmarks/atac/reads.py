@@ -244,6 +244,7 @@ class Shift:
 
     @property
     def is_clear(self) -> bool:
+        """Whether the palindrome is distinct enough to rely on."""
         return self.likeness >= _MIN_LIKENESS
 
     def __str__(self) -> str:

@@ -110,12 +110,12 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
 
 
 def encode(sequences: list[str]) -> np.ndarray:
-    """Turn windows of 2,114 bp into codes (n, 2114), as predicting them needs.
+    """Encode windows of 2,114 bp; (n, 2114) uint8.
 
     Raises
     ------
     SequenceError
-        For the first sequence that is none.
+        For the first sequence that is invalid.
     """
     return encode_sequences(sequences, regions.SEQ_LEN)
 

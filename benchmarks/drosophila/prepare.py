@@ -104,10 +104,10 @@ def _pairs(path: Path) -> list[tuple[Path, Path, str]]:
     if path.is_dir():
         fastas = sorted(path.glob("Sequences_*.fa")) + sorted(path.glob("Sequences_*.fa.gz"))
     else:
-        found = _PAIR.fullmatch(path.name)
-        fastas = [path] if found and not found[1] else []
-        if found and found[1]:
-            fastas = [f for f in (path.with_name(f"Sequences_{found[2]}.fa{gz}") for gz in ("", ".gz")) if f.is_file()]
+        match = _PAIR.fullmatch(path.name)
+        fastas = [path] if match and not match[1] else []
+        if match and match[1]:
+            fastas = [f for f in (path.with_name(f"Sequences_{match[2]}.fa{gz}") for gz in ("", ".gz")) if f.is_file()]
     pairs = []
     for fasta in fastas:
         kind = _PAIR.fullmatch(fasta.name)
@@ -169,12 +169,14 @@ def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
             f"{fasta} has {len(records):,} records and {activities} {len(table):,} rows; they must be equal in number "
             "and order. Download both again."
         )
-    found = [_ID.fullmatch(name) for _, name, _ in records]
-    if None in found:
-        line, name, _ = records[found.index(None)]
+    matches = [_ID.fullmatch(name) for _, name, _ in records]
+    if None in matches:
+        line, name, _ = records[matches.index(None)]
         raise BadInput(f"{fasta}, line {line}: a header chrom_start_end_strand_class was expected, got {name[:60]!r}.")
     lines = pd.Series([line for line, _, _ in records])
-    result = pd.DataFrame([match.groupdict() for match in found]).astype({"start": np.int64, "end": np.int64})
+    result = pd.DataFrame([match.groupdict() for match in matches if match]).astype(
+        {"start": np.int64, "end": np.int64}
+    )
     result["file"], result["line"], result["layout"] = str(fasta), lines, "DeepSTARR (FASTA and activities)"
     result["seq_id"] = np.array([name for _, name, _ in records], dtype=object)
     result["set"] = _SETS.get(set_name.lower(), "")
@@ -208,17 +210,17 @@ def _without_copies(path: Path, table: pd.DataFrame, notes: list[str]) -> pd.Dat
     place = ["chrom", "start", "end", "strand"]
     text = table["codes"].map(bytes)
     exact = table.assign(text=text).duplicated([*place, "text", *OUTPUTS])
-    kept = table[~exact]
-    again = kept.duplicated(place)
+    distinct = table[~exact]
+    again = distinct.duplicated(place)
     if again.any():
-        row = kept[again].iloc[0]
+        row = distinct[again].iloc[0]
         raise BadInput(
-            f"{row['file']}, line {row['line']}: {row['seq_id']!r} stands there again with another sequence or other "
+            f"{row['file']}, line {row['line']}: {row['seq_id']!r} appears again with another sequence or other "
             f"values ({again.sum():,} such rows). One row per window and strand is expected."
         )
     if exact.any():
         notes.append(f"{exact.sum():,} exact duplicate rows were collapsed.")
-    return kept.reset_index(drop=True)
+    return distinct.reset_index(drop=True)
 
 
 # What is held out

@@ -74,12 +74,12 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
 
 
 def encode(sequences: list[str]) -> np.ndarray:
-    """Turn windows of 249 bp into codes (n, 249), as predicting them needs.
+    """Encode windows of 249 bp; (n, 249) uint8.
 
     Raises
     ------
     SequenceError
-        For the first sequence that is none.
+        For the first sequence that is invalid.
     """
     return encode_sequences(sequences, prepare.SEQ_LEN)
 

@@ -37,7 +37,7 @@ def _frame() -> np.ndarray:
 
 
 def encode(text: list[str]) -> np.ndarray:
-    """Turn sequences of 230 bp, or bare elements of 200 bp, which get their adapters, into (n, 230) codes.
+    """Encode sequences of 230 bp, or bare elements of 200 bp, which get their adapters; (n, 230) uint8.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     `meta` has `seq_id` (where the file has ids), `group` (one number per element), `orientation` (which of its two
     sides a row is), `is_reverse` (the strand channel, from the id), and `fold`, or `split` where the file's own train,
     val and test are used. Columns `rep1`, `rep2` … (or `replicate_1` …), where there are some, are replicates of the
-    value; they give the attainable Pearson r.
+    value; they give the noise ceiling, as Pearson r.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     Raises
     ------
     BadInput
-        For anything wrong in the file, naming line, column and value; for folds or a split that part a pair.
+        For anything wrong in the file, naming line, column and value; for folds or a split that separate a pair.
     """
     table, target, notes = _layout(path, tables.read_cells(path))
     table, dropped = _without_reversed_copies(path, table)
@@ -96,8 +96,8 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
     if table["mean_value"].min() == table["mean_value"].max():
         raise BadInput(f"{path}: column {target!r} holds one value in every row; there is nothing to learn.")
     targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
-    attainable = tuple(noise_ceiling.of_table(path, table, OUTPUT))
-    return Dataset(name, codes, targets, meta, "measured", ceilings=attainable, notes=tuple(notes))
+    ceilings = tuple(noise_ceiling.of_table(path, table, OUTPUT))
+    return Dataset(name, codes, targets, meta, "measured", ceilings=ceilings, notes=tuple(notes))
 
 
 def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str, list[str]]:
@@ -248,17 +248,17 @@ def _pairs(table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> tuple[pd
     """Find strand and element of every row, from ids where they carry a mark, else from sequences.
 
     Returns `meta` and the pairs, (n,) int64. `meta["group"]` also joins pairs with equal or reversed sequences, so that
-    drawn folds never part those; `meta["orientation"]` tells the two sides of an element apart.
+    drawn folds never separate those; `meta["orientation"]` tells the two sides of an element apart.
     """
     ids = table["seq_id"] if "seq_id" in table else pd.Series("", index=table.index)
     is_reverse = ids.str.contains(r"_(?:Reversed:|Reversed$|R$)").to_numpy(dtype=np.uint8)
-    by_sequence, turned = sequences.canonical_groups(codes, reverse_insert(codes))
+    by_sequence, is_larger = sequences.canonical_groups(codes, reverse_insert(codes))
     if is_reverse.any():
         element = ids.str.replace(r"_(?:F|R|Reversed|Reversed:.*)$", "", regex=True)
         pairs, orientation = pd.factorize(element)[0].astype(np.int64), is_reverse
         groups = splits.joined_groups(pairs, by_sequence)
     else:
-        pairs, orientation, groups = by_sequence, turned, by_sequence
+        pairs, orientation, groups = by_sequence, is_larger, by_sequence
         notes.append(
             "No id marks a reverse orientation: pairs were found by sequence, and the strand channel is 0 for all rows."
         )

@@ -64,14 +64,14 @@ def published(folder: Path) -> dict[str, Path]:
     BadInput
         If one is missing, saying where to get it.
     """
-    found = {}
+    files = {}
     for name in DATASETS:
         candidates = [folder / f"{name}_clean.tsv{ending}" for ending in ("", ".gz")]
         existing = [path for path in candidates if path.is_file()]
         if not existing:
             raise BadInput(f"{candidates[0]} is missing. {HOW_TO_GET.format(folder=folder)}")
-        found[name] = existing[0]
-    return found
+        files[name] = existing[0]
+    return files
 
 
 def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
@@ -80,12 +80,12 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
 
 
 def encode(sequences: list[str]) -> np.ndarray:
-    """Turn elements of 200 or 230 bp into codes (n, 230), as predicting them needs.
+    """Encode elements of 200 bp, or 230 with adapters, as models read them; (n, 230) uint8.
 
     Raises
     ------
     SequenceError
-        For the first sequence that is none.
+        For the first sequence that is invalid.
     """
     return prepare.encode(sequences)
 

@@ -17,6 +17,7 @@ def records(frame: Any) -> list[dict[str, Any]]:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all; see `to_json`."""
     write_text(path, to_json(value, indent=1) + "\n")
 
 
@@ -36,5 +37,5 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def read_json(path: Path, kind: Any = Any) -> Any:
-    """Read a stored JSON file of a kind (see `stored.read_json`), or raise BadInput saying that it is damaged."""
+    """Read a stored JSON file of a kind (see `validated.read_json`), or raise BadInput saying that it is damaged."""
     return validated.read_json(path, kind, recovery_hint=f"delete {path.parent} and run again")

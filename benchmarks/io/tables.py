@@ -88,7 +88,7 @@ def read_headed(path: Path, needed: Collection[str] = (), *, expected: str = "")
 
 
 def read_ours(path: Path, needed: Collection[str], *, recovery_hint: str, **keywords: Any) -> pd.DataFrame:
-    """Read a CSV table that a command of ours wrote.
+    """Read a CSV table that a command of this project wrote.
 
     Parameters
     ----------
@@ -199,10 +199,10 @@ def _text_cells(path: Path, content: bytes) -> pd.DataFrame:
             skip_blank_lines=False,
         )
     except pd.errors.ParserError as error:
-        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        if not found:
-            raise BadInput(f"{path} is no table that can be parsed: {error}.") from None
-        wanted, line, got = map(int, found.groups())
+        match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if not match:
+            raise BadInput(f"{path} is not a table that can be parsed: {error}.") from None
+        wanted, line, got = map(int, match.groups())
         raise BadInput(
             f"{path}, line {line + n_skipped}: {wanted} columns expected as in the first line, got {got}."
         ) from None
@@ -237,13 +237,13 @@ def required_text(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
 
 
 def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False) -> np.ndarray:
-    """Return a column as finite float64 (int64 if `whole`), or name the line and value that is none."""
+    """Return a column as finite float64 (int64 if `whole`), or name the line and the value that is not a number."""
     parsed = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(parsed)
     if whole:
         bad |= (parsed != np.floor(parsed)) | (np.abs(parsed) > 2**53)
     else:
-        bad |= np.abs(parsed) > np.finfo(np.float32).max  # what targets are kept in
+        bad |= np.abs(parsed) > np.finfo(np.float32).max  # the type that targets are stored in
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         cell = table[column].iloc[row]

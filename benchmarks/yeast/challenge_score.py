@@ -30,23 +30,23 @@ WEIGHTS = {
 
 
 def members(test: TestSet, part: Part) -> dict[str, np.ndarray]:
-    """Say what each part of the score is computed on: (k,) positions, or (k, 2) pairs of positions.
+    """Return what each term of the score is computed on: subset -> (k,) positions, or (k, 2) pairs of positions.
 
     The private part of single sequences is what no public list names, be it alone or in a pair; of pairs, every pair
     that was not itself public. A subset of which nothing is at hand, or only the public pairs where others are asked
     for, is left out.
     """
     chosen = {"public": test.is_public, "private": ~test.is_public, "all": np.ones(len(test), dtype=bool)}[part]
-    found = {"all": np.flatnonzero(chosen)}
+    subsets = {"all": np.flatnonzero(chosen)}
     for name, positions in test.singles.items():
-        found[name] = positions[chosen[positions]]
+        subsets[name] = positions[chosen[positions]]
     for name, pairs in test.pairs.items():
         is_public = test.public_pairs[name]
         if part == "public":
-            found[name] = pairs[is_public]
+            subsets[name] = pairs[is_public]
         elif not is_public.all():
-            found[name] = pairs[~is_public] if part == "private" else pairs
-    return {name: found[name] for name in WEIGHTS if name in found and len(found[name])}
+            subsets[name] = pairs[~is_public] if part == "private" else pairs
+    return {name: subsets[name] for name in WEIGHTS if name in subsets and len(subsets[name])}
 
 
 def values_of(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def score(test: TestSet, y_pred: np.ndarray, part: Part = "private") -> pd.DataF
     Returns
     -------
     Rows of subset, metric (`pearson_r`, `spearman_rho`), value, n; and of subset `challenge` with `pearson_score` and
-    `spearman_score`, which are NaN where a part of the test set is not at hand or a correlation is not defined.
+    `spearman_score`, which are NaN where a subset of the test set is not at hand or a correlation is not defined.
     """
     rows = []
     for name, where in members(test, part).items():

@@ -101,12 +101,12 @@ def _about(file: Path) -> dict:
 def _is_of(store: Path, file: Path) -> bool:
     """Tell whether a store was made from a file as it is now, and is whole."""
     try:
-        kept = validated.read_json(store / "prepared.json", _Prepared, recovery_hint="it is made again")
+        stored = validated.read_json(store / "prepared.json", _Prepared, recovery_hint="it is made again")
     except (OSError, BadInput):
         return False
-    fits = {key: kept.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
-    sizes = {"codes.u8": yeast_plasmid.SEQ_LEN * kept["rows"], "expression.f8": 8 * kept["rows"]}
-    return fits and kept["rows"] > 0 and all((store / name).stat().st_size == size for name, size in sizes.items())
+    fits = {key: stored.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
+    sizes = {"codes.u8": yeast_plasmid.SEQ_LEN * stored["rows"], "expression.f8": 8 * stored["rows"]}
+    return fits and stored["rows"] > 0 and all((store / name).stat().st_size == size for name, size in sizes.items())
 
 
 class _Prepared(TypedDict):
@@ -140,7 +140,7 @@ def read_pieces(file: Path, n_lines: int = N_LINES) -> Iterator[TrainingTable]:
     Raises
     ------
     BadInput
-        For the first line that is no row of the challenge; for a damaged gzip or a binary file.
+        For the first line that is not a row of the challenge; for a damaged gzip or a binary file.
     """
     try:
         with tables.open_text(file) as lines:
@@ -221,8 +221,8 @@ def dataset(
     """
     test_codes = yeast_plasmid.construct(test.sequences.tolist())
     n, n_test = len(train), len(test)
-    leaked = occur_in(train.codes, test_codes)
-    if leaked.all():
+    in_test = occur_in(train.codes, test_codes)
+    if in_test.all():
         raise BadInput(
             f"All {n:,} training rows of {name} occur in the test set and would be dropped; train on another library."
         )
@@ -231,7 +231,7 @@ def dataset(
     meta = pd.DataFrame(
         {
             "seq_id": np.r_[np.arange(n), np.arange(n_test)],
-            "part": np.r_[np.where(leaked, DROPPED, TRAIN), np.full(n_test, TEST)].astype(np.int8),
+            "part": np.r_[np.where(in_test, DROPPED, TRAIN), np.full(n_test, TEST)].astype(np.int8),
             "fold": np.r_[fold, np.full(n_test, -1)].astype(np.int8),
             "is_singleton": np.r_[singleton, np.zeros(n_test, dtype=bool)].astype(np.int8),
             "is_reverse": np.zeros(n + n_test, dtype=np.int8),
@@ -240,8 +240,8 @@ def dataset(
     )
     outside = int(((train.expression < 0) | (train.expression > yeast_plasmid.N_BINS - 1)).sum())
     facts = [f"{n:,} training rows, {singleton.mean():.0%} of them singletons; {n_test:,} designed test sequences."]
-    if leaked.any():
-        facts.append(f"{leaked.sum():,} training rows occur in the test set and were dropped.")
+    if in_test.any():
+        facts.append(f"{in_test.sum():,} training rows occur in the test set and were dropped.")
     if outside:
         facts.append(f"{outside:,} training values lie outside the bins 0 to {yeast_plasmid.N_BINS - 1}.")
     return Dataset(

@@ -104,13 +104,13 @@ def _parse_json(file: Path, lines: list[str], test: TestSet, y_pred: np.ndarray)
     try:
         given = json.loads("\n".join(lines), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise BadInput(f"{file}, line {error.lineno}: this is no JSON ({error.msg}).") from None
+        raise BadInput(f"{file}, line {error.lineno}: this is not JSON ({error.msg}).") from None
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{file}: this is no JSON that can be read ({one_line(error)}).") from None
+        raise BadInput(f"{file}: this is not JSON that can be read ({one_line(error)}).") from None
     expected = set(map(str, np.flatnonzero(test.is_public)))
-    yield from _few(f"{file}: row {key!r} stands there twice." for key in twice)
+    yield from _few(f"{file}: row {key!r} appears twice." for key in twice)
     yield from _few(
-        f"{file}: row {key!r} is none of the {len(expected):,} public rows." for key in given.keys() - expected
+        f"{file}: row {key!r} is not one of the {len(expected):,} public rows." for key in given.keys() - expected
     )
     missing = sorted(expected - given.keys(), key=int)
     if missing:

@@ -48,7 +48,7 @@ N_SIMULATED = 1_800
 """Simulated training rows."""
 
 PARTS: dict[str, challenge_score.Part] = {"private": "private", "whole": "all"}
-"""Level of a score -> part of the test set it is computed on."""
+"""Level of a score -> subset of the test set that it is computed on."""
 
 N_DRAWS = 1_000
 """Samples of the test set in the comparisons of a run; `challenge rank` takes the paper's 10,000."""
@@ -109,7 +109,7 @@ def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
     Raises
     ------
     SequenceError
-        For the first sequence that is none.
+        For the first sequence that is invalid.
     """
     codes = yeast_plasmid.construct(sequences)
     regions = np.where(yeast_plasmid.variable_region_mask(codes), codes, np.uint8(N_CODE))
@@ -118,18 +118,18 @@ def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
 
 
 def encode(sequences: list[str]) -> np.ndarray:
-    """Turn rows of the challenge, with both adapters, into codes (n, 150), as predicting them needs.
+    """Encode rows of the challenge, with both adapters, as models read them; (n, 150) uint8.
 
     Raises
     ------
     SequenceError
-        For the first sequence that is none.
+        For the first sequence that is invalid.
     """
     return yeast_plasmid.construct(sequences)
 
 
 def offsets(sequences: list[str]) -> np.ndarray:
-    """Tell how much of the plasmid stands before each row in its codes; (n,) int64."""
+    """Count the bases of the plasmid before each row in its codes; (n,) int64."""
     return SPEC.seq_len - np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
 
 
@@ -139,7 +139,7 @@ def variable_region_mask(codes: np.ndarray) -> np.ndarray:
 
 
 def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:
-    """Tell which bases of simulated promoters lie in a planted word; (n, 150) codes -> (n, 150) bool."""
+    """Tell which bases of simulated promoters lie in a planted motif; (n, 150) codes -> (n, 150) bool."""
     return simulation.motif_mask(codes)
 
 

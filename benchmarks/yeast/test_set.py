@@ -49,7 +49,7 @@ class TestSet:
         Subset -> (k,) bool, that exact pair was public. A private pair may share a member with a public one.
     """
 
-    __test__ = False  # not a test of ours, whatever its name
+    __test__ = False  # not a class of tests, in spite of its name
 
     y_true: np.ndarray
     is_public: np.ndarray
@@ -109,12 +109,12 @@ def write_published(
     y_true
         (n,) expression; None: not measured yet, so that there is nothing to score against.
     simulated
-        What is simulated about the expression, in words; empty if it was measured.
+        A sentence that says what of the expression is simulated; empty if it was measured.
 
     Raises
     ------
     BadInput
-        If a subset is none of the challenge's.
+        If a subset is not one of the challenge's.
     """
     for name in (*singles, *pairs):
         if name not in (SINGLES if name in singles else PAIRS):
@@ -237,13 +237,13 @@ def _public_singles(folder: Path, name: str, n: int) -> np.ndarray:
 def _public_pairs(folder: Path, name: str, n: int) -> tuple[set[tuple[int, int]], list[int]]:
     """Return the public pairs of a subset, and all their members."""
     file = _public_file(folder, name)
-    found = set()
+    pairs = set()
     for key in read_object(file) if file else ():
         parts = key.strip("()[] ").split(",")
         if len(parts) != 2:
             raise BadInput(f"{file}: keys 'alt,ref' are expected, got {key!r}.")
-        found.add(tuple(_index(file, part, n) for part in parts))
-    return found, [index for pair in found for index in pair]
+        pairs.add(tuple(_index(file, part, n) for part in parts))
+    return pairs, [index for pair in pairs for index in pair]
 
 
 def _index(file: Path, text: str, n: int) -> int:
@@ -258,7 +258,7 @@ def read_object(file: Path) -> dict:
     try:
         value = json.loads("\n".join(tables.read_lines(file)))
     except json.JSONDecodeError as error:
-        raise BadInput(f"{file}, line {error.lineno}: this is no JSON ({error.msg}).") from None
+        raise BadInput(f"{file}, line {error.lineno}: this is not JSON ({error.msg}).") from None
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{file}: this is no JSON that can be read ({one_line(error)}).") from None
     if not isinstance(value, dict):

@@ -126,7 +126,7 @@ BAD = {
     "position": (lambda t: changed(t, 3, start="1.5"), "line 5, column 'start'"),
     "strand": (lambda t: changed(t, 3, ID="chrX_1_249_peak"), "line 5, column 'ID': no strand"),
     "column": (lambda t: t.drop(columns="Sequence"), "column 'Sequence' is missing"),
-    "contradiction": (lambda t: pd.concat([t, changed(t, 3, Dev_log2_enrichment=9.0).loc[[3]]]), "stands there again"),
+    "contradiction": (lambda t: pd.concat([t, changed(t, 3, Dev_log2_enrichment=9.0).loc[[3]]]), "appears again"),
     "empty": (lambda t: t.head(0), "is empty below its header"),
     "constant": (lambda t: t.assign(Dev_log2_enrichment=1.0), "holds one value in every row"),
     "one chromosome": (lambda t: t[t["seqnames"] == "chrX"], "--split position"),

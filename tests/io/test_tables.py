@@ -161,7 +161,7 @@ def test_a_damaged_parquet_file_is_called_so(tmp_path, kept):
 
 
 def test_an_unclosed_quote_is_refused(write):
-    assert "no table that can be parsed" in refusal(write('a,b\n"1,2\n3,4\n'))
+    assert "not a table that can be parsed" in refusal(write('a,b\n"1,2\n3,4\n'))
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):

@@ -191,14 +191,14 @@ BROKEN = {
     "columns": (lambda m: text_of(m).replace("\t", " ", 1), ["line 1", "two tab-separated columns expected, got 1"]),
     "constant": (lambda m: text_of(m, np.full(N, 3.0)), ["every prediction is 3"]),
     "missing rows": (lambda m: json.dumps(dict(list(public_json(m).items())[5:])), ["5 of", "public rows are missing"]),
-    "private row": (lambda m: json.dumps(public_json(m) | {"x1": 1.0}), ["row 'x1' is none of the"]),
+    "private row": (lambda m: json.dumps(public_json(m) | {"x1": 1.0}), ["row 'x1' is not one of the"]),
     "null": (
         lambda m: json.dumps(public_json(m) | {next(iter(public_json(m))): None}),
         ["a finite number expected, got None"],
     ),
     "twice": (
         lambda m: f'{{"{next(iter(public_json(m)))}": 1.0, ' + json.dumps(public_json(m))[1:],
-        ["stands there twice"],
+        ["appears twice"],
     ),
 }
 
