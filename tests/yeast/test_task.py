@@ -194,7 +194,7 @@ def test_the_second_reading_maps_the_store_unless_changed(tmp_path, monkeypatch)
 def test_a_read_only_folder_is_read_without_a_store(tmp_path, monkeypatch):
     file = write(tmp_path, ROWS)
 
-    def refuse(folder):
+    def refuse(folder, *, replace):
         raise PermissionError(13, "Permission denied", str(folder))
 
     monkeypatch.setattr(prepare, "whole_folder", refuse)
