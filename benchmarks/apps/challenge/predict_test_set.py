@@ -27,11 +27,11 @@ def predict_test_set(models: Sequence[Trained], sequences: Sequence[str], source
     BadInput
         If a model is not of yeast, or a sequence cannot be encoded.
     """
+    if other := next((trained.task.NAME for trained in models if trained.task.NAME != "yeast"), None):
+        raise BadInput(f"--run: a model of yeast is expected; this one was trained for {other}.")
     by_model = []
     with bar("sequences", len(models) * len(sequences)) as on_done:
         for number, trained in enumerate(models):
-            if trained.task.NAME != "yeast":
-                raise BadInput(f"--run: a model of yeast is expected, got one of {trained.task.NAME}.")
             try:
                 codes = trained.task.encode([str(text) for text in sequences])
             except SequenceError as error:
