@@ -1,6 +1,9 @@
 """Shared fixtures: where the published data lie; what the tests of one file leave behind in their process."""
 
+import copy
+import functools
 import gc
+import importlib
 import os
 from pathlib import Path
 
@@ -28,6 +31,48 @@ def _objects_of_one_file():
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _simulated_once():
+    """Simulate an experiment once per process, and give whoever asks again a copy.
+
+    A test that asks whether simulating is repeatable calls `task.simulate.__wrapped__`.
+    """
+    patch = pytest.MonkeyPatch()
+    for name in ("human_mpra", "drosophila", "yeast"):
+        task = registry.get_task(name)
+        constants = functools.partial(_constants, task, importlib.import_module(f"benchmarks.{name}.simulate"))
+        patch.setattr(task, "simulate", _cached(task.simulate, constants))
+    yield
+    patch.undo()
+
+
+def _constants(*modules):
+    """What a test may have changed: it settles the experiment as the seed does."""
+    return repr([{key: value for key, value in vars(module).items() if key.isupper()} for module in modules])
+
+
+def _cached(simulate, constants):
+    made = {}
+
+    @functools.wraps(simulate)
+    def simulated(**options):
+        key = (constants(), *sorted(options.items()))
+        if key not in made:
+            made[key] = simulate(**options)
+        return copy.deepcopy(made[key])
+
+    return simulated
+
+
+@pytest.fixture(scope="module")
+def without_plots():
+    """Leave the plots out of reports, seconds each, where tests look at everything else."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr("benchmarks.engine.reporting.write_results._plots", lambda *args: {})
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from benchmarks.cli.main import app
 from benchmarks.errors import BadInput
 from tests.helpers.paths import GOOD_PLUGIN, ROOT
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 GOOD = GOOD_PLUGIN.read_text()
 
 RUN = ["run", "--task", "human_mpra", "--folds", "0-1"]

@@ -26,6 +26,8 @@ from benchmarks.yeast.task import CONSTRUCT
 from tests.helpers import documented
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 RUNNER = CliRunner()
 
 

@@ -18,6 +18,8 @@ from benchmarks.drosophila import prepare, simulate
 from benchmarks.engine.planning import data_sources
 from benchmarks.errors import BadInput
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("drosophila")
 RNG = np.random.default_rng(0)
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")

@@ -12,15 +12,30 @@ from benchmarks import registry
 from benchmarks.api.recipe import Preset
 from benchmarks.apps import model_checks
 
-PAIRS = [(model, task) for model in registry.models() for task in registry.tasks()]
 QUICK = ("module", "refusal")
-"""Checks that need no training."""
+"""Checks that ask nothing of a task: they are checked once for a model."""
+SEVERAL_TRAININGS = ("seed", "resume", "single steps")
+"""Checks that build and train anew, at which the task makes no difference: checked on one task per model; on the
+others they are slow tests, for which those on the first task stand."""
 
 
-def profiles_are_slow(model, task, check):
+def declines(model, task):
+    return registry.get_model(model).unsupported(registry.get_task(task).SPEC)
+
+
+def is_profile(task):
+    return registry.get_task(task).SPEC.head == "profile_counts"
+
+
+def tasks_of(model):
+    """The tasks that a model learns; the first is that of shortest sequences, and none of profiles where it can be."""
+    able = [task for task in registry.tasks() if declines(model, task) is None]
+    return sorted(able, key=lambda task: (is_profile(task), registry.get_task(task).SPEC.seq_len))
+
+
+def is_slow(model, task, check):
     """Windows of 2,114 bp take minutes per model; test_every_profile_model.py tries the same on short ones."""
-    spec = registry.get_task(task).SPEC
-    return spec.head == "profile_counts" and check.name not in QUICK
+    return is_profile(task) or (check.name in SEVERAL_TRAININGS and task != tasks_of(model)[0])
 
 
 CASES = [
@@ -29,10 +44,18 @@ CASES = [
         task,
         check,
         id=f"{model}-{task}-{check.name}",
-        marks=[pytest.mark.slow, pytest.mark.timeout(1800)] if profiles_are_slow(model, task, check) else [],
+        marks=[pytest.mark.slow, pytest.mark.timeout(1800)] if is_slow(model, task, check) else [],
     )
     for check in model_checks.CHECKS
-    for model, task in PAIRS
+    if check.name not in QUICK
+    for model in registry.models()
+    for task in tasks_of(model)
+]
+FILE_CASES = [
+    pytest.param(model, check, id=f"{model}-{check.name}")
+    for check in model_checks.CHECKS
+    if check.name in QUICK
+    for model in registry.models()
 ]
 
 
@@ -41,16 +64,25 @@ def case_of(model, task):
     return model_checks.Case(model, task)
 
 
+@pytest.mark.parametrize(("model", "check"), FILE_CASES)
+def test_a_model_file_passes_its_checks(model, check):
+    check.run(case_of(model, next(iter(registry.tasks()))))
+
+
 @pytest.mark.parametrize(("model", "task", "check"), CASES)
 def test_a_model_passes_its_checks(model, task, check):
-    case = case_of(model, task)
-    reason = case.module.unsupported(case.spec)
-    if reason and check.name not in QUICK:
-        pytest.skip(f"{model} declines {task}: {reason}")
     try:
-        check.run(case)
+        check.run(case_of(model, task))
     except model_checks.NotTested as why:
         pytest.skip(str(why))
+
+
+@pytest.mark.parametrize("task", list(registry.tasks()))
+@pytest.mark.parametrize("model", list(registry.models()))
+def test_a_model_learns_a_task_or_declines_it_with_a_reason(model, task):
+    reason = declines(model, task)
+    assert (task in tasks_of(model)) == (reason is None)
+    assert reason is None or reason.strip()
 
 
 @pytest.mark.parametrize("model", list(registry.models()))

@@ -19,12 +19,15 @@ MODELS = [name for name in registry.models() if registry.get_model(name).unsuppo
 SLOW = {
     ("bpnet", "seed"),
     ("bpnet", "resume"),
+    ("bpnet", "single steps"),
     ("bpnet_bias", "resume"),
     ("chrombpnet", "seed"),
+    ("chrombpnet", "single steps"),
     ("dream_cnn_keras", "seed"),
     ("dream_cnn_keras", "resume"),
     ("dream_cnn_keras", "single steps"),
     ("dream_rnn_keras", "seed"),
+    ("dream_rnn_keras", "resume"),
 }
 """Checks that take several trainings. Of the BPNet kind the bias model runs some, ChromBPNet the others."""
 

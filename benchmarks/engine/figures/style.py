@@ -59,6 +59,11 @@ def save(fig: Figure, path: Path | str) -> list[Path]:
     return [png, svg]
 
 
+def saved_svg(svg: Path) -> str:
+    """Return the figure of a file that `save` wrote as an <svg> element: drawing it again would take as long."""
+    return svg.read_text(encoding="utf-8").partition("\n")[2]
+
+
 @mpl.rc_context(STYLE)
 def to_svg(fig: Figure) -> str:
     """Return a figure as an <svg> element to embed in HTML: reproducible, and safe beside other figures.

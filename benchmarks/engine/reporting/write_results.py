@@ -87,8 +87,10 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
     trained = jobs[jobs["framework"] != external_predictions.FRAMEWORK]
     finished = trained[trained["status"] == "done"]
     plots = {} if finished.empty else _plots(plan, store, results, datasets, finished, origin)
+    figures = []
     for name, plot in plots.items():
-        style.save(plot.figure, experiment.folder / name)
+        _, svg = style.save(plot.figure, experiment.folder / name)
+        figures.append((plot.caption, style.saved_svg(svg)))
     page = run_page.RunPage(
         title=f"{plan.task}, preset {plan.preset}",
         origin=origin,
@@ -106,7 +108,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
         parameters=_parameters(plan, finished),
         notes=_notes(plan, datasets, trained),
         failures=jobs[jobs["status"] == "failed"],
-        figures=[(plot.caption, style.to_svg(plot.figure)) for plot in plots.values()],
+        figures=figures,
         reproduce=_reproduce(experiment, store),
     )
     write_text(experiment.folder / "report.html", run_page.render(page))

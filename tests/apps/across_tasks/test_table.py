@@ -19,6 +19,8 @@ from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 FILE = ROOT / "results/reference/published.csv"
 
 

@@ -23,6 +23,8 @@ from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 SPEC = TaskSpec(seq_len=12, outputs=("expression",), head="regression")
 RNG = np.random.default_rng(3)
 WEIGHTS = RNG.normal(size=(12, 5))

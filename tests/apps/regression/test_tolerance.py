@@ -16,6 +16,8 @@ from benchmarks.engine.execution import machine
 from benchmarks.errors import BadInput
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 PLACE = {
     "task": "human_mpra", "task_version": 1, "dataset": "simulated", "output": "expression", "subset": "all",
     "level": "row", "metric": "pearson_r",

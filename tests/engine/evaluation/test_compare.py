@@ -19,6 +19,8 @@ from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("human_mpra")
 
 

@@ -19,6 +19,8 @@ from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("human_mpra")
 
 

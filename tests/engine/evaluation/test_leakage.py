@@ -21,6 +21,8 @@ from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.human_mpra.prepare import INSERT, reverse_insert
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("human_mpra")
 YEAST = registry.get_task("yeast")
 

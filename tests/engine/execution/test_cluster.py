@@ -25,6 +25,8 @@ from benchmarks.errors import BadInput
 from tests.helpers.paths import ROOT
 from tests.helpers.worker_calls import WORK
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 pytest.importorskip("parsl", reason="pilot jobs need Parsl: pip install -e '.[cluster]'")
 
 

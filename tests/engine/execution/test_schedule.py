@@ -20,6 +20,8 @@ from benchmarks.engine.store.training import Training
 from benchmarks.engine.store.training_table import history_table, job_table
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("human_mpra")
 INLINE = host.Machine("cpu", 0, 1)
 

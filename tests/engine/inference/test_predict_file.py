@@ -19,6 +19,7 @@ from benchmarks.engine.planning import data_sources, plan
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
+from benchmarks.yeast import simulate
 from dream_models import published
 from dream_models.prixfixe import combine
 from dream_models.prixfixe.combinations import read_combination
@@ -154,8 +155,12 @@ def test_a_bad_sequence_is_named_by_line_and_nothing_is_left(weights, tmp_path):
     assert "there is no folder" in err
 
 
-def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path):
+def test_a_training_of_this_benchmark_predicts_what_it_stored(tmp_path, monkeypatch):
     task = registry.get_task("yeast")
+    monkeypatch.setattr(task, "N_SIMULATED", 300)
+    monkeypatch.setattr(simulate, "SIZES", dict.fromkeys(simulate.SIZES, 12))
+    for name in ("N_SNVS", "N_PERTURBED", "N_TILED"):
+        monkeypatch.setattr(simulate, name, 30)
     found = data_sources.find(task, "quick", None, seed=0)
     small = found[0]
     planned = plan.make_plan(

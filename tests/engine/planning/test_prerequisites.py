@@ -17,6 +17,8 @@ from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("human_mpra")
 INLINE = machine.Machine("cpu", 0, 1)
 

@@ -18,6 +18,8 @@ from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training import Training
 from tests.helpers.paths import DATA
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 REPORT = "reports/human_mpra_quick_5a872c4d"
 REMOVED = "kmer_ridge-cf959226/test-01_val-02"
 

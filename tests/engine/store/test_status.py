@@ -19,6 +19,8 @@ from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training import Training
 from benchmarks.io.json_files import read_json, write_json
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TASK = registry.get_task("human_mpra")
 
 
