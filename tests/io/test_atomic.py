@@ -34,7 +34,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path, replace):
 
 
 @pytest.mark.parametrize(("replace", "stays"), [(False, "first"), (True, "second")])
-def test_of_two_that_fill_a_folder_the_first_stays_unless_replaced(tmp_path, replace, stays):
+def test_of_two_that_fill_a_folder_the_first_stays(tmp_path, replace, stays):
     folder = tmp_path / "deep" / "folder"
     with whole_folder(folder, replace=replace) as second:
         with whole_folder(folder, replace=replace) as first:
