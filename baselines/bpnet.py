@@ -1,7 +1,7 @@
-"""BPNet: ChromBPNet's network alone, which has to learn the enzyme's taste together with what opens chromatin.
+"""BPNet: ChromBPNet's network alone, which has to learn the Tn5 sequence bias together with accessibility.
 
-Source: `kundajelab/chrombpnet`, training/models/bpnet_model.py, with the windows and the recipe of ChromBPNet. What its
-distance to ChromBPNet says is what the bias model is worth.
+Source: `kundajelab/chrombpnet`, chrombpnet/training/models/bpnet_model.py, with the windows and the recipe of
+ChromBPNet. Its distance to ChromBPNet is what the bias model contributes.
 """
 
 from benchmarks.api.data import TaskSpec

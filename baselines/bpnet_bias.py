@@ -1,7 +1,8 @@
-"""The bias model: a small BPNet on background windows, where cuts follow the enzyme's taste and little else.
+"""The bias model: a small BPNet on background windows, where insertions follow the Tn5 sequence bias and little else.
 
-Source: `kundajelab/chrombpnet`, training/models/bpnet_model.py with 128 filters and 4 dilated convolutions, trained on
-non-peaks with few reads. It is fitted once per split, and every model that needs it takes the same one.
+Source: `kundajelab/chrombpnet`, chrombpnet/training/models/bpnet_model.py with 128 filters and 4 dilated
+convolutions, trained on non-peaks with few reads. It is fitted once per split, and every model that needs it takes the
+same one.
 """
 
 from dataclasses import dataclass

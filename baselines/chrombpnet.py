@@ -1,7 +1,7 @@
 """ChromBPNet: a BPNet of 512 filters and 8 dilated convolutions beside the frozen bias model of its split.
 
-Source: `kundajelab/chrombpnet`, training/models/chrombpnet_with_bias_model.py; batch 64, Adam 0.001, at most 50 epochs,
-patience 5. Profile logits of both add, and so do their counts.
+Source: `kundajelab/chrombpnet`, chrombpnet/training/models/chrombpnet_with_bias_model.py; batch 64, Adam 0.001,
+at most 50 epochs, patience 5. Profile logits of both add, and so do their counts.
 """
 
 from pathlib import Path

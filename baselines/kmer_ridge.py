@@ -1,7 +1,7 @@
-"""k-mer ridge: a linear model on k-mer counts, the floor every network must beat.
+"""k-mer ridge: a linear model on k-mer counts, the lower-bound baseline that every network must beat.
 
-Source: none; written here as a floor. It knows which words a sequence has, and nothing of their place, strand or
-spacing.
+Source: none; written here as a lower-bound baseline. It knows which k-mers a sequence has, and nothing of their
+position, strand or spacing.
 """
 
 import json
@@ -24,12 +24,12 @@ from benchmarks.training.loop import target_columns
 
 NAME = "k-mer ridge"
 MAX_K = 10
-"""Longest words that are counted: 4**10 columns."""
+"""Longest k-mers that are counted: 4**10 columns."""
 
 
 @dataclass(frozen=True)
 class RidgeRecipe:
-    """`k`: length of the counted words, a word and its reverse complement counted as one. `min_alpha`, `max_alpha`,
+    """`k`: length of the counted k-mers, a k-mer and its reverse complement counted as one. `min_alpha`, `max_alpha`,
     `n_alphas`: penalties tried on the validation rows, a geometric series."""
 
     k: int = 6
@@ -56,16 +56,16 @@ def build(spec: TaskSpec, recipe: RidgeRecipe, prerequisite_dirs):
 
 
 def kmer_counts(codes: np.ndarray, k: int) -> sparse.csr_matrix:
-    """Count words of k bases, both strands as one; words with N are not counted.
+    """Count k-mers, both strands as one; k-mers with N are not counted.
 
-    (n, seq_len) uint8 -> (n, 4**k) float32 sparse, columns by the smaller of a word's two strand codes.
+    (n, seq_len) uint8 -> (n, 4**k) float32 sparse, columns by the smaller code of a k-mer and its reverse complement.
     """
     n = len(codes)
     powers = 4 ** np.arange(k, dtype=np.int64)[::-1]
-    words = np.lib.stride_tricks.sliding_window_view(codes, k, axis=1)
-    index = words.astype(np.int64) @ powers
-    reverse = reverse_complement(words).astype(np.int64) @ powers
-    keep = (words != N_CODE).all(axis=2)
+    kmers = np.lib.stride_tricks.sliding_window_view(codes, k, axis=1)
+    index = kmers.astype(np.int64) @ powers
+    reverse = reverse_complement(kmers).astype(np.int64) @ powers
+    keep = (kmers != N_CODE).all(axis=2)
     rows = np.broadcast_to(np.arange(n)[:, None], index.shape)[keep]
     columns = np.minimum(index, reverse)[keep]
     ones = np.ones(len(rows), dtype=np.float32)

@@ -42,7 +42,7 @@ class StrandConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         kernel = self.conv.weight
-        strands = (kernel, kernel.flip(1, 2))  # channels A,C,G,T turned round are those of the complements
+        strands = (kernel, kernel.flip(1, 2))  # channels A,C,G,T in reverse order are those of the complements
         x = padded(x)
         return torch.cat([F.relu(norm(F.conv1d(x, w))) for norm, w in zip(self.norms, strands, strict=True)], dim=1)
 
@@ -141,7 +141,7 @@ class VaishnavNet(nn.Module):
 
 
 class Rows(OneHot):
-    """Yeast promoters as the source cuts them: the last 110 bases of the row, without what the plasmid has before it.
+    """Yeast promoters as the source crops them: the last 110 bases of the row, without what the plasmid has before it.
 
     Positions before a shorter row, and N, have all four channels set: the source's own padding does that. Sequences of
     other tasks are taken whole.

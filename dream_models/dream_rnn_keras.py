@@ -17,7 +17,7 @@ RECIPE = DreamKerasRecipe()
 
 
 def network(seq_len: int = 2114, profile_len: int = 1000, recipe: DreamKerasRecipe = RECIPE):
-    """Return the untrained network without the bias model; see `keras_twins.network`."""
+    """Return the untrained network without the bias model; see `keras_profile.network`."""
     return keras_profile.network(keras_profile.rnn_core, seq_len, profile_len, recipe, "dream_rnn")
 
 

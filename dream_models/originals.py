@@ -4,7 +4,7 @@
 challenge repository; sizes equal those reported (1,852,846, 6,875,137 and 47,425,543). Differ from the submissions: a
 tenth of the rows is set aside, as for every model here, where Autosome and BHI trained on all and UnlockDNA on 95 %;
 BHI's padding is drawn once, as in the framework, and not for every epoch; UnlockDNA's network is torch instead of
-TensorFlow. What the sources leave open stands in `dream_models/prixfixe/submissions.py`.
+TensorFlow. `dream_models/prixfixe/submissions.py` lists what the sources leave open.
 """
 
 from dataclasses import dataclass, replace

@@ -2,7 +2,7 @@
 
 A model is called prix_fixe.<processor>-<first>-<core>-<final>, of autosome, bhi and unlockdna. What does not fit
 together is known all the same, and declined with its reason. Team-specific steps at test time are off.
-Source: Rafi et al. 2024, Fig. 2, and the challenge repository; every departure stands in `dream_models/prixfixe/`.
+Source: Rafi et al. 2024, Fig. 2, and the challenge repository; deviations are listed in `dream_models/prixfixe/`.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Source: the challenge repository and its archive `prixfixe_model_weights.tar.gz`, whose folders are named by the code of
 a combination (`0_1_0_0/model_best.pth`). The modules carry the published key names, so nothing is renamed; what a
-checkpoint is, is read off its keys and shapes.
+checkpoint is, is inferred from its keys and shapes.
 """
 
 import os
@@ -47,7 +47,7 @@ _TITLES = {"0_1_0_0": "DREAM-CNN", "0_1_1_0": "DREAM-RNN", "0_0_2_0": "DREAM-Att
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published state dict, and what it was told to be: combination, task variant, and what builds its network."""
+    """A published state dict, and what its keys say it is: combination, task variant, and what builds its network."""
 
     combination: Combination
     variant: str
@@ -159,7 +159,7 @@ def _size(state: Mapping, key: str, axis: int, n_axes: int) -> int:
 def identify(state: Mapping[str, "torch.Tensor"]) -> tuple[Combination, str]:
     """Return combination and task variant of a state dict, from its key names.
 
-    The processor is told from the input channels: it has no weights of its own.
+    The processor is inferred from the input channels: it has no weights of its own.
     """
     first = next((team for team, key in _FIRST.items() if key in state), None)
     core = next((team for team, key in _CORE.items() if key in state), None)

@@ -146,10 +146,10 @@ def loop(
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Compare the engine with the plain loop of the published notebooks: training, predicting, making batches.
+    """Compare the engine with the training loop of the published notebooks: training, predicting, making batches.
 
-    `at most`, on a CPU, is how many times as fast the plain loop would be if its products ran as fast as the machine's
-    own matrix product.
+    `at most`, on a CPU, is how many times as fast the notebook loop would be if its products ran as fast as the
+    machine's own matrix product.
     """
     from benchmarks.apps.speed import notebook_loop
 
@@ -183,7 +183,7 @@ def packing(
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Measure what several trainings on one device do together, against one."""
+    """Measure the throughput of concurrent trainings on one device, against one."""
     from benchmarks.engine.execution import packing as measuring
 
     case = _one_case(task, model, preset, set_, device)
@@ -192,9 +192,9 @@ def packing(
         raise BadInput(f"--members expects numbers such as 1,2,4,9, got {members!r}.")
     rows: list[dict[str, Any]] = []
     for n in counts:
-        found = measuring.together(case, n, seconds=seconds)
-        rate = sum(one["train_seq_per_s"] for one in found)
-        about = {name: found[0][name] for name in ("device", "device_name", "precision")}
+        results = measuring.train_concurrently(case, n, seconds=seconds)
+        rate = sum(result["train_seq_per_s"] for result in results)
+        about = {name: results[0][name] for name in ("device", "device_name", "precision")}
         rows.append({"model": model, "members": n, "train_seq_per_s": rate} | about)
     for row in rows:
         row["ratio"] = row["train_seq_per_s"] / rows[0]["train_seq_per_s"]
@@ -244,7 +244,7 @@ def precision(
     module = registry.get_task(task)
     wanted = model_names(models) or [name for name in module.MODELS if registry.model_entry(name).framework == "torch"]
     if other := next((name for name in wanted if registry.model_entry(name).framework != "torch"), None):
-        raise BadInput(f"bench precision takes torch models; {other} is none.")
+        raise BadInput(f"bench precision takes torch models; {other} is not one.")
     source = data_sources.find(module, preset, data, seed=0)
     console = open_console(stderr=True)
 
@@ -299,10 +299,10 @@ def encoding(
 
     On yeast with the 18 bins of every row; on atac, an epoch of windows against reading each from genome and signal.
     """
-    from benchmarks.apps.speed import encoding as yardsticks
+    from benchmarks.apps.speed import encoding as references
 
-    of_task = {"yeast": yardsticks.bench_promoters, "atac": lambda: yardsticks.bench_windows(n_peaks)}
-    _say(of_task.get(task, yardsticks.bench_encoding)(), json)
+    of_task = {"yeast": references.bench_promoters, "atac": lambda: references.bench_windows(n_peaks)}
+    _say(of_task.get(task, references.bench_encoding)(), json)
 
 
 @command(app, "bench step --model dream_rnn", "bench step --model dream_cnn --preset quick --json")

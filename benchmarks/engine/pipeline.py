@@ -63,8 +63,8 @@ class RunOptions:
         if self.cluster and (self.device != "auto" or self.workers is not None or self.pack != "1" or self.pilot):
             raise BadInput("--cluster says itself what its nodes have: leave out --device, --workers, --pack, --probe.")
         system.check_device(self.device)
-        if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MOST):
-            raise BadInput(f"--pack expects auto or a number from 1 to {packing.MOST}, got {self.pack!r}.")
+        if self.pack != "auto" and not (self.pack.isdecimal() and 1 <= int(self.pack) <= packing.MAX_CONCURRENT):
+            raise BadInput(f"--pack expects auto or a number from 1 to {packing.MAX_CONCURRENT}, got {self.pack!r}.")
         if self.pack not in ("auto", "1") and (self.device == "cpu" or not system.n_gpus()):
             raise BadInput(f"--pack {self.pack} is for a GPU, and none is used here; --workers says how many on a CPU.")
 
@@ -162,7 +162,7 @@ def prepare(plan: Plan, options: RunOptions, *, only: Collection[str] | None = N
         machine = Machine(nodes.device, nodes.capacity, nodes.threads, nodes)
     else:
         machine = Machine.choose(options.device, options.workers, plan.jobs, n_packed)
-    measured = packing.probe(plan, options.device, max(1, machine.n_workers)) if options.pilot else []
+    measured = packing.pilot_measurements(plan, options.device, max(1, machine.n_workers)) if options.pilot else []
     throughput = Throughput([*store.finished_jobs(plan.task), *measured], machine.device)
     return PreparedRun(plan, todo, waiting, store, machine, throughput, packed_for)
 
@@ -219,4 +219,4 @@ def _trainings_per_gpu(plan: Plan, options: RunOptions) -> tuple[int, str | None
     networks = packing.networks(plan)
     if options.device == "cpu" or not system.n_gpus() or options.workers is not None or not networks:
         return 1, None
-    return packing.choose(packing.case_of(networks[0], options.device)), networks[0].model
+    return packing.best_concurrency(packing.case_of(networks[0], options.device)), networks[0].model

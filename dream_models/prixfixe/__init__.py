@@ -1,4 +1,4 @@
 """Prix Fixe: any team's first, core and final block, and any processor and trainer, put together.
 
-`net` is the contract between blocks; `autosome`, `bhi`, `unlockdna` hold one team's blocks each.
+`base` is the contract between blocks; `autosome`, `bhi`, `unlockdna` hold one team's blocks each.
 """

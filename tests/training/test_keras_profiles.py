@@ -398,10 +398,11 @@ def test_a_file_without_a_layer_is_refused(tmp_path):
 FORWARD = """
 import sys, numpy as np
 from baselines import chrombpnet
-from benchmarks.api.keras_backend import keras
+from benchmarks.training.keras_backend import keras
 from benchmarks.api.sequences import one_hot
-from dream_models import dream_cnn_keras, dream_rnn_keras, keras_twins
-recipe = keras_twins.DreamKerasRecipe(width_scale=0.05)
+from dream_models import dream_cnn_keras, dream_rnn_keras
+from dream_models.prixfixe import keras_profile
+recipe = keras_profile.DreamKerasRecipe(width_scale=0.05)
 networks = [dream_cnn_keras.network(260, 40, recipe), dream_rnn_keras.network(260, 40, recipe),
             chrombpnet.network(1300, 100, 0.02)]
 found = {}

@@ -1,4 +1,4 @@
-"""The engine against the ways it replaces, which are kept here as named code. Everything is a ratio in one run."""
+"""Encoding by the engine against reference implementations, timed in turns: every figure is a ratio in one run."""
 
 import itertools
 import statistics
@@ -21,7 +21,8 @@ from benchmarks.training.profile_sampling import EpochWindows, choose_accessible
 def prepare_promoter_by_row(row: str, expression: float) -> tuple[np.ndarray, np.ndarray]:
     """Make input (6, 150) and bin probabilities (18,) of one promoter of the challenge, as `prixfixe/autosome` does.
 
-    Kept as the yardstick of `bench encoding --task yeast`: a dictionary look-up per base, a frozen normal per row.
+    The reference implementation of `bench encoding --task yeast`: a dictionary look-up per base, a scipy normal per
+    row.
     """
     promoter = (yeast_plasmid.PLASMID_LEFT + row[len(yeast_plasmid.LEFT_ADAPTER) :])[-yeast_plasmid.SEQ_LEN :]
     return notebook_encoding.one_hot(promoter, (0.0, float(expression).is_integer())), notebook_encoding.bin_probs(
@@ -57,13 +58,14 @@ def bench_promoters(n_rows: int = 100_000, repeats: int = 7) -> dict[str, float]
     }
 
 
-def cut_window_by_row(
+def read_window_by_row(
     fasta: Any, bigwig: Any, chrom: str, centre: int, is_reversed: bool, spec: TaskSpec
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read one window of a profile task from its files: one-hot (seq_len, 4) float32, cuts (profile_len,).
+    """Read one window of a profile task from its files: one-hot (seq_len, 4) float32, Tn5 insertions (profile_len,).
 
-    Kept as the yardstick of `bench encoding --task atac`. Source: `kundajelab/chrombpnet`, training/utils/data_utils,
-    which goes through peaks this way: a slice of the genome, a slice of the signal, then one-hot.
+    The reference implementation of `bench encoding --task atac`. Source: `kundajelab/chrombpnet`,
+    chrombpnet/training/utils/data_utils.py, which goes through peaks this way: a slice of the genome, a slice of the
+    signal, then one-hot.
     """
     start, first = centre - spec.seq_len // 2, centre - spec.profile_len // 2
     letters = fasta.fetch(chrom, start, start + spec.seq_len).upper()
@@ -104,11 +106,11 @@ def bench_windows(n_peaks: int = 2_000, repeats: int = 5) -> dict[str, float]:
 
         fasta, bigwig, size = _genome_on_disk(Path(folder))
         places = rng.integers(5000, size - 5000, 200) + rng.integers(-recipe.jitter, recipe.jitter + 1, 200)
-        turns = rng.random(len(places)) < recipe.reverse_share
+        is_reversed = rng.random(len(places)) < recipe.reverse_share
 
         def by_row() -> None:
-            for centre, is_reversed in zip(places.tolist(), turns, strict=True):
-                cut_window_by_row(fasta, bigwig, "chr1", centre, is_reversed, spec)
+            for centre, reverse in zip(places.tolist(), is_reversed, strict=True):
+                read_window_by_row(fasta, bigwig, "chr1", centre, reverse, spec)
 
         trials = [
             (
@@ -132,7 +134,7 @@ def bench_windows(n_peaks: int = 2_000, repeats: int = 5) -> dict[str, float]:
 
 
 def _windows_on_disk(folder: Path, n_peaks: int, spec: TaskSpec) -> Dataset:
-    """Write random windows to memory-mapped files, piece by piece: a third peaks, with ten times the cuts."""
+    """Write random windows to memory-mapped files, piece by piece: a third peaks, with ten times the Tn5 insertions."""
     rng, n = np.random.default_rng(0), 3 * n_peaks
     shapes = {"codes": spec.seq_len + 2 * spec.max_jitter, "profile": spec.profile_len + 2 * spec.max_jitter}
     types = {"codes": np.uint8, "profile": np.uint16}
@@ -151,7 +153,7 @@ def _windows_on_disk(folder: Path, n_peaks: int, spec: TaskSpec) -> Dataset:
 
 
 def _genome_on_disk(folder: Path, size: int = 1_000_000) -> tuple[Any, Any, int]:
-    """Write a random chromosome and its signal, a cut at every third base, and open both."""
+    """Write a random chromosome and its signal, a Tn5 insertion at every third base, and open both."""
     try:
         import pybigtools
         import pysam

@@ -1,4 +1,4 @@
-"""Measuring Keras: what a device can do at best, what a network asks of it, and the plain loop of the notebooks."""
+"""Measuring Keras: what a device can do at best, what a network asks of it, and the notebook loop of the notebooks."""
 
 import time
 from collections.abc import Callable
@@ -66,12 +66,12 @@ def flops_of_layers(network: keras.Model) -> int:
     return total
 
 
-def has_plain_loop(model: Any) -> bool:
+def has_notebook_loop(model: Any) -> bool:
     """Tell whether a model is a network of single values that predicts in one pass."""
     return type(model) is keras_backend.KerasModel
 
 
-def plain_training(
+def notebook_training(
     model: keras_backend.KerasModel, data: Dataset, batch_size: int, n_steps: int
 ) -> Callable[[int], list[float]]:
     """Prepare to train as the published notebooks do: `fit` on rows that lie in memory as one-hot float32.
@@ -87,7 +87,7 @@ def plain_training(
         network = keras.Model(network.input, keras.layers.Concatenate()(network.output))
     network.compile(optimizer=model.trainer.optimiser(), loss=keras_backend.summed_squared_error, jit_compile=False)
     rows = np.resize(np.arange(len(data)), n_steps * batch_size)
-    x, y = PlainRows(model, data).x, loop.target_columns(data)
+    x, y = NotebookRows(model, data).x, loop.target_columns(data)
 
     @cache
     def first(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ def plain_training(
     return lambda n: network.fit(*first(n), batch_size=batch_size, epochs=1, verbose=0).history["loss"]
 
 
-class PlainRows:
+class NotebookRows:
     """Rows as the published notebooks hold them: encoded base by base before they are used, `x` (n, L, 4) float32."""
 
     def __init__(self, model: keras_backend.KerasModel, data: Dataset):
@@ -104,7 +104,7 @@ class PlainRows:
         self.x = np.stack([notebook_encoding.one_hot(text)[order].T for text in decode(np.asarray(data.codes))])
 
 
-def plain_predictions(model: keras_backend.KerasModel, rows: PlainRows, batch_size: int) -> np.ndarray:
+def notebook_predictions(model: keras_backend.KerasModel, rows: NotebookRows, batch_size: int) -> np.ndarray:
     """Predict as the published notebooks do, `predict` on one-hot float32; (n, n_outputs)."""
     found = model.network.predict(rows.x, batch_size=batch_size, verbose=0)
     return np.concatenate(found, axis=1) if isinstance(found, list) else found

@@ -1,4 +1,4 @@
-"""Measuring torch: what a device can do at best, what a network asks of it, and the plain loop of the notebooks."""
+"""Measuring torch: what a device can do at best, what a network asks of it, and the notebook loop of the notebooks."""
 
 import copy
 import itertools
@@ -87,7 +87,7 @@ def _silent_lstm(module: nn.LSTM) -> Any:
     return lambda x, *_: (x.new_zeros(*x.shape[:2], width), (None, None))
 
 
-class PlainRows(TorchDataset):
+class NotebookRows(TorchDataset):
     """Rows as the published notebooks serve them: text, encoded base by base whenever a batch asks for it.
 
     A row is its input (C, L) and its targets (n_outputs,) or, where a network learns bins, their probabilities (18,).
@@ -115,7 +115,7 @@ class PlainRows(TorchDataset):
         return x, torch.from_numpy(y)
 
 
-def has_plain_loop(model: Any) -> bool:
+def has_notebook_loop(model: Any) -> bool:
     """Tell whether a network sees nothing of a sequence but one-hot rows, and is asked once for a prediction."""
     return (
         isinstance(model, torch_backend.TorchModel)
@@ -125,7 +125,7 @@ def has_plain_loop(model: Any) -> bool:
     )
 
 
-def plain_training(
+def notebook_training(
     model: torch_backend.TorchModel, data: Dataset, batch_size: int, n_steps: int
 ) -> Callable[[int], list[float]]:
     """Prepare to train as the published notebooks do: eager, float32, rows from a DataLoader.
@@ -138,13 +138,13 @@ def plain_training(
     A function that takes the next n steps, of `n_steps` in all, and gives their losses.
     """
     model.prepare(data, n_steps)
-    steps = _plain_steps(model, PlainRows(model, data), batch_size)
+    steps = _notebook_steps(model, NotebookRows(model, data), batch_size)
     return lambda n: list(itertools.islice(steps, n))
 
 
-def _plain_steps(model: torch_backend.TorchModel, rows: PlainRows, batch_size: int) -> Iterator[float]:
+def _notebook_steps(model: torch_backend.TorchModel, rows: NotebookRows, batch_size: int) -> Iterator[float]:
     while True:
-        for row in plain_batches(rows, batch_size, shuffle=True, drop_last=True):
+        for row in notebook_batches(rows, batch_size, shuffle=True, drop_last=True):
             batch = {name: part.to(model.device) for name, part in zip(("x", "y", "y_probs"), row, strict=False)}
             model.optimiser.zero_grad(set_to_none=True)
             loss = model.loss_of(batch)
@@ -154,14 +154,14 @@ def _plain_steps(model: torch_backend.TorchModel, rows: PlainRows, batch_size: i
             yield loss.item()
 
 
-def plain_predictions(model: torch_backend.TorchModel, rows: PlainRows, batch_size: int) -> np.ndarray:
+def notebook_predictions(model: torch_backend.TorchModel, rows: NotebookRows, batch_size: int) -> np.ndarray:
     """Predict as the published notebooks do: eager, float32, a DataLoader of single rows; (n, n_outputs)."""
     model.net.eval()
     with torch.no_grad():
-        batches = plain_batches(rows, batch_size)
+        batches = notebook_batches(rows, batch_size)
         return np.concatenate([model.scores(x.to(model.device)).cpu().numpy() for x, *_ in batches])
 
 
-def plain_batches(rows: PlainRows, batch_size: int, **how: bool) -> DataLoader:
-    """Serve (B, C, L), (B, n_outputs) and what else a row has; in the order of the rows, if not told otherwise."""
+def notebook_batches(rows: NotebookRows, batch_size: int, **how: bool) -> DataLoader:
+    """Serve (B, C, L), (B, n_outputs) and what else a row has; in the order of the rows unless `how` says otherwise."""
     return DataLoader(rows, batch_size, num_workers=rows.n_workers, **how)

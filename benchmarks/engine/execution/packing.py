@@ -1,7 +1,7 @@
-"""Several trainings on one device at the same time: how much they do together, how many pay, and what a plan will take.
+"""Concurrent trainings on one device: their throughput together, how many pay off, and pilot measurements of a plan.
 
 Small networks at batch 32 leave a GPU waiting for the next launch most of the time; trainings in processes of their own
-fill those gaps, and every one computes what it would alone.
+fill those gaps, and each computes what it would alone.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.errors import BadInput
 from benchmarks.training import loop
 
-WORTH_IT = 1.1
-"""Twice as many trainings at a time are kept if together they do this much more."""
-MOST = 16
+MIN_GAIN = 1.1
+"""Twice as many concurrent trainings pay off if their throughput together grows by this factor."""
+MAX_CONCURRENT = 16
 _WARM_UP_STEPS, _PATIENCE_S = 3, 600
 
 
 @dataclasses.dataclass(frozen=True)
-class _Turn:
+class _ConcurrentTraining:
     """One of `n` trainings that start together, when each has left its file in `folder`."""
 
     case: Case
@@ -35,27 +35,27 @@ class _Turn:
     folder: str
 
 
-def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
-    """Train for some seconds, together with others; runs in a worker. Returns rates and sizes of its training."""
-    model = UntrainedModel(turn.case)
-    take = model.prepare_training(10_000)
-    take(_WARM_UP_STEPS)
-    folder = Path(turn.folder)
-    (folder / str(turn.index)).touch()
-    waited = time.perf_counter()
-    while sum(1 for _ in folder.iterdir()) < turn.n:
-        if time.perf_counter() - waited > _PATIENCE_S:
+def train_for(training: _ConcurrentTraining, progress: Callable[[dict], None]) -> dict[str, Any]:
+    """Train for some seconds beside others; runs in a worker. Returns throughput and sizes of this training."""
+    model = UntrainedModel(training.case)
+    take_steps = model.prepare_training(10_000)
+    take_steps(_WARM_UP_STEPS)
+    folder = Path(training.folder)
+    (folder / str(training.index)).touch()
+    began_waiting = time.perf_counter()
+    while sum(1 for _ in folder.iterdir()) < training.n:
+        if time.perf_counter() - began_waiting > _PATIENCE_S:
             raise TimeoutError("the other trainings did not get ready")
         time.sleep(0.02)
-    spent, n_steps, some = 0.0, 0, 2
-    while spent < turn.seconds:
-        took = take(some)
-        spent += took
-        n_steps += some
-        some = max(1, min(loop.FIRST_CHUNK, int(some / max(took, 1e-9))))  # for about a second
-    size = turn.case.recipe["batch_size"]
+    total_s, n_steps, chunk = 0.0, 0, 2
+    while total_s < training.seconds:
+        chunk_s = take_steps(chunk)
+        total_s += chunk_s
+        n_steps += chunk
+        chunk = max(1, min(loop.FIRST_CHUNK, int(chunk / max(chunk_s, 1e-9))))  # for about a second
+    size = training.case.recipe["batch_size"]
     return {
-        "train_seq_per_s": n_steps * size / spent,
+        "train_seq_per_s": n_steps * size / total_s,
         "n_train": len(model.data),
         "sequences_per_epoch": model.fitted.rows_per_epoch(model.data),
         "memory_mb": model.backend.peak_memory_mb() or system.peak_memory_mb(),
@@ -65,27 +65,30 @@ def train_for(turn: _Turn, progress: Callable[[dict], None]) -> dict[str, Any]:
     }
 
 
-def together(case: Case, n: int, *, seconds: float) -> list[dict[str, Any]]:
-    """Train `n` models of one kind at the same time, each in a process of its own; what each of them did.
+def train_concurrently(case: Case, n: int, *, seconds: float) -> list[dict[str, Any]]:
+    """Train `n` models of one kind at the same time, each in a process of its own; return the results of `train_for`.
 
     Raises
     ------
     BadInput
         If one of them fails, as when memory ends, with its reason.
     """
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     failed: list[str] = []
 
     def on_event(_: str, kind: str, payload: Any) -> None:
         if kind == "done":
-            found.append(payload)
+            results.append(payload)
         elif kind == "failed":
             failed.append(payload["reason"])
 
     threads = max(1, system.n_cores() // n)
     case = dataclasses.replace(case, threads=threads)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as logs:
-        calls = [workers.Call(str(i), f"{case.framework}-{i}", _Turn(case, seconds, n, i, folder)) for i in range(n)]
+        calls = [
+            workers.Call(str(i), f"{case.framework}-{i}", _ConcurrentTraining(case, seconds, n, i, folder))
+            for i in range(n)
+        ]
         workers.run_workers(
             "benchmarks.engine.execution.packing:train_for",
             calls,
@@ -95,19 +98,23 @@ def together(case: Case, n: int, *, seconds: float) -> list[dict[str, Any]]:
             log_folder=Path(logs),
         )
     if failed:
-        raise BadInput(f"{n} trainings of {case.model} at a time: {failed[0]}")
-    return found
+        raise BadInput(f"{n} concurrent trainings of {case.model}: {failed[0]}")
+    return results
 
 
-def choose(case: Case, *, seconds: float = 5.0) -> int:
-    """Find how many trainings at a time pay on one device: twice as many as long as that is worth it."""
-    best, best_rate = 1, sum(one["train_seq_per_s"] for one in together(case, 1, seconds=seconds))
-    while 2 * best <= MOST:
+def best_concurrency(case: Case, *, seconds: float = 5.0) -> int:
+    """Find how many concurrent trainings pay off on one device, by doubling their number while throughput grows."""
+
+    def throughput(n: int) -> float:
+        return sum(result["train_seq_per_s"] for result in train_concurrently(case, n, seconds=seconds))
+
+    best, best_rate = 1, throughput(1)
+    while 2 * best <= MAX_CONCURRENT:
         try:
-            rate = sum(one["train_seq_per_s"] for one in together(case, 2 * best, seconds=seconds))
+            rate = throughput(2 * best)
         except BadInput:  # memory has ended
             break
-        if rate < WORTH_IT * best_rate:
+        if rate < MIN_GAIN * best_rate:
             break
         best, best_rate = 2 * best, rate
     return best
@@ -118,15 +125,15 @@ def case_of(job: Job, device: str) -> Case:
     return Case(job.task, job.model, job.framework, job.recipe, device, system.n_cores())
 
 
-def networks(planned: Plan) -> list[Job]:
+def networks(plan: Plan) -> list[Job]:
     """List one training of every network of a plan."""
-    return list({job.model: job for job in reversed(planned.jobs) if job.framework != "numpy"}.values())[::-1]
+    return list({job.model: job for job in reversed(plan.jobs) if job.framework != "numpy"}.values())[::-1]
 
 
-def probe(planned: Plan, device: str, n: int, *, seconds: float = 3.0) -> list[dict[str, Any]]:
-    """Train every network of a plan for some seconds, `n` at a time as the plan will; records for `timing.Speeds`."""
+def pilot_measurements(plan: Plan, device: str, n: int, *, seconds: float = 3.0) -> list[dict[str, Any]]:
+    """Train every network of a plan for some seconds, `n` at a time as the plan will; records for `Throughput`."""
     return [
-        one | {"model": job.model, "run": job.config_hash, "recipe": job.recipe}
-        for job in networks(planned)
-        for one in together(case_of(job, device), n, seconds=seconds)
+        result | {"model": job.model, "run": job.config_hash, "recipe": job.recipe}
+        for job in networks(plan)
+        for result in train_concurrently(case_of(job, device), n, seconds=seconds)
     ]

@@ -13,7 +13,7 @@ from benchmarks.apps.speed.training_step import bench_step
 from benchmarks.cli.main import app
 
 
-def test_the_yardstick_encodes_as_the_engine_does():
+def test_the_reference_encodes_as_the_engine_does():
     text = "ACGTNacgtn"
     expected = sequences.one_hot(sequences.encode([text], 10))[0].T
     assert np.array_equal(notebook_encoding.one_hot(text, (1.0,)), np.vstack([expected, np.ones(10)]))
@@ -73,7 +73,7 @@ def test_windows_from_the_store_beat_reading_each():
     assert result["epoch_windows"] == pytest.approx(150 + 15, abs=3)
 
 
-def test_the_window_yardstick_reads_what_was_written(tmp_path):
+def test_the_window_reference_reads_what_was_written(tmp_path):
     pytest.importorskip("pysam")
     pytest.importorskip("pybigtools")
     fasta, bigwig, size = encoding._genome_on_disk(tmp_path, 20_000)
@@ -83,7 +83,7 @@ def test_the_window_yardstick_reads_what_was_written(tmp_path):
     cuts = cuts.poisson(0.3, size)
     spec = registry.get_task("atac").SPEC
     for is_reversed in (False, True):
-        one_hot, profile = encoding.cut_window_by_row(fasta, bigwig, "chr1", 7000, is_reversed, spec)
+        one_hot, profile = encoding.read_window_by_row(fasta, bigwig, "chr1", 7000, is_reversed, spec)
         expected = sequences.one_hot(codes[0, 7000 - 1057 : 7000 + 1057], "ACGT")
         turned = slice(None, None, -1 if is_reversed else 1)
         np.testing.assert_array_equal(one_hot, expected[turned, turned])

@@ -91,7 +91,7 @@ def test_the_plain_loop_computes_what_the_engine_does(data):
         fast = built(model)
         (expected,) = fast.predict(rows).values()
         np.testing.assert_allclose(
-            torch_speed.plain_predictions(plain, torch_speed.PlainRows(plain, rows), 7)[:, 0], expected, atol=1e-5
+            torch_speed.notebook_predictions(plain, torch_speed.NotebookRows(plain, rows), 7)[:, 0], expected, atol=1e-5
         )
         fast.prepare(rows, 3)
         for part in (plain, fast):  # masks of dropout would differ with the order of rows
@@ -100,7 +100,7 @@ def test_the_plain_loop_computes_what_the_engine_does(data):
                     module.p = 0.0
         mine = [float(fast.train_batch(np.arange(24))) for _ in range(3)]
         # From the second step on, AdamW turns gradients near zero, and their rounding, into steps of full length.
-        np.testing.assert_allclose(torch_speed.plain_training(plain, rows, 24, 3)(3), mine, rtol=1e-2)
+        np.testing.assert_allclose(torch_speed.notebook_training(plain, rows, 24, 3)(3), mine, rtol=1e-2)
         backend.seed_everything(1)
         untrained = built(model).net.parameters()
         assert any((a != b).any() for a, b in zip(plain.net.parameters(), untrained, strict=True)), "it trains"
@@ -118,12 +118,14 @@ def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
         found.append(module.build(task.SPEC, recipe, {}))
     plain, fast = found
     expected = np.stack(list(fast.predict(rows).values()), axis=1)
-    np.testing.assert_allclose(tools.plain_predictions(plain, tools.PlainRows(plain, rows), 7), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        tools.notebook_predictions(plain, tools.NotebookRows(plain, rows), 7), expected, atol=1e-5
+    )
     for layer in (layer for model in found for layer in model.network.layers if "rate" in layer.get_config()):
         layer.rate = 0.0
     fast.prepare(rows, 1)
     (mine,) = fast.train_batches([np.arange(32)])
-    assert tools.plain_training(plain, rows, 32, 1)(1) == pytest.approx([mine], rel=1e-4)
+    assert tools.notebook_training(plain, rows, 32, 1)(1) == pytest.approx([mine], rel=1e-4)
     pairs = zip(plain.network.get_weights(), fast.network.get_weights(), strict=True)
     apart = np.concatenate([np.abs(a - b).ravel() for a, b in pairs])
     assert np.mean(apart > 1e-5) < 0.05, "Adam turns the rounding of a gradient near zero into a step of full length"
@@ -138,7 +140,7 @@ def test_notebook_rows_are_those_of_the_engine_with_bins():
     model = module.build(yeast.SPEC, recipe_with(module.RECIPE, NARROW, source="test"), {})
     model.prepare(rows, 1)
     engine = model._with_targets(model.batch(backend.torch.arange(20)))
-    x, y, y_probs = next(iter(tools.plain_batches(tools.PlainRows(model, rows), 20)))
+    x, y, y_probs = next(iter(tools.notebook_batches(tools.NotebookRows(model, rows), 20)))
     assert backend.torch.equal(x, engine["x"])
     assert backend.torch.equal(y, engine["y"])
     np.testing.assert_allclose(y_probs.numpy(), engine["y_probs"].numpy(), atol=1e-6)
@@ -174,22 +176,22 @@ def test_both_ways_take_turns_in_every_part(monkeypatch):
         return lambda *args, **keywords: calls.append(name) or function(*args, **keywords)
 
     for owner, name in (
-        (tools, "plain_predictions"), (tools, "plain_batches"), (tools, "_plain_steps"),
+        (tools, "notebook_predictions"), (tools, "notebook_batches"), (tools, "_notebook_steps"),
         (backend.TorchModel, "train_batches"), (backend.TorchModel, "predict"), (backend.TorchModel, "batches"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, noted(name, getattr(owner, name)))
-    monkeypatch.setattr(tools, "has_plain_loop", lambda _: True)  # it looks at what is replaced here
+    monkeypatch.setattr(tools, "has_notebook_loop", lambda _: True)  # it looks at what is replaced here
     monkeypatch.setattr(notebook_loop, "TRIAL_S", 0.01)
     monkeypatch.setattr(notebook_loop, "_MOST_ROWS", 640)
     rows = notebook_loop.compare(case(), repeats=1)
     assert [row["device"] for row in rows] == ["cpu"] * 4
-    turns = [name for name in calls if name in ("plain_predictions", "predict")]
+    turns = [name for name in calls if name in ("notebook_predictions", "predict")]
     assert turns.count("predict") == 2 * 2 * 2, "two precisions, two parts, one trial after another to warm up"
-    assert turns[-6:] == ["plain_predictions", "predict", "predict"] * 2
-    assert "_plain_steps" in calls
+    assert turns[-6:] == ["notebook_predictions", "predict", "predict"] * 2
+    assert "_notebook_steps" in calls
     assert calls.count("train_batches") == 2 * 2
     # The data path comes last: the batches of the plain loop, then the engine's, and again.
-    assert calls[-4:] == ["plain_batches", "batches"] * 2
+    assert calls[-4:] == ["notebook_batches", "batches"] * 2
 
 
 def test_the_loop_command_says_where_it_measured(monkeypatch):
@@ -284,7 +286,7 @@ def test_profile_models_are_measured_with_their_bias_model():
 
 
 def test_trainings_that_start_together_are_all_counted():
-    found = packing.together(case(), 2, seconds=0.5)
+    found = packing.train_concurrently(case(), 2, seconds=0.5)
     assert len(found) == 2
     assert all(one["train_seq_per_s"] > 0 and one["device"] == "cpu" for one in found)
     assert {(one["n_train"], one["sequences_per_epoch"]) for one in found} == {(len(TASK.simulate(seed=0)),) * 2}
@@ -293,9 +295,9 @@ def test_trainings_that_start_together_are_all_counted():
 def test_as_many_are_packed_as_pay(monkeypatch):
     rates = {1: 100, 2: 180, 4: 300, 8: 310}
     monkeypatch.setattr(
-        packing, "together", lambda _, n, seconds: [{"train_seq_per_s": rates[n] / n} for _ in range(n)]
+        packing, "train_concurrently", lambda _, n, seconds: [{"train_seq_per_s": rates[n] / n} for _ in range(n)]
     )
-    assert packing.choose(case()) == 4
+    assert packing.best_concurrency(case()) == 4
     del rates[4]
 
     def fails_at_four(_, n, seconds):
@@ -303,8 +305,8 @@ def test_as_many_are_packed_as_pay(monkeypatch):
             raise BadInput("no memory")
         return [{"train_seq_per_s": rates[n] / n}] * n
 
-    monkeypatch.setattr(packing, "together", fails_at_four)
-    assert packing.choose(case()) == 2
+    monkeypatch.setattr(packing, "train_concurrently", fails_at_four)
+    assert packing.best_concurrency(case()) == 2
 
 
 def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
@@ -327,7 +329,7 @@ def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
         (["bench", "speed", "--task", "atac", "--models", "dream_attn"], "out of reach at 2,114 bp"),
         (["bench", "speed", "--protocol", "papers"], "paper"),
         (["bench", "packing", "--members", "1,x"], "1,2,4,9"),
-        (["bench", "precision", "--models", "mprann"], "mprann is none"),
+        (["bench", "precision", "--models", "mprann"], "mprann is not one"),
         (["bench", "loop", "--model", "kmer_ridge"], "does not train in batches"),
         (["bench", "loop", "--task", "atac", "--model", "bpnet", "--preset", "quick"], "bench encoding --task atac"),
         (["bench", "loop", "--task", "yeast", "--model", "originals.unlockdna", "--preset", "quick"], "one-hot rows"),
