@@ -8,7 +8,8 @@ Source: Rafi et al. 2024, Fig. 2, and the challenge repository; deviations are l
 from dataclasses import dataclass
 
 from benchmarks.api.data import TaskSpec
-from dream_models.prixfixe.combinations import PARTS, TEAMS, Combination, combinations
+from benchmarks.api.prix_fixe import PARTS
+from dream_models.prixfixe.combinations import TEAMS, Combination, combinations
 from dream_models.prixfixe.recipe import CombinationRecipe
 
 NAME = "Prix Fixe"

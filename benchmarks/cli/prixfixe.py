@@ -128,15 +128,15 @@ def _write_grid(result: "RunResult", store: "Store", metric: str | None, console
 
 def _draw(result: "RunResult", table: "pd.DataFrame", originals: "pd.DataFrame", metric: str) -> None:
     from benchmarks.api.metrics import label_of
-    from benchmarks.engine.evaluation.combination_grid import TEAMS
+    from benchmarks.api.prix_fixe import TEAM_TITLES
     from benchmarks.engine.figures import prixfixe_grid, style
 
     what, simulated = label_of(metric), "simulated" in set(result.results.scores["origin"])
     figures = {
-        "grid_2b": prixfixe_grid.every_combination(table, what=what, teams=TEAMS, simulated=simulated),
-        "grid_2c": prixfixe_grid.by_processor(table, what=what, teams=TEAMS, simulated=simulated),
-        "grid_2d": prixfixe_grid.sizes(originals, teams=TEAMS, simulated=simulated),
-        "grid_2e": prixfixe_grid.scores(originals, what=what, teams=TEAMS, simulated=simulated),
+        "grid_2b": prixfixe_grid.every_combination(table, what=what, teams=TEAM_TITLES, simulated=simulated),
+        "grid_2c": prixfixe_grid.by_processor(table, what=what, teams=TEAM_TITLES, simulated=simulated),
+        "grid_2d": prixfixe_grid.sizes(originals, teams=TEAM_TITLES, simulated=simulated),
+        "grid_2e": prixfixe_grid.scores(originals, what=what, teams=TEAM_TITLES, simulated=simulated),
     }
     for name, figure in figures.items():
         style.save(figure, result.experiment.folder / name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from benchmarks.api.data import TaskSpec
+from benchmarks.api.prix_fixe import PARTS, TEAM_TITLES
 from benchmarks.errors import BadInput, did_you_mean
 from dream_models.prixfixe import recipe as recipes
 
@@ -31,23 +32,26 @@ class Team:
     """
 
     key: str
-    title: str
     code: int
     head_gives_bases: bool
     trainer_needs_bases: bool
     head_outputs: int
     recipe: recipes.CombinationRecipe
 
+    @property
+    def title(self) -> str:
+        """The team's name."""
+        return TEAM_TITLES[self.key]
+
 
 TEAMS = {
     team.key: team
     for team in (
-        Team("autosome", "Autosome.org", 0, False, False, 2, recipes.CombinationRecipe()),
-        Team("bhi", "BHI", 1, False, False, 1, recipes.BHIRecipe()),
-        Team("unlockdna", "UnlockDNA", 2, True, True, 1, recipes.UnlockDNARecipe()),
+        Team("autosome", 0, False, False, 2, recipes.CombinationRecipe()),
+        Team("bhi", 1, False, False, 1, recipes.BHIRecipe()),
+        Team("unlockdna", 2, True, True, 1, recipes.UnlockDNARecipe()),
     )
 }
-PARTS = ("processor", "first", "core", "final")
 
 
 @dataclass(frozen=True)

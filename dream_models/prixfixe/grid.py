@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from benchmarks.api.prix_fixe import PARTS
 from benchmarks.errors import BadInput, did_you_mean
-from dream_models.prixfixe.combinations import PARTS, TEAMS, Combination, combinations
+from dream_models.prixfixe.combinations import TEAMS, Combination, combinations
 
 FAMILY = "prix_fixe"
 CONVERGED_SHARE = 0.5

@@ -8,12 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.cli.main import app
-from benchmarks.engine.evaluation import combination_grid
 from benchmarks.engine.figures import prixfixe_grid, style
 from benchmarks.errors import BadInput
 from benchmarks.yeast import simulate, task
 from dream_models.prixfixe import grid
-from dream_models.prixfixe.combinations import PARTS, TEAMS, combinations
+from dream_models.prixfixe.combinations import TEAMS, combinations
 
 FITTING = [c for c in combinations() if not c.refusal()]
 LOOK = {"order": list(TEAMS), "labels": {key: team.title for key, team in TEAMS.items()}, "simulated": True}
@@ -149,8 +148,3 @@ def test_a_whole_grid_trains_scores_draws_and_goes_on(tmp_path, monkeypatch):
     assert {f"grid_2{panel}.png" for panel in "bcde"} <= {file.name for file in folder.iterdir()}
     again = json.loads(CliRunner().invoke(app, words).stdout)
     assert (again["done"], again["skipped"]) == (0, 45)
-
-
-def test_readers_of_a_grid_know_the_teams():
-    assert {key: team.title for key, team in TEAMS.items()} == combination_grid.TEAMS
-    assert combination_grid.PARTS == PARTS

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from benchmarks.api.prix_fixe import PARTS, TEAM_TITLES
 from benchmarks.apps.across_tasks import model_claims
 from benchmarks.apps.across_tasks.checks import Challenge, Check, Evidence, combine_checks
-from benchmarks.engine.evaluation.combination_grid import PARTS, TEAMS, Grid
+from benchmarks.engine.evaluation.combination_grid import Grid
 
 COLUMNS = ["number", "claim", "verdict", "reason", "numbers"]
 CLAIMS = {
@@ -94,7 +95,7 @@ def _dominance(value: Mapping[tuple, float], part: str) -> Check:
     best = [max(by_team, key=by_team.__getitem__) for by_team in settings.values() if len(by_team) > 1]
     if len(best) < 2:
         return Check(None, f"{part}: too few combinations differ in it alone")
-    team = max(TEAMS, key=best.count)
+    team = max(TEAM_TITLES, key=best.count)
     text = f"{part}: {team}'s is the best in {best.count(team)} of {len(best)} settings of the other parts"
     return Check(best.count(team) < len(best), text)
 

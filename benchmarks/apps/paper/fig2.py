@@ -7,8 +7,9 @@ Spearman score, and both correlations by subset of the test set.
 import pandas as pd
 
 from benchmarks.api.metrics import label_of
+from benchmarks.api.prix_fixe import PARTS, TEAM_TITLES
 from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel
-from benchmarks.engine.evaluation.combination_grid import PARTS, TEAMS, Grid
+from benchmarks.engine.evaluation.combination_grid import Grid
 from benchmarks.engine.figures import challenge, prixfixe_grid
 
 _ORIGINALS = "Each team's own combination (white) and the best one with its core (filled)"
@@ -35,7 +36,7 @@ def by_processor(data: FigureData) -> RenderedPanel:
     """Draw the combinations over their data processor and trainer (2c)."""
     grid = _grid(data)
     metric = grid.table["metric"].iloc[0]
-    figure = prixfixe_grid.by_processor(grid.table, what=label_of(metric), teams=TEAMS, simulated=grid.simulated)
+    figure = prixfixe_grid.by_processor(grid.table, what=label_of(metric), teams=TEAM_TITLES, simulated=grid.simulated)
     text = f"{label_of(metric)} of the combinations by data processor and trainer; white: a team's own, line: median."
     return RenderedPanel(figure, _scored(grid.table), text, grid.simulated)
 
@@ -43,7 +44,7 @@ def by_processor(data: FigureData) -> RenderedPanel:
 def sizes(data: FigureData) -> RenderedPanel:
     """Draw the parameters of each original and of the best combination with its core (2d)."""
     grid = _grid_with_originals(data)
-    figure = prixfixe_grid.sizes(grid.originals, teams=TEAMS, simulated=grid.simulated)
+    figure = prixfixe_grid.sizes(grid.originals, teams=TEAM_TITLES, simulated=grid.simulated)
     return RenderedPanel(figure, grid.originals, f"{_ORIGINALS}: parameters.", grid.simulated)
 
 
@@ -51,7 +52,7 @@ def scores(data: FigureData) -> RenderedPanel:
     """Draw the score of each original and of the best combination with its core (2e)."""
     grid = _grid_with_originals(data)
     what = label_of(grid.table["metric"].iloc[0])
-    figure = prixfixe_grid.scores(grid.originals, what=what, teams=TEAMS, simulated=grid.simulated)
+    figure = prixfixe_grid.scores(grid.originals, what=what, teams=TEAM_TITLES, simulated=grid.simulated)
     return RenderedPanel(figure, grid.originals, f"{_ORIGINALS}: {what}.", grid.simulated)
 
 
@@ -106,7 +107,7 @@ def _scored(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(grid: Grid, table: pd.DataFrame, metric: str) -> RenderedPanel:
-    figure = prixfixe_grid.every_combination(table, what=label_of(metric), teams=TEAMS, simulated=grid.simulated)
+    figure = prixfixe_grid.every_combination(table, what=label_of(metric), teams=TEAM_TITLES, simulated=grid.simulated)
     n = table["status"].value_counts()
     text = f"{label_of(metric)} of {n['scored']} of the {len(table)} combinations of processor with trainer, first, "
     text += "core and final block; grey: " + ", ".join(f"{k} {name}" for name, k in n.items() if name != "scored") + "."

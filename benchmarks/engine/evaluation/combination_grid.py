@@ -10,16 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import registry
+from benchmarks.api.prix_fixe import PARTS
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.protocol_deviations import protocol_deviations
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.io import tables
-
-TEAMS = {"autosome": "Autosome.org", "bhi": "BHI", "unlockdna": "UnlockDNA"}
-"""Key of a team in the table -> its name, in the order of the codes 0, 1, 2."""
-PARTS = ("processor", "first", "core", "final")
-"""Columns of the table that name the team of each part of a combination."""
 
 _TABLE, _ORIGINALS = "grid.csv", "grid_originals.csv"
 
