@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-TINY = ["--set", "recipe.epochs=1", "--set", "recipe.width_scale=0.05"]
+TINY = ["--set", "recipe.epochs=1", "--set", "recipe.width_scale=0.05", "--set", "recipe.batch_size=128"]
 
 
 def start(results, *words, cwd):

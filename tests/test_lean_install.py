@@ -39,7 +39,18 @@ def run(results, *words, absent=f"{EXTRAS} keras"):
 
 def test_torch_and_numpy_models_need_only_the_core_packages(tmp_path):
     """They train and are scored without the optional extras."""
-    words = ["--models", "dream_rnn,kmer_ridge", "--folds", "0", "--workers", "0", "--set", "recipe.epochs=1"]
+    words = [
+        "--models",
+        "dream_rnn,kmer_ridge",
+        "--folds",
+        "0",
+        "--workers",
+        "0",
+        "--set",
+        "recipe.epochs=1",
+        "--set",
+        "recipe.batch_size=128",
+    ]
     done = run(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "No report" in done.stdout
