@@ -78,7 +78,7 @@ def load_published(source: "str | os.PathLike | Mapping[str, torch.Tensor]") -> 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file; if the keys or shapes are those of no published network, naming the first that
+        If there is no such file; if the keys or shapes are not those of a published network, naming the first that
         differs.
     """
     from dream_models.prixfixe import combine

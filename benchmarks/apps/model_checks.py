@@ -348,7 +348,7 @@ def blindness(case: Case) -> None:
     try:
         found = fitted.predict(bare)
     except KeyError as error:
-        raise CheckFailed("predict", f"needs column {error} of meta, which is no side channel") from error
+        raise CheckFailed("predict", f"needs column {error} of meta, which is not a side channel") from error
     _check_equal(found, predicted, "predict", "without the other columns of meta", exact=True)
 
 

@@ -27,7 +27,9 @@ def read_state_dict(source: str | os.PathLike | Mapping[str, torch.Tensor]) -> d
         try:
             state = torch.load(source, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise ValueError(f"{source} is no file of plain tensors, as torch.save writes of a state dict.") from error
+            raise ValueError(
+                f"{source} is not a file of plain tensors, as torch.save writes of a state dict."
+            ) from error
     wrong = [k for k, v in state.items() if not _is_plain(v)] if isinstance(state, dict) else ["the file itself"]
     if wrong:
         raise ValueError(f"A plain state dict (name -> tensor) is expected; {wrong[0]!r} is not a tensor of numbers.")

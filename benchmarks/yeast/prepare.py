@@ -2,7 +2,7 @@
 
 Source: `prixfixe/autosome/` and `data/` of the challenge repository. The training table has two columns, sequence and
 expression, no header, plain or gzip, 6.7 million lines. It is read once, in pieces, into `<file>.prepared/`: codes of
-150 bp and the values as they stand there; later loads map that store into memory and verify its checksums.
+150 bp and the values as they are written there; later loads map that store into memory and verify its checksums.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""A model file written against the names of earlier versions still loads, and is told the new ones."""
+"""A model file written against the names of earlier versions still loads, and a warning names the new ones."""
 
 import json
 import sys

@@ -77,7 +77,7 @@ def _maude(pseudocount: float, unsorted: np.ndarray | None, counts: np.ndarray, 
     bins = maude.BinModel(columns.start_q, columns.end_q)
     observed = maude.observe(counts, unsorted, pseudocount)
     mu = maude.maximise(observed, bins)
-    mu[counts.sum(axis=1) == 0] = np.nan  # pseudocounts alone are no measurement
+    mu[counts.sum(axis=1) == 0] = np.nan  # pseudocounts alone are not a measurement
     dispersion = uncertainty.dispersion(counts, columns.numbers, columns.replicate, columns.cells)
     errors = maude.standard_errors(counts, observed, bins, mu, dispersion.values)
     return Estimates(mu, errors.se, errors.n_cells, errors.curvature, dispersion)

@@ -272,7 +272,7 @@ def write(
     header = "bin\treplicate\tread1\tread2\tcells\tstart_q\tend_q"
     lines = [header]
     for replicate, sorted_ in enumerate(sorts, start=1):
-        for b in np.flatnonzero(sorted_.reads.sum(axis=0)):  # an empty bin is no sample
+        for b in np.flatnonzero(sorted_.reads.sum(axis=0)):  # an empty bin is not a sample
             stem = f"rep{replicate}_bin{b:02d}"
             files = write_reads(rng, sequences, sorted_.reads[:, b], stem, folder, design)
             quantiles = f"{lib.start_q[b]:.6f}\t{lib.end_q[b]:.6f}"

@@ -20,6 +20,6 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.raiseExceptions = False  # a log that finds no room on a full disk is no news for the terminal
+    logging.raiseExceptions = False  # the terminal need not hear of a log that finds no room on a full disk
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")

@@ -83,7 +83,7 @@ def human_parquet(box: Box) -> tuple:
         out = io.BytesIO()
         try:
             table.to_parquet(out)
-        except Exception:  # what pyarrow cannot write is no input
+        except Exception:  # what pyarrow cannot write cannot be an input
             return file.getvalue()[: draw(places) % len(file.getvalue())]
         return out.getvalue()
 
