@@ -56,7 +56,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def context(published: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures that must not be compared with measured ones: with a caveat, and without a task in this benchmark."""
+    """Return figures that must not be compared with measured ones: with a caveat, of no task in this benchmark."""
     return published[(published["our_task"] == "") & (published["caveat"] != "")]
 
 
