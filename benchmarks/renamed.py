@@ -73,9 +73,10 @@ def moved(module: str, name: str) -> Any:
     """
     if (home := NAMES.get((module, name))) is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    _warn(f"{module}.{name}", f"{home}.{name}")
+    _warn(f"{module}.{name}", f"{home}.{name}", stacklevel=4)  # past the module's `__getattr__`
     return getattr(importlib.import_module(home), name)
 
 
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{old} is {new} now; change the import.", FutureWarning, stacklevel=3)
+def _warn(old: str, new: str, *, stacklevel: int = 3) -> None:
+    """Warn at the line of the user's file that imports the old name."""
+    warnings.warn(f"{old} is {new} now; change the import.", FutureWarning, stacklevel=stacklevel)

@@ -54,6 +54,7 @@ def test_an_old_style_plug_in_loads_with_warnings_and_trains(plugin):
     told = " ".join(str(warning.message) for warning in caught)
     for new in ("benchmarks.api.recipe.Recipe", "benchmarks.errors", "benchmarks.training.torch_backend"):
         assert f"is {new} now" in told
+    assert {warning.filename for warning in caught} == {str(plugin)}, "the warning names the line to change"
     assert prerequisites_of(module) == ()
 
     spec = TaskSpec(12, ("activity",))
