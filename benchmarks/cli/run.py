@@ -146,6 +146,7 @@ def run_and_print(
     dry_run: bool = False,
     json: bool = False,
     only: Collection[str] | None = None,
+    command: str | None = None,
     extra_json: dict[str, Any] | None = None,
 ) -> "RunResult | None":
     """Carry a plan out and print it, what becomes of trainings, scores and tests; None after a dry run.
@@ -156,6 +157,8 @@ def run_and_print(
         Print JSON on stdout; everything else is expected on a console that writes to stderr.
     only
         The trainings (job ids) that are made now; None: all.
+    command
+        The words that repeat the run, which its report shows; None: those of this command.
     extra_json
         Joins what `json` prints.
     """
@@ -182,9 +185,13 @@ def run_and_print(
             show_plan(prepared)
             reporter.begin(prepared.waiting, prepared.expected_seconds, prepared.machine.n_workers)
 
-        command_line = f"python -m benchmarks {shlex.join(sys.argv[1:])}"
         result = pipeline.run_experiment(
-            planned, options, command=command_line, only=only, on_prepared=on_prepared, on_event=reporter.on_event
+            planned,
+            options,
+            command=command or f"python -m benchmarks {shlex.join(sys.argv[1:])}",
+            only=only,
+            on_prepared=on_prepared,
+            on_event=reporter.on_event,
         )
     _print_result(console, result, options)
     if json:

@@ -94,7 +94,8 @@ def retry(
     asked = table[table["state"] == "failed" if failed else table["state"] != "done"]["job"]
     chosen = plan.with_prerequisites(planned, asked) - set(table[table["state"] == "done"]["job"])
     planned = plan.with_plugins(planned, plugin or (), chosen)
-    result = run_and_print(planned, options, open_console(stderr=json), json=json, only=chosen)
+    console = open_console(stderr=json)
+    result = run_and_print(planned, options, console, json=json, only=chosen, command=experiment.command)
     if result and result.counts["failed"]:
         raise typer.Exit(1)
 

@@ -97,6 +97,7 @@ def test_retry_trains_what_failed_and_then_what_is_left(experiment):
     assert done.exit_code == 0, done.output
     assert status.states(found.plan, store)["state"].tolist() == ["done", "done", "waiting", "done", "waiting"]
     assert call(store, "retry", "--workers", "0", "--device", "cpu").exit_code == 0
+    assert Experiment.open(store, None, None).command == "command", "the report shows what repeats the whole run"
     assert set(status.states(found.plan, store)["state"]) == {"done"}
     assert len(store.report_folders()) == 1, "it is the same run"
 
