@@ -159,7 +159,7 @@ def test_a_file_that_is_another_s_is_refused(model, tmp_path):
     with pytest.raises(BadInput, match="layer 'Conv1D_1st' has weights of shapes"):
         baselines.deepstarr.load_published(tmp_path / "narrow.h5")
     (tmp_path / "text.h5").write_text("no")
-    with pytest.raises(BadInput, match="is no HDF5 file of weights"):
+    with pytest.raises(BadInput, match="is not an HDF5 file of weights"):
         baselines.deepstarr.load_published(tmp_path / "text.h5")
     with pytest.raises(FileNotFoundError):
         baselines.deepstarr.load_published(tmp_path / "none.h5")

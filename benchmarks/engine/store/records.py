@@ -9,7 +9,7 @@ _Number = float | None
 
 
 class JobRecord(TypedDict, total=False):
-    """job.json: the job as it was planned, how it went, and where; see `runner.run_job`."""
+    """job.json: the job as it was planned, how it went, and where; see `train_job.run_job`."""
 
     task: Name
     dataset: Name
