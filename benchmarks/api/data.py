@@ -191,8 +191,17 @@ class Split:
 
     @property
     def name(self) -> str:
-        """Name of the folder of its trainings, such as `test-03_val-07`."""
-        return f"test-{self.test_fold:02d}_val-{self.val_fold:02d}"
+        """Name of the folder of its trainings, see `split_name`."""
+        return split_name(self.test_fold, self.val_fold)
+
+
+def split_name(test_fold: int, val_fold: int) -> str:
+    """Name a split by its folds.
+
+    >>> split_name(3, 7)
+    'test-03_val-07'
+    """
+    return f"test-{test_fold:02d}_val-{val_fold:02d}"
 
 
 Head = Literal["soft_classification", "regression", "profile_counts"]

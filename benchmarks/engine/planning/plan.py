@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.api.data import Dataset
+from benchmarks.api.data import Dataset, split_name
 from benchmarks.api.model import ModelModule, prerequisites_of
 from benchmarks.api.recipe import Preset
 from benchmarks.api.task import Task, spec_of
@@ -67,7 +67,8 @@ class Job:
 
     @property
     def split_name(self) -> str:
-        return f"test-{self.test_fold:02d}_val-{self.val_fold:02d}"
+        """Name of the split; the folder of the training is called so."""
+        return split_name(self.test_fold, self.val_fold)
 
     @property
     def id(self) -> str:
