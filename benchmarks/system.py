@@ -60,11 +60,11 @@ _PACKAGES = ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas"
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of what computes, and of this package."""
-    found = {"dream-bench": __version__, "python": platform.python_version()}
+    installed = {"dream-bench": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            installed[package] = importlib.metadata.version(package)
+    return installed
 
 
 @cache
@@ -85,7 +85,7 @@ def commit() -> str | None:
 
 @cache
 def hardware() -> dict[str, Any]:
-    """Return processor, cores and memory of this machine; GPUs stand in a job's `device_name`."""
+    """Return processor, cores and memory of this machine; a job's `device_name` has the GPU."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()

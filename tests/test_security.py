@@ -238,7 +238,7 @@ def test_another_file_under_a_plug_in_s_name_is_not_run(planted):
 
 
 def test_the_record_of_a_training_names_no_code_to_run(made, tmp_path):
-    """`predict` builds the model that a job.json names; a name that is no model of ours imports nothing."""
+    """`predict` builds the model that a job.json names; a name that is not a model of this project imports nothing."""
     (source, *_) = sorted(made.glob("runs/*/*/*/test-*"))
     for model in ("os", "benchmarks.cli.main", "../evil", "prix_fixe.../x", "json.tool"):
         folder = shutil.copytree(source, tmp_path / "training", dirs_exist_ok=True)

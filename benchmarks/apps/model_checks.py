@@ -121,7 +121,8 @@ class Case:
     @cached_property
     def rows(self) -> SimpleNamespace:
         """Training, validation and test rows in read-only arrays: codes may be memory-mapped."""
-        data = registry.get_task(self.task).simulate(seed=0)
+        task = registry.get_task(self.task)
+        data = task.simulate(split=task.SPLITS[0], seed=0)
         if self.spec.head == "profile_counts":
             data = profiles.narrowed(data, self.spec)
         order = np.random.default_rng(0).permutation(len(data))
@@ -131,7 +132,7 @@ class Case:
         )
 
     def build(self, spec: TaskSpec | None = None, *, seed: int, device: str = "cpu") -> Any:
-        """Build the model as the runner does: the framework is seeded, then the module builds."""
+        """Build the model as a training does: the framework is seeded, then the module builds."""
         if self.backend:
             # Narrow networks gain nothing from a second thread; tensorflow's number is fixed once it has computed.
             self.backend.configure(device, threads=1 if self.framework == "torch" else None)
@@ -487,7 +488,7 @@ def _declines(case: Case) -> str | None:
 
 
 def _line_of(case: Case, method: str) -> str:
-    """Find the line of a method of the fitted model, or of the module, if it stands in the model's file."""
+    """Find the line of a method of the fitted model, or of the module, if it is in the model's file."""
     owners = [case.module]
     if "first" in vars(case):
         owners.insert(0, type(case.first.fitted))

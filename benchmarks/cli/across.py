@@ -44,9 +44,9 @@ def across(
 ) -> None:
     """Put all tasks into one report: scores with intervals, ranks, size, cost and speed of every model.
 
-    Published figures stand beside measured ones where both are of the same place, and each claim of the paper holds,
-    does not hold, or is not testable on these runs, with the reason. Simulated and measured data have
-    rankings of their own.
+    Published figures are shown beside measured ones where both are of the same place, and each claim of the paper
+    holds, does not hold, or is not testable on these runs, with the reason. Simulated and measured data have rankings
+    of their own.
     """
     from benchmarks import registry
     from benchmarks.apps.across_tasks.page import output_folder, write_page

@@ -37,7 +37,7 @@ def score(
     task: TaskOption = None,
     report: ReportOption = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="Table of predictions made elsewhere: seq_id (or seq) and prediction.")
+        Path | None, typer.Option(help="Table of external predictions: seq_id (or seq) and prediction.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model of --predictions.")] = None,
     members: Annotated[int, typer.Option(min=1, help="Models whose predictions --predictions averages.")] = 1,
@@ -46,8 +46,8 @@ def score(
 ) -> None:
     """Score stored predictions again, without training. Rewrites scores.csv and tests.csv of the run.
 
-    With --predictions, a model from elsewhere joins the models of the run, in a report folder of its own. It must have
-    a prediction for every test row, made by a model that has not seen that row: this cannot be checked here.
+    With --predictions, external predictions join the models of the run, in a report folder of its own. There must be
+    one for every test row, made by a model that has not seen that row: this cannot be checked here.
     """
     from benchmarks.engine.evaluation import external_predictions
     from benchmarks.engine.reporting import write_results
@@ -64,17 +64,17 @@ def score(
         experiment = Experiment.begin(
             joined, store, f"{experiment.command}; python -m benchmarks {shlex.join(sys.argv[1:])}"
         )
-    results = write_results.write_scores(experiment, store)
-    if results.scores.empty:
+    scored = write_results.write_scores(experiment, store)
+    if scored.scores.empty:
         raise BadInput(f"No training of {experiment.folder} is finished yet, so there is nothing to score.")
-    page = write_results.write_report(experiment, store, results) if predictions else None
+    page = write_results.write_report(experiment, store, scored) if predictions else None
     if json:
-        print_json(records(results.scores))
+        print_json(records(scored.scores))
         return
     console = open_console()
-    print_scores(console, experiment.plan, results.scores, store)
+    print_scores(console, experiment.plan, scored.scores, store)
     if predictions:
-        print_comparison(console, experiment.plan, results.comparisons)
+        print_comparison(console, experiment.plan, scored.comparisons)
     typer.echo(f"Scores: {experiment.folder / 'scores.csv'}")
     if page:
         typer.echo(f"Report: {page}")
@@ -208,10 +208,9 @@ def report(
 
     store = Store(results)
     experiment = Experiment.open(store, known_task(task), report)
-    (
-        job_table(experiment.plan, store),
-        history_table(experiment.plan, store),
-    )  # refused before anything is written
+    # Read first, so that a damaged record is refused before anything is written.
+    job_table(experiment.plan, store)
+    history_table(experiment.plan, store)
     page = write_results.write_report(experiment, store, write_results.write_scores(experiment, store))
     if page is None:
         raise BadInput("The report needs the plotting packages: `pip install -e '.[figures]'`.")

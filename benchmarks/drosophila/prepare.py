@@ -161,7 +161,7 @@ def _known_sets(values: pd.Series) -> np.ndarray:
 
 
 def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
-    """Read a FASTA file and the activities of its records, which stand in the same order."""
+    """Read a FASTA file and the activities of its records, which are in the same order."""
     records = _records(fasta)
     table = tables.read_headed(activities, OUTPUTS.values())
     if len(table) != len(records):
@@ -335,7 +335,7 @@ def _deepstarr(meta: pd.DataFrame, groups: np.ndarray, sets: np.ndarray, path: P
             f"{path}: --split deepstarr leaves no row for {missing[0]}; it needs chr2R and other chromosomes."
         )
     if parted := splits.n_parted(groups[part != ""], part[part != ""].astype(str)):
-        notes.append(f"{parted:,} sequences stand on both sides of the split, as in the original.")
+        notes.append(f"{parted:,} sequences are on both sides of the split, as in the original.")
     return {"group": groups, "split": part, "notes": notes}
 
 

@@ -169,7 +169,7 @@ def _refuse_conflicting_ids(path: Path, table: pd.DataFrame) -> None:
     earlier = distinct[distinct["seq_id"] == row["seq_id"]].index[0]
     what = "another sequence" if distinct.loc[earlier, "seq"] != row["seq"] else "another value"
     raise BadInput(
-        f"{path}, line {line}: id {row['seq_id']!r} stands on line {earlier} with {what} ({len(again):,} such rows). "
+        f"{path}, line {line}: id {row['seq_id']!r} is on line {earlier} too, with {what} ({len(again):,} such rows). "
         "Ids must be unique; mark the reverse orientation of an element with the ending '_Reversed:'."
     )
 
@@ -215,7 +215,7 @@ def _collapse_duplicates(path: Path, table: pd.DataFrame, partition: str | None)
         crossing = (~table.duplicated([*same, partition])).sum() - first.sum()
         if crossing:
             raise BadInput(
-                f"{path}: {crossing:,} rows stand in more than one {partition} with the same sequence and value, so "
+                f"{path}: {crossing:,} rows are in more than one {partition} with the same sequence and value, so "
                 "training and test would share them. Mend the column, or draw new folds with --refold."
             )
     return table[first].copy(), [f"{(~first).sum():,} exact duplicate rows were collapsed."]
@@ -292,7 +292,7 @@ def _add_folds(
             "here and one there, so training and test would share them. Draw new folds with --refold."
         )
     if shared := splits.n_parted(meta["group"].to_numpy(), parts):
-        notes.append(f"{shared:,} sequences stand under several ids in more than one {partition}: test rows were seen.")
+        notes.append(f"{shared:,} sequences have several ids, in more than one {partition}: test rows were seen.")
     if partition == "split":
         meta["split"] = parts.astype(object)
         notes.append("The file's own train, val and test sets were used: one split, no folds.")

@@ -20,7 +20,7 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     FileNotFoundError
         If there is no such file.
     BadInput
-        If h5py is missing, or the file is no HDF5 file in Keras 2's layout.
+        If h5py is missing, or the file is not an HDF5 file in Keras 2's layout.
     """
     try:
         import h5py

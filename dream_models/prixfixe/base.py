@@ -113,7 +113,7 @@ class FinalBlock(nn.Module):
         Raises
         ------
         ContractError
-            If forward or train_step fail, or the loss is no finite scalar.
+            If forward or train_step fail, or the loss is not a finite scalar.
         """
         name = type(self).__name__
         _attempt(f"{name}.forward", self, lambda: self(self.dummy))

@@ -96,7 +96,7 @@ class BHIProcessor(Processor):
 
     Longer rows lose their right end. Shorter ones are padded with the plasmid: for training on the right, the left or
     both sides, by chance and once; to predict always on both sides. Targets: (bin - 11) / deviation of the training
-    rows; where targets are no bins, their own mean takes the place of 11.
+    rows; where targets are not bins, their own mean takes the place of 11.
     """
 
     SEQ_LEN = 110

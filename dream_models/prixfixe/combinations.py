@@ -126,7 +126,7 @@ def read_combination(text: str) -> Combination:
     Raises
     ------
     BadInput
-        If it is neither, naming the first part that is no team.
+        If it is neither, naming the first part that is not a team.
     """
     keys = {str(team.code): key for key, team in TEAMS.items()}
     parts = [keys.get(part, part) for part in text.replace("_", "-").split("-")]

@@ -99,7 +99,9 @@ def score(
         (dataset, test fold) -> row numbers of the dataset to leave out; only these test folds are scored, and those of
         which fewer than two rows are left are not.
 
-    Returns the long table described in `results/README.md`; empty if nothing is finished.
+    Returns
+    -------
+    The long table described in `results/README.md`; empty if nothing is finished.
     """
     parts = []
     for fold in predicted(plan, store):

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks import system
 from benchmarks.engine.execution import machine, workers
+from benchmarks.engine.execution.events import Event
 from benchmarks.engine.execution.step_timer import Case, UntrainedModel
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.errors import BadInput
@@ -76,10 +77,10 @@ def train_concurrently(case: Case, n: int, *, seconds: float) -> list[dict[str, 
     results: list[dict[str, Any]] = []
     failed: list[str] = []
 
-    def on_event(_: str, kind: str, payload: Any) -> None:
-        if kind == "done":
+    def on_event(_: str, event: Event, payload: Any) -> None:
+        if event == Event.DONE:
             results.append(payload)
-        elif kind == "failed":
+        elif event == Event.FAILED:
             failed.append(payload["reason"])
 
     threads = max(1, system.n_cores() // n)

@@ -28,8 +28,6 @@ from benchmarks.training.loop import Interrupted, TrainingDiverged
 
 ATTEMPTS = 3
 """Seeds that a training is tried with before it counts as failed because its loss stops being finite."""
-
-
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -66,10 +64,10 @@ def run_job(call: TrainingCall, on_epoch: OnEpoch) -> dict[str, Any]:
     training = Store(Path(call.root)).training(call.job)
     with TrainingLocks() as locks:
         try:
-            is_mine = not training.is_done and locks.take(training.lock_file)
+            is_locked = not training.is_done and locks.take(training.lock_file)
             if training.is_done:  # looked at again: it may have been finished just before it was locked
                 return {"status": Outcome.ELSEWHERE}
-            return _train(call, training, on_epoch) if is_mine else {"status": Outcome.LOCKED}
+            return _train(call, training, on_epoch) if is_locked else {"status": Outcome.LOCKED}
         except Interrupted as interrupted:
             return {"status": Outcome.INTERRUPTED, "reason": str(interrupted)}
         except OSError as error:

@@ -60,7 +60,6 @@ def located(run: str, task: str, results: Path) -> Path:
 
 
 def _of_latest(model: str, task: str, results: Path) -> Path:
-
     if "/" in model or model.partition(".")[0] not in {*registry.models(), *registry.families()}:
         known = did_you_mean("model", model, list(registry.models()))
         raise BadInput(f"--run {model}: there is no such folder or file, and no such model. {known}")

@@ -49,9 +49,9 @@ class Experiment:
             folder = folders[-1]
         if not (folder / "plan.json").is_file():
             raise BadInput(f"{folder} is not a report folder: it has no plan.json.")
-        kept = read_json(folder / "plan.json")
+        stored = read_json(folder / "plan.json")
         try:
-            return Experiment(Plan.from_dict(kept["plan"]), folder, str(kept["command"]))
+            return Experiment(Plan.from_dict(stored["plan"]), folder, str(stored["command"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = f"{folder / 'plan.json'} is not a plan of this benchmark ({one_line(error)})"
             raise BadInput(f"{what}; give the run's command again.") from None

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.apps.regression import reference, train_matrix
-from benchmarks.apps.regression import tolerance as judging
+from benchmarks.apps.regression import reference, tolerance, train_matrix
 from benchmarks.apps.regression.tolerance import KEY, parameters_moved, reference_of, within_tolerance
 from benchmarks.cli.main import app
 from benchmarks.engine.execution import machine
@@ -44,12 +43,12 @@ def test_tolerance_is_the_prediction_interval_of_one_more_seed():
     # gets ALPHA / 4 = 0.00125; the quantile of t with 3 degrees of freedom there is 9.465 (its cdf, integrated below).
     sd = math.sqrt(20 / 3) / 100
     t = table.loc["cnn", "tolerance"] / (sd * math.sqrt(1 + 1 / 4))
-    assert judging.ALPHA == 0.005
+    assert tolerance.ALPHA == 0.005
     x = np.linspace(t, 5000, 20_000_001)
     density = 2 / (math.pi * math.sqrt(3)) * (1 + x**2 / 3) ** -2
     assert np.sum((density[1:] + density[:-1]) / 2) * (x[1] - x[0]) == pytest.approx(0.00125, rel=1e-3)
     assert table.loc["cnn", "mean"] == pytest.approx(0.53)
-    assert table.loc["ridge", "tolerance"] == judging.MIN_TOLERANCE
+    assert table.loc["ridge", "tolerance"] == tolerance.MIN_TOLERANCE
 
 
 def test_an_unchanged_project_passes_almost_always():

@@ -1,4 +1,4 @@
-"""Speeds: operations counted by hand, the plain loop against the engine, precision, several trainings at a time."""
+"""Speeds: operations counted by hand, the notebook loop against the engine, precision, concurrent trainings."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A table of predictions made elsewhere is scored, tested and drawn like a model, or refused in one sentence."""
+"""A table of external predictions is scored, tested and drawn like a model, or refused in one sentence."""
 
 import json
 from pathlib import Path

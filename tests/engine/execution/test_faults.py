@@ -14,8 +14,8 @@ import pytest
 
 from baselines import kmer_ridge
 from benchmarks import registry, shutdown
-from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import schedule, train_job
+from benchmarks.engine.execution.machine import Machine
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan, seed_of_attempt
 from benchmarks.engine.store.store import Store
@@ -27,7 +27,7 @@ from tests.helpers.commands import assert_same_trainings, job_files, left_over, 
 from tests.helpers.drill import drill
 
 TASK = registry.get_task("human_mpra")
-INLINE = host.Machine("cpu", 0, 1)
+INLINE = Machine("cpu", 0, 1)
 
 
 def plan_for(models=("kmer_ridge",), **options):
@@ -228,7 +228,7 @@ def test_a_killed_training_resumes_and_fails_after_three_kills(tmp_path, monkeyp
     plugin.write_text(text.replace("\n    def begin_epoch(self, epoch):\n        pass\n", body))
     monkeypatch.setattr(registry, "_plugins", {})
     registry.add_plugin(plugin)
-    workers = host.Machine("cpu", 1, 1)
+    workers = Machine("cpu", 1, 1)
     plan = plan_for(["mortal"], test_folds=[0])
     events = []
     deaths.write_text("xx")
@@ -257,7 +257,7 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
         Training(folder).checkpoints.save(epoch, lambda new: (new / "state").write_text("x"))
         handle(call.id, "failed", {"reason": "Its node was lost.", "traceback": "", "lost": True})
 
-    class Machine(host.Machine):
+    class PreemptedMachine(Machine):
         @contextlib.contextmanager
         def executor(self, function, log_folder):
             yield takes_away
@@ -267,7 +267,7 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
         if kind == "lost":
             assert Training(folder).failure() is None, "it goes on, and has not failed"
 
-    assert execute(plan, store, Machine("cpu", 1, 1), on_event=listen)["failed"] == 1
+    assert execute(plan, store, PreemptedMachine("cpu", 1, 1), on_event=listen)["failed"] == 1
     assert events == ["lost"] * 8 + ["failed"]
     assert Training(folder).failure()["times_lost"] == 3
 

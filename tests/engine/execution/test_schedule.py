@@ -11,8 +11,8 @@ from scipy import stats as scipy_stats
 from baselines import kmer_ridge
 from benchmarks import registry, system
 from benchmarks.engine.evaluation.scores import SCORE_COLUMNS, score
-from benchmarks.engine.execution import machine as host
 from benchmarks.engine.execution import schedule
+from benchmarks.engine.execution.machine import Machine
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.store import Store
@@ -23,7 +23,7 @@ from tests.helpers.paths import ROOT
 pytestmark = pytest.mark.usefixtures("without_plots")
 
 TASK = registry.get_task("human_mpra")
-INLINE = host.Machine("cpu", 0, 1)
+INLINE = Machine("cpu", 0, 1)
 
 
 def plan_for(**options):
@@ -179,7 +179,7 @@ def test_workers_give_what_the_same_process_gives(ran, tmp_path):
     plan, inline_store, _, _ = ran
     store = Store(tmp_path)
     events = []
-    execute(plan, store, machine=host.Machine("cpu", 2, 1), on_event=lambda job, kind, _: events.append(kind))
+    execute(plan, store, machine=Machine("cpu", 2, 1), on_event=lambda job, kind, _: events.append(kind))
     assert events.count("done") == 9
     for job in plan.jobs:
         (rows, here), (rows_there, there) = (s.training(job).predictions() for s in (inline_store, store))
@@ -228,5 +228,5 @@ def test_cores_are_neither_idle_nor_fought_over(monkeypatch, device, asked, jobs
     monkeypatch.setattr(system, "n_gpus", lambda: gpus)
     monkeypatch.setattr(system, "n_cores", lambda: cores)
     monkeypatch.setattr(system, "memory_gib", lambda: 64)
-    machine = host.Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
+    machine = Machine.choose(device, asked, [SimpleNamespace(framework="torch")] * jobs)
     assert (machine.n_workers, machine.threads) == expected
