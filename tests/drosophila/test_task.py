@@ -212,7 +212,7 @@ windows = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(windows, st.integers(0, 2**32 - 1))
 def test_no_locus_crosses_whatever_the_table(windows, seed):
     table = table_of(windows, np.random.default_rng(seed))
