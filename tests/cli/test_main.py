@@ -254,7 +254,7 @@ def test_run_as_json_is_json_alone_on_stdout(ran):
     assert code == 0
     assert answer["done"] == 3
     assert {row["origin"] for row in answer["scores"]} == {"simulated"}
-    assert "attainable pearson_r" in err
+    assert "noise ceiling, pearson_r" in err
     assert "SIMULATED" in err
 
 

@@ -92,7 +92,7 @@ def print_plan(
         several = len({row["output"] for row in ceilings}) > 1
         for row in ceilings:
             of = f" of {row['output']}" if several else ""
-            say(f"    attainable {row['metric']}{of}, {row['level']} level: {row['value']:.3f}")
+            say(f"    noise ceiling, {row['metric']}{of}, {row['level']} level: {row['value']:.3f}")
     for missing in dict.fromkeys(source.missing for source in planned.sources if source.missing):
         say(f"  {missing}")
     for name, reason in planned.skipped.items():
