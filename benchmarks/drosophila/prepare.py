@@ -54,7 +54,7 @@ def read(path: Path, name: str, *, split: str = SPLITS[0], seed: int = 0) -> Dat
     parts = [_read_pair(*pair) for pair in _pairs(path)] or [_read_table(file) for file in _tables(path)]
     table = pd.concat(parts, ignore_index=True)
     notes = [f"Read {len(table):,} rows in the {table['layout'].iloc[0]} layout from {len(parts)} file(s)."]
-    table = _without_copies(path, table, notes)
+    table = _without_copies(table, notes)
     codes = np.concatenate(table.pop("codes").to_list()).reshape(-1, SEQ_LEN)
     targets = {output: table[output].to_numpy(dtype=np.float32) for output in OUTPUTS}
     for output, values in targets.items():
@@ -205,7 +205,7 @@ def _encoded(path: Path, lines: pd.Series, text: list[str]) -> list[np.ndarray]:
         raise BadInput(f"{path}, line {lines.index[error.row]}, sequence: {error.reason}.") from None
 
 
-def _without_copies(path: Path, table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def _without_copies(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Keep the first of rows that agree in place, strand and values; refuse those that contradict each other."""
     place = ["chrom", "start", "end", "strand"]
     text = table["codes"].map(bytes)

@@ -72,7 +72,7 @@ def fetch_missing(
     Raises
     ------
     BadInput
-        If a file cannot be had; see `fetch.download`.
+        If a file cannot be had; see `download.fetch`.
     """
     if get_preset(task, preset).data != "published":
         return

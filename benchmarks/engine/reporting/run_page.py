@@ -15,6 +15,7 @@ from benchmarks.api.metrics import label_of
 from benchmarks.engine.evaluation.leakage import Leakage
 from benchmarks.engine.reporting.html import template
 from benchmarks.engine.reporting.text import mean_sd
+from benchmarks.io.json_files import records
 
 MAX_SCORE_ROWS = 200  # shown in the page; the score file holds all
 
@@ -131,25 +132,25 @@ def render(page: RunPage) -> str:
         uneven=_is_uneven(summary),
         score_tables=_score_tables(summary, ceilings),
         levels=set(summary["level"]),
-        tests={level: _rows(part) for level, part in tests.groupby("level", sort=False)},
-        ranking=_rows(ranking),
-        differences=_rows(differences),
+        tests={level: records(part) for level, part in tests.groupby("level", sort=False)},
+        ranking=records(ranking),
+        differences=records(differences),
         assumptions=page.assumptions,
         overlaps=_overlaps(_checked("leaks", page.leakage.table)),
-        changed_scores=_rows(_changed_scores(_checked("leak_free", page.leakage.scores), labels)),
+        changed_scores=records(_changed_scores(_checked("leak_free", page.leakage.scores), labels)),
         leakage_skipped=page.leakage.skipped,
-        checks=_rows(page.checks),
+        checks=records(page.checks),
         varying=_varying(tests, "dataset", "output", "subset"),
         baselines=list(dict.fromkeys(tests["against"])),
         figures=[(caption, Markup(svg)) for caption, svg in page.figures],
         timing=_timing(jobs),
-        parameters=_rows(parameters),
-        failures=_rows(_in_order(_checked("failures", page.failures), labels)),
+        parameters=records(parameters),
+        failures=records(_in_order(_checked("failures", page.failures), labels)),
         n_jobs=len(jobs),
         notes=page.notes,
         reproduce=page.reproduce,
         score_columns=_NEEDED["scores"].split(),
-        score_rows=_rows(scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)),
+        score_rows=records(scores.sort_values("role", kind="stable").head(MAX_SCORE_ROWS)),
         n_scores=len(scores),
     )
 
@@ -213,11 +214,6 @@ def _compared(comparisons: Mapping[str, pd.DataFrame], name: str, labels: Mappin
     return table.assign(**named)
 
 
-def _rows(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a table as plain Python values, None for missing ones."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
-
-
 def _varying(frame: pd.DataFrame, *columns: str) -> list[str]:
     """Return the columns with more than one value: only these are shown in a table."""
     return [column for column in columns if len(set(frame[column])) > 1]
@@ -274,7 +270,7 @@ def _headlines(
     headlines = []
     for (dataset, output), part in chosen.groupby(["dataset", "output"], sort=False):
         best = part.sort_values("mean", ascending=part["better"].iloc[0] == "lower", kind="stable").iloc[0]
-        here = _rows(tests[(tests["dataset"] == dataset) & (tests["output"] == output)])
+        here = records(tests[(tests["dataset"] == dataset) & (tests["output"] == output)])
         ceiling, basis = ceilings.get((dataset, output, best["level"], best["metric"]), (None, None))
         headlines.append(
             {
@@ -298,7 +294,7 @@ def _headlines(
 
 def _difference(differences: pd.DataFrame, dataset: str, best: pd.Series) -> Row | None:
     """Return the comparison of a headline with the baseline, for a task with its own rules of comparison."""
-    here = [row for row in _rows(differences) if row["dataset"] == dataset and row["metric"] == best["metric"]]
+    here = [row for row in records(differences) if row["dataset"] == dataset and row["metric"] == best["metric"]]
     return next((row for row in here if row["model"] == best["model"]), None)
 
 

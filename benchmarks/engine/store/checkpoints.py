@@ -58,7 +58,7 @@ class EpochCheckpoints:
         return shutdown.shutdown_reason()
 
     def save(self, epoch: int, write: Callable[[Path], None], *, batch: int = 0) -> None:
-        """Keep a checkpoint. A full disk costs the checkpoint, not the training: which a line on stderr says."""
+        """Keep a checkpoint. A full disk costs the checkpoint, not the training; a line on stderr says so."""
         started = time.monotonic()
         try:
             self._save(_name(epoch, batch), write)
