@@ -92,7 +92,7 @@ class Reporter:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _seconds_left(self) -> float:
-        """Expected seconds of what is left, corrected by how expectation held so far once that can be judged."""
+        """Expected seconds of what is left, corrected by the time taken so far once a tenth of the work is done."""
         slowness = 1.0
         if self.finished_costs > 0.1 * self.all_costs:
             slowness = (time.monotonic() - self.started) * self.n_workers / self.finished_costs
