@@ -182,7 +182,7 @@ def with_plugin(tmp_path_factory):
 
 
 @pytest.fixture
-def motif_mask(with_plugin, tmp_path, monkeypatch):
+def planted(with_plugin, tmp_path, monkeypatch):
     """Give that run as a process finds it that has imported nothing: results, plug-in, and the mark it would leave."""
     folder, text = with_plugin
     monkeypatch.setattr(registry, "_plugins", {})

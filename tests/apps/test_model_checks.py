@@ -156,7 +156,7 @@ def test_the_documented_example_is_short_and_passes_from_outside(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("NAME = 'x'\n", "lacks build(spec, recipe, assets)"),
+        ("NAME = 'x'\n", "lacks build(spec, recipe, prerequisite_dirs)"),
         ("def build(spec, recipe, assets):\n    pass\n", 'lacks NAME = "…"'),
         ("NAME = 'x'\ndef build(:\n", "line 2"),
         ("NAME = 'kmer'\ndef build(a, b, c):\n    pass\n", "is taken by"),

@@ -76,7 +76,7 @@ def test_what_is_no_genome_is_refused(tmp_path):
     (tmp_path / "no.fa").write_text("chr1 ACGT\n")
     with pytest.raises(BadInput, match="--genome"):
         opened(tmp_path / "no.fa", tmp_path)
-    with pytest.raises(BadInput, match="not a FASTA file"):
+    with pytest.raises(BadInput, match="no FASTA file at"):
         opened(tmp_path / "absent.fa", tmp_path)
     whole = gzip.compress(b">chr1\n" + b"ACGT" * 10_000)
     (tmp_path / "cut.fa.gz").write_bytes(whole[: len(whole) // 2])
@@ -673,7 +673,7 @@ def test_simulated_files_stay_simulated(tmp_path):
     ("words", "says"),
     [
         ([], "--genome FASTA and --peaks"),
-        (["--task", "yeast"], "atac alone"),
+        (["--task", "yeast"], "only atac is prepared"),
         (["--simulate", "--blacklist", "b.bed"], "leave those options out"),
         (["--tasteless", "--genome", "g.fa", "--peaks", "p", "--reads", "r"], "--tasteless needs --simulate"),
         (["--genome", "g.fa", "--peaks", "p", "--reads", "r", "--shift", "4,500"], "at most 100 bp"),

@@ -113,7 +113,7 @@ def test_the_registry_offers_all_and_names_the_nearest():
     assert "prix_fixe" not in registry.models()
     with pytest.raises(BadInput, match=r"Did you mean prix_fixe\.bhi-bhi-bhi-bhi"):
         registry.get_model("prix_fixe.bhi-bhi-bhi-bih")
-    with pytest.raises(BadInput, match="none of the 81"):
+    with pytest.raises(BadInput, match="not one of the 81"):
         registry.get_model("prix_fixe")
 
 

@@ -323,7 +323,7 @@ def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
     [
         (["run", "--task", "yeast", "--probe"], "--dry-run"),
         (["run", "--task", "yeast", "--pack", "none"], "--pack expects auto or a number"),
-        (["run", "--task", "yeast", "--pack", "4", "--device", "cpu"], "is of a GPU"),
+        (["run", "--task", "yeast", "--pack", "4", "--device", "cpu"], "is for a GPU"),
         (["bench", "speed", "--models", "kmer_ridge"], "does not train in batches"),
         (["bench", "speed", "--memory-limit", "16"], "16GB"),
         (["bench", "speed", "--task", "atac", "--models", "dream_attn"], "out of reach at 2,114 bp"),
