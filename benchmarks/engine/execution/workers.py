@@ -242,7 +242,6 @@ class _Worker:
             event, payload, is_last = running.connection.recv()
         except (EOFError, ConnectionResetError):
             event, payload, is_last = Event.FAILED, running.why_it_died(), False
-            self.running = None
         on_event(call.id, event, payload)
         if is_last:  # the process was asked to stop, maybe by somebody else
             self.call = None
