@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from benchmarks.api.sequences import encode_chromosome
 from benchmarks.errors import BadInput
 from benchmarks.io.atomic import whole_file
+from benchmarks.io.file_kinds import kind_of
 
 
 class Genome:
@@ -41,8 +43,13 @@ class Genome:
         if not path.is_file():
             raise BadInput(f"--genome: no FASTA file at {path}.")
         check_end(path, "--genome")
+        kind = kind_of(path)
+        if kind.name not in ("FASTA", "text", "binary", "empty"):
+            hint = " (twoBitToFa makes FASTA of it)" if kind.name == "2bit" else ""
+            raise BadInput(f"--genome: {path} is {kind}; a FASTA file, plain, gzip or bgzip, is expected{hint}.")
         self.path = path
-        readable = _unpacked(path, work) if _is_plain_gzip(path) else path
+        self._work = work
+        readable = self._readable = _unpacked(path, work) if _is_plain_gzip(path) else path
         index, blocks = work / "genome.fai", work / "genome.gzi"  # the second is written of a bgzip file alone
         blocks.unlink(missing_ok=True)
         try:
@@ -64,6 +71,27 @@ class Genome:
         self.sizes: dict[str, int] = dict(zip(self._fasta.references, self._fasta.lengths, strict=True))
         if not self.sizes:
             raise BadInput(f"--genome: {path} has no sequence.")
+
+    def with_index_beside(self) -> Path:
+        """Return a path of this FASTA file that has its index beside it, as htslib reads CRAM files with."""
+        link = self._work / ("reference.fa.gz" if (self._work / "genome.gzi").exists() else "reference.fa")
+        for suffix, target in (("", self._readable), (".fai", self._work / "genome.fai")):
+            place = link.with_name(link.name + suffix)
+            place.unlink(missing_ok=True)
+            place.symlink_to(target.resolve())
+        if link.suffix == ".gz":
+            blocks = link.with_name(f"{link.name}.gzi")
+            blocks.unlink(missing_ok=True)
+            blocks.symlink_to((self._work / "genome.gzi").resolve())
+        return link
+
+    def nearest(self, name: str) -> str:
+        """Return the hint of the chromosome whose name is most like another; empty if none is."""
+        by_lower = {known.lower(): known for known in self.sizes}
+        spelt = [name.lower(), name.lower().removeprefix("chr"), f"chr{name.lower()}"]
+        near = [by_lower[one] for one in spelt if one in by_lower]
+        near = near or get_close_matches(name, list(self.sizes), n=1, cutoff=0.6)
+        return f" Did you mean {near[0]!r}?" if near else ""
 
     @lru_cache(maxsize=1)  # noqa: B019 - one genome lives as long as the program
     def codes(self, chrom: str) -> np.ndarray:

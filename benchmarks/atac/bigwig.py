@@ -1,35 +1,41 @@
 """Tn5 insertions per base as a bigWig file: written from reads, or given by the user and read here."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.api.genome import Genome, library_messages, needed
-from benchmarks.atac import reads
+from benchmarks.atac import shift
 from benchmarks.errors import BadInput
 from benchmarks.io.atomic import whole_file
+from benchmarks.io.file_kinds import kind_of
 from benchmarks.io.validated import one_line
 
 
 def write(
-    path: Path, genome: Genome, ends: reads.Ends, shift: tuple[int, int], on_step: Callable[[str, float], None]
-) -> int:
-    """Write shifted insertions, both strands together; return their number."""
-    total = 0
+    path: Path, genome: Genome, positions: dict[str, np.ndarray], on_step: Callable[[str, float], None]
+) -> dict[str, int]:
+    """Write insertions per base, both strands together; return their number on each chromosome.
+
+    Parameters
+    ----------
+    positions
+        Chromosome -> position of every insertion, 0-based; those off its ends are not written.
+    """
+    totals: dict[str, int] = {}
 
     def values() -> Iterator[tuple[str, int, int, float]]:
-        nonlocal total
-        for number, (chrom, positions, counts) in enumerate(reads.count(ends, genome, shift)):
+        for number, (chrom, places, counts) in enumerate(shift.count(positions, genome)):
             on_step(f"writing the signal: {chrom}", number / len(genome.sizes))
-            total += int(counts.sum())
-            for position, value in zip(positions.tolist(), counts.tolist(), strict=True):
+            totals[chrom] = int(counts.sum())
+            for position, value in zip(places.tolist(), counts.tolist(), strict=True):
                 yield chrom, position, position + 1, float(value)
 
     bigtools = needed("pybigtools")
     with whole_file(path) as unfinished:
         bigtools.open(str(unfinished), "w").write(genome.sizes, values())
-    return total
+    return totals
 
 
 def _raise_others(error: BaseException) -> None:
@@ -45,14 +51,24 @@ def _raise_others(error: BaseException) -> None:
 class Signal:
     """A bigWig file of Tn5 insertions per base.
 
+    Parameters
+    ----------
+    exclude
+        Chromosomes of which nothing is looked at.
+
     Raises
     ------
     BadInput
         If it cannot be read, or was made for another genome.
     """
 
-    def __init__(self, path: Path, genome: Genome):
+    def __init__(self, path: Path, genome: Genome, exclude: Collection[str] = ()):
         bigtools = needed("pybigtools")
+        kind = kind_of(path)
+        if kind.name not in ("bigWig", "bigBed", "binary", "empty"):
+            hint = " Reads are given with --reads." if kind.name in ("BAM", "CRAM", "SAM") else ""
+            hint = hint or (" bedGraphToBigWig makes bigWig of a bedGraph." if kind.name == "text" else "")
+            raise BadInput(f"--signal: {path} is not a bigWig file but {kind}.{hint}")
         self.path, self.genome = path, genome
         try:
             with library_messages():
@@ -66,7 +82,7 @@ class Signal:
             raise BadInput(f"--signal: {path} is a bigBed file; a bigWig of Tn5 insertions per base is expected.")
         self.sizes: dict[str, int] = chroms
         genome.known(self.sizes, f"--signal: {path}")
-        for chrom in self.sizes.keys() & genome.sizes.keys():
+        for chrom in sorted((self.sizes.keys() & genome.sizes.keys()) - set(exclude)):
             if self.sizes[chrom] != genome.sizes[chrom]:
                 raise BadInput(
                     f"--signal: {path} has {self.sizes[chrom]:,} bp of {chrom}, the genome {genome.sizes[chrom]:,}; "
@@ -86,8 +102,9 @@ class Signal:
         counts = np.where(np.isnan(counts), 0.0, counts)
         if len(counts) and not (counts.min() >= 0 and counts.max() < 2**32):
             wrong = counts.min() if counts.min() < 0 else counts.max()
+            why = " A strand drawn below zero, a ratio or a logarithm is not a count." if wrong < 0 else ""
             raise BadInput(
-                f"--signal: {self.path} has {wrong:g} on {chrom}; counts, 0 or more and below 2**32, are expected."
+                f"--signal: {self.path} has {wrong:g} on {chrom}; counts, 0 or more and below 2**32, are expected.{why}"
             )
         return counts.astype(np.float32)
 

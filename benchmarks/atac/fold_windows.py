@@ -13,9 +13,12 @@ import pandas as pd
 
 from benchmarks.api.genome import Genome
 from benchmarks.atac import regions
+from benchmarks.atac.left_out import some
+from benchmarks.atac.peaks import read_blacklist, read_peaks
 from benchmarks.atac.prepared import PART_CODES, WIDE_SEQ
 from benchmarks.atac.regions import SEQ_LEN, Fold
 from benchmarks.errors import BadInput
+from benchmarks.io.account import Account
 from benchmarks.io.atomic import whole_file, write_text
 
 OnStep = Callable[[str, float], None]
@@ -33,42 +36,48 @@ class Peaks:
     avoided
         chrom, start, end of all peaks and of the blacklist.
     n_read, n_excluded
-        Peaks in the file, and those of them on excluded chromosomes.
+        Peaks in the file on chromosomes of the genome, and those of them on excluded ones.
+    accounts
+        What was read of the peaks, and of the blacklist.
     """
 
     table: pd.DataFrame
     avoided: pd.DataFrame
     n_read: int
     n_excluded: int
+    accounts: tuple[Account, ...]
 
 
-def usable_peaks(file: Path, blacklist: Path | None, exclude: Sequence[str], genome: Genome, notes: list[str]) -> Peaks:
-    """Read peaks and leave out those on excluded chromosomes, near the blacklist or too near to a chromosome's end.
+def usable_peaks(
+    file: Path, blacklist: Path | None, exclude: Sequence[str], genome: Genome, *, summits: str = "column"
+) -> Peaks:
+    """Read the peaks that a window can lie around: off the blacklist, and far enough from the ends of chromosomes.
 
     Raises
     ------
     BadInput
         If a file is damaged, or no peak is left.
     """
-    peaks = regions.read_peaks(file, genome, notes)
-    n_read = len(peaks)
-    peaks = peaks[~peaks["chrom"].isin(exclude)]
-    n_excluded, avoided = n_read - len(peaks), peaks[["chrom", "start", "end"]]
+    peaks, account = read_peaks(file, genome, exclude=exclude, summits=summits)
+    accounts = [account]
+    n_excluded = sum(one.n for one in account.left_out if "--exclude" in one.reason)
+    n_read, avoided = len(peaks) + n_excluded, peaks[["chrom", "start", "end"]]
     if blacklist is not None:
-        blacklisted = regions.read_blacklist(blacklist, genome)
+        blacklisted, of_blacklist = read_blacklist(blacklist, genome, exclude)
+        accounts.append(of_blacklist)
         avoided = pd.concat([avoided, blacklisted])
         clear = regions.away_from(peaks, blacklisted, SEQ_LEN // 2)
-        notes.append(f"{(~clear).sum():,} peaks near the blacklist were left out.")
+        account.leave_out("peaks", int((~clear).sum()), f"within {SEQ_LEN // 2:,} bp of the blacklist")
         peaks = peaks[clear]
     on_chrom = regions.fits(peaks["centre"], peaks["chrom"], genome, SEQ_LEN)
-    if (~on_chrom).any():
-        notes.append(f"{(~on_chrom).sum():,} peaks too near to the end of a chromosome were left out.")
+    account.leave_out("peaks", int((~on_chrom).sum()), "too near to the end of a chromosome for their window")
     peaks = peaks[on_chrom].reset_index(drop=True)
+    account.numbers["peaks"] = len(peaks)
     if peaks.empty:
-        raise BadInput(f"No peak of {file} is left to train on.")
+        raise BadInput(f"No peak of {file} is left to train on. {' '.join(map(str, account.left_out))}".strip())
     peaks["fits_jitter"] = regions.fits(peaks["centre"], peaks["chrom"], genome, WIDE_SEQ)
     peaks["gc"] = _gc_percent(genome, peaks)
-    return Peaks(peaks, avoided, n_read, n_excluded)
+    return Peaks(peaks, avoided, n_read, n_excluded, tuple(accounts))
 
 
 def choose_folds(
@@ -79,7 +88,7 @@ def choose_folds(
     Raises
     ------
     BadInput
-        If a part of a split has no chromosome that is in the genome and not excluded.
+        If a split names a chromosome that the genome lacks, or if a part of it has none that is not excluded.
     """
     if files:
         folds = regions.read_folds(list(files))
@@ -92,14 +101,27 @@ def choose_folds(
         notes.append(f"{len(folds)} splits were made: chromosomes dealt by their number of peaks, each tested once.")
     for number, fold in enumerate(folds):
         for part in regions.PARTS:
-            known = [c for c in fold[part] if c in genome.sizes and c not in exclude]
+            if strange := [c for c in fold[part] if c not in genome.sizes]:
+                raise BadInput(
+                    f"--folds: fold {number} has {strange[0]!r} in its part {part!r}, and the genome has no such "
+                    f"chromosome; it has {', '.join(list(genome.sizes)[:6])}.{genome.nearest(strange[0])}"
+                )
+            known = [c for c in fold[part] if c not in exclude]
             if not known:
                 raise BadInput(
-                    f"Fold {number} has no {part} chromosome that is in the genome and not excluded: "
-                    f"{', '.join(fold[part][:6])}; the genome has {', '.join(list(genome.sizes)[:6])}."
+                    f"Fold {number} has no {part} chromosome that is not excluded: {', '.join(fold[part][:6])}."
                 )
             fold[part] = known
+        _note_unused(number, fold, peaks, notes)
     return folds
+
+
+def _note_unused(number: int, fold: Fold, peaks: pd.DataFrame, notes: list[str]) -> None:
+    """Note peaks on chromosomes that a split has in no part."""
+    unused = peaks[~peaks["chrom"].isin([chrom for part in regions.PARTS for chrom in fold[part]])]
+    if len(unused):
+        names = some(list(dict.fromkeys(unused["chrom"])))
+        notes.append(f"{len(unused):,} peaks on {names} are in no part of fold {number}, and not used in it.")
 
 
 def background_candidates(genome: Genome, folds: Sequence[Fold], avoided: pd.DataFrame) -> pd.DataFrame:

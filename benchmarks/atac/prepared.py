@@ -9,7 +9,7 @@ prepared.json README.md what was done, with inputs, checksums and numbers
 
 import re
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,8 @@ class _About(_Format):
     sizes: dict[str, int]
     notes_signal: list[str]
     notes_regions: list[str]
+    notes_windows: NotRequired[list[str]]
+    accounts: NotRequired[list[dict[str, Any]]]
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -75,6 +77,50 @@ def finished(out: Path) -> dict[str, Any] | None:
     except (BadInput, OSError, KeyError):
         return None
     return about if is_complete else None
+
+
+def notes_of(about: dict[str, Any]) -> list[str]:
+    """Return what a reader of the report must know, from prepared.json; folders of the first versions have less."""
+    return [note for key in ("notes_signal", "notes_regions", "notes_windows") for note in about.get(key, [])]
+
+
+def inside(folder: Path) -> list[Path]:
+    """List prepared folders: the folder itself, or those in it."""
+    return [folder] if (folder / ABOUT).is_file() else sorted(file.parent for file in folder.glob(f"*/{ABOUT}"))
+
+
+def damage(folder: Path) -> str | None:
+    """Say what is wrong with a prepared folder, naming the file; None if its windows are as they were written.
+
+    Only names and sizes are looked at, and the beginnings of arrays.
+    """
+    try:
+        about = read_about(folder)
+        for name, size in about["sizes"].items():
+            if not (folder / name).is_file():
+                return f"{folder / name} is missing"
+            if (found := (folder / name).stat().st_size) != size:
+                return f"{folder / name} has {found:,} bytes, {size:,} were written"
+        for name in WINDOWS[:2]:
+            validated.map_array(folder / name, recovery_hint=_RECOVERY_HINT)
+    except BadInput as error:
+        return str(error).rstrip(".")
+    return None
+
+
+def damaged(folder: Path) -> str | None:
+    """Say what is wrong with the prepared folders in a folder; None if nothing is."""
+    found = [(path, what) for path in inside(folder) if (what := damage(path)) is not None]
+    more = f"; {len(found) - 1} more prepared folders are damaged" if len(found) > 1 else ""
+    return f"the prepared folder {found[0][0]} is damaged: {found[0][1]}{more}" if found else None
+
+
+def read_peaks(path: Path) -> pd.DataFrame:
+    """Read peaks.bed of a prepared folder: chrom, start, end."""
+    return pd.read_csv(
+        path, sep="\t", header=None, usecols=[0, 1, 2], names=["chrom", "start", "end"], dtype={"chrom": "str"},
+        na_filter=False,
+    )  # fmt: skip
 
 
 def read_regions(path: Path) -> pd.DataFrame:
@@ -116,7 +162,7 @@ def readme(name: str, about: dict[str, Any]) -> str:
         "2 validation, 3 test) |",
         f"| `{ABOUT}` | inputs with SHA-256, options, numbers |",
         "",
-        *(f"- {note}" for key in ("notes_signal", "notes_regions") for note in about[key]),
+        *(f"- {note}" for note in notes_of(about)),
         "",
     ]
     return "\n".join(lines)

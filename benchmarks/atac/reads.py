@@ -1,79 +1,112 @@
-"""From aligned reads or fragments to Tn5 insertions: formats, the shift of their ends, counts per base.
+"""From files of reads or fragments to the 5' ends in them, with an account of what was read and what was left out."""
 
-Source: `kundajelab/chrombpnet`, `chrombpnet/helpers/preprocessing` (`reads_to_bigwig.py`, `auto_shift_detect.py`). Tn5
-cuts the two strands 9 bp apart, so that its sequence bias is a palindrome around the middle of those 9 bp; every
-insertion is counted there.
-"""
-
-import gzip
-import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from benchmarks.api.genome import Genome, check_end, quiet_pysam
-from benchmarks.api.sequences import COMPLEMENT, N_CODE
+from benchmarks.api.genome import Genome, check_end
+from benchmarks.atac import alignments, formats, text_reads
+from benchmarks.atac.alignments import ALL, Filters
+from benchmarks.atac.left_out import FEW, HINTS, INVERTED, MANY_INVERTED, OFF_END, some, too_many
+from benchmarks.atac.text_reads import MINUS, NO_STRAND, PLUS, Chunk
 from benchmarks.errors import BadInput
-from benchmarks.io.tables import open_text
-from benchmarks.io.validated import one_line
+from benchmarks.io.account import Account
 
-FORMATS = ("fragments", "tagalign", "bedpe", "bam")
-TARGET = (4, -4)
-"""bp by which + starts and - ends are shifted so that both ends of an insertion count at the middle of its 9 bp."""
-ALLOWED = {(0, 0)} | {(plus, minus) for plus in (3, 4, 5) for minus in (-4, -5, -6)}
-"""Shifts that files come with: none, or one of the usual corrections."""
-
-N_SAMPLED = 10_000
-CHUNK = 1_000_000
-_REACH, _AROUND = 8, 24
-"""Positions that are compared on either side of a centre, and that are read on either side of an insertion."""
-_MIN_LIKENESS = 0.6
+NO_SIDE = "without a strand"
+NO_MATE = "mates that are not aligned"
+OTHER_CELLS = "their barcode is not among those of --barcodes"
 
 
 @dataclass
 class Ends:
     """5' ends as a file has them: starts of what is on +, ends (exclusive) of what is on -, by chromosome.
 
-    Where `paired`, the i-th start and the i-th end are those of one fragment.
+    Parameters
+    ----------
+    paired
+        Whether the i-th start and the i-th end are those of one fragment.
+    is_single
+        Whether `plus` has insertions where they stand, one base each, and `minus` has none.
+    account
+        What was read of the file.
+    n_excluded
+        5' ends on excluded chromosomes, which were not looked at.
     """
 
     plus: dict[str, np.ndarray]
     minus: dict[str, np.ndarray]
     paired: bool
-    dropped: dict[str, int] = field(default_factory=dict)
+    is_single: bool = False
+    account: Account = field(default_factory=lambda: Account("reads"))
+    n_excluded: int = 0
 
     def n_insertions(self) -> int:
         """Count the insertions: one per 5' end."""
         return sum(map(len, self.plus.values())) + sum(map(len, self.minus.values()))
 
-    def without_duplicates(self) -> tuple["Ends", int]:
-        """Keep one of all fragments with the same start and end; return their number too."""
+    def n_duplicates(self) -> int:
+        """Count the fragments that equal another; 0 where the two ends of fragments are not known."""
+        if not self.paired:
+            return 0
+        return sum(len(starts) - len(np.unique(self._pairs(chrom))) for chrom, starts in self.plus.items())
+
+    def without_duplicates(self) -> "Ends":
+        """Keep one of all fragments with the same start and end."""
         if not self.paired:
             raise BadInput(
-                "--deduplicate knows fragments by both their ends; reads of a BAM or tagAlign file have one. "
-                "Remove duplicates before (samtools markdup -r)."
+                "--deduplicate knows fragments by both their ends; reads have one. Of BAM files, alignments that are "
+                "marked as duplicates are left out anyway: mark them (samtools markdup)."
             )
-        plus, minus, n = {}, {}, 0
-        for chrom, starts in self.plus.items():
-            pairs = np.unique(np.stack([starts, self.minus[chrom]], axis=1), axis=0)
-            n += len(starts) - len(pairs)
-            plus[chrom], minus[chrom] = pairs[:, 0].copy(), pairs[:, 1].copy()
-        return Ends(plus, minus, True, self.dropped), n
+        plus, minus = {}, {}
+        for chrom in self.plus:
+            pairs = np.unique(self._pairs(chrom))
+            plus[chrom], minus[chrom] = (pairs >> 32).astype(np.int32), (pairs & (2**32 - 1)).astype(np.int32)
+        return Ends(plus, minus, True, False, self.account, self.n_excluded)
+
+    def _pairs(self, chrom: str) -> np.ndarray:
+        return (self.plus[chrom].astype(np.int64) << 32) | self.minus[chrom].astype(np.int64)
+
+
+class Tally:
+    """Counts the rows that are not used, by reason, and remembers the first of each."""
+
+    def __init__(self) -> None:
+        self.n: dict[str, int] = {}
+        self.first: dict[str, tuple[int, str]] = {}
+        self.seen = 0
+        self.unknown: dict[str, int] = {}
+        self.excluded = 0
+
+    def add(self, reason: str, n: int, first: tuple[int, str]) -> None:
+        """Count `n` rows; `first` is the position of the first of them and what to call it."""
+        if n:
+            self.n[reason] = self.n.get(reason, 0) + n
+            self.first[reason] = min(self.first.get(reason, first), first)
+
+    def is_many(self, reason: str, share: float = FEW) -> bool:
+        """Tell whether so many rows fall out that it is not by chance."""
+        return too_many(self.n.get(reason, 0), self.seen, share)
 
 
 def read(
-    path: Path, genome: Genome, form: str | None = None, *, on_reads: Callable[[int], None] = lambda n: None
+    path: Path,
+    genome: Genome,
+    form: str | None = None,
+    *,
+    exclude: tuple[str, ...] = (),
+    filters: Filters = ALL,
+    on_reads: Callable[[int], None] = lambda n: None,
 ) -> Ends:
-    """Read the 5' ends of a file of fragments or reads; see FORMATS.
+    """Read the 5' ends of a file of fragments or reads; see `formats.FORMATS`.
 
     Parameters
     ----------
     form
-        One of FORMATS; None: inferred from the name and the first line.
+        One of FORMATS; None: told by the content of the file.
+    exclude
+        Chromosomes of which nothing is looked at.
     on_reads
         Called with the number of lines or alignments read so far.
 
@@ -85,253 +118,236 @@ def read(
     if not path.is_file():
         raise BadInput(f"No file of reads at {path}.")
     check_end(path, "reads")
-    form = form or _form_of(path)
-    parts: dict[str, dict[str, list[np.ndarray]]] = {"plus": {}, "minus": {}}
-    dropped: dict[str, int] = {}
+    tally, seen = Tally(), formats.Intervals()
+    kind = formats.alignment_kind(path, form)
+    layout = None
+    if kind is None:
+        layout = formats.layout_of(path, form, genome.sizes)
+        _check_options(path, layout, filters)
+        chunks = text_reads.chunks(path, layout, with_barcodes=filters.barcodes is not None)
+    else:
+        chunks = alignments.chunks(path, genome, filters, exclude, tally.add)
+    gathered = _Gathered(genome, exclude, filters, "tagalign" if layout is None else layout.form)
     n = 0
-    for chrom, start, end, strand in _bam(path) if form == "bam" else _text(path, form):
-        n += len(chrom)
-        for name, rows in pd.Series(np.arange(len(chrom))).groupby(np.asarray(chrom, dtype=object), sort=False):
-            rows = rows.to_numpy()
-            if name not in genome.sizes:
-                dropped[name] = dropped.get(name, 0) + len(rows)
-                continue
-            _check_ends(path, name, start[rows], end[rows], genome.sizes[name])
-            on_plus = rows if strand is None else rows[strand[rows] == "+"]
-            on_minus = rows if strand is None else rows[strand[rows] == "-"]
-            parts["plus"].setdefault(name, []).append(start[on_plus].astype(np.int32))
-            parts["minus"].setdefault(name, []).append(end[on_minus].astype(np.int32))
+    for chunk in chunks:
+        n += len(chunk.chrom)
+        gathered.add(chunk, tally, seen)
         on_reads(n)
-    if n == 0:
-        raise BadInput(f"{path} has no reads.")
-    genome.known([*parts["plus"], *dropped], str(path))
-    joined = {side: {name: np.concatenate(arrays) for name, arrays in by.items()} for side, by in parts.items()}
-    return Ends(**joined, paired=form == "fragments", dropped=dropped)
+    _check(path, layout, form, genome, tally, seen, gathered)
+    ends = gathered.ends(Account(path.name, format=kind.upper() if kind else layout.form))
+    ends.n_excluded = tally.excluded * (2 if ends.paired else 1)
+    _fill(ends.account, layout, tally, seen, filters, gathered)
+    return ends
 
 
-def _check_ends(path: Path, chrom: str, start: np.ndarray, end: np.ndarray, size: int) -> None:
-    wrong = np.flatnonzero((start < 0) | (end > size) | (start >= end))
-    if len(wrong):
-        i = wrong[0]
+def _check_options(path: Path, layout: formats.Layout, filters: Filters) -> None:
+    if filters.min_mapq:
+        raise BadInput(f"--min-mapq: {path} is {layout.form}; only BAM, CRAM and SAM have mapping qualities.")
+    if filters.barcodes is not None and (layout.form != "fragments" or layout.n_columns < 4):
         raise BadInput(
-            f"{path}: {chrom}:{start[i]}-{end[i]} is not a stretch of {chrom}, which has {size:,} bp in the genome; is "
-            "it the same assembly?"
+            f"--barcodes: fragments with barcodes in column 4, or a BAM file with tags CB, are expected; {path} is "
+            f"{layout.form} with {layout.n_columns} columns."
         )
 
 
-def _form_of(path: Path) -> str:
-    if path.suffix == ".bam":
-        return "bam"
-    try:
-        with open_text(path) as lines:
-            first = next((line for line in lines if line.strip() and not _is_comment(line)), "")
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path} is not a text file of reads that can be read: {error}.") from None
-    cells = first.rstrip("\r\n").split("\t")
-    if len(cells) < 3:
-        raise BadInput(
-            f"{path}: tab-separated chromosome, start and end are expected (fragments, BED, BEDPE or tagAlign), got "
-            f"{first.strip()[:60]!r}."
+class _Gathered:
+    """The ends that are used, by chromosome, as chunks of a file are read."""
+
+    def __init__(self, genome: Genome, exclude: tuple[str, ...], filters: Filters, form: str):
+        self.sizes, self.exclude, self.form = genome.sizes, set(exclude), form
+        self.wanted = filters.barcodes
+        self.found: set[str] = set()
+        self.others: str = ""
+        self.plus: dict[str, list[np.ndarray]] = {}
+        self.minus: dict[str, list[np.ndarray]] = {}
+        self.n_rows = 0
+
+    def add(self, chunk: Chunk, tally: Tally, seen: formats.Intervals) -> None:
+        """Take the rows of a chunk that can be used; count the others."""
+        for number, rows in _by_number(chunk.chrom):
+            name = chunk.names[number]
+            if name in self.exclude:
+                tally.excluded += len(rows)
+            elif self.form == "bedpe" and name == ".":
+                tally.add(NO_MATE, len(rows), chunk.where(int(rows[0])))
+            elif name not in self.sizes:
+                tally.unknown[name] = tally.unknown.get(name, 0) + len(rows)
+            else:
+                rows = self._of_cells(chunk, rows, tally)
+                rows = self._usable(chunk, rows, self.sizes[name], tally, name)
+                self._keep(chunk, rows, name, seen)
+
+    def _of_cells(self, chunk: Chunk, rows: np.ndarray, tally: Tally) -> np.ndarray:
+        if self.wanted is None or chunk.barcode is None or chunk.barcodes is None:
+            return rows
+        is_wanted = np.array([name in self.wanted for name in chunk.barcodes], bool)
+        present = np.unique(chunk.barcode[rows])
+        self.found |= {chunk.barcodes[i] for i in present[is_wanted[present]]}
+        if not self.others and (~is_wanted[present]).any():
+            self.others = chunk.barcodes[present[~is_wanted[present]][0]]
+        return self._left(chunk, rows, is_wanted[chunk.barcode[rows]], OTHER_CELLS, tally)
+
+    def _usable(self, chunk: Chunk, rows: np.ndarray, size: int, tally: Tally, name: str) -> np.ndarray:
+        tally.seen += len(rows)
+        rows = self._left(chunk, rows, chunk.start[rows] < chunk.end[rows], INVERTED, tally, name)
+        on_chrom = (chunk.start[rows] >= 0) & (chunk.end[rows] <= size)
+        rows = self._left(chunk, rows, on_chrom, OFF_END, tally, name)
+        if chunk.strand is not None:
+            rows = self._left(chunk, rows, chunk.strand[rows] != NO_STRAND, NO_SIDE, tally, name)
+        return rows
+
+    def _left(
+        self, chunk: Chunk, rows: np.ndarray, is_used: np.ndarray, reason: str, tally: Tally, chrom: str = ""
+    ) -> np.ndarray:
+        if not is_used.all():
+            first = int(rows[~is_used][0])
+            position, where = chunk.where(first)
+            place = f", {chrom}:{chunk.start[first]}-{chunk.end[first]}" if chrom else ""
+            tally.add(reason, int((~is_used).sum()), (position, where + place))
+        return rows[is_used]
+
+    def _keep(self, chunk: Chunk, rows: np.ndarray, name: str, seen: formats.Intervals) -> None:
+        start, end = chunk.start[rows].astype(np.int32), chunk.end[rows].astype(np.int32)
+        seen.add(end - start)
+        self.n_rows += len(rows)
+        if self.form == "insertions":
+            self.plus.setdefault(name, []).append(start)
+        elif chunk.strand is None:
+            self.plus.setdefault(name, []).append(start)
+            self.minus.setdefault(name, []).append(end)
+        else:
+            strand = chunk.strand[rows]
+            self.plus.setdefault(name, []).append(start[strand == PLUS])
+            self.minus.setdefault(name, []).append(end[strand == MINUS])
+            seen.n_plus += int((strand == PLUS).sum())
+            seen.n_minus += int((strand == MINUS).sum())
+
+    def ends(self, account: Account) -> Ends:
+        """Return what was taken."""
+        plus, minus = (
+            {name: np.concatenate(arrays) for name, arrays in side.items()} for side in (self.plus, self.minus)
         )
-    if len(cells) >= 10 and cells[9] in "+-" and cells[4].isdigit():
-        return "bedpe"
-    return "tagalign" if len(cells) >= 6 and cells[5] in ("+", "-") else "fragments"
+        return Ends(plus, minus, self.form == "fragments", self.form == "insertions", account)
 
 
-def _is_comment(line: str) -> bool:
-    return line.startswith(("#", "track", "browser"))
+def _by_number(numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Give each number with the positions that it stands at, in order."""
+    order = np.argsort(numbers, kind="stable")
+    edges = np.flatnonzero(np.diff(numbers[order])) + 1
+    for rows in np.split(order, edges):
+        if len(rows):
+            yield int(numbers[rows[0]]), rows
 
 
-_COLUMNS = {"fragments": [0, 1, 2], "tagalign": [0, 1, 2, 5], "bedpe": [0, 1, 2, 3, 4, 5, 8, 9]}
-_TEXT_COLUMNS = {"fragments": {0}, "tagalign": {0, 5}, "bedpe": {0, 3, 8, 9}}
-Chunk = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
-
-
-def _text(path: Path, form: str) -> Iterator[Chunk]:
-    """Give chromosome, start, end and strand of chunks of lines; no strand where both ends are insertions."""
-    columns = _COLUMNS[form]
-    is_text = _TEXT_COLUMNS[form]
-    types = {column: "str" if column in is_text else "int64" for column in columns}
-    try:
-        with open_text(path) as lines:
-            skip = _n_comments(lines)
-        with open_text(path) as lines:
-            for _ in range(skip):
-                next(lines)
-            reader = pd.read_csv(
-                lines, sep="\t", header=None, usecols=columns, dtype=types, chunksize=CHUNK, comment="#", quoting=3,
-                na_filter=False,
-            )  # fmt: skip
-            for part in reader:
-                if form == "bedpe":
-                    for chrom, start, end, strand in ((0, 1, 2, 8), (3, 4, 5, 9)):
-                        yield _columns(part, chrom, start, end, strand)
-                else:
-                    yield _columns(part, 0, 1, 2, 5 if form == "tagalign" else None)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path} is a damaged gzip file ({error}); copy it again.") from None
-    except UnicodeDecodeError:
+def _check(
+    path: Path,
+    layout: formats.Layout | None,
+    form: str | None,
+    genome: Genome,
+    tally: Tally,
+    seen: formats.Intervals,
+    gathered: _Gathered,
+) -> None:
+    """Refuse a file of which too much cannot be used, or whose whole is not what its beginning looked like."""
+    if gathered.n_rows + tally.seen + tally.excluded + sum(tally.unknown.values()) == 0:
+        reasons = "; ".join(f"{n:,} are left out: {reason}" for reason, n in tally.n.items())
+        raise BadInput(f"{path} has no reads that count{f' ({reasons})' if reasons else ''}.")
+    names = {*gathered.plus, *tally.unknown} | ({*gathered.exclude} if tally.excluded else set())
+    if not tally.seen:
+        genome.known(names, str(path))
+    if gathered.wanted is not None and not gathered.found:
+        ours = min(gathered.wanted)
         raise BadInput(
-            f"{path} is a binary file; a text file of reads, or a name ending in .bam, is expected."
-        ) from None
-    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise BadInput(_where_wrong(path, columns, is_text, form) or f"{path}: {error}.") from None
-
-
-def _columns(part: pd.DataFrame, chrom: int, start: int, end: int, strand: int | None) -> Chunk:
-    sides = None if strand is None else part[strand].to_numpy(dtype=object)
-    return part[chrom].to_numpy(dtype=object), part[start].to_numpy(), part[end].to_numpy(), sides
-
-
-def _n_comments(lines: Iterator[str]) -> int:
-    n = 0
-    for line in lines:
-        if line.strip() and not _is_comment(line):
-            break
-        n += 1
-    return n
-
-
-def _where_wrong(path: Path, columns: list[int], is_text: set[int], form: str) -> str | None:
-    """Find the first line that is not of the format."""
-    with open_text(path) as lines:
-        n_comments = _n_comments(lines)
-    with open_text(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if number <= n_comments or line.startswith("#") or not line.strip():
-                continue
-            cells = line.rstrip("\r\n").split("\t")
-            for column in columns:
-                value = cells[column] if column < len(cells) else None
-                if value is None or (column not in is_text and not re.fullmatch(r"-?\d{1,18}", value)):
-                    got = "nothing" if value is None else repr(value)
-                    what = "text" if column in is_text else "a whole number"
-                    return f"{path}, line {number}, column {column + 1}: {form} has {what} there, got {got}."
-    return None
-
-
-def _bam(path: Path) -> Iterator[Chunk]:
-    """Give chunks of the mapped alignments of a BAM file, each of them one read."""
-    try:
-        with quiet_pysam() as pysam, pysam.AlignmentFile(str(path), "rb") as file:
-            rows = []
-            for read in file.fetch(until_eof=True):
-                if not read.is_unmapped:
-                    strand = "-" if read.is_reverse else "+"
-                    rows.append((read.reference_name, read.reference_start, read.reference_end, strand))
-                if len(rows) == CHUNK:
-                    yield _bam_chunk(rows)
-                    rows = []
-            if rows:
-                yield _bam_chunk(rows)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} is not a BAM file, or a truncated one ({one_line(error)}); copy it again.") from None
-
-
-def _bam_chunk(rows: list[tuple]) -> Chunk:
-    chrom, start, end, strand = zip(*rows, strict=True)
-    return np.array(chrom, dtype=object), np.array(start), np.array(end), np.array(strand, dtype=object)
-
-
-@dataclass(frozen=True)
-class Shift:
-    """The shift of the 5' ends in a file, as the base composition around them shows it."""
-
-    plus: int
-    minus: int
-    likeness: float
-    """Pearson r of the composition around the centre with its reverse complement, the lower of both strands."""
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the palindrome is distinct enough to rely on."""
-        return self.likeness >= _MIN_LIKENESS
-
-    def __str__(self) -> str:
-        return f"{self.plus:+d}/{self.minus:+d}"
-
-
-def detect_shift(ends: Ends, genome: Genome, *, seed: int = 0) -> Shift:
-    """Find the centre of the palindrome that Tn5 prefers around the + starts, and around the - ends.
-
-    Of an unshifted file it is 4 bp right of a + start and 5 bp left of a - end (exclusive).
-    """
-    rng = np.random.default_rng(seed)
-    plus, r_plus = _centre(_composition(ends.plus, genome, rng))
-    minus, r_minus = _centre(_composition(ends.minus, genome, rng))
-    return Shift(4 - plus, -5 - minus, min(r_plus, r_minus))
-
-
-def settled_shift(detected: Shift, given: tuple[int, int] | None) -> tuple[tuple[int, int], str]:
-    """Decide by which shift the ends in a file are corrected already; return it, and a sentence for the report.
-
-    Raises
-    ------
-    BadInput
-        If none was given, and the detected one is unclear or unusual.
-    """
-    says = f"{detected} (likeness of both strands' palindromes r = {detected.likeness:.2f})"
-    if given is not None:
-        agrees = "as" if (detected.plus, detected.minus) == given else "although"
-        looks = f"{agrees} the reads look like {says}" if detected.is_clear else "the reads do not show one"
-        return given, f"The reads come shifted by {given[0]:+d}/{given[1]:+d}, as told; {looks}."
-    if not detected.is_clear:
-        raise BadInput(
-            f"The reads do not show which shift they come with: no palindrome of Tn5 around their ends ({says}). "
-            "Say it: --shift 0,0 for reads as aligned, --shift 4,-5 for fragments already corrected."
+            f"--barcodes: none of the {len(gathered.wanted):,} barcodes is in {path}: {ours!r} in the list, "
+            f"{gathered.others or 'none'!r} in the file."
         )
-    if (detected.plus, detected.minus) not in ALLOWED:
+    for reason, share, why in (
+        (INVERTED, MANY_INVERTED, HINTS[INVERTED]),
+        (OFF_END, FEW, HINTS[OFF_END]),
+        (NO_SIDE, FEW, "Which of its ends is the 5' end of a read is then unknown; write strands into column 6."),
+    ):
+        if tally.is_many(reason, share):
+            first = tally.first[reason][1]
+            of = ""
+            if reason == OFF_END:
+                chrom = first.rsplit(", ", 1)[1].rsplit(":", 1)[0]
+                of = f"; {chrom} has {genome.sizes[chrom]:,} bp in the genome"
+            raise BadInput(
+                f"{path}: {tally.n[reason]:,} of {tally.seen:,} rows are left out: {reason} (first: {first}{of}). {why}"
+            )
+    if layout is None or not seen.n:
+        return
+    longer = seen.n - int(seen.lengths[1])
+    if layout.form == "insertions" and longer and form is None:
         raise BadInput(
-            f"The reads look shifted by {says}; 0/0 or about +4/-5 is usual. If that is right, say so: "
-            f"--shift {detected.plus},{detected.minus}."
+            f"{path}: its first lines have intervals of one base, as insertions have, but {longer:,} of {seen.n:,} are "
+            "longer; say --format insertions or --format fragments, or correct the file."
         )
-    return (detected.plus, detected.minus), f"The reads come shifted by {says}."
+    if layout.form == "fragments" and longer == 0 and seen.n >= formats.MIN_LINES:
+        raise BadInput(f"{path}: every interval has one base; fragments have two ends. Say --format insertions.")
+    if form is None and layout.form in ("fragments", "tagalign"):
+        _check_whole(path, layout, seen)
 
 
-def _composition(positions: dict[str, np.ndarray], genome: Genome, rng: np.random.Generator) -> np.ndarray:
-    """Count bases around a sample of positions, less what is usual; (2 * _AROUND + 1, 4)."""
-    total = sum(map(len, positions.values()))
-    share = min(1.0, N_SAMPLED / max(total, 1))
-    counts = np.zeros((2 * _AROUND + 1, N_CODE + 1))
-    offsets = np.arange(-_AROUND, _AROUND + 1)
-    for chrom in genome.sizes:
-        here = positions.get(chrom, np.zeros(0, np.int32))
-        here = rng.choice(here, int(np.ceil(share * len(here))), replace=False) if len(here) else here
-        here = here[(here >= _AROUND) & (here < genome.sizes[chrom] - _AROUND)]
-        around = genome.codes(chrom)[here[:, None] + offsets] if len(here) else np.zeros((0, len(offsets)), np.uint8)
-        counts += (around[:, :, None] == np.arange(N_CODE + 1)).sum(axis=0)
-    known = counts[:, :N_CODE]
-    shares = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    return shares - shares.mean(axis=0)
+def _check_whole(path: Path, layout: formats.Layout, seen: formats.Intervals) -> None:
+    """Judge all lines as the first were judged: a file of which a part is something else is refused."""
+    if seen.n <= formats.N_SAMPLED:
+        return
+    short = seen.lengths[1] / seen.n
+    mode, piled = seen.most_frequent()
+    is_reads = piled >= formats.PILED and mode >= 0.8 * seen.quantile(0.99)
+    if layout.form == "fragments" and (short > 0.1 or is_reads):
+        what = f"{short:.0%} have one base" if short > 0.1 else f"{piled:.0%} have about {mode} bp, the length of reads"
+        raise BadInput(
+            f"{path}: its first {formats.N_SAMPLED:,} lines look like fragments, but of all its intervals {what}; give "
+            "reads and fragments as files of their own, or say --format fragments."
+        )
 
 
-def _centre(composition: np.ndarray) -> tuple[int, float]:
-    """Find the offset around which a composition is most its own reverse complement, and how much it is (r)."""
-    reach = np.arange(-_REACH, _REACH + 1)
-    best, likeness = 0, -np.inf
-    strongest = -np.inf
-    for offset in range(-_AROUND + _REACH, _AROUND - _REACH + 1):
-        here = composition[_AROUND + offset + reach]
-        reverse_complemented = here[::-1][:, COMPLEMENT[:N_CODE]]
-        if (strength := float((here * reverse_complemented).sum())) > strongest:
-            strongest, best = strength, offset
-            scale = np.sqrt((here**2).sum() * (reverse_complemented**2).sum())
-            likeness = strength / scale if scale > 0 else 0.0
-    return best, float(likeness)
-
-
-def count(ends: Ends, genome: Genome, shift: tuple[int, int]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Count Tn5 insertions per base, by chromosome in the genome's order: (name, positions, counts at them).
-
-    Parameters
-    ----------
-    shift
-        bp that the ends are shifted by already; the rest to TARGET is added.
-    """
-    plus, minus = TARGET[0] - shift[0], TARGET[1] - shift[1]
-    for chrom, size in genome.sizes.items():
-        none = np.zeros(0, np.int32)
-        at = np.concatenate([ends.plus.get(chrom, none) + plus, ends.minus.get(chrom, none) + minus - 1])
-        positions, counts = np.unique(at[(at >= 0) & (at < size)], return_counts=True)
-        if len(positions):
-            yield chrom, positions, counts
+def _fill(
+    account: Account,
+    layout: formats.Layout | None,
+    tally: Tally,
+    seen: formats.Intervals,
+    filters: Filters,
+    gathered: _Gathered,
+) -> None:
+    """Write into the account what was read and what was left out."""
+    if layout is not None:
+        account.evidence = layout.evidence or "as --format says"
+        columns = text_reads.COLUMN_NAMES[layout.form]
+        places = {"tagalign": [1, 2, 3, 6], "bedpe": [1, 2, 3, 4, 5, 6, 9, 10]}.get(layout.form, [1, 2, 3])
+        account.used = {name: f"column {i}" for name, i in zip(columns, places, strict=False)}
+        if filters.barcodes is not None:
+            account.used["barcode"] = "column 4"
+        last = layout.n_columns
+        account.not_used = [f"column {i}" for i in range(1, last + 1) if f"column {i}" not in account.used.values()][
+            :12
+        ]
+        if layout.form == "fragments" and last == 5:
+            account.notes.append("A fragment counts once: column 5 has the number of read pairs that were seen of it.")
+    else:
+        account.evidence = "by its first bytes"
+        account.notes.append(
+            f"Alignments of mapping quality {filters.min_mapq} and more count (--min-mapq); those marked as duplicates "
+            f"{'count too' if filters.keep_duplicates else 'are left out'}."
+        )
+    what = "fragments" if gathered.form == "fragments" else "insertions" if gathered.form == "insertions" else "reads"
+    account.numbers[what] = gathered.n_rows
+    account.numbers["lengths_bp"] = {
+        "min": seen.quantile(1e-12), "median": seen.quantile(0.5), "max": seen.quantile(1.0)
+    }  # fmt: skip
+    if tally.excluded:
+        account.leave_out("rows", tally.excluded, "on chromosomes of --exclude; they were not looked at")
+    if tally.unknown:
+        account.leave_out(
+            what, sum(tally.unknown.values()), f"on {some(sorted(tally.unknown))}, which the genome lacks"
+        )
+    for reason, n in tally.n.items():
+        account.leave_out(what if layout is not None else "alignments", n, reason, tally.first[reason][1])
+    if filters.barcodes is not None:
+        missing = len(filters.barcodes) - len(gathered.found)
+        account.numbers |= {"barcodes": len(gathered.found), "barcodes_not_found": missing}
+        account.notes.append(
+            f"{len(gathered.found):,} of the {len(filters.barcodes):,} barcodes were found, {missing:,} were not."
+        )

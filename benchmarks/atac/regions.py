@@ -1,4 +1,4 @@
-"""Peaks, blacklist, GC-matched background and chromosome splits.
+"""GC-matched background and chromosome splits.
 
 Source: `kundajelab/chrombpnet`: `chrombpnet prep nonpeaks` (`chrombpnet/helpers/make_gc_matched_negatives`) and
 `chrombpnet/helpers/hyperparameters/param_utils.py`; the folds of hg38 are those published with its models.
@@ -6,11 +6,9 @@ Source: `kundajelab/chrombpnet`: `chrombpnet prep nonpeaks` (`chrombpnet/helpers
 
 import json
 import random
-import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +16,7 @@ import pandas as pd
 from benchmarks.api.genome import Genome, needed
 from benchmarks.api.sequences import BASES
 from benchmarks.errors import BadInput
-from benchmarks.io.tables import open_text
+from benchmarks.io.validated import one_line
 
 SEQ_LEN, PROFILE_LEN, MAX_JITTER = 2114, 1000, 500
 STRIDE = 1000
@@ -26,7 +24,6 @@ STRIDE = 1000
 PER_TRAINING_PEAK, PER_TEST_PEAK = 2, 1
 NEGATIVES_SEED = 1234
 
-NARROWPEAK = ["chrom", "start", "end", "name", "score", "strand", "signal", "p_value", "q_value", "summit"]
 PARTS = ("train", "valid", "test")
 
 HG38 = [*(f"chr{i}" for i in range(1, 23)), "chrX", "chrY"]
@@ -61,22 +58,31 @@ def read_folds(paths: list[Path]) -> list[Fold]:
     folds = []
     for path in paths:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique_keys)
         except FileNotFoundError:
             raise BadInput(f"--folds: no file at {path}.") from None
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"--folds: {path} is not a JSON file: {error}.") from None
+            raise BadInput(f"--folds: {path} is not a JSON file: {one_line(error)}.") from None
         if content == []:
             raise BadInput(f"--folds: {path} has no fold.")
         for number, fold in enumerate(content if isinstance(content, list) else [content]):
             where = f"--folds: {path}" + (f", fold {number}" if isinstance(content, list) else "")
             if not isinstance(fold, dict) or set(PARTS) - fold.keys():
-                raise BadInput(f"{where}: an object with lists of chromosomes train, valid and test is expected.")
+                got = f", got {', '.join(map(str, fold))[:80] or 'none'}" if isinstance(fold, dict) else ""
+                raise BadInput(f"{where}: an object with lists of chromosomes train, valid and test is expected{got}.")
             folds.append({part: _chromosomes(fold[part], f"{where}, {part!r}") for part in PARTS})
             every = [chrom for part in PARTS for chrom in folds[-1][part]]
             if twice := [chrom for chrom in every if every.count(chrom) > 1]:
                 raise BadInput(f"{where}: {twice[0]!r} is named twice; a chromosome belongs to one part.")
     return folds
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object with a key twice, of which JSON would keep the last."""
+    keys = [key for key, _ in pairs]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise ValueError(f"{twice[0]!r} appears twice in one object")
+    return dict(pairs)
 
 
 def _chromosomes(names: object, where: str) -> list[str]:
@@ -112,109 +118,6 @@ def drawn_folds(genome: Genome, peaks: pd.DataFrame, n_folds: int) -> list[Fold]
         }
         for k in range(n_folds)
     ]
-
-
-def read_peaks(path: Path, genome: Genome, notes: list[str]) -> pd.DataFrame:
-    """Read narrowPeak: chrom, start, end, name and `centre` (start + column 10), in the file's order.
-
-    Peaks on chromosomes that the genome lacks are left out, with a note.
-
-    Raises
-    ------
-    BadInput
-        For the first line that is not narrowPeak with a summit, or lies off its chromosome.
-    """
-    rows = _bed(path, "--peaks", 10, f"narrowPeak has 10 columns ({', '.join(NARROWPEAK)})")
-    table = pd.DataFrame(
-        {
-            "line": [row.number for row in rows],
-            "chrom": [row.cells[0] for row in rows],
-            "start": [row.start for row in rows],
-            "end": [row.end for row in rows],
-            "name": [row.cells[3] for row in rows],
-            "summit": [_whole(path, row.number, row.cells, 9) for row in rows],
-        }
-    )
-    if (table["summit"] < 0).any():
-        one = table[table["summit"] < 0].iloc[0]
-        raise BadInput(
-            f"--peaks: {path}, line {one['line']}, column 10: a summit, 0 or more bp right of the start, is expected, "
-            f"got {one['summit']}; call peaks with summits (macs2 --call-summits)."
-        )
-    if n := int((table["start"] + table["summit"] >= table["end"]).sum()):
-        notes.append(f"{n:,} peaks of {path.name} have a summit (column 10) beyond their end; it is taken as it is.")
-    table["centre"] = table["start"] + table.pop("summit")
-    known = genome.known(table["chrom"], f"--peaks: {path}")
-    if strange := sorted(set(table["chrom"]) - set(known)):
-        n = int((~table["chrom"].isin(known)).sum())
-        notes.append(f"{n:,} peaks lie on {some(strange)}, which the genome lacks, and are left out.")
-        table = table[table["chrom"].isin(known)]
-    size = table["chrom"].map(genome.sizes)
-    off = table[(table["end"] > size) | (table["centre"] >= size)]
-    if len(off):
-        one = off.iloc[0]
-        raise BadInput(
-            f"--peaks: {path}, line {one['line']}: {one['chrom']}:{one['start']}-{one['end']} lies off the end of "
-            f"{one['chrom']} ({genome.sizes[one['chrom']]:,} bp); are the peaks of another assembly?"
-        )
-    place = table["chrom"].map(list(genome.sizes).index)
-    if not pd.MultiIndex.from_arrays([place, table["start"]]).is_monotonic_increasing:
-        notes.append(f"The peaks of {path.name} are not sorted by position; they are kept in the file's order.")
-    return table.drop(columns="line").reset_index(drop=True)
-
-
-def read_blacklist(path: Path, genome: Genome) -> pd.DataFrame:
-    """Read a BED file of regions to stay away from: chrom, start, end."""
-    rows = _bed(path, "--blacklist", 3, "BED has chromosome, start and end")
-    table = pd.DataFrame([(row.cells[0], row.start, row.end) for row in rows], columns=["chrom", "start", "end"])
-    genome.known(table["chrom"], f"--blacklist: {path}")
-    return table[table["chrom"].isin(genome.sizes)].reset_index(drop=True)
-
-
-class _Line(NamedTuple):
-    number: int
-    cells: list[str]
-    start: int
-    end: int
-
-
-def _bed(path: Path, option: str, n_columns: int, expected: str) -> list[_Line]:
-    if not path.is_file():
-        raise BadInput(f"{option}: no file at {path}.")
-    rows = []
-    try:
-        with open_text(path) as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip() or line.startswith(("#", "track", "browser")):
-                    continue
-                cells = line.rstrip("\r\n").split("\t")
-                if len(cells) < n_columns:
-                    raise BadInput(f"{option}: {path}, line {number}: {expected}, got {len(cells)} column(s).")
-                start, end = _whole(path, number, cells, 1), _whole(path, number, cells, 2)
-                if not 0 <= start < end:
-                    raise BadInput(
-                        f"{option}: {path}, line {number}: a start of 0 or more and an end beyond it are expected, got "
-                        f"{start} and {end}."
-                    )
-                rows.append(_Line(number, cells, start, end))
-    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
-        raise BadInput(f"{option}: {path} is not a text file that can be read: {error}.") from None
-    if not rows:
-        raise BadInput(f"{option}: {path} has no region.")
-    return rows
-
-
-def _whole(path: Path, number: int, cells: list[str], column: int) -> int:
-    if not re.fullmatch(r"-?\d{1,18}", cells[column].strip()):
-        raise BadInput(
-            f"{path}, line {number}, column {column + 1}: a whole number is expected, got {cells[column]!r}."
-        )
-    return int(cells[column])
-
-
-def some(names: list[str]) -> str:
-    """Name up to four, and count the rest."""
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def away_from(regions: pd.DataFrame, others: pd.DataFrame, reach: int) -> np.ndarray:

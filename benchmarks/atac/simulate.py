@@ -138,7 +138,7 @@ def inputs(folder: Path, *, bias_strength: float = 1.0) -> prepare.Inputs:
     """Return what `write_files` wrote, as `prepare` takes it, with the shift where no bias lets it be detected."""
     return prepare.Inputs(
         genome=folder / "genome.fa",
-        reads=folder / "fragments.tsv.gz",
+        reads=(folder / "fragments.tsv.gz",),
         peaks=folder / "peaks.narrowPeak",
         blacklist=folder / "blacklist.bed",
         folds=(folder / "folds.json",),
@@ -159,8 +159,7 @@ def simulate(*, seed: int, bias_strength: float = 1.0) -> Dataset:
     notes = (
         f"SIMULATED: {N_CHROMOSOMES} chromosomes of {CHROM_BP:,} bp, {table['is_peak'].sum()} accessible sites "
         f"with one to {N_SLOTS} motifs; Tn5 has {'a' if bias_strength else 'no'} sequence bias.",
-        *about["notes_signal"],
-        *about["notes_regions"],
+        *prepared.notes_of(about),
     )
     return Dataset(
         "simulated",

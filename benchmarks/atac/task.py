@@ -80,7 +80,7 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
         {"profile": arrays["profile"]},
         table.drop(columns="gc"),
         about["origin"],
-        notes=(*about["notes_signal"], *about["notes_regions"]),
+        notes=tuple(prepared.notes_of(about)),
     )
 
 
@@ -92,8 +92,7 @@ def published(folder: Path) -> dict[str, Path]:
     BadInput
         If there is none, saying how to make one.
     """
-    inside = sorted(file.parent for file in folder.glob(f"*/{prepared.ABOUT}"))
-    found = [folder] if (folder / prepared.ABOUT).is_file() else inside
+    found = prepared.inside(folder)
     if not found:
         raise BadInput(f"{folder} holds no prepared ATAC data. {HOW_TO_GET}")
     return {table_name(path): path for path in found}
