@@ -56,15 +56,16 @@ def build(spec: TaskSpec, recipe: BiasRecipe, prerequisite_dirs):
 
 
 def load_published(path: str | Path):
-    """Build the published network and load an official bias model (HDF5); nothing in the file is executed.
+    """Load an official bias model (HDF5), of as many filters and dilated layers as it has; nothing in it is executed.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     BadInput
-        If h5py is missing, or the file lacks a layer's weights.
+        If h5py is missing, if the file lacks a layer's weights or has some that are not finite numbers, or if a layer
+        in it is neither of a bias model nor of a ChromBPNet beside it.
     """
-    from benchmarks.training.keras_weights import load_by_layer
+    from benchmarks.training.keras_weights import load_bpnet
 
-    return load_by_layer(network(), Path(path))
+    return load_bpnet(Path(path), others=("wo_bias_",))

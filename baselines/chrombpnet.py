@@ -44,7 +44,7 @@ def build(spec: TaskSpec, recipe: ProfileRecipe, prerequisite_dirs):
 
 
 def load_published(path: str | Path):
-    """Build the network without bias and load official weights (HDF5): of a "nobias" file, or the whole model's.
+    """Load an official network without bias (HDF5), of a "nobias" file or the whole model's, of the size it has.
 
     A whole model's file holds a Lambda layer: weights are read by layer name, and nothing in the file is executed.
     `baselines.bpnet_bias.load_published` reads the bias model in the same file.
@@ -54,8 +54,9 @@ def load_published(path: str | Path):
     FileNotFoundError
         If there is no such file.
     BadInput
-        If h5py is missing, or the file lacks a layer's weights.
+        If h5py is missing, if the file lacks a layer's weights or has some that are not finite numbers, or if a layer
+        in it is neither of this network nor of a bias model.
     """
-    from benchmarks.training.keras_weights import load_by_layer
+    from benchmarks.training.keras_weights import load_bpnet
 
-    return load_by_layer(network(), Path(path))
+    return load_bpnet(Path(path), prefix="wo_bias_", others=("bpnet_", "prof_out_precrop", "logcount_predictions"))
