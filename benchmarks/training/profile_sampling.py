@@ -15,6 +15,10 @@ LIMITS = (1 - 0.9999, 0.9999)
 """Quantiles of total counts; windows at or beyond them are outliers."""
 
 
+MIN_SHARE_WITH_READS = 0.01
+"""Least share of background windows with a read for a bias model to train on."""
+
+
 class NothingToTrainOn(ValueError):
     """The rules leave no window to train or to validate on."""
 
@@ -110,6 +114,7 @@ def choose_background(train: Dataset, val: Dataset, spec: TaskSpec, *, threshold
     is_peak = np.concatenate([part.meta["is_peak"].to_numpy(dtype=bool) for part in (train, val)])
     if not is_peak.any():
         raise NothingToTrainOn("Without peaks there is no threshold below which a window counts as background.")
+    _check_background(total[~is_peak])
     threshold = threshold_factor * np.quantile(total[is_peak], 0.01)
     rows = np.flatnonzero(~is_peak & (total < threshold))
     low, high = np.quantile(total[rows], LIMITS) if len(rows) else (np.nan, np.nan)
@@ -122,6 +127,17 @@ def choose_background(train: Dataset, val: Dataset, spec: TaskSpec, *, threshold
                 f"peaks) is left to {what} a bias model on; raise the factor: --set bpnet_bias.threshold_factor=…"
             )
     return Regions(*chosen, _counts_weight(total[rows]), float(low), float(high), chosen)
+
+
+def _check_background(totals: np.ndarray) -> None:
+    """Refuse background without reads: there is no sequence bias to learn, whatever the threshold."""
+    n_with = int((totals > 0).sum())
+    if len(totals) and n_with < MIN_SHARE_WITH_READS * len(totals):
+        raise NothingToTrainOn(
+            f"The background has (nearly) no reads to train a bias model on: {n_with:,} of its {len(totals):,} windows "
+            f"have any, {totals.sum():,.0f} in all. Raising threshold_factor cannot help; prepare the data from all "
+            "reads, not from those in peaks alone, or with more of them."
+        )
 
 
 def _counts_weight(totals: np.ndarray) -> float:
