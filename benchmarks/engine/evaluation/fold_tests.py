@@ -58,7 +58,7 @@ def headlined(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFr
     if not headlines:
         return table
     cells = zip(table["output"], table["subset"], table["metric"], strict=True)
-    return table[[cell in set(headlines) for cell in cells]]
+    return table.loc[np.array([cell in set(headlines) for cell in cells], dtype=bool)]  # of no rows too
 
 
 def featured(table: pd.DataFrame, headlines: Collection[Headline]) -> pd.DataFrame:

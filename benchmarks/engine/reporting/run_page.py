@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmarks.api.metrics import label_of
+from benchmarks.engine.evaluation import fold_tests
 from benchmarks.engine.evaluation.leakage import Leakage
 from benchmarks.engine.reporting.html import template
 from benchmarks.engine.reporting.text import mean_sd
@@ -258,10 +259,7 @@ def _headlines(
     preferences = {"subset": "challenge" if is_challenge else "all", "level": "row"}
     preferences |= {"metric": "pearson_score" if is_challenge else "pearson_r"}
     if featured:
-        chosen, tests = (
-            table[[cell in featured for cell in zip(table["output"], table["subset"], table["metric"], strict=True)]]
-            for table in (chosen, tests)
-        )
+        chosen, tests = (fold_tests.headlined(table, featured) for table in (chosen, tests))
         preferences = {"level": "row"}
     for column, preferred in preferences.items():
         if len(chosen):
