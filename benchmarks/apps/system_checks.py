@@ -217,8 +217,21 @@ def slurm() -> Finding:
     return Finding("slurm", "ok", f"partitions: {', '.join(partitions) or 'none'}")
 
 
-def data(task: str, folder: Path, files: list[Any], record: dict[str, dict], is_whole: bool) -> Finding:
-    """Say whether the published data of a task are there, and of the size that they had when they were fetched."""
+def data(
+    task: str,
+    folder: Path,
+    files: list[Any],
+    record: dict[str, dict],
+    is_whole: bool,
+    damage: str | None = None,
+) -> Finding:
+    """Say whether the published data of a task are there, and of the size that they had when they were fetched.
+
+    Parameters
+    ----------
+    damage
+        What is wrong with a folder that was prepared from data, if anything.
+    """
     about, fix = f"data of {task}", f"python -m benchmarks fetch --task {task}"
     cut = [
         file.name
@@ -229,6 +242,8 @@ def data(task: str, folder: Path, files: list[Any], record: dict[str, dict], is_
     ]
     if cut:
         return Finding(about, "problem", f"{cut[0]} is not as it was fetched", f"Remove it, then: {fix}")
+    if damage is not None:
+        return Finding(about, "problem", damage, "Give the command that prepared it again.")
     if is_whole:
         return Finding(about, "ok", f"in {folder}")
     return Finding(about, "note", f"none that --preset paper could read in {folder}", fix)

@@ -27,6 +27,7 @@ def doctor(
 
     from benchmarks import registry, system
     from benchmarks.apps import system_checks
+    from benchmarks.atac import prepared
     from benchmarks.engine.datasets import catalogue, download
 
     driver, gpus = system_checks.driver()
@@ -50,9 +51,10 @@ def doctor(
             is_whole = True
         except BadInput:
             is_whole = False
+        damage = prepared.damaged(place) if task == "atac" else None
         mine = [file for file in files if file.task == task]
         try:
-            found.append(system_checks.data(task, place, mine, download.record_of(place), is_whole))
+            found.append(system_checks.data(task, place, mine, download.record_of(place), is_whole, damage))
         except BadInput as error:
             found.append(system_checks.Finding(f"data of {task}", "problem", str(error), "Remove that file."))
     found.append(system_checks.slurm())
