@@ -30,6 +30,8 @@ FLAGS = {
 """Flag -> why such an alignment does not count; the first that applies is noted."""
 NO_CIGAR = "not said how they are aligned (no CIGAR)"
 BARCODE_TAG = "CB"
+_CRAM_END, _CRAM_END_BYTES = b"\xff\xff\xff\xff\x0f\xe0EOF", 38
+"""What the last container of a CRAM file holds, and how long it is (CRAM specification, 9, "End of file container")."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ def chunks(
         if isinstance(error, BadInput):
             raise
         hint = " CRAM is read with the genome that is given; it must be the one it was made with." if reference else ""
+        reason = "truncated file" if "Closing failed" in str(error) else one_line(error)
         raise BadInput(
-            f"{path} holds no alignments that can be read to the end ({one_line(error)}); copy it again.{hint}"
+            f"{path} holds no alignments that can be read to the end ({reason}); copy it again.{hint}"
         ) from None
 
 
@@ -143,6 +146,10 @@ def _reference(path: Path, genome: Genome) -> Iterator[Path | None]:
     """
     with path.open("rb") as file:
         is_cram = file.read(4) == b"CRAM"
+        if is_cram:
+            file.seek(-min(_CRAM_END_BYTES, path.stat().st_size), os.SEEK_END)
+            if _CRAM_END not in file.read():
+                raise BadInput(f"{path} is a truncated CRAM file (its end marker is missing); copy it again.")
     if not is_cram:
         yield None
         return

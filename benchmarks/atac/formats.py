@@ -22,6 +22,8 @@ MIN_LINES = 100
 """Fewer lines say nothing of how long reads or fragments are; then the columns alone decide."""
 
 _MAX_BP = 5_000
+_MIN_READ_BP = 18
+"""Shorter reads are not aligned; fragments may be shorter."""
 PILED, _SPREAD = 0.3, 0.15
 """Share of intervals within 2 bp of the most frequent length: at least the first of reads, which a sequencer makes of
 one length; at most the second of fragments."""
@@ -51,6 +53,8 @@ class Layout:
         Why it was taken for that; empty where the user said so.
     first_line
         Number of the first line with data.
+    longest
+        Length in bp that 99 of 100 of the first intervals do not exceed.
     """
 
     form: str
@@ -58,6 +62,7 @@ class Layout:
     separator: str = "\t"
     first_line: int = 1
     n_columns: int = 3
+    longest: int = 0
 
 
 @dataclass
@@ -92,8 +97,8 @@ class Intervals:
         return int(np.searchsorted(np.cumsum(self.lengths), share * self.n)) if self.n else 0
 
     def most_frequent(self) -> tuple[int, float]:
-        """Return the most frequent length, and the share of intervals within 2 bp of it."""
-        mode = int(self.lengths.argmax())
+        """Return the most frequent length that a read may have, and the share of intervals within 2 bp of it."""
+        mode = _MIN_READ_BP + int(self.lengths[_MIN_READ_BP:].argmax())
         return mode, float(self.lengths[max(mode - 2, 0) : mode + 3].sum() / max(self.n, 1))
 
     def __str__(self) -> str:
@@ -153,15 +158,25 @@ def layout_of(path: Path, form: str | None, genome: Collection[str]) -> Layout:
     first = lines[0]
     if _is_header(lines):
         lines = lines[1:]
+    if _share(lines, _is_alignment) > 0.9:
+        raise BadInput(f"{path} is a SAM file without its header; write it with samtools view -h.")
     rows = [line for line in lines if len(line.cells) >= 3 and all(map(_NUMBER.fullmatch, line.cells[1:3]))]
     n_columns = Counter(len(line.cells) for line in rows or lines).most_common(1)[0][0]
     if form is None and rows:
         _refuse_other_kinds(path, rows)
-    if form is not None or not rows:
-        return Layout(form or "fragments", "", separator, lines[0].number, n_columns)
-    found, evidence = _bedpe(path, rows, n_columns) or _intervals(path, rows, n_columns)
-    header = f"; line {first.number} names the columns" if first.number < lines[0].number else ""
-    return Layout(found, evidence + header, separator, lines[0].number, n_columns)
+    longest = int(np.quantile([int(line.cells[2]) - int(line.cells[1]) for line in rows], 0.99)) if rows else 0
+    try:
+        found, evidence = _bedpe(path, rows, n_columns) or _intervals(path, rows, n_columns) if rows else (form, "")
+    except BadInput:
+        if form is None:
+            raise
+        found, evidence = form, ""
+    if form is not None:
+        doubt = f", although it looks like {found} ({evidence})" if found != form else ""
+        evidence = f"as --format says{doubt}"
+    elif first.number < lines[0].number:
+        evidence += f"; line {first.number} names the columns"
+    return Layout(form or found or "fragments", evidence, separator, lines[0].number, n_columns, longest)
 
 
 def _sample(path: Path, text: Iterator[str]) -> tuple[str, list[Line]]:
@@ -194,18 +209,17 @@ def _share(rows: list[Line], is_so) -> float:
     return sum(map(is_so, (line.cells for line in rows))) / len(rows)
 
 
+def _is_alignment(cells: list[str]) -> bool:
+    return len(cells) >= 11 and cells[1].isdigit() and cells[3].isdigit() and bool(_CIGAR.fullmatch(cells[5]))
+
+
 def _refuse_other_kinds(path: Path, rows: list[Line]) -> None:
     """Refuse tables of intervals that are not reads: peaks, coverage, alignments without their header."""
 
     def is_peak(cells: list[str]) -> bool:
-        return len(cells) in (9, 10) and all(map(_DECIMAL.fullmatch, cells[6:9])) and "." in "".join(cells[6:9])
+        return len(cells) in (9, 10) and cells[5] not in ("+", "-") and all(map(_DECIMAL.fullmatch, cells[6:9]))
 
-    def is_sam(cells: list[str]) -> bool:
-        return len(cells) >= 11 and cells[1].isdigit() and cells[3].isdigit() and bool(_CIGAR.fullmatch(cells[5]))
-
-    if _share(rows, is_sam) > 0.9:
-        raise BadInput(f"{path} is a SAM file without its header; write it with samtools view -h.")
-    if _share(rows, is_peak) > 0.9 and not _share(rows, lambda cells: cells[5] in ("+", "-")):
+    if _share(rows, is_peak) > 0.9:
         raise BadInput(f"{path} has columns of peaks (narrowPeak or broadPeak); give it with --peaks, and reads here.")
     if _share(rows, lambda cells: len(cells) == 4 and bool(_DECIMAL.fullmatch(cells[3]))) < 0.9:
         return

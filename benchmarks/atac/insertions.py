@@ -149,7 +149,8 @@ def _settle(
                 f"--shift is that of reads with strands, or of fragments; {path} has insertions of one base without "
                 "strands, which count where they stand. Leave --shift out."
             )
-        says = shift.check_insertions(ends, genome) if options.assay == "atac" else ""
+        is_told = options.form is not None
+        says = shift.check_insertions(ends, genome, is_told=is_told) if options.assay == "atac" else ""
         return None, f"Every line is one insertion and counts where it stands. {says}".strip(), None
     if options.assay == "dnase":
         given = options.shift or (0, 0)

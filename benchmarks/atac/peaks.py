@@ -21,6 +21,8 @@ SUMMITS = ("column", "middle")
 """Where a window's centre is: at the summit of column 10, or at the middle of the peak."""
 
 _WHOLE = re.compile(r"-?\d{1,18}")
+_MIN_ROWS, _LARGEST_COUNT = 10, 10
+"""Peaks that show what column 10 is; the largest number of blocks that is looked for."""
 _SUMMIT = NARROWPEAK.index("summit")
 _MIDDLE = "--summits middle puts windows at the middle of peaks"
 
@@ -67,9 +69,9 @@ def read_peaks(
     table = _table(rows).assign(
         name=[row.cells[3] if len(row.cells) > 3 else f"peak_{i}" for i, row in enumerate(rows)], centre=centre
     )
-    beyond = int((table["centre"] >= table["end"]).sum())
     account.numbers["rows"] = len(table)
     table = _on_genome(table, genome, exclude, account, "peaks", f"--peaks: {path}")
+    beyond = int((table["centre"] >= table["end"]).sum())
     if beyond and summits == "column":
         account.notes.append(f"{beyond:,} peaks have a summit (column 10) beyond their end; it is taken as it is.")
     place = table["chrom"].map(list(genome.sizes).index)
@@ -122,7 +124,14 @@ def _on_genome(
                 f"{where}: {n:,} of {len(table):,} {what} cannot be used: {reason} (first: {first}{size}). "
                 f"{HINTS[reason]}"
             )
-        account.leave_out(what, n, reason, first)
+        is_blacklist = "centre" not in table
+        if is_blacklist and reason == OFF_END:
+            sizes = table["chrom"].map(genome.sizes)
+            table = table.assign(start=table["start"].clip(lower=0), end=np.minimum(table["end"], sizes))
+            wrong = _is_inverted(table)
+            account.notes.append(f"{n:,} {what} reach {reason} (first: {first}); what lies on it is used.")
+        else:
+            account.leave_out(what, n, reason, first)
         table = table[~wrong]
     return table
 
@@ -155,7 +164,7 @@ def _why_no_summits(rows: list[Row], header: list[str]) -> str | None:
     if n_columns >= 12 and _all(rows, lambda row: "," in row.cells[10] + "," and _is_list(row.cells[10:12])):
         kind = "gappedPeak" if n_columns == 15 else "BED12"
         return f"these peaks have no summits: column 10 is a number of blocks, as in {kind}"
-    if _all(rows, _has_thick_part):
+    if np.mean([_has_thick_part(row) for row in rows]) > 0.9:
         return (
             "these peaks have no summits: columns 7 and 8 are positions within the peak, as in BED12 and gappedPeak, "
             "so that column 10 is a number of blocks"
@@ -169,6 +178,10 @@ def _why_no_summits(rows: list[Row], header: list[str]) -> str | None:
     found = np.array(values)
     if len(rows) > 1 and not found.any():
         return "these peaks have no summits: column 10 is 0 in every line"
+    if len(rows) >= _MIN_ROWS and np.ptp(found) == 0 and np.ptp(lengths) > 0:
+        return f"these peaks have no summits: column 10 is {found[0]} in every line, however long the peak"
+    if len(rows) >= _MIN_ROWS and found.max() <= _LARGEST_COUNT and np.median(lengths) >= 10 * _LARGEST_COUNT:
+        return f"these peaks have no summits: column 10 is at most {found.max()}, as a number of blocks"
     starts = np.array([row.start for row in rows])
     if len(rows) > 1 and np.mean((found >= starts) & (found <= starts + lengths) & (found > lengths)) > 0.5:
         return "column 10 has positions on the chromosome; a summit is given in bp right of the peak's start"

@@ -249,18 +249,17 @@ def _check(
     gathered: _Gathered,
 ) -> None:
     """Refuse a file of which too much cannot be used, or whose whole is not what its beginning looked like."""
+    if gathered.wanted is not None and gathered.others and not gathered.found:
+        raise BadInput(
+            f"--barcodes: none of the {len(gathered.wanted):,} barcodes is in {path}: {min(gathered.wanted)!r} in the "
+            f"list, {gathered.others!r} in the file."
+        )
     if gathered.n_rows + tally.seen + tally.excluded + sum(tally.unknown.values()) == 0:
         reasons = "; ".join(f"{n:,} are left out: {reason}" for reason, n in tally.n.items())
         raise BadInput(f"{path} has no reads that count{f' ({reasons})' if reasons else ''}.")
     names = {*gathered.plus, *tally.unknown} | ({*gathered.exclude} if tally.excluded else set())
     if not tally.seen:
         genome.known(names, str(path))
-    if gathered.wanted is not None and not gathered.found:
-        ours = min(gathered.wanted)
-        raise BadInput(
-            f"--barcodes: none of the {len(gathered.wanted):,} barcodes is in {path}: {ours!r} in the list, "
-            f"{gathered.others or 'none'!r} in the file."
-        )
     for reason, share, why in (
         (INVERTED, MANY_INVERTED, HINTS[INVERTED]),
         (OFF_END, FEW, HINTS[OFF_END]),
@@ -295,12 +294,18 @@ def _check_whole(path: Path, layout: formats.Layout, seen: formats.Intervals) ->
         return
     short = seen.lengths[1] / seen.n
     mode, piled = seen.most_frequent()
-    is_reads = piled >= formats.PILED and mode >= 0.8 * seen.quantile(0.99)
-    if layout.form == "fragments" and (short > 0.1 or is_reads):
+    if layout.form == "fragments" and (short > 0.1 or piled >= formats.PILED):
         what = f"{short:.0%} have one base" if short > 0.1 else f"{piled:.0%} have about {mode} bp, the length of reads"
         raise BadInput(
             f"{path}: its first {formats.N_SAMPLED:,} lines look like fragments, but of all its intervals {what}; give "
             "reads and fragments as files of their own, or say --format fragments."
+        )
+    longer = 1 - float(seen.lengths[: int(1.5 * layout.longest) + 1].sum()) / seen.n
+    if layout.form == "tagalign" and longer > 0.05:
+        raise BadInput(
+            f"{path}: its first {formats.N_SAMPLED:,} lines look like reads of up to {layout.longest} bp, but "
+            f"{longer:.0%} of all its intervals are much longer; give reads and fragments as files of their own, or "
+            "say --format tagalign."
         )
 
 
@@ -314,7 +319,7 @@ def _fill(
 ) -> None:
     """Write into the account what was read and what was left out."""
     if layout is not None:
-        account.evidence = layout.evidence or "as --format says"
+        account.evidence = layout.evidence
         columns = text_reads.COLUMN_NAMES[layout.form]
         places = {"tagalign": [1, 2, 3, 6], "bedpe": [1, 2, 3, 4, 5, 6, 9, 10]}.get(layout.form, [1, 2, 3])
         account.used = {name: f"column {i}" for name, i in zip(columns, places, strict=False)}

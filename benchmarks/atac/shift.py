@@ -24,7 +24,7 @@ ALLOWED = {(0, 0)} | {(plus, minus) for plus in (3, 4, 5) for minus in (-4, -5, 
 N_SAMPLED = 10_000
 _REACH, _AROUND = 8, 24
 """Positions that are compared on either side of a centre, and that are read on either side of an insertion."""
-_MIN_LIKENESS = 0.6
+_MIN_LIKENESS, _MIN_HALVES = 0.6, 0.35
 
 
 @dataclass(frozen=True)
@@ -101,45 +101,92 @@ def _composition(positions: dict[str, np.ndarray], genome: Genome, rng: np.rando
 
 def _centre(composition: np.ndarray) -> tuple[int, float]:
     """Find the offset around which a composition is most its own reverse complement, and how much it is (r)."""
-    reach = np.arange(-_REACH, _REACH + 1)
-    best, likeness = 0, -np.inf
-    strongest = -np.inf
-    for offset in range(-_AROUND + _REACH, _AROUND - _REACH + 1):
-        here = composition[_AROUND + offset + reach]
-        reverse_complemented = here[::-1][:, COMPLEMENT[:N_CODE]]
-        if (strength := float((here * reverse_complemented).sum())) > strongest:
-            strongest, best = strength, offset
-            scale = np.sqrt((here**2).sum() * (reverse_complemented**2).sum())
-            likeness = strength / scale if scale > 0 else 0.0
-    return best, float(likeness)
+    offsets = range(-_AROUND + _REACH, _AROUND - _REACH + 1)
+    found = {offset: _likeness(composition, offset) for offset in offsets}
+    best = max(offsets, key=lambda offset: found[offset][0])
+    return best, found[best][1]
 
 
-def centre_of(ends: Ends, genome: Genome, *, seed: int = 0) -> tuple[int, float, bool]:
-    """Find the palindrome around insertions where they stand: its offset, its likeness, whether it is clear."""
-    offset, likeness = _centre(_composition(ends.plus, genome, np.random.default_rng(seed)))
-    return offset, likeness, likeness >= _MIN_LIKENESS
+def _likeness(composition: np.ndarray, offset: int) -> tuple[float, float]:
+    """Compare the composition around an offset with its reverse complement: strength, and Pearson r."""
+    here = composition[_AROUND + offset + np.arange(-_REACH, _REACH + 1)]
+    reverse_complemented = here[::-1][:, COMPLEMENT[:N_CODE]]
+    strength = float((here * reverse_complemented).sum())
+    scale = float(np.sqrt((here**2).sum() * (reverse_complemented**2).sum()))
+    return strength, strength / scale if scale > 0 else 0.0
 
 
-def check_insertions(ends: Ends, genome: Genome, *, seed: int = 0) -> str:
+@dataclass(frozen=True)
+class Centre:
+    """The palindrome of Tn5 around insertions where they stand.
+
+    Parameters
+    ----------
+    offset, likeness
+        Where its middle is, in bp right of them, and how like its reverse complement it is (Pearson r).
+    halves
+        The lower likeness of two palindromes, 4 bp left and 4 bp right. Unshifted 5' ends of both strands have those,
+        which together mirror each other around the ends and so look centred.
+    """
+
+    offset: int
+    likeness: float
+    halves: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the palindrome is distinct enough to rely on."""
+        return self.likeness >= _MIN_LIKENESS
+
+    @property
+    def is_unshifted(self) -> bool:
+        """Whether these look like 5' ends that nobody has shifted to the middle of Tn5's 9 bp."""
+        return self.is_clear and self.halves >= _MIN_HALVES
+
+
+def centre_of(positions: dict[str, np.ndarray], genome: Genome, *, seed: int = 0) -> Centre:
+    """Find the palindrome around insertions of both strands together."""
+    composition = _composition(positions, genome, np.random.default_rng(seed))
+    offset, likeness = _centre(composition)
+    strengths = [_likeness(composition, at) for at in (-4, 4)]
+    return Centre(offset, likeness, min(r for _, r in strengths))
+
+
+def check_insertions(ends: Ends, genome: Genome, *, is_told: bool = False, seed: int = 0) -> str:
     """Say what the bases around insertions of one base show; they count where they stand.
 
-    Without strands, insertions at the ends of fragments look centred too: those of both strands mirror each other.
+    Parameters
+    ----------
+    is_told
+        Whether the user said that these are insertions where they stand: what looks otherwise is then only noted.
 
     Raises
     ------
     BadInput
         If they plainly lie beside the middle of Tn5's 9 bp.
     """
-    offset, likeness, is_clear = centre_of(ends, genome, seed=seed)
-    if not is_clear:
+    centre = centre_of(ends.plus, genome, seed=seed)
+    if not centre.is_clear:
         return "The bases around them do not show Tn5's sequence bias."
-    if abs(offset) > 1:
-        raise BadInput(
-            f"The insertions lie {abs(offset)} bp {'left' if offset > 0 else 'right'} of the middle of Tn5's 9 bp, as "
-            f"the bases around them show (likeness of its palindrome r = {likeness:.2f}); move them there, or give the "
-            "reads."
+    if centre.is_unshifted:
+        looks = (
+            "The bases around them look as around 5' ends of both strands that were not shifted: palindromes of Tn5 "
+            f"lie 4 bp left and right of them (r = {centre.halves:.2f})"
         )
-    return f"The bases around them are Tn5's palindrome (r = {likeness:.2f}); without strands no shift can be told."
+    elif abs(centre.offset) > 1:
+        side = "left" if centre.offset > 0 else "right"
+        looks = (
+            f"They lie {abs(centre.offset)} bp {side} of the middle of Tn5's 9 bp, as the bases around them show "
+            f"(likeness of its palindrome r = {centre.likeness:.2f})"
+        )
+    else:
+        return f"The bases around them are Tn5's palindrome (r = {centre.likeness:.2f})."
+    if is_told:
+        return f"{looks}."
+    raise BadInput(
+        f"{looks}. Give them with strands (column 6), or the reads themselves, so that they can be shifted; if they "
+        "are to count where they stand, say --format insertions."
+    )
 
 
 def positions_of(ends: Ends, shift: tuple[int, int], assay: str = "atac") -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from benchmarks.api.genome import Genome
 from benchmarks.atac.bigwig import Signal
-from benchmarks.atac.reads import Ends
 from benchmarks.atac.shift import centre_of
 from benchmarks.errors import BadInput
 
@@ -88,7 +87,7 @@ class Looks:
                 n = sum(self.totals.values()) / unit
                 million = ", to a million in all" if abs(n * unit - 1e6) < 1e3 else ""
                 rough = self.roughness(unit)
-                wide = f", and of coverage: each counts at about {1 / rough:.0f} bp" if rough < MIN_ROUGHNESS else ""
+                wide = ", and each at several bases in a row, as in coverage" if rough < MIN_ROUGHNESS else ""
                 return f"its values are multiples of {unit:g}, as of counts that were scaled{million}{wide}{step}"
             smooth = self.differences < _SMOOTH * 2 * self.squares
             kind = "binned" if step else "smoothed or averaged" if smooth else "normalised or weighted"
@@ -101,8 +100,8 @@ class Looks:
             if step:
                 return f"its values are equal{step}: it looks binned"
             return (
-                "its values stay equal, or nearly so, from base to base: it looks like coverage by whole reads or "
-                f"fragments, or smoothed (each counts at about {1 / rough:.0f} bp)"
+                "its values stay equal, or nearly so, over stretches of bases: it looks like coverage by whole reads "
+                "or fragments, or smoothed"
             )
         return None
 
@@ -133,12 +132,19 @@ def look_at(signal: Signal, chroms: Iterable[str], path: Path, *, as_it_is: bool
 
 def tn5_note(signal: Signal, chroms: Iterable[str], genome: Genome, *, seed: int = 0) -> str:
     """Say whether the bases around insertions show Tn5's sequence bias, and whether they lie at its middle."""
-    rng, places = np.random.default_rng(seed), {}
+    rng = np.random.default_rng(seed)
+    places: dict[str, np.ndarray] = {}
     for chrom in chroms:
-        at = np.flatnonzero(signal.values(chrom)).astype(np.int32)
-        places[chrom] = rng.choice(at, min(len(at), _N_SAMPLED), replace=False)
-    offset, likeness, is_clear = centre_of(Ends(places, {}, paired=False, is_single=True), genome, seed=seed)
-    if not is_clear:
+        values = signal.values(chrom).astype(np.float64)
+        at = np.flatnonzero(values).astype(np.int32)
+        if len(at):
+            places[chrom] = rng.choice(at, _N_SAMPLED, p=values[at] / values[at].sum())
+    centre = centre_of(places, genome, seed=seed)
+    if not centre.is_clear:
         return "The bases around its insertions do not show Tn5's sequence bias: is it a signal of Tn5 insertions?"
-    beside = f", {abs(offset)} bp beside them: it was shifted otherwise than by +4/-4" if abs(offset) > 1 else ""
-    return f"The bases around its insertions show Tn5's palindrome (r = {likeness:.2f}){beside}."
+    beside = ""
+    if centre.is_unshifted:
+        beside = ", but 4 bp left and right of them, as around 5' ends that were not shifted: shift them by +4/-4"
+    elif abs(centre.offset) > 1:
+        beside = f", but {abs(centre.offset)} bp beside them: it was shifted otherwise than by +4/-4"
+    return f"The bases around its insertions show Tn5's palindrome (r = {centre.likeness:.2f}){beside}."
