@@ -84,7 +84,7 @@ def models() -> dict[str, Entry]:
 def _installed_models() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for package in MODEL_PACKAGES:
-        for path in sorted(_folder(package).glob("*.py")):
+        for path in sorted(_folder(package).glob("[!.]*.py")):
             tree = _parsed(path)
             if _is_model(tree):
                 entries[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)
@@ -104,7 +104,7 @@ def families() -> dict[str, Entry]:
     """Find every built-in file that offers variants: key -> entry."""
     entries = {}
     for package in MODEL_PACKAGES:
-        for path in sorted(_folder(package).glob("*.py")):
+        for path in sorted(_folder(package).glob("[!.]*.py")):
             tree = _parsed(path)
             if _constant(tree, "NAME") and any("VARIANTS" in _names_set_by(node) for node in tree.body):
                 entries[path.stem] = _entry(path.stem, f"{package}.{path.stem}", path, tree)

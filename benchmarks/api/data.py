@@ -37,6 +37,8 @@ class Dataset:
         Sentences a reader of the report must know: what was assumed, dropped, collapsed.
     tables
         What scoring needs beside one row per sequence (pairs of test sequences), by name; holds nothing measured.
+    accounts
+        What was read of each input file, as plain values (`Account.to_dict`); `notes` say the same in sentences.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Dataset:
     ceilings: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    accounts: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if self.codes.dtype != np.uint8 or self.codes.ndim != 2:

@@ -69,15 +69,8 @@ def of_table(path: Path, table: pd.DataFrame, output: str, prefix: str = "") -> 
     columns = replicate_columns(table.columns, prefix)
     if not columns:
         return []
-    ceiling = from_replicates(np.stack([_numbers(path, table, name) for name in columns], axis=1))
+    ceiling = from_replicates(np.stack([tables.numbers(path, table, name, may_miss=True) for name in columns], axis=1))
     if ceiling is None:
         return []
     value, basis = ceiling
     return [{"output": output, "level": "row", "metric": "pearson_r", "value": value, "basis": basis}]
-
-
-def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
-    values = np.full(len(table), np.nan)
-    given = table[column].notna() & (table[column].astype(str).str.strip() != "")
-    values[given.to_numpy()] = tables.numbers(path, table[given], column)
-    return values

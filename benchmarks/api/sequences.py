@@ -12,8 +12,15 @@ BASES = "AGCTN"
 N_CODE = BASES.index("N")
 COMPLEMENT = np.array([3, 2, 1, 0, N_CODE], dtype=np.uint8)
 
+AMBIGUOUS = "RYSWKMBDHV"
+"""IUPAC's letters for two or three possible bases; they are read as N."""
+
 _INVALID = 255
-_TO_CODE = bytes(BASES.index(letter) if (letter := chr(i).upper()) in BASES else _INVALID for i in range(256))
+_TO_CODE = bytes(
+    BASES.index(letter) if (letter := chr(i).upper()) in BASES else N_CODE if letter in AMBIGUOUS else _INVALID
+    for i in range(256)
+)
+_IS_AMBIGUOUS = bytes(ord("!") if chr(i).upper() in AMBIGUOUS else i for i in range(256))
 
 
 class SequenceError(ValueError):
@@ -27,7 +34,9 @@ class SequenceError(ValueError):
 def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
     """Encode sequences of one length, in one pass over their joined text. Case does not matter.
 
-    >>> encode(["ACGT", "nnna"], 4)
+    Ambiguous bases (R, Y, M …) become N; `ambiguity_note` counts them.
+
+    >>> encode(["ACGT", "nnra"], 4)
     array([[0, 2, 1, 3],
            [4, 4, 4, 0]], dtype=uint8)
 
@@ -38,7 +47,7 @@ def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
     Raises
     ------
     SequenceError
-        For the first sequence with another length or a letter outside ACGTN.
+        For the first sequence with another length, or a letter that stands for no base.
     """
     lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     wrong = np.flatnonzero(lengths != seq_len)
@@ -52,6 +61,30 @@ def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
         row, column = (int(i[0]) for i in np.nonzero(codes > N_CODE))
         raise SequenceError(row, f"letter {sequences[row][column]!r} at position {column + 1} is not one of ACGTN")
     return codes
+
+
+def ambiguity_note(sequences: Sequence[str], places: Sequence[str] = ()) -> str | None:
+    """Count the letters that stand for several bases, in a sentence for who reads the report; None without any.
+
+    Parameters
+    ----------
+    places
+        Where each sequence is from, to name the first.
+
+    >>> ambiguity_note(["ACGT", "ARRT"], ["line 2", "line 3"])
+    '2 letters in 1 sequences stand for several bases (R, Y, M …) and were read as N; the first is R, line 3.'
+    """
+    text = "".join(sequences)
+    n = text.encode("latin-1", "replace").translate(_IS_AMBIGUOUS).count(b"!") - text.count("!")
+    if not n:
+        return None
+    rows = [row for row, sequence in enumerate(sequences) if set(sequence.upper()) & set(AMBIGUOUS)]
+    letter = next(letter for letter in sequences[rows[0]].upper() if letter in AMBIGUOUS)
+    where = f", {places[rows[0]]}" if len(places) else ""
+    return (
+        f"{n:,} letters in {len(rows):,} sequences stand for several bases (R, Y, M …) and were read as N; the first "
+        f"is {letter}{where}."
+    )
 
 
 def encode_one(sequence: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.metrics import Items
 from benchmarks.api.recipe import Preset
 from benchmarks.api.simulated_motifs import Motif
+from benchmarks.io.columns import Role
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -115,6 +116,58 @@ class SpecFromData(Protocol):
 
     def spec(self, dataset: Dataset) -> TaskSpec:
         """Return what a network must know to be trained on a dataset, or on some of its rows."""
+        ...
+
+
+@runtime_checkable
+class TakesColumns(Protocol):
+    """A task that reads tables whose columns the user may name with --columns; its `load` takes `columns`."""
+
+    COLUMNS: Sequence[Role]
+    """What a column can hold."""
+
+
+@runtime_checkable
+class MarksStrands(Protocol):
+    """A task whose ids may say which sequences are a reverse orientation; training and prediction read them alike."""
+
+    def strand_marks(self, ids: Sequence[str]) -> np.ndarray:
+        """Tell which ids carry a mark of the reverse orientation, whether or not it counts; (n,) bool."""
+        ...
+
+    def strands(self, path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Tell which rows of a whole file are a reverse orientation: (n,) uint8, and sentences on marks not confirmed.
+
+        Parameters
+        ----------
+        ids
+            Indexed by line of the file at `path`.
+        codes
+            (n, seq_len) uint8.
+
+        Raises
+        ------
+        BadInput
+            If a mark contradicts the sequences.
+        """
+        ...
+
+
+@runtime_checkable
+class AddsFlanks(Protocol):
+    """A task whose `encode` adds constant flanks to bare sequences."""
+
+    def flank_note(self, sequences: list[str]) -> str | None:
+        """Say in a sentence how many sequences got flanks; None if none did."""
+        ...
+
+
+@runtime_checkable
+class HasReverseForm(Protocol):
+    """A task in which both orientations of a sequence can be predicted, and averaged."""
+
+    def reverse_form(self, codes: np.ndarray) -> np.ndarray:
+        """Turn the part of each sequence that is measured in both orientations; (n, seq_len) uint8, a copy."""
         ...
 
 

@@ -26,6 +26,8 @@ PLASMID_LEFT = (
 PLASMID_RIGHT = "TCTTAATTAAAAAAAGATAGAAAACATTAGGAGTGTAACACAAGACTTTCGGATCCTGAGCAGGCAAGATAAACGA"
 """What follows the right adapter in the plasmid."""
 
+REGION_LEN = 80
+"""Bases between the adapters, by design."""
 MIN_ROW, MAX_ROW = len(LEFT_ADAPTER) + len(RIGHT_ADAPTER), SEQ_LEN
 """Lengths of a row that can be inferred from the 150 bases made of it."""
 
@@ -36,9 +38,9 @@ def in_plasmid(spec: TaskSpec) -> bool:
 
 
 def construct(rows: Sequence[str]) -> np.ndarray:
-    """Put rows of the challenge, with adapters, into the plasmid.
+    """Put rows of the challenge, with adapters, into the plasmid; bare regions of 80 bases get their adapters.
 
-    The first 17 bases are the plasmid's own, whatever the row has there, as published.
+    The first 17 bases of a row with adapters are the plasmid's own, whatever it has there, as published.
 
     Returns
     -------
@@ -47,13 +49,63 @@ def construct(rows: Sequence[str]) -> np.ndarray:
     Raises
     ------
     SequenceError
-        For the first row that is shorter than both adapters, longer than 150, or has a letter outside ACGTN.
+        For the first row that is shorter than both adapters, longer than 150, has neither adapter and not 80 bases, or
+        has a letter that stands for no base.
     """
+    bare = are_bare(rows)
+    if bare.any():
+        rows = [LEFT_ADAPTER + row + RIGHT_ADAPTER if is_bare else row for row, is_bare in zip(rows, bare, strict=True)]
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     wrong = np.flatnonzero((lengths < MIN_ROW) | (lengths > MAX_ROW))
     if wrong.size:
         raise SequenceError(int(wrong[0]), f"length {MIN_ROW} to {MAX_ROW} expected, got {lengths[wrong[0]]}")
     return encode([(PLASMID_LEFT + row[len(LEFT_ADAPTER) :])[-SEQ_LEN:] for row in rows], SEQ_LEN)
+
+
+def are_bare(rows: Sequence[str]) -> np.ndarray:
+    """Tell which rows are the 80 bases between the adapters, without these; (n,) bool.
+
+    An adapter with errors of sequencing is one: rows of the challenge have such.
+
+    Raises
+    ------
+    SequenceError
+        For the first row without adapters, or with one of the two, that is not as long as it would be with both.
+    """
+    bare = np.zeros(len(rows), dtype=bool)
+    for i, row in enumerate(rows):
+        if row.startswith(LEFT_ADAPTER) or not MIN_ROW <= len(row) <= MAX_ROW:
+            continue
+        upper = row.upper()
+        has_left, has_right = (
+            _begins_with_adapter(upper),
+            _differences(upper[-len(RIGHT_ADAPTER) :], RIGHT_ADAPTER) <= 3,
+        )
+        if not has_left and not has_right:
+            if len(row) != REGION_LEN:
+                raise SequenceError(
+                    i,
+                    f"a row with both adapters ({LEFT_ADAPTER}… and …{RIGHT_ADAPTER}) or a bare region of {REGION_LEN} "
+                    f"bases expected, got {len(row)} bases without adapters",
+                )
+            bare[i] = True
+        elif not has_left and len(row) == REGION_LEN + len(RIGHT_ADAPTER):
+            raise SequenceError(i, f"it ends with the right adapter and lacks the left one, {LEFT_ADAPTER}")
+    return bare
+
+
+def _begins_with_adapter(row: str) -> bool:
+    return _differences(row[: len(LEFT_ADAPTER)], LEFT_ADAPTER) <= 7 or "TTTTTTCA" in row[:24]
+
+
+def _differences(text: str, adapter: str) -> int:
+    return sum(a not in (b, "N") for a, b in zip(text, adapter, strict=True))
+
+
+def flank_note(rows: Sequence[str]) -> str | None:
+    """Count the bare regions among rows, in a sentence; None where there are none."""
+    n = int(are_bare(rows).sum())
+    return f"{n:,} bare regions of {REGION_LEN} bases got the adapters added." if n else None
 
 
 def variable_region_mask(codes: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
+from benchmarks.cli.options import RESULTS, SETTINGS, ColumnsOption, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput
 from benchmarks.io.json_files import records
 
@@ -30,6 +30,7 @@ def ism(
     run: ModelsOption,
     input_: Annotated[Path, typer.Option("--input", help="Sequences: FASTA, table or text, as `predict` takes them.")],
     out: Annotated[Path, typer.Option(help="Folder to write to; it is created.")],
+    columns: ColumnsOption = None,
     output: Annotated[
         list[str] | None, typer.Option(help="Outputs (repeatable), profile_jsd among them; default: all numbers.")
     ] = None,
@@ -46,10 +47,18 @@ def ism(
     """
     from benchmarks.apps.ism import model_agreement
     from benchmarks.apps.ism.mutagenise import mutagenise, write
+    from benchmarks.io.columns import parse
 
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {out} is a file; a folder is expected.")
-    result = mutagenise(input_, run, device, outputs=output, mean_over=mean_over, whole=whole, substitutions=raw)
+    result = mutagenise(
+        *(input_, run, device),
+        outputs=output,
+        mean_over=mean_over,
+        whole=whole,
+        substitutions=raw,
+        given=parse(columns),
+    )
     files = write(result, out, logos)
     overall = result.agreement[result.agreement["seq_id"] == model_agreement.ALL]
     if json:
@@ -74,16 +83,18 @@ def ism_pairs(
     ],
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
     input_: Annotated[Path | None, typer.Option("--input", help="Sequences that the variants refer to.")] = None,
+    columns: ColumnsOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Predict the effects of variants, beside measured ones where the table has them."""
     from benchmarks.apps.ism import variants
     from benchmarks.io.atomic import write_text
+    from benchmarks.io.columns import parse
 
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
-    effects = variants.predict_by_models(pairs, input_, run, device)
+    effects = variants.predict_by_models(pairs, input_, run, device, parse(columns))
     write_text(out, effects.to_csv(index=False))
     r = variants.correlations(effects)
     if json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, print_json
+from benchmarks.cli.options import RESULTS, SETTINGS, ColumnsOption, JsonOption, ResultsOption, command, print_json
 from benchmarks.errors import BadInput
 from benchmarks.io.json_files import records
 
@@ -35,6 +35,7 @@ def leaks(
     data: Annotated[
         Path | None, typer.Option(help="Table whose splits are searched, without a run; needs one --task.")
     ] = None,
+    columns: ColumnsOption = None,
     split: Annotated[str | None, typer.Option(help="What is held out of --data, where a task offers ways.")] = None,
     k: Annotated[int, typer.Option("--k", help="Length of the seeds: odd, 9 to 23; shorter ones find more.")] = 17,
     threshold: Annotated[
@@ -63,6 +64,7 @@ def leaks(
     from benchmarks.engine.evaluation import leakage
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store.store import Store
+    from benchmarks.io.columns import parse
 
     if k % 2 == 0 or not 9 <= k <= 23:
         raise BadInput(f"--k expects an odd number from 9 to 23, got {k}.")
@@ -72,6 +74,8 @@ def leaks(
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     if data and (report or len(task or ()) != 1):
         raise BadInput("--data expects exactly one --task and no --report.")
+    if columns and not data:
+        raise BadInput("--columns says what the columns of --data are; a stored run has been read already.")
     if split and not data:
         raise BadInput("--split says how --data is split; a stored run has its own split.")
     for name in task or ():
@@ -83,7 +87,8 @@ def leaks(
         console.print(f"searching {dataset}, test fold {test_fold}", markup=False, highlight=False)
 
     if data:
-        overlaps = search_file(registry.get_task(task[0]), data, rule, say, split=split, seed=seed)
+        task_searched = registry.get_task(task[0])
+        overlaps = search_file(task_searched, data, rule, say, split=split, seed=seed, columns=parse(columns))
     else:
         overlaps = search_runs(Store(results), task or (), report or (), rule, say)
     table = pd.concat([overlap.table for overlap in overlaps], ignore_index=True)

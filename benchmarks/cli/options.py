@@ -20,6 +20,10 @@ TaskOption = Annotated[str | None, typer.Option("--task", help="Task name; see `
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="File with a model of your own; its name is the file's.")
 ]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="What the columns of a table are: sequence=oligo,value=log2FC,id=name …"),
+]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Report folder; default: that of the latest run.")]
 RESULTS = Path("results")
 MODEL_HELP = "A training, a folder of trainings (averaged), weights, or a model's name in the task's latest run."

@@ -10,6 +10,7 @@ import typer
 from benchmarks.cli.options import (
     RESULTS,
     SETTINGS,
+    ColumnsOption,
     JsonOption,
     ReportOption,
     ResultsOption,
@@ -32,6 +33,7 @@ app = typer.Typer(**SETTINGS)
     "score --task human_mpra --json",
     "score --report results/reports/human_mpra_quick_1a2b3c4d",
     "score --predictions mine.tsv --name MyModel",
+    "score --predictions mine.csv --name MyModel --columns id=element,prediction=y_hat",
 )
 def score(
     task: TaskOption = None,
@@ -40,6 +42,7 @@ def score(
         Path | None, typer.Option(help="Table of external predictions: seq_id (or seq) and prediction.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model of --predictions.")] = None,
+    columns: ColumnsOption = None,
     members: Annotated[int, typer.Option(min=1, help="Models whose predictions --predictions averages.")] = 1,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
@@ -54,17 +57,29 @@ def score(
     from benchmarks.engine.reporting.console import open_console, print_comparison, print_scores
     from benchmarks.engine.store.experiment import Experiment
     from benchmarks.engine.store.store import Store
+    from benchmarks.io.account import Account
+    from benchmarks.io.columns import parse
 
+    if columns and not predictions:
+        raise BadInput("--columns says what the columns of --predictions are; give both.")
     if (predictions is None) != (name is None):
         raise BadInput("--predictions FILE and --name NAME belong together; one of them is missing.")
     store = Store(results)
     experiment = Experiment.open(store, known_task(task), report)
     if predictions:
-        joined = external_predictions.add(experiment.plan, store, predictions, name, n_averaged=members)
+        account = Account(predictions.name)
+        given = parse(columns)
+        joined = external_predictions.add(
+            *(experiment.plan, store, predictions, name), n_averaged=members, given=given, account=account
+        )
         experiment = Experiment.begin(
             joined, store, f"{experiment.command}; python -m benchmarks {shlex.join(sys.argv[1:])}"
         )
     scored = write_results.write_scores(experiment, store)
+    for problem in scored.problems:
+        typer.echo(problem, err=True)
+    if scored.scores.empty and scored.problems:
+        raise BadInput(f"None of the finished trainings of {experiment.folder} can be scored; the reasons are above.")
     if scored.scores.empty:
         raise BadInput(f"No training of {experiment.folder} is finished yet, so there is nothing to score.")
     page = write_results.write_report(experiment, store, scored) if predictions else None
@@ -73,6 +88,8 @@ def score(
         return
     console = open_console()
     print_scores(console, experiment.plan, scored.scores, store)
+    for line in account.sentences() if predictions else ():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if predictions:
         print_comparison(console, experiment.plan, scored.comparisons)
     typer.echo(f"Scores: {experiment.folder / 'scores.csv'}")

@@ -13,6 +13,7 @@ from benchmarks.cli.options import (
     RESULTS,
     SETTINGS,
     ClusterOption,
+    ColumnsOption,
     JsonOption,
     PluginOption,
     ResultsOption,
@@ -40,6 +41,7 @@ app = typer.Typer(**SETTINGS)
     "run --task human_mpra",
     "run --task human_mpra --preset paper --data data/human_mpra --dry-run",
     "run --task human_mpra --data my_table.tsv.gz --models dream_rnn,mprann --folds 0-2",
+    "run --task human_mpra --data oligos.csv --columns sequence=oligo,value=log2FC,id=name",
     "run --task human_mpra --set recipe.epochs=20 --set dream_attn.max_lr=0.002",
     "run --task human_mpra --plugin my_model.py",
     "run --task human_mpra --preset paper --cluster cluster.yaml",
@@ -51,6 +53,7 @@ def run(
         Path | None,
         typer.Option(help="Table, or folder of tables, to use instead of the preset's data."),
     ] = None,
+    columns: ColumnsOption = None,
     models: Annotated[str | None, typer.Option(help="Model names, separated by commas; default: the task's.")] = None,
     plugin: PluginOption = None,
     folds: Annotated[str | None, typer.Option(help="Test folds to run: 0,3 or 0-4; default: the preset's.")] = None,
@@ -89,6 +92,7 @@ def run(
     from benchmarks.engine import pipeline
     from benchmarks.engine.planning import data_sources, plan
     from benchmarks.engine.reporting.console import bytes_shown, open_console
+    from benchmarks.io.columns import parse
 
     if probe and not dry_run:
         raise BadInput("--probe is for an estimate: give it with --dry-run.")
@@ -127,6 +131,7 @@ def run(
         test_folds=fold_numbers(folds),
         n_members=members,
         changes=set_ or (),
+        columns=parse(columns),
     )
     result = run_and_print(planned, options, console, dry_run=dry_run, json=json)
     if result and result.counts["failed"]:
@@ -198,7 +203,7 @@ def run_and_print(
         tables = {"scores": result.results.scores, **result.results.comparisons}
         print_json(
             result.counts
-            | {"report": str(result.experiment.folder)}
+            | {"report": str(result.experiment.folder), "inputs": _inputs(planned)}
             | {name: records(table) for name, table in tables.items()}
             | (extra_json or {})
         )
@@ -220,6 +225,8 @@ def _print_result(console: "Console", result: "RunResult", options: "RunOptions"
     unused = _models_beside_the_gpu(plan, store, options.device)
     if unused:
         say(f"A GPU is here, but {', '.join(unused)} ran on the CPU: see README, GPU or CPU.", "yellow")
+    for problem in result.results.problems:
+        say(problem, "yellow")
     print_scores(console, plan, result.results.scores, store)
     print_comparison(console, plan, result.results.comparisons)
     say(f"Scores: {result.experiment.folder / 'scores.csv'}")
@@ -240,6 +247,11 @@ def _models_beside_the_gpu(plan: "Plan", store: "Store", device: str) -> list[st
     return list(jobs[(jobs["device"] == "cpu") & (jobs["framework"] != "numpy")]["model"].unique())
 
 
+def _inputs(plan: "Plan") -> dict[str, Any]:
+    """Return what was read of the files of each dataset."""
+    return {source.name: list(source.dataset.accounts) for source in plan.sources if source.dataset}
+
+
 def _plan_json(prepared: "PreparedRun") -> dict[str, Any]:
     plan = prepared.plan
     stored = plan.to_dict()
@@ -249,6 +261,7 @@ def _plan_json(prepared: "PreparedRun") -> dict[str, Any]:
         "n_trainings": len(plan.jobs),
         "n_done": len(plan.jobs) - len(prepared.waiting),
         "sources": stored["sources"],
+        "inputs": _inputs(plan),
         "recipes": stored["recipes"],
         "skipped": stored["skipped"],
         "jobs": [job.id for job in plan.jobs],

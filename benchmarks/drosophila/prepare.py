@@ -4,7 +4,9 @@ Source: the data rules of the challenge repository (`benchmarks/drosophila`), De
 al. 2024, Methods, "Drosophila UMI-STARR-seq models".
 """
 
+import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,10 @@ import pandas as pd
 from benchmarks.api import sequences, splits
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.errors import BadInput
-from benchmarks.io import tables
+from benchmarks.io import columns, tables, text_files
+from benchmarks.io.account import Account
+from benchmarks.io.columns import Role
+from benchmarks.io.system_files import contents
 
 SEQ_LEN = 249
 OUTPUTS = {"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"}
@@ -27,13 +32,26 @@ SPLITS = ("chromosome", "strict", "deepstarr", "position")
 DM3_CHR2R_BP = 21_146_708
 """Length of chr2R in dm3. DeepSTARR validates on its first half and tests on its second."""
 
-_TABLE_COLUMNS = ["seqnames", "start", "end", "ID", "Sequence", *OUTPUTS.values()]
+COLUMNS = (
+    Role("chrom", ("seqnames", "chrom", "chr", "chromosome"), "chromosomes", required=True),
+    Role("start", ("start",), "starts", required=True),
+    Role("end", ("end",), "ends", required=True),
+    Role("id", ("ID", "seq_id", "name"), "ids", required=True),
+    Role("sequence", ("Sequence", "seq"), "sequences", required=True),
+    Role("dev", (OUTPUTS["dev"], "dev"), "developmental activities", required=True),
+    Role("hk", (OUTPUTS["hk"], "hk"), "housekeeping activities", required=True),
+    Role("set", ("set",), "training, validation and test sets"),
+)
+"""What a column of a table holds; see `columns`."""
+_STRAND = re.compile(r"_([+-])_")
 _ID = re.compile(r"(?P<chrom>[^\s_]+)_(?P<start>\d+)_(?P<end>\d+)_(?P<strand>[+-])_.*")
 _SETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _PAIR = re.compile(r"Sequences_(activity_)?(\w+)\.(?:fa|txt)(?:\.gz)?")
 
 
-def read(path: Path, name: str, *, split: str = SPLITS[0], seed: int = 0) -> Dataset:
+def read(
+    path: Path, name: str, *, split: str = SPLITS[0], seed: int = 0, given: Mapping[str, str] | None = None
+) -> Dataset:
     """Read a table in the DREAM layout, a FASTA file with its activities, or a folder of either.
 
     `meta` has `seq_id`, `chrom`, `start`, `end` (1-based, inclusive), `is_reverse` and `group` (what must not be
@@ -45,22 +63,30 @@ def read(path: Path, name: str, *, split: str = SPLITS[0], seed: int = 0) -> Dat
         One of SPLITS.
     seed
         Of the drawn validation folds.
+    given
+        What the user says of the columns: one of `COLUMNS` -> name of the column.
 
     Raises
     ------
     BadInput
         For anything wrong in the files, naming line, column and value; where the split cannot be made of the data.
     """
-    parts = [_read_pair(*pair) for pair in _pairs(path)] or [_read_table(file) for file in _tables(path)]
+    accounts: list[Account] = []
+    parts = [_read_pair(*pair, accounts) for pair in _pairs(path)] or [
+        _read_table(file, given or {}, accounts) for file in _tables(path)
+    ]
     table = pd.concat(parts, ignore_index=True)
-    notes = [f"Read {len(table):,} rows in the {table['layout'].iloc[0]} layout from {len(parts)} file(s)."]
+    notes = [sentence for account in accounts for sentence in account.sentences()]
+    notes.append(f"Read {len(table):,} rows in the {table['layout'].iloc[0]} layout from {len(parts)} file(s).")
     table = _without_copies(table, notes)
     codes = np.concatenate(table.pop("codes").to_list()).reshape(-1, SEQ_LEN)
+    _check_strands(table, codes)
     targets = {output: table[output].to_numpy(dtype=np.float32) for output in OUTPUTS}
     for output, values in targets.items():
         if np.ptp(values) == 0:
             raise BadInput(f"{path}: {OUTPUTS[output]} holds one value in every row; there is nothing to learn.")
-    return dataset(name, table, codes, targets, "measured", split=split, seed=seed, notes=notes, path=path)
+    made = dataset(name, table, codes, targets, "measured", split=split, seed=seed, notes=notes, path=path)
+    return dataclasses.replace(made, accounts=tuple(account.to_dict() for account in accounts))
 
 
 def dataset(
@@ -91,7 +117,7 @@ def dataset(
 
 def has_data(folder: Path) -> bool:
     """Tell whether a folder holds files that `read` may read."""
-    return folder.is_dir() and (bool(_pairs(folder)) or any(map(tables.is_table, folder.iterdir())))
+    return folder.is_dir() and (bool(_pairs(folder)) or any(map(tables.is_table, contents(folder))))
 
 
 def is_pair(path: Path) -> bool:
@@ -124,46 +150,98 @@ def _pairs(path: Path) -> list[tuple[Path, Path, str]]:
 def _tables(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.iterdir() if tables.is_table(file))
+    files, _ = tables.tables_in(path)
     if not files:
         raise BadInput(f"The folder {path} has no table (.tsv, .csv, .txt, plain or .gz, or .parquet) and no FASTA.")
     return files
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    table = tables.read_headed(path, _TABLE_COLUMNS, expected=f"Expected {', '.join(_TABLE_COLUMNS)}[, set].")
-    ids = tables.required_text(path, table, "ID")
-    strand = ids.str.extract(r"_([+-])_", expand=False)
+def _read_table(path: Path, given: Mapping[str, str], accounts: list[Account]) -> pd.DataFrame:
+    account = Account(path.name)
+    accounts.append(account)
+    table = tables.read_headed(path, account=account)
+    found = columns.resolve(path, table, COLUMNS, given, account)
+    account.numbers["rows"] = len(table)
+    ids = tables.required_text(path, table, found["id"])
+    strand = ids.str.extract(_STRAND, expand=False)
     if strand.isna().any():
         line = strand.index[strand.isna()][0]
-        raise BadInput(f"{path}, line {line}, column 'ID': no strand (_+_ or _-_) in {ids[line]!r}.")
+        raise BadInput(f"{path}, line {line}, column {found['id']!r}: no strand (_+_ or _-_) in {ids[line]!r}.")
+    text = tables.required_text(path, table, found["sequence"]).tolist()
+    if note := sequences.ambiguity_note(text, [f"line {line}" for line in table.index]):
+        account.notes.append(note)
     result = pd.DataFrame(
         {
             "file": str(path),
             "line": table.index,
             "layout": "DREAM",
             "seq_id": ids.to_numpy(dtype=object),
-            "chrom": tables.required_text(path, table, "seqnames").to_numpy(dtype=object),
-            "start": tables.numbers(path, table, "start", whole=True),
-            "end": tables.numbers(path, table, "end", whole=True),
+            "chrom": tables.required_text(path, table, found["chrom"]).to_numpy(dtype=object),
+            "start": tables.numbers(path, table, found["start"], whole=True),
+            "end": tables.numbers(path, table, found["end"], whole=True),
             "strand": strand.to_numpy(dtype=object),
-            "set": _known_sets(table["set"]) if "set" in table else "",
-            "codes": _encoded(path, table["Sequence"], tables.required_text(path, table, "Sequence").tolist()),
+            "set": _known_sets(table[found["set"]], account) if "set" in found else "",
+            "codes": _encoded(path, table.index, text),
         }
     )
-    for output, column in OUTPUTS.items():
-        result[output] = tables.numbers(path, table, column)
+    for output in OUTPUTS:
+        result[output] = tables.numbers(path, table, found[output])
     return result
 
 
-def _known_sets(values: pd.Series) -> np.ndarray:
-    return values.str.strip().str.lower().map(_SETS).fillna("").to_numpy(dtype=object)
+def _known_sets(values: pd.Series, account: Account) -> np.ndarray:
+    """Read labels of sets; others count as none, and the account names the first."""
+    sets = values.str.strip().str.lower().map(_SETS)
+    unknown = sets.isna() & values.notna()
+    if unknown.any():
+        line = values.index[unknown][0]
+        account.notes.append(
+            f"{unknown.sum():,} labels of sets are not train, val or test, and were not used (the first is "
+            f"{values[line]!r}, line {line})."
+        )
+    return sets.fillna("").to_numpy(dtype=object)
 
 
-def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
+def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> np.ndarray:
+    """Read strands off ids, `_+_` or `_-_` as in the published tables; (n,) uint8, 1 on the reverse strand.
+
+    Raises
+    ------
+    BadInput
+        If two rows whose ids differ in nothing but the strand are not each other's reverse complement.
+    """
+    strand = ids.astype(str).str.extract(_STRAND, expand=False)
+    place = ids.astype(str).str.partition("_-_")[0].where(strand == "-", ids.astype(str).str.partition("_+_")[0])
+    rows = {"file": str(path), "line": ids.index, "seq_id": ids.to_numpy(), "place": place.to_numpy()}
+    _check_strands(pd.DataFrame(rows | {"strand": strand.fillna("+").to_numpy()}), codes, ["place"])
+    return (strand == "-").to_numpy(dtype=np.uint8, na_value=0)
+
+
+def are_marked(ids: Sequence[str]) -> np.ndarray:
+    """Tell which ids say that a window is read from the reverse strand; (n,) bool."""
+    return np.fromiter(((m := _STRAND.search(name)) is not None and m[1] == "-" for name in ids), bool, len(ids))
+
+
+def _check_strands(table: pd.DataFrame, codes: np.ndarray, place: Sequence[str] = ("chrom", "start", "end")) -> None:
+    """Refuse windows whose two strands are not each other's reverse complement."""
+    rows = table[[*place, "strand"]].assign(row=np.arange(len(table)))
+    both = rows[rows["strand"] == "+"].merge(rows[rows["strand"] == "-"], on=list(place), suffixes=("", "_reverse"))
+    forward, reverse = both["row"].to_numpy(), both["row_reverse"].to_numpy()
+    wrong = (sequences.reverse_complement(codes[reverse]) != codes[forward]).any(axis=1)
+    if wrong.any():
+        first, other = (table.iloc[side[np.flatnonzero(wrong)[0]]] for side in (reverse, forward))
+        raise BadInput(
+            f"{first['file']}, line {first['line']}: the sequence of {first['seq_id']!r} is not the reverse complement "
+            f"of the other strand of its window, line {other['line']} ({wrong.sum():,} of {len(both):,} such pairs)."
+        )
+
+
+def _read_pair(fasta: Path, activities: Path, set_name: str, accounts: list[Account]) -> pd.DataFrame:
     """Read a FASTA file and the activities of its records, which are in the same order."""
     records = _records(fasta)
+    accounts.append(Account(fasta.name, "FASTA", f"its activities are in {activities.name}, in the same order"))
     table = tables.read_headed(activities, OUTPUTS.values())
+    accounts[-1].numbers["rows"] = len(records)
     if len(table) != len(records):
         raise BadInput(
             f"{fasta} has {len(records):,} records and {activities} {len(table):,} rows; they must be equal in number "
@@ -180,7 +258,7 @@ def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
     result["file"], result["line"], result["layout"] = str(fasta), lines, "DeepSTARR (FASTA and activities)"
     result["seq_id"] = np.array([name for _, name, _ in records], dtype=object)
     result["set"] = _SETS.get(set_name.lower(), "")
-    result["codes"] = _encoded(fasta, lines.set_axis(lines), [sequence for *_, sequence in records])
+    result["codes"] = _encoded(fasta, pd.Index(lines), [sequence for *_, sequence in records])
     for output, column in OUTPUTS.items():
         result[output] = tables.numbers(activities, table, column)
     return result
@@ -188,7 +266,7 @@ def _read_pair(fasta: Path, activities: Path, set_name: str) -> pd.DataFrame:
 
 def _records(fasta: Path) -> list[tuple[int, str, str]]:
     """Read a FASTA file: line of the header, name, sequence."""
-    lines = tables.read_lines(fasta)
+    lines = text_files.read_lines(fasta)
     records = list(tables.fasta_records(lines))
     if not records:
         raise BadInput(f"{fasta} has no record.")
@@ -198,11 +276,11 @@ def _records(fasta: Path) -> list[tuple[int, str, str]]:
     return records
 
 
-def _encoded(path: Path, lines: pd.Series, text: list[str]) -> list[np.ndarray]:
+def _encoded(path: Path, lines: pd.Index, text: list[str]) -> list[np.ndarray]:
     try:
         return list(sequences.encode([sequence.upper() for sequence in text], SEQ_LEN))
     except sequences.SequenceError as error:
-        raise BadInput(f"{path}, line {lines.index[error.row]}, sequence: {error.reason}.") from None
+        raise BadInput(f"{path}, line {lines[error.row]}, sequence: {error.reason}.") from None
 
 
 def _without_copies(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

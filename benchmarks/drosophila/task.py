@@ -3,7 +3,7 @@
 Source: Rafi et al. 2024, Methods, "Drosophila UMI-STARR-seq models"; data of de Almeida et al. 2022 (DeepSTARR).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.sequences import encode as encode_sequences
+from benchmarks.api.sequences import reverse_complement
 from benchmarks.api.splits import nested_splits
 from benchmarks.drosophila import prepare
 from benchmarks.drosophila import simulate as simulation
@@ -30,6 +31,7 @@ DATASETS = ("S2",)
 SPLITS = prepare.SPLITS
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "deepstarr")
 BASELINE = "deepstarr"
+COLUMNS = prepare.COLUMNS
 
 APPROX_ROWS = {"S2": 484_052}
 """Rows of the published files, to size a plan before they are there: 242,026 windows in both orientations."""
@@ -46,13 +48,21 @@ HOW_TO_GET = (
 )
 
 
-def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
+def load(
+    path: Path,
+    *,
+    split: str = SPLITS[0],
+    refold: bool = False,
+    seed: int = 0,
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
     """Read a table, a FASTA file with its activities, or a folder of them (one dataset).
 
     Nothing in the files says which fold a row is in, so there is nothing that `refold` could replace.
     """
     is_published = path.is_dir() or prepare.is_pair(path)
-    return prepare.read(path, DATASETS[0] if is_published else table_name(path), split=split, seed=seed)
+    name = DATASETS[0] if is_published else table_name(path)
+    return prepare.read(path, name, split=split, seed=seed, given=columns)
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -82,6 +92,21 @@ def encode(sequences: list[str]) -> np.ndarray:
         For the first sequence that is invalid.
     """
     return encode_sequences(sequences, prepare.SEQ_LEN)
+
+
+def strand_marks(ids: Sequence[str]) -> np.ndarray:
+    """Tell which ids say that a window is read from the reverse strand, `_-_`; (n,) bool."""
+    return prepare.are_marked(ids)
+
+
+def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell which windows are read from the reverse strand, by their ids."""
+    return prepare.strands(path, ids, codes), ()
+
+
+def reverse_form(codes: np.ndarray) -> np.ndarray:
+    """Reverse-complement windows; (n, 249) uint8."""
+    return reverse_complement(codes)
 
 
 def motif_mask(codes: np.ndarray, output: str) -> np.ndarray:

@@ -5,7 +5,7 @@ scores and writes. Nothing is printed here: who wants to see the plan, or what b
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,13 +132,14 @@ def plan_experiment(
     test_folds: Sequence[int] | None = None,
     n_members: int | None = None,
     changes: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
 ) -> Plan:
     """Find the data and list the trainings; see `data_sources.find` and `plan.make_plan`.
 
     With `may_miss`, published data that is not here yet is planned by its approximate size.
     """
     sources = data_sources.find(
-        task, preset, data, seed=seed, split=split, refold=refold, shuffle=shuffle, may_miss=may_miss
+        task, preset, data, seed=seed, split=split, refold=refold, shuffle=shuffle, may_miss=may_miss, columns=columns
     )
     return make_plan(
         task, preset, sources, seed=seed, models=models, test_folds=test_folds, n_members=n_members, changes=changes

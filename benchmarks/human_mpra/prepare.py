@@ -3,6 +3,7 @@
 Source: the data rules of the challenge repository (`benchmarks/human`), MPRALegNet and MPRA-MNIST; paper, Methods.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,14 @@ import pandas as pd
 from benchmarks.api import noise_ceiling, sequences, splits
 from benchmarks.api.data import Dataset
 from benchmarks.errors import BadInput
-from benchmarks.io import tables
+from benchmarks.human_mpra import layouts, strands
+from benchmarks.io.account import Account
 
 LEFT_ADAPTER, RIGHT_ADAPTER = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
 ELEMENT_LEN, SEQ_LEN = 200, 230
 INSERT = slice(len(LEFT_ADAPTER), len(LEFT_ADAPTER) + ELEMENT_LEN)
 N_FOLDS, MAX_FOLDS = 10, 20
 OUTPUT = "expression"
-
-_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_LAYOUTS = (
-    "seq_id, seq, mean_value, fold (DREAM); id, sequence, value, fold[, rev] by position (MPRALegNet); seq_id, seq, "
-    "expression, fold (MPRA-MNIST); or seq, mean_value[, split]"
-)
 
 
 def reverse_insert(codes: np.ndarray) -> np.ndarray:
@@ -51,21 +47,29 @@ def encode(text: list[str]) -> np.ndarray:
         reason = f"{SEQ_LEN} bp with adapters or a bare {ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp"
         raise sequences.SequenceError(int(wrong[0]), reason)
     codes = np.repeat(_frame(), len(text), axis=0)
-    for rows, columns in ((np.flatnonzero(~bare), slice(0, SEQ_LEN)), (np.flatnonzero(bare), INSERT)):
+    for rows, where in ((np.flatnonzero(~bare), slice(0, SEQ_LEN)), (np.flatnonzero(bare), INSERT)):
         try:
-            codes[rows, columns] = sequences.encode([text[row] for row in rows], columns.stop - columns.start)
+            codes[rows, where] = sequences.encode([text[row] for row in rows], where.stop - where.start)
         except sequences.SequenceError as error:
             raise sequences.SequenceError(int(rows[error.row]), error.reason) from None
     return codes
 
 
-def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Dataset:
+def flank_note(text: Sequence[str]) -> str | None:
+    """Count bare elements, in a sentence; None where there are none."""
+    n = sum(len(sequence) == ELEMENT_LEN for sequence in text)
+    return f"{n:,} bare {ELEMENT_LEN}-bp elements got the adapters added." if n else None
+
+
+def read(
+    path: Path, name: str, *, refold: bool = False, seed: int = 0, given: Mapping[str, str] | None = None
+) -> Dataset:
     """Read one cell type's table.
 
     `meta` has `seq_id` (where the file has ids), `group` (one number per element), `orientation` (which of its two
-    sides a row is), `is_reverse` (the strand channel, from the id), and `fold`, or `split` where the file's own train,
-    val and test are used. Columns `rep1`, `rep2` … (or `replicate_1` …), where there are some, are replicates of the
-    value; they give the noise ceiling, as Pearson r.
+    sides a row is), `is_reverse` (the strand channel; see `strands`), and `fold`, or `split` where the file's own
+    train, val and test are used. Columns `rep1`, `rep2` … (or `replicate_1` …), where there are some, are replicates of
+    the value; they give the noise ceiling, as Pearson r.
 
     Parameters
     ----------
@@ -73,91 +77,42 @@ def read(path: Path, name: str, *, refold: bool = False, seed: int = 0) -> Datas
         Draw ten folds by pair even where the file has folds or a split.
     seed
         Of the drawn folds.
+    given
+        What the user says of the columns: one of `layouts.ROLES` -> name of the column.
 
     Raises
     ------
     BadInput
         For anything wrong in the file, naming line, column and value; for folds or a split that separate a pair.
     """
-    table, target, notes = _layout(path, tables.read_cells(path))
-    table, dropped = _without_reversed_copies(path, table)
-    notes += dropped
-    table["seq"] = tables.required_text(path, table, "seq").str.upper()
-    table["mean_value"] = tables.numbers(path, table, target)
+    account = Account(path.name)
+    table, names = layouts.read(path, given or {}, account, folds=not refold)
+    notes: list[str] = []
+    account.numbers["rows"] = len(table)
     if "seq_id" in table:
-        table["seq_id"] = tables.required_text(path, table, "seq_id")
         _refuse_conflicting_ids(path, table)
-    partition = _partition(path, table, refold, notes)
-    table, collapsed = _collapse_duplicates(path, table, partition)
-    notes += collapsed
-    codes = _encode(path, table, notes)
-    meta, pairs = _pairs(table, codes, notes)
+    partition = _partition(table, refold, notes)
+    table = _collapse_duplicates(path, table, partition, account)
+    codes = _encode(path, table, names["sequence"], notes)
+    meta, pairs = _pairs(path, table, codes, notes)
     _add_folds(path, table, meta, pairs, partition, seed, notes)
     if table["mean_value"].min() == table["mean_value"].max():
-        raise BadInput(f"{path}: column {target!r} holds one value in every row; there is nothing to learn.")
+        raise BadInput(f"{path}: column {names['value']!r} holds one value in every row; there is nothing to learn.")
     targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
     ceilings = tuple(noise_ceiling.of_table(path, table, OUTPUT))
-    return Dataset(name, codes, targets, meta, "measured", ceilings=ceilings, notes=tuple(notes))
-
-
-def _layout(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str, list[str]]:
-    """Name the columns; return the table, the name of its target column, and how it was read.
-
-    The first line is a header unless a cell of it is a sequence or a number.
-    """
-    first = [str(cell).strip() for cell in cells.iloc[0]]
-    if not cells.attrs.get("has_header") and any(_looks_like_dna(cell) or _is_number(cell) for cell in first):
-        table, header = cells.copy(), []
-    else:
-        table, header = cells.iloc[1:].copy(), first
-        if table.empty:
-            raise BadInput(f"{path} is empty below its header; one sequence per line is expected.")
-    names = set(header)
-    by_name = {"seq", "mean_value"} <= names
-    if {"seq_id", "seq", "mean_value", "fold"} <= names:
-        how = "Read in the DREAM layout (seq_id, seq, mean_value, fold)."
-    elif {"seq_id", "seq", "expression", "fold"} <= names:
-        how = "Read in the MPRA-MNIST layout; target: expression."
-    elif _is_positional(table) and not (by_name and "fold" not in header[3].lower()):
-        table.columns = ["seq_id", "seq", "mean_value", "fold", "rev"][: table.shape[1]]
-        return table, "mean_value", ["Read in the MPRALegNet layout (columns by position)."]
-    elif by_name:
-        how = "Read by the columns seq and mean_value."
-    else:
-        what = f"its columns are {', '.join(header[:12])}" if header else "it has no header"
-        wrong = "column 'mean_value' is missing" if "seq" in names else "none of the known layouts fits"
-        raise BadInput(f"{path}: {wrong}; {what}. Expected one of: {_LAYOUTS}.")
-    if twice := [name for name in header if header.count(name) > 1]:
-        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
-    table.columns = header
-    return table, "mean_value" if by_name else "expression", [how]
-
-
-def _looks_like_dna(cell: str) -> bool:
-    return len(cell) >= 50 and not set(cell.upper()) - set("ACGTN")
-
-
-def _is_number(cell: str) -> bool:
-    return bool(np.isfinite(pd.to_numeric(cell, errors="coerce")))
-
-
-def _is_positional(table: pd.DataFrame) -> bool:
-    """Tell whether a table has four or five columns, the second of which mostly holds sequences."""
-    if table.shape[1] not in (4, 5):
-        return False
-    return sum(_looks_like_dna(str(cell).strip()) for cell in table.iloc[:100, 1]) > min(100, len(table)) / 2
-
-
-def _without_reversed_copies(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    if "rev" not in table:
-        return table, []
-    keep = tables.numbers(path, table, "rev", whole=True) == 0
-    if not keep.any():
-        raise BadInput(
-            f"{path}: every row has rev other than 0, so none is a measurement; nothing is left to train on."
-        )
-    note = [f"{(~keep).sum():,} rows with rev other than 0 (computed copies) were left out."] if not keep.all() else []
-    return table[keep].copy(), note
+    account.numbers |= {
+        "rows_used": len(table),
+        "elements": int(meta["group"].nunique()),
+        "reverse_rows": int(meta["is_reverse"].sum()),
+        "folds": int(meta["fold"].nunique()) if "fold" in meta else 0,
+    }
+    counted = (
+        f"{len(table):,} of {account.numbers['rows']:,} rows are used: {account.numbers['elements']:,} elements, "
+        f"{account.numbers['reverse_rows']:,} rows of their reverse orientation."
+    )
+    account.notes = [counted, *account.notes, *notes]
+    says, facts = tuple(account.sentences()), (account.to_dict(),)
+    return Dataset(name, codes, targets, meta, "measured", ceilings=ceilings, notes=says, accounts=facts)
 
 
 def _refuse_conflicting_ids(path: Path, table: pd.DataFrame) -> None:
@@ -174,27 +129,17 @@ def _refuse_conflicting_ids(path: Path, table: pd.DataFrame) -> None:
     )
 
 
-def _partition(path: Path, table: pd.DataFrame, refold: bool, notes: list[str]) -> str | None:
-    """Decide which column parts the rows: `fold`, `split`, or none (folds are drawn); clean that column."""
+def _partition(table: pd.DataFrame, refold: bool, notes: list[str]) -> str | None:
+    """Decide which column parts the rows: `fold`, `split`, or none, so that folds are drawn."""
     if refold:
         notes.append(f"--refold: {N_FOLDS} folds were drawn by pair; folds and splits in the file were not used.")
         return None
     if "fold" in table:
-        table["fold"] = tables.numbers(path, table, "fold", whole=True)
         if "split" in table:
             notes.append("The file's folds were used; its split column was not.")
         return "fold"
     if "split" not in table:
         return None
-    values = tables.required_text(path, table, "split").str.lower()
-    unknown = np.flatnonzero(~values.isin(list(_SPLIT_NAMES)))
-    if unknown.size:
-        line = table.index[unknown[0]]
-        raise BadInput(
-            f"{path}, line {line}, column 'split': train, val or test expected, "
-            f"got {str(table['split'].iloc[unknown[0]])!r}."
-        )
-    table["split"] = values.map(_SPLIT_NAMES)
     present = sorted(set(table["split"]))
     if len(present) == 3:
         return "split"
@@ -205,12 +150,12 @@ def _partition(path: Path, table: pd.DataFrame, refold: bool, notes: list[str]) 
     return None
 
 
-def _collapse_duplicates(path: Path, table: pd.DataFrame, partition: str | None) -> tuple[pd.DataFrame, list[str]]:
+def _collapse_duplicates(path: Path, table: pd.DataFrame, partition: str | None, account: Account) -> pd.DataFrame:
     """Keep the first of rows that agree in id, sequence and value; refuse copies that lie in different parts."""
     same = [c for c in ("seq_id", "seq", "mean_value") if c in table]
     first = ~table.duplicated(same)
     if first.all():
-        return table, []
+        return table
     if partition:
         crossing = (~table.duplicated([*same, partition])).sum() - first.sum()
         if crossing:
@@ -218,25 +163,29 @@ def _collapse_duplicates(path: Path, table: pd.DataFrame, partition: str | None)
                 f"{path}: {crossing:,} rows are in more than one {partition} with the same sequence and value, so "
                 "training and test would share them. Mend the column, or draw new folds with --refold."
             )
-    return table[first].copy(), [f"{(~first).sum():,} exact duplicate rows were collapsed."]
+    where = f"line {table.index[~first][0]}"
+    account.leave_out("exact duplicate rows", (~first).sum(), "an earlier row is the same", where)
+    return table[first].copy()
 
 
-def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
-    """Encode to (n, 230) codes; 200-bp elements get their adapters."""
+def _encode(path: Path, table: pd.DataFrame, column: str, notes: list[str]) -> np.ndarray:
+    """Encode to (n, 230) codes; 200-bp elements get their adapters. `column` is what the file calls the sequences."""
     lengths = table["seq"].str.len().to_numpy()
     bare = lengths == ELEMENT_LEN
     wrong = np.flatnonzero(~bare & (lengths != SEQ_LEN))
     if wrong.size:
         raise BadInput(
-            f"{path}, line {table.index[wrong[0]]}, column 'seq': {SEQ_LEN} bp with adapters or a bare "
+            f"{path}, line {table.index[wrong[0]]}, column {column!r}: {SEQ_LEN} bp with adapters or a bare "
             f"{ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp ({len(wrong):,} such rows)."
         )
     try:
         codes = encode(table["seq"].tolist())
     except sequences.SequenceError as error:
-        raise BadInput(f"{path}, line {table.index[error.row]}, column 'seq': {error.reason}.") from None
-    if bare.any():
-        notes.append(f"{bare.sum():,} bare {ELEMENT_LEN}-bp elements got the adapters added.")
+        raise BadInput(f"{path}, line {table.index[error.row]}, column {column!r}: {error.reason}.") from None
+    if note := sequences.ambiguity_note(table["seq"].tolist(), [f"line {line}" for line in table.index]):
+        notes.append(note)
+    if note := flank_note(table["seq"].tolist()):
+        notes.append(note)
     outside, adapters = np.r_[0 : INSERT.start, INSERT.stop : SEQ_LEN], _frame()
     other = (codes[:, outside] != adapters[:, outside]).any(axis=1).sum()
     if other:
@@ -244,28 +193,36 @@ def _encode(path: Path, table: pd.DataFrame, notes: list[str]) -> np.ndarray:
     return codes
 
 
-def _pairs(table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Find strand and element of every row, from ids where they carry a mark, else from sequences.
+def _pairs(path: Path, table: pd.DataFrame, codes: np.ndarray, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Find strand and element of every row: from a column, from marks in ids that the sequences confirm, or neither.
 
     Returns `meta` and the pairs, (n,) int64. `meta["group"]` also joins pairs with equal or reversed sequences, so that
     drawn folds never separate those; `meta["orientation"]` tells the two sides of an element apart.
     """
-    ids = table["seq_id"] if "seq_id" in table else pd.Series("", index=table.index)
-    is_reverse = ids.str.contains(r"_(?:Reversed:|Reversed$|R$)").to_numpy(dtype=np.uint8)
     by_sequence, is_larger = sequences.canonical_groups(codes, reverse_insert(codes))
-    if is_reverse.any():
-        element = ids.str.replace(r"_(?:F|R|Reversed|Reversed:.*)$", "", regex=True)
-        pairs, orientation = pd.factorize(element)[0].astype(np.int64), is_reverse
+    found = _strands(path, table, codes)
+    notes += found.notes
+    if found.element is not None:
+        pairs, orientation = found.element, found.is_reverse
         groups = splits.joined_groups(pairs, by_sequence)
     else:
         pairs, orientation, groups = by_sequence, is_larger, by_sequence
+    if not found.is_reverse.any():
         notes.append(
-            "No id marks a reverse orientation: pairs were found by sequence, and the strand channel is 0 for all rows."
+            "No row is a reverse orientation: pairs were found by sequence, and the strand channel is 0 for all rows."
         )
-    meta = pd.DataFrame({"is_reverse": is_reverse, "group": groups, "orientation": orientation.astype(np.uint8)})
+    meta = pd.DataFrame({"is_reverse": found.is_reverse, "group": groups, "orientation": orientation.astype(np.uint8)})
     if "seq_id" in table:
-        meta.insert(0, "seq_id", ids.to_numpy(dtype=object))
+        meta.insert(0, "seq_id", table["seq_id"].to_numpy(dtype=object))
     return meta, pairs
+
+
+def _strands(path: Path, table: pd.DataFrame, codes: np.ndarray) -> strands.Strands:
+    if "strand" in table:
+        return strands.Strands(table["strand"].to_numpy(dtype=np.uint8), None)
+    if "seq_id" in table:
+        return strands.of_ids(path, table["seq_id"], codes, INSERT)
+    return strands.Strands(np.zeros(len(table), dtype=np.uint8), None)
 
 
 def _add_folds(

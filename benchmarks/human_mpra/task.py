@@ -3,7 +3,7 @@
 Source: Rafi et al. 2024, Methods, "Human MPRA models"; data of Agarwal et al. 2025 as released with the paper.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.splits import nested_splits
 from benchmarks.errors import BadInput
-from benchmarks.human_mpra import prepare
+from benchmarks.human_mpra import layouts, prepare
 from benchmarks.human_mpra import simulate as simulation
+from benchmarks.human_mpra import strands as orientations
 from benchmarks.human_mpra.recipes import PRESETS, RECIPES
 from benchmarks.io.tables import table_name
 
@@ -28,6 +29,7 @@ DATASETS = ("HepG2", "K562", "WTC11")
 SPLITS = ("element",)
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "mprann")
 BASELINE = "mprann"
+COLUMNS = layouts.ROLES
 
 APPROX_ROWS = {"HepG2": 122_926, "K562": 226_253, "WTC11": 56_000}
 """Rows of the published tables, to size a plan before they are there; HepG2 is that of a copy with another filter."""
@@ -46,9 +48,16 @@ HOW_TO_GET = (
 )
 
 
-def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
+def load(
+    path: Path,
+    *,
+    split: str = SPLITS[0],
+    refold: bool = False,
+    seed: int = 0,
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
     """Read one cell type's table; `K562_clean.tsv` is named K562, any other file by its stem."""
-    return prepare.read(path, _dataset_name(path), refold=refold, seed=seed)
+    return prepare.read(path, _dataset_name(path), refold=refold, seed=seed, given=columns)
 
 
 def _dataset_name(path: Path) -> str:
@@ -88,6 +97,27 @@ def encode(sequences: list[str]) -> np.ndarray:
         For the first sequence that is invalid.
     """
     return prepare.encode(sequences)
+
+
+def strand_marks(ids: Sequence[str]) -> np.ndarray:
+    """Tell which ids end in a mark of the reverse orientation, `_Reversed:` or `_R`; (n,) bool."""
+    return orientations.are_marked(ids)
+
+
+def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell which rows are a reverse orientation, by marks in ids that the sequences confirm."""
+    found = orientations.of_ids(path, ids, codes, prepare.INSERT)
+    return found.is_reverse, found.notes
+
+
+def reverse_form(codes: np.ndarray) -> np.ndarray:
+    """Reverse-complement the element between its adapters; (n, 230) uint8."""
+    return prepare.reverse_insert(codes)
+
+
+def flank_note(sequences: list[str]) -> str | None:
+    """Say how many elements came without their adapters, which were added."""
+    return prepare.flank_note(sequences)
 
 
 def offsets(sequences: list[str]) -> np.ndarray:

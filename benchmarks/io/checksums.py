@@ -4,13 +4,15 @@ import hashlib
 import re
 from pathlib import Path
 
+from benchmarks.io.system_files import contents
+
 NAME = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^/\\]+)")
 
 
 def write(folder: Path) -> None:
     """Sum up the files that a folder holds now. Folders in it are left out."""
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != NAME)
+    files = [file for file in contents(folder) if file.is_file() and file.name != NAME]
     (folder / NAME).write_text("".join(f"{digest(file)}  {file.name}\n" for file in files))
 
 
@@ -22,7 +24,7 @@ def problem(folder: Path) -> str | None:
     expected = _expected(folder)
     if isinstance(expected, str):
         return expected
-    present = {path.name for path in folder.iterdir()} - {NAME}
+    present = {path.name for path in contents(folder)} - {NAME}
     if missing := sorted(set(expected) - present):
         return f"{missing[0]} is missing"
     if extra := sorted(present - set(expected)):

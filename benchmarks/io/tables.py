@@ -1,31 +1,68 @@
 """Reading text and parquet tables as they come, with errors that name file, line, column and value."""
 
-import csv
-import gzip
+import contextlib
 import io
+import itertools
 import re
-import zlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.errors import BadInput
+from benchmarks.io import text_files, text_tables
+from benchmarks.io.account import Account
+from benchmarks.io.system_files import contents
+from benchmarks.io.text_tables import looks_like_dna
 from benchmarks.io.validated import one_line
 
-ID_COLUMNS = ("seq_id", "id", "ID", "name", "tag")
-SEQUENCE_COLUMNS = ("seq", "sequence", "Sequence")
-"""What a column of ids, and of sequences, is called in users' tables."""
+ROW_NAMES = "(row names)"
+"""What a first column without a name is called: R and pandas write the names of rows so."""
+MISSING_WORDS = frozenset(["", "na", "n/a", "#n/a", "nan", "null", "none", "-", "."])
+"""What stands for a missing number, in lower case."""
+
+open_text = text_files.open_text
 
 _SUFFIXES = (".tsv", ".csv", ".txt", ".parquet")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 
 
 def is_table(path: Path) -> bool:
-    """Tell by its name whether a file can be a table that `read_cells` reads."""
+    """Tell by its name whether a file can be a table that `read_cells` reads; files of operating systems are none."""
     name = path.name.removesuffix(".gz")
     return path.is_file() and name.endswith(_SUFFIXES) and not name.startswith(".")
+
+
+def tables_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """Find the tables of sequences in a folder: those files, sorted, and the names of others that could be tables.
+
+    A file is a table of sequences if most of its first rows have a cell that is one; a README beside them is none.
+    """
+    files = [file for file in contents(folder) if is_table(file)]
+    with_sequences = [file for file in files if has_sequences(file)]
+    return with_sequences, [file.name for file in files if file not in with_sequences]
+
+
+def has_sequences(path: Path) -> bool:
+    """Tell whether most of the first rows of a table have a sequence of 20 bases or more, in whatever column."""
+    try:
+        if is_parquet(path):
+            first = read_cells(path).iloc[:20].to_numpy().tolist()
+        else:
+            with text_tables.open_rows(path) as rows:
+                first = [cells for _, cells in itertools.islice(rows, 20)]
+    except BadInput:
+        return False
+    return sum(any(map(looks_like_dna, cells)) for cells in first) > max(len(first) - 1, 1) / 2
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell by its first bytes whether a file is a parquet table."""
+    with path.open("rb") as start:
+        return start.read(4) == b"PAR1"
 
 
 def table_name(path: Path) -> str:
@@ -36,30 +73,68 @@ def table_name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:100] or "data"
 
 
-def read_cells(path: Path) -> pd.DataFrame:
+def read_cells(path: Path, account: Account | None = None) -> pd.DataFrame:
     """Read every cell of a table as text; the index is the line number in the file, from 1.
 
-    Tabs or commas, plain, gzip or parquet, told apart by content. The first row is the first line, header or not; for
-    parquet it is the column names, and `attrs["has_header"]` says so.
+    Text, plain or gzip, or parquet, told apart by content; see `text_tables` for what a text table may look like. The
+    first row is the first line, header or not; for parquet it is the column names, and `attrs["has_header"]` says so.
+
+    Parameters
+    ----------
+    account
+        Filled with what the file was taken for.
 
     Raises
     ------
     BadInput
-        If the file is missing, empty, binary, a truncated or damaged gzip or parquet, or has lines of other lengths.
+        If the file is missing, empty, no table, a truncated or damaged gzip or parquet, or has lines of other lengths.
     """
     if path.is_dir():
         raise BadInput(f"{path} is a folder; a table file is expected.")
-    content = _content(path)
-    is_parquet = content[:4] == b"PAR1"
-    cells = _parquet_cells(path, content) if is_parquet else _text_cells(path, _unzipped(path, content))
+    if path.is_file() and is_parquet(path):
+        cells, form = _parquet_cells(path, text_files.content(path)), "a parquet table"
+        comments: list[int] = []
+    else:
+        cells, form, comments = _text_cells(path)
     cells = cells[cells.notna().any(axis=1)]
     if cells.empty:
         raise BadInput(f"{path} is empty; a table with one sequence per line is expected.")
+    if account is not None:
+        account.format = form
+        account.leave_out(
+            "lines", len(comments), "comments, which begin with '#'", f"line {comments[0]}" if comments else ""
+        )
     return cells
 
 
-def read_headed(path: Path, needed: Collection[str] = (), *, expected: str = "") -> pd.DataFrame:
+def _text_cells(path: Path) -> tuple[pd.DataFrame, str, list[int]]:
+    """Read a text table; where its quotes do not close, they are taken for letters if every row then fits."""
+    try:
+        return _rows_as_cells(path, quoted=True)
+    except text_tables.UnclosedQuote as error:
+        if not error.is_tabbed:  # commas in quotes are no delimiters, so that nothing is certain
+            raise
+        with contextlib.suppress(BadInput):
+            return _rows_as_cells(path, quoted=False)
+        raise
+
+
+def _rows_as_cells(path: Path, *, quoted: bool) -> tuple[pd.DataFrame, str, list[int]]:
+    with text_tables.open_rows(path, quoted=quoted) as rows:
+        lines, cells = [], []
+        for line, row in rows:
+            lines.append(line)
+            cells.append(row)
+    table = pd.DataFrame(cells, index=pd.Index(lines, dtype=np.int64), dtype="str")
+    return table.mask(table == ""), str(rows.form), rows.comments
+
+
+def read_headed(
+    path: Path, needed: Collection[str] = (), *, expected: str = "", account: Account | None = None
+) -> pd.DataFrame:
     """Read a table whose first line names its columns; the index is the line number in the file.
+
+    A first column without a name is called `ROW_NAMES`.
 
     Parameters
     ----------
@@ -67,24 +142,43 @@ def read_headed(path: Path, needed: Collection[str] = (), *, expected: str = "")
         Columns that it must have.
     expected
         A sentence for who lacks one.
+    account
+        Filled with what the file was taken for.
 
     Raises
     ------
     BadInput
         If it cannot be read (see `read_cells`), has no rows, lacks a column, or has two of one name.
     """
-    cells = read_cells(path)
-    header = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
+    cells = read_cells(path, account)
+    header = header_of(cells)
     if missing := [column for column in needed if column not in header]:
         more = f" {expected}" if expected else ""
         raise BadInput(f"{path}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.{more}")
     if twice := [name for name in header if name and header.count(name) > 1]:
         raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
+    return below_header(path, cells)
+
+
+def below_header(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
+    """Take the first row of cells as the names of the columns.
+
+    Raises
+    ------
+    BadInput
+        If there is no other row.
+    """
     table = cells.iloc[1:].copy()
     if table.empty:
         raise BadInput(f"{path} is empty below its header; one row per line is expected.")
-    table.columns = header
+    table.columns = header_of(cells)
     return table
+
+
+def header_of(cells: pd.DataFrame) -> list[str]:
+    """Return the names in the first row of cells, a first one without a name as `ROW_NAMES`."""
+    names = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
+    return [ROW_NAMES, *names[1:]] if len(names) > 1 and not names[0] else names
 
 
 def read_ours(path: Path, needed: Collection[str], *, recovery_hint: str, **keywords: Any) -> pd.DataFrame:
@@ -113,24 +207,6 @@ def read_ours(path: Path, needed: Collection[str], *, recovery_hint: str, **keyw
     return table
 
 
-def read_lines(path: Path) -> list[str]:
-    """Read the lines of a text file, plain or gzip, without their ends.
-
-    Raises
-    ------
-    BadInput
-        If the file is missing, binary, or a truncated or damaged gzip.
-    """
-    return _decoded(path, _unzipped(path, _content(path))).splitlines()
-
-
-def open_text(path: Path) -> IO[str]:
-    """Open a text file, plain or gzip, to be read line by line however long it is."""
-    with path.open("rb") as start:
-        zipped = start.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8-sig") if zipped else path.open(encoding="utf-8-sig")
-
-
 def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
     """Give line number of the header, name (up to the first blank) and sequence of every record of FASTA lines.
 
@@ -148,66 +224,6 @@ def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
             parts.append(text)
     if at or parts:
         yield at, name, "".join(parts)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"No file at {path}.") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _decoded(path: Path, content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise BadInput(f"{path} is a binary file; plain text or its gzip is expected, or parquet for a table.")
-    return text
-
-
-def _unzipped(path: Path, content: bytes) -> bytes:
-    if content[:2] != b"\x1f\x8b":
-        return content
-    try:
-        return gzip.decompress(content)
-    except EOFError:
-        raise BadInput(f"{path} is a truncated gzip file; copy or download it again.") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path} is a damaged gzip file ({error}); copy or download it again.") from None
-
-
-def _text_cells(path: Path, content: bytes) -> pd.DataFrame:
-    text = _decoded(path, content)
-    if not text.strip():
-        return pd.DataFrame()
-    table = text.lstrip("\r\n")  # the parser takes blank first lines for a table without columns
-    n_skipped = len(text[: len(text) - len(table)].splitlines())
-    has_tabs = "\t" in table.partition("\n")[0]
-    try:
-        cells = pd.read_csv(
-            io.StringIO(table),
-            sep="\t" if has_tabs else ",",
-            header=None,
-            dtype=str,
-            quoting=csv.QUOTE_NONE if has_tabs else csv.QUOTE_MINIMAL,
-            keep_default_na=False,
-            na_values=[""],
-            skip_blank_lines=False,
-        )
-    except pd.errors.ParserError as error:
-        match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        if not match:
-            raise BadInput(f"{path} is not a table that can be parsed: {error}.") from None
-        wanted, line, got = map(int, match.groups())
-        raise BadInput(
-            f"{path}, line {line + n_skipped}: {wanted} columns expected as in the first line, got {got}."
-        ) from None
-    cells.index = np.arange(1, len(cells) + 1) + n_skipped
-    return cells
 
 
 def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
@@ -236,10 +252,21 @@ def required_text(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     return values
 
 
-def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False) -> np.ndarray:
-    """Return a column as finite float64 (int64 if `whole`), or name the line and the value that is not a number."""
-    parsed = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = ~np.isfinite(parsed)
+def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False, may_miss: bool = False) -> np.ndarray:
+    """Return a column as finite float64 (int64 if `whole`), or name the line and the value that is not a number.
+
+    A column that has commas where others have points is read with decimal commas.
+
+    Parameters
+    ----------
+    may_miss
+        Cells that are empty or say NA (`MISSING_WORDS`) are NaN.
+    """
+    cells = table[column].astype("str").str.strip().str.replace("\u2212", "-")  # the minus sign of word processors
+    if may_miss:
+        cells = cells.mask(cells.str.lower().isin(MISSING_WORDS))
+    parsed = pd.to_numeric(_with_points(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~np.isfinite(parsed) & ~(may_miss & cells.isna().to_numpy())
     if whole:
         bad |= (parsed != np.floor(parsed)) | (np.abs(parsed) > 2**53)
     else:
@@ -255,3 +282,19 @@ def numbers(path: Path, table: pd.DataFrame, column: str, *, whole: bool = False
             "Correct or remove the row."
         )
     return parsed.astype(np.int64) if whole else parsed
+
+
+def has_decimal_commas(column: pd.Series) -> bool:
+    """Tell whether `numbers` reads a column with decimal commas."""
+    return not _with_points(column).equals(column)
+
+
+def _with_points(cells: pd.Series) -> pd.Series:
+    """Write decimal commas as points, where a column has them: no cell a point, and none that could be of thousands."""
+    has_comma = cells.str.contains(",", na=False, regex=False)
+    if not has_comma.any() or cells.str.contains(".", na=False, regex=False).any():
+        return cells
+    with_comma = cells[has_comma]
+    if not with_comma.str.fullmatch(_DECIMAL_COMMA).all() or with_comma.str.fullmatch(_THOUSANDS).all():
+        return cells
+    return cells.str.replace(",", ".", regex=False)

@@ -6,25 +6,24 @@ expression, no header, plain or gzip, 6.7 million lines. It is read once, in pie
 """
 
 import errno
-import gzip
-import itertools
 import json
 import tempfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import Dataset, Origin
-from benchmarks.api.sequences import SequenceError, occur_in
+from benchmarks.api.sequences import SequenceError, ambiguity_note, occur_in
 from benchmarks.errors import BadInput
-from benchmarks.io import checksums, tables, validated
+from benchmarks.io import checksums, columns, tables, text_tables, validated
+from benchmarks.io.account import Account
 from benchmarks.io.atomic import whole_folder
+from benchmarks.io.columns import Role
 from benchmarks.yeast import test_set
 from benchmarks.yeast.test_set import TestSet
 
@@ -35,6 +34,11 @@ TRAINING_FILES = ("train_sequences.txt", "train.txt", "random_promoters_dream_de
 N_LINES = 500_000
 """Lines that are read and encoded at a time: about 200 MB while they are text."""
 
+COLUMNS = (
+    columns.SEQUENCE,
+    Role("value", ("expression", "value", "mean_value"), "expression", required=True, asks=True),
+)
+"""What a column of a training table holds; see `columns`."""
 STORE_VERSION = 1
 N_FOLDS = 10
 TRAIN, TEST, DROPPED = 0, 1, 2
@@ -43,10 +47,12 @@ TRAIN, TEST, DROPPED = 0, 1, 2
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Codes (n, 150) uint8, maybe memory-mapped, and measured bins (n,) float64."""
+    """Codes (n, 150) uint8, maybe memory-mapped, and measured bins (n,) float64; and what was read of their file."""
 
     codes: np.ndarray
     expression: np.ndarray
+    says: tuple[str, ...] = ()
+    account: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.expression)
@@ -67,8 +73,10 @@ def training_file(folder: Path) -> Path:
     raise BadInput(f"{folder} holds no training table: {', '.join(TRAINING_FILES)}, plain or .gz, are looked for.")
 
 
-def read_training(file: Path) -> TrainingTable:
+def read_training(file: Path, given: Mapping[str, str] | None = None) -> TrainingTable:
     """Read a training table, from its store if that is there and belongs to the file as it is now.
+
+    `given` is what the user says of the columns: one of `COLUMNS` -> name of the column.
 
     Raises
     ------
@@ -78,33 +86,35 @@ def read_training(file: Path) -> TrainingTable:
     if not file.is_file():
         raise BadInput(f"No training table at {file}.")
     store = file.with_name(f"{file.name}.prepared")
-    if _is_of(store, file):
+    if _is_of(store, file, given):
         return _opened(store)
     try:
         with whole_folder(store, replace=True) as new:
-            _write_store(file, new)
+            _write_store(file, new, given)
         return _opened(store)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
     with tempfile.TemporaryDirectory() as elsewhere:  # the folder of the data cannot be written to: nothing is kept
-        _write_store(file, Path(elsewhere))
+        _write_store(file, Path(elsewhere), given)
         mapped = _opened(Path(elsewhere))
-        return TrainingTable(np.array(mapped.codes), np.array(mapped.expression))
+        return replace(mapped, codes=np.array(mapped.codes), expression=np.array(mapped.expression))
 
 
-def _about(file: Path) -> dict:
+def _about(file: Path, given: Mapping[str, str] | None) -> dict:
     stat = file.stat()
-    return {"version": STORE_VERSION, "source": file.name, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+    of_file = {"source": file.name, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+    return {"version": STORE_VERSION, **of_file, "columns": dict(given) if given else None}
 
 
-def _is_of(store: Path, file: Path) -> bool:
+def _is_of(store: Path, file: Path, given: Mapping[str, str] | None) -> bool:
     """Tell whether a store was made from a file as it is now, and is whole."""
     try:
         stored = validated.read_json(store / "prepared.json", _Prepared, recovery_hint="it is made again")
     except (OSError, BadInput):
         return False
-    fits = {key: stored.get(key) for key in _about(file)} == _about(file) and checksums.problem(store) is None
+    about = _about(file, given)
+    fits = {key: stored.get(key) for key in about} == about and checksums.problem(store) is None
     sizes = {"codes.u8": yeast_plasmid.SEQ_LEN * stored["rows"], "expression.f8": 8 * stored["rows"]}
     return fits and stored["rows"] > 0 and all((store / name).stat().st_size == size for name, size in sizes.items())
 
@@ -116,84 +126,73 @@ class _Prepared(TypedDict):
 
 
 def _opened(store: Path) -> TrainingTable:
-    n = json.loads((store / "prepared.json").read_text())["rows"]
+    about = json.loads((store / "prepared.json").read_text())
+    n = about["rows"]
     codes = np.memmap(store / "codes.u8", dtype=np.uint8, mode="r", shape=(n, yeast_plasmid.SEQ_LEN))
-    return TrainingTable(codes, np.memmap(store / "expression.f8", dtype="<f8", mode="r", shape=(n,)))
+    expression = np.memmap(store / "expression.f8", dtype="<f8", mode="r", shape=(n,))
+    return TrainingTable(codes, expression, tuple(about.get("says", ())), about.get("account", {}))
 
 
-def _write_store(file: Path, folder: Path) -> None:
-    about, n = _about(file), 0
+def _write_store(file: Path, folder: Path, given: Mapping[str, str] | None) -> None:
+    about, n = _about(file, given), 0
+    account = Account(file.name)
     with (folder / "codes.u8").open("wb") as codes, (folder / "expression.f8").open("wb") as expression:
-        for piece in read_pieces(file):
+        for piece in read_pieces(file, given=given, account=account):
             codes.write(piece.codes)
             expression.write(piece.expression.astype("<f8"))
             n += len(piece)
     if n == 0:
         raise BadInput(f"{file} is empty; a sequence and its expression per line are expected.")
-    (folder / "prepared.json").write_text(json.dumps(about | {"rows": n}))
+    says = {"says": account.sentences(), "account": account.to_dict()}
+    (folder / "prepared.json").write_text(json.dumps(about | {"rows": n} | says))
     checksums.write(folder)
 
 
-def read_pieces(file: Path, n_lines: int = N_LINES) -> Iterator[TrainingTable]:
-    """Read a training table in pieces: two columns without a header, or with one that names `sequence, expression`.
+def read_pieces(
+    file: Path, n_lines: int = N_LINES, *, given: Mapping[str, str] | None = None, account: Account | None = None
+) -> Iterator[TrainingTable]:
+    """Read a training table in pieces: sequence and expression, in that order without a header, or by their names.
+
+    Parameters
+    ----------
+    given
+        What the user says of the columns: one of `COLUMNS` -> name of the column.
+    account
+        Filled with what was read.
 
     Raises
     ------
     BadInput
         For the first line that is not a row of the challenge; for a damaged gzip or a binary file.
     """
+    given, account = given or {}, account or Account(file.name)
+    with text_tables.open_rows(file) as rows:
+        account.format = str(rows.form)
+        for table, found in columns.in_batches(file, rows, n_lines, COLUMNS, given, account, by_place=_by_place):
+            yield _encoded(file, table, found, account)
+        account.leave_out("lines", len(rows.comments), "comments, which begin with '#'")
+
+
+def _by_place(file: Path, table: pd.DataFrame) -> dict[str, str]:
+    if table.shape[1] < 2:
+        raise BadInput(
+            f"{file}, line {table.index[0]}: sequence and expression, separated by a tab, are expected; got 1 column."
+        )
+    return {"sequence": "1", "value": "2"}
+
+
+def _encoded(file: Path, table: pd.DataFrame, found: Mapping[str, str], account: Account) -> TrainingTable:
+    expression = tables.numbers(file, table, found["value"])
+    rows = table[found["sequence"]].str.strip().tolist()
     try:
-        with tables.open_text(file) as lines:
-            columns, line_number = (0, 1), 1
-            first = next(lines, "").rstrip("\r\n")
-            header = [cell.strip().lower() for cell in first.split("\t")]
-            if {"sequence", "expression"} <= set(header):
-                columns, line_number = (header.index("sequence"), header.index("expression")), 2
-            else:
-                lines = itertools.chain([first], lines)
-            while piece := list(itertools.islice(lines, n_lines)):
-                yield _encoded(file, piece, columns, line_number)
-                line_number += len(piece)
-    except EOFError:
-        raise BadInput(f"{file} is a truncated gzip file; copy or download it again.") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{file} is a damaged gzip file ({error}); copy or download it again.") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{file} is a binary file; plain text or its gzip is expected.") from None
-
-
-def _encoded(file: Path, lines: list[str], columns: tuple[int, int], first_line: int) -> TrainingTable:
-    """Turn lines into codes and values; blank lines are passed over. Only what fails is looked into."""
-    at_sequence, at_expression = columns
-    cells = [line.rstrip("\r\n").split("\t") for line in lines if line.strip()]
-    try:
-        rows = [row[at_sequence] for row in cells]
-        expression = np.array([row[at_expression] for row in cells], dtype=np.float64)
-        if not np.isfinite(expression).all():
-            raise ValueError
-        return TrainingTable(yeast_plasmid.construct(rows), expression)
-    except (ValueError, IndexError):
-        raise BadInput(_first_problem(file, lines, columns, first_line)) from None
-
-
-def _first_problem(file: Path, lines: list[str], columns: tuple[int, int], first_line: int) -> str:
-    for number, line in enumerate(lines, start=first_line):
-        row, where = line.rstrip("\r\n").split("\t"), f"{file}, line {number}"
-        if not line.strip():
-            continue
-        if len(row) <= max(columns):
-            return f"{where}: sequence and expression, separated by a tab, are expected; got {len(row)} column(s)."
-        try:
-            finite = np.isfinite(float(row[columns[1]]))
-        except ValueError:
-            finite = False
-        if not finite:
-            return f"{where}: a finite expression expected, got {row[columns[1]]!r}. Correct or remove the row."
-        try:
-            yeast_plasmid.construct([row[columns[0]]])
-        except SequenceError as error:
-            return f"{where}: {error.reason}."
-    raise AssertionError("a piece that could not be read has a first line that cannot")
+        codes = yeast_plasmid.construct(rows)
+    except SequenceError as error:
+        raise BadInput(f"{file}, line {table.index[error.row]}: {error.reason}.") from None
+    for note in (yeast_plasmid.flank_note(rows), ambiguity_note(rows, [f"line {line}" for line in table.index])):
+        if note:
+            account.notes.append(note)
+    account.numbers["rows"] = account.numbers.get("rows", 0) + len(rows)
+    return TrainingTable(codes, expression)
 
 
 def dataset(
@@ -251,6 +250,7 @@ def dataset(
         meta,
         origin,
         ceilings=ceilings,
-        notes=(*notes, *facts, *test.notes),
+        notes=(*train.says, *notes, *facts, *test.notes),
         tables=test_set.to_tables(test),
+        accounts=(train.account,) if train.account else (),
     )

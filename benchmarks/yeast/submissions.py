@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import BadInput
-from benchmarks.io import tables
+from benchmarks.io import text_files
+from benchmarks.io.system_files import contents
 from benchmarks.io.validated import one_line
 from benchmarks.yeast.challenge_score import Part
 from benchmarks.yeast.test_set import TestSet
@@ -47,7 +48,7 @@ def read_folder(folder: Path, test: TestSet, part: Part) -> dict[str, np.ndarray
     """
     if not folder.is_dir():
         raise BadInput(f"--submissions: no folder at {folder}.")
-    files = sorted(f for f in folder.iterdir() if f.name.removesuffix(".gz").endswith((".json", ".txt", ".tsv")))
+    files = [f for f in contents(folder) if f.name.removesuffix(".gz").endswith((".json", ".txt", ".tsv"))]
     predictions: dict[str, np.ndarray] = {}
     for file in files:
         name = file.name.removesuffix(".gz").rpartition(".")[0]
@@ -80,7 +81,7 @@ def problems(file: Path, test: TestSet) -> list[str]:
 
 
 def _parsed(file: Path, test: TestSet) -> tuple[np.ndarray, bool, list[str]]:
-    lines = tables.read_lines(file)
+    lines = text_files.read_lines(file)
     text = next((line for line in lines if line.strip()), "")
     if not text:
         raise BadInput(f"{file} is empty.")
@@ -138,7 +139,7 @@ def _parse_text(file: Path, lines: list[str], test: TestSet, y_pred: np.ndarray)
             y_pred[position] = number_given
         if position < len(test) and test.sequences is not None:
             expected = str(test.sequences[position])
-            if cells[0].strip().upper() != expected:
+            if cells[0].strip().upper() != expected.upper():
                 order.append(
                     f"{file}, line {number}: sequence {expected} expected there, got {cells[0].strip()[:120]}."
                 )

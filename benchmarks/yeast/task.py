@@ -39,6 +39,7 @@ DATASETS = ("DREAM2022",)
 SPLITS = ("designed",)
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "vaishnav")
 BASELINE = "vaishnav"
+COLUMNS = prepare.COLUMNS
 
 APPROX_ROWS = {"DREAM2022": 6_739_258}
 """Rows of the published training file, to size a plan before it is there."""
@@ -61,7 +62,14 @@ HOW_TO_GET = (
 )
 
 
-def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int = 0) -> Dataset:
+def load(
+    path: Path,
+    *,
+    split: str = SPLITS[0],
+    refold: bool = False,
+    seed: int = 0,
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
     """Read a folder of training table and test set, or a training table whose folder has the test set.
 
     The folds of the 90/10 splits are drawn by `seed`; no file has folds that `refold` could replace. Where the official
@@ -72,7 +80,8 @@ def load(path: Path, *, split: str = SPLITS[0], refold: bool = False, seed: int 
         raise BadInput(f"No training table at {file}.")
     test = test_set.read(file.parent, inferred_snvs=True)
     name = DATASETS[0] if file.name.startswith("train_sequences") else table_name(file)
-    return prepare.dataset(name, prepare.read_training(file), test, origin=simulated_marker.of(file.parent), seed=seed)
+    train = prepare.read_training(file, columns)
+    return prepare.dataset(name, train, test, origin=simulated_marker.of(file.parent), seed=seed)
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -130,7 +139,13 @@ def encode(sequences: list[str]) -> np.ndarray:
 
 def offsets(sequences: list[str]) -> np.ndarray:
     """Count the bases of the plasmid before each row in its codes; (n,) int64."""
-    return SPEC.seq_len - np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+    added = np.where(yeast_plasmid.are_bare(sequences), len(yeast_plasmid.RIGHT_ADAPTER), 0)
+    return SPEC.seq_len - np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences)) - added
+
+
+def flank_note(sequences: list[str]) -> str | None:
+    """Say how many promoters came without their adapters, which were added."""
+    return yeast_plasmid.flank_note(sequences)
 
 
 def variable_region_mask(codes: np.ndarray) -> np.ndarray:

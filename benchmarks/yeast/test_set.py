@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.api import simulated_marker
 from benchmarks.api.data import Dataset, Origin
 from benchmarks.errors import BadInput, did_you_mean
-from benchmarks.io import tables
+from benchmarks.io import tables, text_files
 from benchmarks.io.validated import one_line
 
 TRUTH = "filtered_test_data_with_MAUDE_expression.txt"
@@ -256,7 +256,7 @@ def _index(file: Path, text: str, n: int) -> int:
 def read_object(file: Path) -> dict:
     """Read a JSON object, plain or gzip, or say in one sentence why that is impossible."""
     try:
-        value = json.loads("\n".join(tables.read_lines(file)))
+        value = json.loads("\n".join(text_files.read_lines(file)))
     except json.JSONDecodeError as error:
         raise BadInput(f"{file}, line {error.lineno}: this is not JSON ({error.msg}).") from None
     except (ValueError, RecursionError) as error:

@@ -18,11 +18,15 @@ from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.store import Store
 
 SOME = {"LeavesOutElements", "HasPlantedMotifs"}
+STRANDS = {"MarksStrands", "HasReverseForm"}
 EXPECTED = {
-    "human_mpra": SOME | {"ScoredByItems", "HasConstantFlanks", "HasElementLength", "HasConstruct"},
-    "drosophila": SOME | {"ScoredByItems", "HasConstruct"},
+    "human_mpra": SOME
+    | STRANDS
+    | {"ScoredByItems", "HasConstantFlanks", "HasElementLength", "HasConstruct", "TakesColumns", "AddsFlanks"},
+    "drosophila": SOME | STRANDS | {"ScoredByItems", "HasConstruct", "TakesColumns"},
     "atac": SOME | {"ScoredByItems", "HasHeadlines", "ChecksRun"},
     "yeast": SOME
+    | {"TakesColumns", "AddsFlanks"}
     | {"ComparedWithoutFolds", "HasConstantFlanks", "HasConstruct", "HasDesignedTestSet", "HasChallengeScore"},
 }
 

@@ -115,8 +115,11 @@ def with_row(number, text):
 
 
 BAD_TABLES = {
-    "missing column": ("seq_id\tseq\tfold\n" + f"a\t{GOOD}\t1\n", ["'mean_value' is missing", "seq_id, seq, fold"]),
-    "no known layout": ("a\tb\n1\t2\n", ["none of the known layouts", "a, b"]),
+    "missing column": (
+        "seq_id\tseq\tfold\n" + f"a\t{GOOD}\t1\n",
+        ["no column of activities", "'mean_value'", "seq_id, seq, fold"],
+    ),
+    "no known layout": ("a\tb\n1\t2\n", ["no column of sequences", "a, b", "--columns"]),
     "wrong length": (with_row(5, f"x_F\t{'A' * 229}\t1.0\t1\n"), ["line 5", "'seq'", "got 229 bp"]),
     "letter": (with_row(7, f"x_F\t{'A' * 9}X{'A' * 220}\t1.0\t1\n"), ["line 7", "'X'", "position 10", "ACGTN"]),
     "NaN target": (

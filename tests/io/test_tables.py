@@ -145,8 +145,8 @@ def test_a_damaged_gzip_is_called_so(write, place):
 
 @pytest.mark.parametrize(
     "content",
-    [bytes(range(256)), b"name\tvalue\n\0\t1\n", TEXT.encode("utf-16"), gzip.compress(bytes(range(256)))],
-    ids=["bytes", "a zero byte", "UTF-16", "gzip of bytes"],
+    [bytes(range(256)), b"name\tvalue\n\0\t1\n", gzip.compress(bytes(range(256)))],
+    ids=["bytes", "a zero byte", "gzip of bytes"],
 )
 def test_a_binary_file_is_called_so(write, content):
     assert "binary file" in refusal(write(content))
@@ -161,7 +161,7 @@ def test_a_damaged_parquet_file_is_called_so(tmp_path, kept):
 
 
 def test_an_unclosed_quote_is_refused(write):
-    assert "not a table that can be parsed" in refusal(write('a,b\n"1,2\n3,4\n'))
+    assert "line 2: a cell opens with a double quote" in refusal(write('a,b\n"1,2\n3,4\n'))
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
@@ -222,7 +222,7 @@ def test_whole_numbers_become_integers(tmp_path):
     assert parsed.tolist() == [1, 2, -3]
 
 
-@pytest.mark.parametrize("cell", ["high", "NaN", "inf", "-inf", "1,5", "1_000", "True", "0x1F", "1.5.2"])
+@pytest.mark.parametrize("cell", ["high", "NaN", "inf", "-inf", "1,500", "1.5,2", "1_000", "True", "0x1F", "1.5.2"])
 def test_a_cell_that_is_no_finite_number_is_named_with_its_line(tmp_path, cell):
     with pytest.raises(BadInput) as caught:
         tables.numbers(tmp_path / "t.tsv", column(["1", cell, "2"], [2, 7, 8]), "x")

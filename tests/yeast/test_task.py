@@ -133,15 +133,15 @@ def test_pieces_join_seamlessly_and_keep_their_line_numbers(tmp_path):
     whole = prepare.read_training(file)
     np.testing.assert_array_equal(np.concatenate([piece.codes for piece in pieces]), whole.codes)
     broken = write(tmp_path, [*ROWS * 2, (row(), "high")], "train.txt")
-    with pytest.raises(BadInput, match=r"line 9: a finite expression expected, got 'high'"):
+    with pytest.raises(BadInput, match=r"line 9, column '2': a finite number expected, got 'high'"):
         list(prepare.read_pieces(broken, n_lines=5))
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (f"{row()}\n", r"line 3: sequence and expression, separated by a tab, are expected; got 1 column"),
-        (f"{row()}\tnan\n", r"line 3: a finite expression expected, got 'nan'"),
+        (f"{row()}\n", r"line 3: 2 columns expected as in the first line, got 1"),
+        (f"{row()}\tnan\n", r"line 3, column '2': a finite number expected, got 'nan'"),
         (f"{row()[:50]}X{row()[51:]}\t1\n", r"line 3: letter 'X' at position \d+ is not one of ACGTN"),
         ("ACGT\t1\n", r"line 3: length 30 to 150 expected, got 4"),
     ],
@@ -475,7 +475,7 @@ def test_two_commands_may_make_the_same_store(tmp_path, monkeypatch):
     """The other command finishes while this one fills its folder: its store stays, this one's goes."""
     file = write(tmp_path, ROWS)
     with atomic.whole_folder(tmp_path / "train_sequences.txt.prepared", replace=True) as new:
-        prepare._write_store(file, new)
+        prepare._write_store(file, new, None)
         monkeypatch.setattr(atomic.shutil, "rmtree", lambda *a, **k: None)
         (tmp_path / "train_sequences.txt.prepared" / "x").mkdir(parents=True)
     monkeypatch.undo()

@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmarks.api.construct import Construct
 from benchmarks.api.sequences import SequenceError
-from benchmarks.engine.inference import predict_file
 from benchmarks.errors import BadInput
+from benchmarks.io import sequence_files
 
 
 def read_inserts(file: Path, construct: Construct) -> tuple[list[str], np.ndarray]:
@@ -20,7 +20,7 @@ def read_inserts(file: Path, construct: Construct) -> tuple[list[str], np.ndarra
     """
     names: list[str] = []
     codes = []
-    for piece in predict_file.read_pieces(file):
+    for piece in sequence_files.read_pieces(file):
         try:
             codes.append(construct.inserts(piece.sequences))
         except SequenceError as error:

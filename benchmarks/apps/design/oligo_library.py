@@ -16,7 +16,7 @@ from benchmarks.api import simulated_marker
 from benchmarks.api.construct import Construct
 from benchmarks.api.sequences import SequenceError, decode
 from benchmarks.errors import BadInput
-from benchmarks.io import tables
+from benchmarks.io import columns, tables
 
 COLUMNS = ["subset", "tag", "ref_tag", "left", "insert", "right", "sequence"]
 PREDICTED = "predicted "
@@ -101,13 +101,8 @@ def read(file: Path, construct: Construct) -> tuple[pd.DataFrame, np.ndarray]:
     BadInput
         If a column is missing, a sequence is invalid, a tag appears twice, or a reference is not in the table.
     """
-    cells = tables.read_cells(file)
-    rows = cells.iloc[1:].copy()
-    rows.columns = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
-    if missing := [name for name in ("subset", "tag", "ref_tag", "sequence") if name not in rows]:
-        raise BadInput(f"{file}: column {missing[0]!r} is missing; a table that `design` wrote is expected.")
-    if rows.empty:
-        raise BadInput(f"{file} has a header and no oligos.")
+    needed = ("subset", "tag", "ref_tag", "sequence")
+    rows = tables.read_headed(file, needed, expected="A table that `design` wrote is expected.")
     for name in ("subset", "tag", "sequence"):
         rows[name] = tables.required_text(file, rows, name)
     rows["ref_tag"] = rows["ref_tag"].fillna("")
@@ -191,11 +186,9 @@ def expression_of(file: Path, library: Library) -> tuple[np.ndarray, str]:
     BadInput
         If a column is missing, or an oligo is missing or appears twice.
     """
-    cells = tables.read_cells(file)
-    table = cells.iloc[1:].copy()
-    table.columns = [str(cell).strip() for cell in cells.iloc[0].fillna("")]
-    at_sequence = next((name for name in tables.SEQUENCE_COLUMNS if name in table), None)
-    at_value = next((name for name in EXPRESSION if name in table), None)
+    table = tables.read_headed(file)
+    at_sequence = next(iter(columns.called(list(table), columns.SEQUENCE.names)), None)
+    at_value = next(iter(columns.called(list(table), EXPRESSION)), None)
     if at_sequence is None or at_value is None:
         lacking = "sequence" if at_sequence is None else "expression"
         raise BadInput(f"{file}: a column {lacking!r} is expected; its columns are {', '.join(table)}.")

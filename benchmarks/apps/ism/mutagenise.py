@@ -1,7 +1,7 @@
 """Mutate every base of given sequences in several models, and write the effects, their agreement, and logos."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from benchmarks.apps.ism import model_agreement, tables
 from benchmarks.engine.inference import load, mutagenesis, predict_file
 from benchmarks.engine.reporting.console import bar
 from benchmarks.errors import BadInput
+from benchmarks.io import sequence_files
 from benchmarks.io.atomic import write_text
 
 
@@ -62,6 +63,7 @@ def mutagenise(
     mean_over: int,
     whole: bool,
     substitutions: bool,
+    given: Mapping[str, str] | None = None,
 ) -> MutagenesisResult:
     """Predict every single substitution of the sequences in a file by every model.
 
@@ -75,6 +77,8 @@ def mutagenise(
         Mutate constant flanks too.
     substitutions
         List every substitution, not only every position.
+    given
+        What the user says of the columns, see `sequence_files.ROLES`.
 
     Raises
     ------
@@ -82,14 +86,15 @@ def mutagenise(
         For a bad file, two sequences of one name, or a model that cannot be loaded.
     """
     mutagenesis.position_scores(np.zeros((0, 1, 4), np.float32), mean_over)  # refuses a bad value before any work
-    pieces = _read_pieces(file)
+    pieces = _read_pieces(file, given)
     ids = [name for piece in pieces for name in piece.ids]
     texts = [text for piece in pieces for text in piece.sequences]
     by_position, by_substitution, arrays, simulated = [], [], {}, False
     scores: dict[str, dict[str, np.ndarray]] = {}
     for label, trained in load.open_each(models, device):
         task = trained.task
-        data = _concatenate([predict_file.as_data(file, piece, trained.spec, task.encode) for piece in pieces])
+        read = list(predict_file.SequenceFile(file, task, trained.spec, given=given).read())
+        data = _concatenate([data for _, data in read])
         where, offsets = None, np.zeros(len(ids), np.int64)
         if supports(task, HasConstantFlanks):
             where, offsets = None if whole else task.variable_region_mask(data.codes), task.offsets(texts)
@@ -117,9 +122,9 @@ def mutagenise(
     )
 
 
-def _read_pieces(file: Path) -> list[predict_file.Piece]:
+def _read_pieces(file: Path, given: Mapping[str, str] | None) -> list[sequence_files.Piece]:
     """Read the sequences of a file, whose names must be distinct."""
-    pieces = list(predict_file.read_pieces(file))
+    pieces = list(sequence_files.read_pieces(file, given=given))
     counts = Counter(name for piece in pieces for name in piece.ids)
     if twice := next((name for name, count in counts.items() if count > 1), None):
         raise BadInput(

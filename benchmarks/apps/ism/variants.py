@@ -5,7 +5,8 @@ sequences (the pairs of the yeast challenge); or Chromosome, Position, Ref, Alt,
 mutagenesis).
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from benchmarks.engine.inference.load import Trained
 from benchmarks.engine.inference.mutagenesis import of_codes
 from benchmarks.engine.reporting.console import bar
 from benchmarks.errors import BadInput
-from benchmarks.io import tables
+from benchmarks.io import columns, tables
+from benchmarks.io.account import Account
 
 COLUMNS = ["seq_id", "group", "seq_ref", "seq_alt", "measured"]
 LAYOUTS = (
@@ -32,7 +34,13 @@ MEASURED = ("measured", "Value", "maude_expression", "mean_value", "expression")
 PIECE = 65_536
 
 
-def read(file: Path, sequences: Path | None = None, *, element_len: int | None = None) -> pd.DataFrame:
+def read(
+    file: Path,
+    sequences: Path | None = None,
+    *,
+    element_len: int | None = None,
+    named: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Read a table of variants; columns `COLUMNS`, `measured` the difference alternative minus reference, or NaN.
 
     Parameters
@@ -41,6 +49,8 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
         Table of the sequences that the variants refer to, with `seq` (or `sequence`), `seq_id` and a value.
     element_len
         bp around a variant that the model reads, for saturation mutagenesis; None: such tables are refused.
+    named
+        What the user says of the columns of `sequences`: `sequence` and `id` -> name of the column.
 
     Raises
     ------
@@ -56,12 +66,13 @@ def read(file: Path, sequences: Path | None = None, *, element_len: int | None =
     elif {"alt_pos", "ref_pos"} <= set(table) or {"seq_id", "position", "alt"} <= set(table):
         if sequences is None:
             raise BadInput(f"{file} names sequences by their number or id; give their table with --input.")
-        given = tables.read_headed(sequences)
-        column = next((name for name in tables.SEQUENCE_COLUMNS if name in given), None)
-        if column is None:
-            raise BadInput(f"{sequences}: a column seq or sequence is expected; its columns are {', '.join(given)}.")
-        given["seq"] = tables.required_text(sequences, given, column)
         by_number = {"alt_pos", "ref_pos"} <= set(table)
+        given = tables.read_headed(sequences)
+        identified = dataclasses.replace(columns.ID, required=not by_number)
+        found = columns.resolve(sequences, given, (columns.SEQUENCE, identified), named or {}, Account(sequences.name))
+        given["seq"] = tables.required_text(sequences, given, found["sequence"])
+        if "id" in found:
+            given["id"] = tables.required_text(sequences, given, found["id"])
         variants = (_by_number if by_number else _by_position)(file, table, sequences, given)
     else:
         raise BadInput(f"{file}: unknown layout of variants; expected {LAYOUTS}. Its columns are {', '.join(table)}.")
@@ -102,10 +113,7 @@ def _by_number(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFram
 
 
 def _by_position(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFrame) -> pd.DataFrame:
-    id_column = next((name for name in tables.ID_COLUMNS if name in given), None)
-    if id_column is None:
-        raise BadInput(f"{source}: a column seq_id is expected; its columns are {', '.join(given)}.")
-    by_id = dict(zip(given[id_column], given["seq"], strict=True))
+    by_id = _by_id(file, table, source, given)
     positions = tables.numbers(file, table, "position", whole=True)
     alternatives = tables.required_text(file, table, "alt").str.upper()
     rows = []
@@ -128,6 +136,19 @@ def _by_position(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFr
     return result.assign(measured=_measured(file, table))
 
 
+def _by_id(file: Path, table: pd.DataFrame, source: Path, given: pd.DataFrame) -> dict[str, str]:
+    """Return the sequences by id; an id that variants name must have one sequence."""
+    named = given[given["id"].isin(set(table["seq_id"].dropna()))].drop_duplicates(["id", "seq"])
+    if (again := named["id"].duplicated(keep=False)).any():
+        name = named["id"][again].iloc[0]
+        lines = ", ".join(map(str, given.index[given["id"] == name][:6]))
+        raise BadInput(
+            f"{source}: {name!r}, which line {table.index[table['seq_id'] == name][0]} of {file} names, is the id of "
+            f"several sequences (lines {lines}); give each an id of its own."
+        )
+    return dict(zip(given["id"], given["seq"], strict=True))
+
+
 def _saturation(file: Path, table: pd.DataFrame, element_len: int | None) -> pd.DataFrame:
     """Extract a window around every substitution from its element, which is the references side by side.
 
@@ -140,10 +161,11 @@ def _saturation(file: Path, table: pd.DataFrame, element_len: int | None) -> pd.
     rows = []
     for element, part in table.groupby("Element", sort=False):
         bases = part.drop_duplicates("at").sort_values("at")
-        first, text = int(bases["at"].iloc[0]), "".join(bases["Ref"])
+        first, text = int(bases["at"].iloc[0]), "".join(bases["Ref"]).upper()
         if len(text) != int(bases["at"].iloc[-1]) - first + 1 or len(text) < element_len:
             continue
-        for line, row in part[part["Alt"].isin(list("ACGT"))].iterrows():
+        alternatives = part["Alt"].str.strip().str.upper()
+        for line, row in part.assign(Alt=alternatives)[alternatives.isin(list("ACGT"))].iterrows():
             here = int(row["at"]) - first
             start = min(max(here - element_len // 2, 0), len(text) - element_len)
             window = text[start : start + element_len]
@@ -196,7 +218,9 @@ def predict(trained: Trained, variants: pd.DataFrame, source: Path, on_done: Cal
     return pd.concat(tables_of_outputs, ignore_index=True)
 
 
-def predict_by_models(file: Path, sequences: Path | None, models: Sequence[Path], device: str) -> pd.DataFrame:
+def predict_by_models(
+    file: Path, sequences: Path | None, models: Sequence[Path], device: str, named: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Read variants and predict their effects by every model; as `predict`, with columns model and trained_on.
 
     Raises
@@ -207,7 +231,7 @@ def predict_by_models(file: Path, sequences: Path | None, models: Sequence[Path]
     by_model = []
     for label, trained in load.open_each(models, device):
         element_len = trained.task.ELEMENT_LEN if supports(trained.task, HasElementLength) else None
-        variants = read(file, sequences, element_len=element_len)
+        variants = read(file, sequences, element_len=element_len, named=named)
         with bar(label, 2 * len(variants)) as on_done:
             effects = predict(trained, variants, file, on_done)
         by_model.append(effects.assign(model=label, trained_on=trained.trained_on))

@@ -1,6 +1,6 @@
 """Search for test sequences that occur in the training data, in stored runs or in the splits of a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import registry
@@ -16,15 +16,27 @@ OnFold = Callable[[str, int], None]
 """Called with dataset and test fold before each fold is searched."""
 
 
-def search_file(task: Task, file: Path, rule: Rule, on_fold: OnFold, *, split: str | None, seed: int) -> list[Leakage]:
+def search_file(
+    task: Task,
+    file: Path,
+    rule: Rule,
+    on_fold: OnFold,
+    *,
+    split: str | None,
+    seed: int,
+    columns: Mapping[str, str] | None = None,
+) -> list[Leakage]:
     """Search the splits that a task makes of a file; one result per dataset in it.
+
+    `columns` is what the user says of the columns, see `data_sources.find`.
 
     Raises
     ------
     BadInput
         If the task cannot read the file, or has no such split.
     """
-    sources = data_sources.find(task, next(iter(task.PRESETS)), file, seed=seed, split=split)
+    preset = next(iter(task.PRESETS))
+    sources = data_sources.find(task, preset, file, seed=seed, split=split, columns=columns)
     return [leakage.of_dataset(task, source.dataset, rule, on_fold=on_fold) for source in sources]
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.engine.inference import predict_file
 from benchmarks.errors import BadInput, did_you_mean
-from benchmarks.io import tables
+from benchmarks.io import sequence_files, text_files
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def read(file: Path) -> DesignedOligos:
     BadInput
         For the first sequence that is not DNA, or that appears twice.
     """
-    pieces = list(predict_file.read_pieces(file))
+    pieces = list(sequence_files.read_pieces(file))
     ids, sequences, lines = (
         [item for piece in pieces for item in getattr(piece, name)] for name in ("ids", "sequences", "lines")
     )
@@ -59,7 +58,7 @@ def controls(file: Path, ids: Sequence[str]) -> np.ndarray:
     BadInput
         If the file names no control, or one that is not among the oligos.
     """
-    named = {line.strip() for line in tables.read_lines(file) if line.strip()}
+    named = {line.strip() for line in text_files.read_lines(file) if line.strip()}
     if not named:
         raise BadInput(f"--controls {file} names no control; an id of --ordered per line is expected.")
     if unknown := sorted(named - set(ids)):

@@ -14,6 +14,7 @@ from benchmarks.apps.quantify.estimators import INTERVAL, Estimates
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
 from benchmarks.io.atomic import whole_file
+from benchmarks.io.system_files import contents
 
 TRAIN, TEST = "train.txt", "filtered_test_data_with_MAUDE_expression.txt"
 """Files that the yeast task reads: training rows and the designed test set, two columns without a header."""
@@ -67,9 +68,9 @@ def write_subsets(source: Path, target: Path, has_label: np.ndarray) -> int:
     BadInput
         For a folder without subset files, or a position that no oligo has.
     """
-    files = sorted((source / "test_subset_ids").glob("*.csv")) + sorted(
-        (source / "public_leaderboard_ids").glob("*.json")
-    )
+    wanted = (("test_subset_ids", ".csv"), ("public_leaderboard_ids", ".json"))
+    folders = [(source / name, ending) for name, ending in wanted if (source / name).is_dir()]
+    files = [file for folder, ending in folders for file in contents(folder) if file.suffix == ending]
     if not files:
         raise BadInput(f"--subsets: {source} holds no test_subset_ids/*.csv.")
     place = np.where(has_label, np.cumsum(has_label) - 1, -1)

@@ -19,6 +19,7 @@ from benchmarks.engine.datasets.catalogue import File
 from benchmarks.errors import BadInput
 from benchmarks.io import archives, checksums, validated
 from benchmarks.io.atomic import write_text
+from benchmarks.io.system_files import contents
 
 OnProgress = Callable[[str, int, int | None], object]
 """(file name, bytes so far, total bytes or None if unknown)"""
@@ -245,7 +246,7 @@ def _unpack(file: File, archive: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as scratch:
         archives.unpack(archive, Path(scratch), named=file.name)
         top = Path(scratch)
-        if [path.name for path in top.iterdir()] == [file.task]:
+        if [path.name for path in contents(top)] == [file.task]:
             top = top / file.task  # human_mpra/HepG2_clean.tsv belongs directly in the folder of the task
         for path in sorted(top.rglob("*")):
             place = target / path.relative_to(top)

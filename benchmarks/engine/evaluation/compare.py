@@ -245,6 +245,8 @@ def against_baseline(
         bootstrap.differences(of_dataset, baseline, n_draws=n_draws, seed=plan.seed).assign(dataset=name)
         for name, of_dataset in folds.items()
     ]
+    if not resampled:
+        return table
     return _with_bootstrap(table, pd.concat(resampled, ignore_index=True))
 
 

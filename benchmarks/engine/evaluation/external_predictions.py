@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import re
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,28 @@ import pandas as pd
 
 from benchmarks import registry, system
 from benchmarks.api.data import Dataset
-from benchmarks.api.sequences import decode
-from benchmarks.api.task import ComparedWithoutFolds, spec_of, supports
+from benchmarks.api.sequences import SequenceError, decode
+from benchmarks.api.task import ComparedWithoutFolds, Task, spec_of, supports
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
-from benchmarks.io import tables
+from benchmarks.io import columns, tables
+from benchmarks.io.account import Account
+from benchmarks.io.columns import Role
 
 FRAMEWORK = "outside"
 
 
-def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1) -> Plan:
+def add(
+    plan: Plan,
+    store: Store,
+    file: Path,
+    name: str,
+    *,
+    n_averaged: int = 1,
+    given: Mapping[str, str] | None = None,
+    account: Account | None = None,
+) -> Plan:
     """Store the predictions of a table for every test fold of a plan, and return the plan with the new model in it.
 
     Parameters
@@ -33,6 +45,10 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
         What tables and plots call the model.
     n_averaged
         Models whose predictions the table averages; a test against ensembles of other sizes is not made.
+    given
+        What the user says of the columns: one of `roles` -> name of the column.
+    account
+        Filled with what was read.
 
     Raises
     ------
@@ -46,7 +62,13 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
         )
     key = _key(name)
     first = plan.sources[0]
-    table, outputs = _read(file, spec_of(task, store.get_dataset(first.name, first.digest)).outputs)
+    spec = spec_of(task, store.get_dataset(first.name, first.digest))
+    if spec.head == "profile_counts":
+        raise BadInput(
+            f"{file}: task {plan.task!r} is scored on profiles of {spec.profile_len:,} numbers per window, which a "
+            "table cannot hold; add the model with --plugin."
+        )
+    table, outputs = _read(file, spec.outputs, given or {}, account or Account(file.name))
     config_hash = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     if len(plan.sources) > 1 and "dataset" not in table:
         names = ", ".join(source.name for source in plan.sources)
@@ -74,7 +96,7 @@ def add(plan: Plan, store: Store, file: Path, name: str, *, n_averaged: int = 1)
                 seed=plan.seed,
                 n_train=0,
             )
-            checked.append((job, rows, _matched(file, own_rows, outputs, dataset, rows), dataset.origin))
+            checked.append((job, rows, _matched(file, own_rows, outputs, dataset, rows, task), dataset.origin))
     if not checked:
         raise BadInput("No training of this run is finished yet, so it is not known which rows are test rows.")
     for job, rows, predictions, origin in checked:
@@ -92,52 +114,83 @@ def _key(name: str) -> str:
     return key
 
 
-def _read(file: Path, outputs: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Read a table of predictions; return it, indexed by line, and its values by output."""
-    table = tables.read_headed(file)
-    header = list(table)
-    column_of = {name: name for name in outputs}
-    if len(outputs) == 1 and "prediction" in table and outputs[0] not in table:
-        column_of = {outputs[0]: "prediction"}
-    missing = [name for name in column_of.values() if name not in table]
-    if missing or not set(header) & {*tables.ID_COLUMNS, *tables.SEQUENCE_COLUMNS}:
-        wanted = " and ".join(["seq_id (or seq)", *(outputs if len(outputs) > 1 else ["prediction"])])
-        raise BadInput(f"{file}: its columns are {', '.join(header[:12])}; expected {wanted}.")
-    values = {name: tables.numbers(file, table, of).astype(np.float32) for name, of in column_of.items()}
-    if "dataset" in table:
-        table["dataset"] = tables.required_text(file, table, "dataset")
-    return table.assign(**values), {name: values[name] for name in outputs}
+DATASET = Role("dataset", ("dataset",), "datasets")
+
+
+def roles(outputs: Sequence[str]) -> tuple[Role, ...]:
+    """Return what the columns of a table of predictions can hold: keys, dataset, and a prediction per output."""
+    sequence = dataclasses.replace(columns.SEQUENCE, required=False)
+    if len(outputs) == 1:
+        predictions = [Role("prediction", (*outputs, "prediction"), "predictions", required=True)]
+    else:
+        predictions = [Role(output, (output,), f"predictions of {output}", required=True) for output in outputs]
+    return (columns.ID, sequence, DATASET, *predictions)
+
+
+def _read(
+    file: Path, outputs: tuple[str, ...], given: Mapping[str, str], account: Account
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Read a table of predictions, its columns called id, sequence and dataset; and its values by output."""
+    table = tables.read_headed(file, account=account)
+    found = columns.resolve(file, table, roles(outputs), given, account)
+    if not found.keys() & {"id", "sequence"}:
+        raise BadInput(
+            f"{file}: no column of ids or sequences is known by its name; its columns are "
+            f"{', '.join(list(table)[:12])}. Say which one it is: --columns id=COLUMN, or sequence=COLUMN."
+        )
+    named = {outputs[0]: found["prediction"]} if len(outputs) == 1 else {name: found[name] for name in outputs}
+    values = {name: tables.numbers(file, table, column).astype(np.float32) for name, column in named.items()}
+    key_roles = [role for role in ("id", "sequence", "dataset") if role in found]
+    keys = {role: tables.required_text(file, table, found[role]) for role in key_roles}
+    account.numbers["rows"] = len(table)
+    return pd.DataFrame(keys, index=table.index).assign(**values), values
 
 
 def _matched(
-    file: Path, table: pd.DataFrame, outputs: dict[str, np.ndarray], dataset: Dataset, rows: np.ndarray
+    file: Path, table: pd.DataFrame, outputs: dict[str, np.ndarray], dataset: Dataset, rows: np.ndarray, task: Task
 ) -> dict[str, np.ndarray]:
-    """Pick the predictions of the given rows of a dataset, by id or, where either has none, by sequence."""
-    their_id = next((name for name in tables.ID_COLUMNS if name in table), None)
-    our_id = next((name for name in tables.ID_COLUMNS if name in dataset.meta), None)
-    if their_id and our_id:
-        column, wanted = their_id, dataset.meta[our_id].astype(str).to_numpy()[rows]
+    """Pick the predictions of the given rows of a dataset, by id or, where either has none, by sequence.
+
+    Sequences are compared as the task reads them: with or without their constant flanks, in either case.
+    """
+    if "id" in table and "seq_id" in dataset.meta:
+        column, wanted, keys = "id", dataset.meta["seq_id"].astype(str).to_numpy()[rows], table["id"]
+    elif "sequence" not in table:
+        raise BadInput(
+            f"{file}: {dataset.name} has no ids, so a column of sequences must key the predictions "
+            "(--columns sequence=COLUMN)."
+        )
     else:
-        sequence_column = next((name for name in tables.SEQUENCE_COLUMNS if name in table), None)
-        if sequence_column is None:
-            raise BadInput(f"{file}: {dataset.name} has no ids, so a column 'seq' must key the predictions.")
-        column, wanted = sequence_column, np.array(decode(np.asarray(dataset.codes[rows])))
-    keys = tables.required_text(file, table, column)
-    keys = keys.str.upper() if column in tables.SEQUENCE_COLUMNS else keys
+        column, wanted, keys = "sequence", _hashes(np.asarray(dataset.codes[rows])), _encoded_keys(file, table, task)
     named = table.assign(key=keys)[["key", *outputs]].drop_duplicates()
     again = named[named.duplicated("key")]
     if len(again):
-        line, value = again.index[0], _short(again["key"].iloc[0])
-        raise BadInput(f"{file}, line {line}: {column} {value!r} appears twice with different predictions.")
+        line = again.index[0]
+        raise BadInput(
+            f"{file}, line {line}: {column} {_short(table[column][line])!r} appears twice with different predictions."
+        )
     chosen = named.set_index("key").reindex(wanted)
     absent = chosen[next(iter(outputs))].isna().to_numpy()
     if absent.any():
-        first = _short(str(wanted[np.flatnonzero(absent)[0]]))
+        row = rows[np.flatnonzero(absent)[0]]
+        first = dataset.meta["seq_id"].iloc[row] if column == "id" else decode(np.asarray(dataset.codes[[row]]))[0]
         raise BadInput(
             f"{file}: {absent.sum():,} of {len(rows):,} test rows of {dataset.name} have no prediction, first "
-            f"{column} {first!r}. Every test row needs one."
+            f"{column} {_short(str(first))!r}. Every test row needs one."
         )
     return {name: chosen[name].to_numpy(dtype=np.float32) for name in outputs}
+
+
+def _encoded_keys(file: Path, table: pd.DataFrame, task: Task) -> np.ndarray:
+    try:
+        return _hashes(task.encode(table["sequence"].tolist()))
+    except SequenceError as error:
+        raise BadInput(f"{file}, line {table.index[error.row]}: {error.reason}.") from None
+
+
+def _hashes(codes: np.ndarray) -> np.ndarray:
+    """Return a key per sequence; (n,) text."""
+    return np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in np.ascontiguousarray(codes)], dtype=object)
 
 
 def _short(text: str) -> str:

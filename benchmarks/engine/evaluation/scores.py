@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import registry
-from benchmarks.api.data import Dataset
+from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.task import ComparedWithoutFolds, LeavesOutElements, Task, spec_of, supports
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.store.store import Store
@@ -63,31 +63,60 @@ class Predicted:
         }
 
 
-def predicted(plan: Plan, store: Store, models: Collection[str] | None = None) -> Iterator[Predicted]:
-    """Give the stored predictions of a plan, or of some of its models, one test fold of one model at a time."""
+def predicted(
+    plan: Plan, store: Store, models: Collection[str] | None = None, *, problems: list[str] | None = None
+) -> Iterator[Predicted]:
+    """Give the stored predictions of a plan, or of some of its models, one test fold of one model at a time.
+
+    Trainings whose predictions cannot be scored, such as of other outputs than the task has, are passed over;
+    `problems` gets a sentence on each.
+    """
     task = registry.get_task(plan.task)
     for source in plan.sources:
         dataset = store.get_dataset(source.name, source.digest)
-        outputs = spec_of(task, dataset).outputs
+        spec = spec_of(task, dataset)
         jobs_here = [job for job in plan.jobs if (job.dataset, job.digest) == (source.name, source.digest)]
         wanted = [job for job in jobs_here if models is None or job.model in models]
         done = [job for job in wanted if store.training(job).is_done]
         for model, test_fold in dict.fromkeys((job.model, job.test_fold) for job in done):
-            jobs = tuple(job for job in done if (job.model, job.test_fold) == (model, test_fold))
-            stored = [store.training(job).predictions() for job in jobs]
-            rows = stored[0][0]
-            for job, (others, values) in zip(jobs, stored, strict=True):
-                fits = np.array_equal(rows, others) and rows.max(initial=0) < len(dataset)
-                if not fits or not set(outputs) <= values.keys():
-                    raise BadInput(
-                        f"{store.training(job).folder} has predictions of other rows or outputs than its dataset and "
-                        "the other trainings of its fold have; remove it and run the plan again."
-                    )
-            yield Predicted(dataset, model, test_fold, jobs, rows, tuple(values for _, values in stored))
+            members: list[tuple[Job, np.ndarray, dict[str, np.ndarray]]] = []
+            for job in (job for job in done if (job.model, job.test_fold) == (model, test_fold)):
+                try:
+                    rows, values = store.training(job).predictions()
+                    problem = _problem(rows, values, members[0][1] if members else rows, len(dataset), spec)
+                except BadInput as error:
+                    problem = str(error)
+                if problem is None:
+                    members.append((job, rows, values))
+                elif problems is not None:
+                    problems.append(f"{job.id} was not scored: {problem.rstrip('.')}.")
+            if members:
+                jobs, rows_of, values_of = zip(*members, strict=True)
+                yield Predicted(dataset, model, test_fold, jobs, rows_of[0], values_of)
+
+
+def _problem(
+    rows: np.ndarray, values: Mapping[str, np.ndarray], expected: np.ndarray, n_rows: int, spec: TaskSpec
+) -> str | None:
+    """Say why stored predictions cannot be scored; None if they can."""
+    if not np.array_equal(rows, expected) or rows.max(initial=0) >= n_rows:
+        return "it has predictions of other rows than its dataset and the other trainings of its fold have"
+    for output in spec.outputs:
+        width = (spec.profile_len,) if output == "profile_logits" else ()
+        if output not in values:
+            return f"it has no predictions of {output}"
+        if values[output].shape != (len(rows), *width):
+            return f"its predictions of {output} have the shape {values[output].shape}, not {(len(rows), *width)}"
+    return None
 
 
 def score(
-    plan: Plan, store: Store, task: Task, *, without: Mapping[tuple[str, int], np.ndarray] | None = None
+    plan: Plan,
+    store: Store,
+    task: Task,
+    *,
+    without: Mapping[tuple[str, int], np.ndarray] | None = None,
+    problems: list[str] | None = None,
 ) -> pd.DataFrame:
     """Score the finished jobs of a plan: every member, and the average over the members of each test fold.
 
@@ -98,13 +127,15 @@ def score(
     without
         (dataset, test fold) -> row numbers of the dataset to leave out; only these test folds are scored, and those of
         which fewer than two rows are left are not.
+    problems
+        Gets a sentence on each training whose predictions cannot be scored.
 
     Returns
     -------
     The long table described in `results/README.md`; empty if nothing is finished.
     """
     parts = []
-    for fold in predicted(plan, store):
+    for fold in predicted(plan, store, problems=problems):
         head = {
             "task": plan.task,
             "task_version": plan.task_version,

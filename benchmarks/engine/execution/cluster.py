@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from benchmarks import shutdown, system
 from benchmarks.engine.execution import workers
@@ -123,7 +123,7 @@ def read(path: Path) -> Cluster:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_as_written(yaml))
     except FileNotFoundError:
         raise BadInput(f"There is no cluster file {path}; docs/cluster.md has examples.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -152,6 +152,24 @@ def read(path: Path) -> Cluster:
             f"least as many."
         )
     return cluster
+
+
+def _as_written(yaml: Any) -> type:
+    """Return a loader that leaves words as they are written, but for whole numbers, true, false and null.
+
+    YAML reads 01234 as an octal number, 1:00:00 as 3,600 and 1e3 as a float, which no account or time limit means.
+    """
+
+    class AsWritten(yaml.SafeLoader):
+        yaml_implicit_resolvers: ClassVar[dict] = {}
+
+    for tag, pattern, first in (
+        ("int", r"^(?:0|-?[1-9][0-9]*)$", "-0123456789"),
+        ("bool", r"^(?:true|True|false|False)$", "tTfF"),
+        ("null", r"^(?:~|null|Null|)$", ["~", "n", "N", ""]),
+    ):
+        AsWritten.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+    return AsWritten
 
 
 def _checked(path: Path, key: str, value: Any) -> Any:

@@ -2,13 +2,11 @@
 
 import contextlib
 import csv
+import dataclasses
 import gzip
-import itertools
 import shutil
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,101 +14,92 @@ import pandas as pd
 
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.model import Model
-from benchmarks.api.sequences import SequenceError
+from benchmarks.api.sequences import SequenceError, ambiguity_note
+from benchmarks.api.task import AddsFlanks, HasReverseForm, MarksStrands, Task, supports
+from benchmarks.engine.inference.mutagenesis import of_codes
 from benchmarks.errors import BadInput
-from benchmarks.io import tables
+from benchmarks.io import sequence_files
+from benchmarks.io.account import Account
 from benchmarks.io.atomic import whole_file
 
-N_SEQUENCES = 65_536
-"""Sequences that are held as text at a time."""
 
+class SequenceFile:
+    """The sequences of a file as a task reads them: encoded, with the strands that its column or its ids tell.
 
-@dataclass(frozen=True)
-class Piece:
-    """Sequences of a file with their ids, lines, and strand (0 where the file does not say)."""
+    Parameters
+    ----------
+    given
+        What the user says of the columns, see `sequence_files.ROLES`.
 
-    ids: list[str]
-    sequences: list[str]
-    lines: list[int]
-    is_reverse: list[float]
-
-
-def read_pieces(file: Path, n: int = N_SEQUENCES) -> Iterator[Piece]:
-    """Read FASTA, a table with a header (`seq` or `sequence`, `seq_id`, `is_reverse`), or a sequence per line.
-
-    Without a header, the first column is the sequence. Plain or gzip.
+    Attributes
+    ----------
+    account
+        What was read; complete once all pieces are.
 
     Raises
     ------
     BadInput
-        If the file is missing, binary or empty, or a line has no sequence.
+        For anything wrong in the file, naming the line.
     """
-    if not file.is_file():
-        raise BadInput(f"No file at {file}.")
-    rows = _rows(file)
-    is_empty = True
-    while piece := list(itertools.islice(rows, n)):
-        is_empty = False
-        yield Piece(*(list(column) for column in zip(*piece, strict=True)))
-    if is_empty:
-        raise BadInput(f"{file} has no sequence.")
 
+    def __init__(self, path: Path, task: Task, spec: TaskSpec, *, given: Mapping[str, str] | None = None):
+        self.path, self.task, self.spec, self._given = path, task, spec, given
+        self.account = Account(path.name)
 
-def _rows(file: Path) -> Iterator[tuple[str, str, int, float]]:
-    """Yield id, sequence, line number and strand of every sequence."""
-    try:
-        with tables.open_text(file) as text:
-            head = []  # leading blank lines and the first other line
-            for line in text:
-                head.append(line)
-                if line.strip():
-                    break
-            lines = itertools.chain(head, text)
-            if head and head[-1].startswith(">"):
-                yield from ((name, sequence, at, 0.0) for at, name, sequence in tables.fasta_records(lines))
-            else:
-                yield from _table(file, enumerate(lines, start=1), head)
-    except UnicodeDecodeError:
-        raise BadInput(f"{file} is a binary file; FASTA, a table or a sequence per line is expected.") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{file} is a damaged gzip file ({error}); copy it again.") from None
+    def read(self) -> Iterator[tuple[sequence_files.Piece, Dataset]]:
+        """Give the sequences in pieces, as text and as data to predict."""
+        pieces = sequence_files.read_pieces(self.path, given=self._given, account=self.account)
+        if "is_reverse" in self.spec.side_channels and self._has_marks():
+            # Whether a mark counts is seen from the other orientation, wherever in the file that is.
+            pieces = iter([_joined(list(pieces))])
+        for piece in pieces:
+            yield piece, self._as_data(piece)
 
+    def _has_marks(self) -> bool:
+        task = self.task
+        return supports(task, MarksStrands) and any(
+            piece.is_reverse is None and task.strand_marks(piece.ids).any()
+            for piece in sequence_files.read_pieces(self.path, given=self._given)
+        )
 
-def _table(file: Path, numbered: Iterator[tuple[int, str]], head: list[str]) -> Iterator[tuple[str, str, int, float]]:
-    """Yield the rows of a table, or of a file with a sequence per line; `head` ends with its first line."""
-    first = head[-1] if head else ""
-    separator = "\t" if "\t" in first else ","
-    header = [cell.strip() for cell in first.rstrip("\r\n").split(separator)]
-    at_sequence = next((header.index(name) for name in tables.SEQUENCE_COLUMNS if name in header), None)
-    at_id = at_strand = None
-    if at_sequence is None:
-        at_sequence = 0
-    else:
-        numbered = itertools.islice(numbered, len(head), None)
-        at_id = next((header.index(name) for name in tables.ID_COLUMNS if name in header), None)
-        at_strand = header.index("is_reverse") if "is_reverse" in header else None
-    n_rows = 0
-    for number, line in numbered:
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.rstrip("\r\n").split(separator)]
+    def _as_data(self, piece: sequence_files.Piece) -> Dataset:
         try:
-            strand = float(cells[at_strand]) if at_strand is not None else 0.0
-            yield cells[at_id] if at_id is not None else str(n_rows), cells[at_sequence], number, strand
-        except (IndexError, ValueError):
-            raise BadInput(
-                f"{file}, line {number}: a row like its header ({', '.join(header[:8])}) is expected."
-            ) from None
-        n_rows += 1
+            codes = self.task.encode(piece.sequences)
+        except SequenceError as error:
+            name = piece.ids[error.row][:60]
+            raise BadInput(f"{self.path}, line {piece.lines[error.row]} ({name!r}): {error.reason}.") from None
+        places = [f"line {line}" for line in piece.lines]
+        if note := ambiguity_note(piece.sequences, places):
+            self.account.notes.append(note)
+        if supports(self.task, AddsFlanks) and (note := self.task.flank_note(piece.sequences)):
+            self.account.notes.append(note)
+        data = of_codes(codes, self.spec)
+        if "is_reverse" in self.spec.side_channels:
+            data.meta["is_reverse"] = self._strands(piece, codes).astype(np.float32)
+        return data
+
+    def _strands(self, piece: sequence_files.Piece, codes: np.ndarray) -> np.ndarray:
+        if piece.is_reverse is not None:
+            return np.array(piece.is_reverse)
+        if not supports(self.task, MarksStrands):
+            return np.zeros(len(codes))
+        is_reverse, notes = self.task.strands(self.path, pd.Series(piece.ids, index=piece.lines), codes)
+        self.account.notes += [note for note in notes if note not in self.account.notes]
+        self.account.numbers["reverse_rows"] = self.account.numbers.get("reverse_rows", 0) + int(is_reverse.sum())
+        return is_reverse
+
+
+def _joined(pieces: list[sequence_files.Piece]) -> sequence_files.Piece:
+    columns = ("ids", "sequences", "lines")
+    return sequence_files.Piece(*([item for piece in pieces for item in getattr(piece, name)] for name in columns))
 
 
 def predict_file(
-    model: Model,
-    spec: TaskSpec,
-    encode: Callable[[list[str]], np.ndarray],
-    source: Path,
+    models: Sequence[Model],
+    source: SequenceFile,
     out: Path,
     *,
+    both_strands: bool = False,
     on_piece: Callable[[int], None] = lambda n: None,
 ) -> int:
     """Predict every sequence of a file into a table of `seq_id` and one column per output; return their number.
@@ -120,8 +109,10 @@ def predict_file(
 
     Parameters
     ----------
-    encode
-        Integer-encodes sequences, as the task's `encode`.
+    models
+        Their predictions are averaged.
+    both_strands
+        Average the predictions of each sequence and of its reverse form too, see `HasReverseForm`.
     on_piece
         Called with the number of sequences predicted so far.
 
@@ -132,14 +123,18 @@ def predict_file(
     """
     if not out.parent.is_dir():
         raise BadInput(f"--out: there is no folder {out.parent}.")
+    if both_strands and not supports(source.task, HasReverseForm):
+        raise BadInput(
+            f"--both-strands: models of {source.task.NAME} average both strands of a sequence by themselves."
+        )
     wide: dict[str, _Rows] = {}
     n = 0
     with contextlib.ExitStack() as stack:
         unfinished = stack.enter_context(whole_file(out))
         with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
             writer = csv.writer(target, delimiter="\t", lineterminator="\n")
-            for piece in read_pieces(source):
-                predicted = model.predict(as_data(source, piece, spec, encode))
+            for piece, data in source.read():
+                predicted = _predicted(models, data, source.task, both_strands=both_strands)
                 single = {name: values for name, values in predicted.items() if values.ndim == 1}
                 if n == 0:
                     writer.writerow(["seq_id", *(["prediction"] if len(predicted) == 1 else single)])
@@ -155,6 +150,24 @@ def predict_file(
         for rows in wide.values():
             rows.finish()
     return n
+
+
+def _predicted(models: Sequence[Model], data: Dataset, task: Task, *, both_strands: bool) -> dict[str, np.ndarray]:
+    """Average the predictions of models, and of both strands if asked; output -> (n,) or (n, profile_len)."""
+    predictions = [model.predict(data) for model in models]
+    if both_strands and supports(task, HasReverseForm):
+        turned = dataclasses.replace(data, codes=task.reverse_form(data.codes))
+        if "is_reverse" in data.meta:
+            turned = dataclasses.replace(turned, meta=data.meta.assign(is_reverse=1 - data.meta["is_reverse"]))
+        for model in models:
+            of_turned = model.predict(turned)
+            predictions.append({name: v[:, ::-1] if v.ndim == 2 else v for name, v in of_turned.items()})
+    if len(predictions) == 1:
+        return predictions[0]
+    return {
+        name: np.asarray(np.mean([one[name] for one in predictions], axis=0, dtype=np.float64), dtype=np.float32)
+        for name in predictions[0]
+    }
 
 
 def array_beside(out: Path, output: str) -> Path:
@@ -189,23 +202,3 @@ class _Rows:
             header = {"descr": np.lib.format.dtype_to_descr(self._type), "fortran_order": False, "shape": self._shape}
             np.lib.format.write_array_header_1_0(file, header)
             shutil.copyfileobj(self._rows, file, 2**22)
-
-
-def as_data(source: Path, piece: Piece, spec: TaskSpec, encode: Callable[[list[str]], np.ndarray]) -> Dataset:
-    """Encode a piece of a file as a Dataset to predict.
-
-    Raises
-    ------
-    BadInput
-        If a sequence cannot be encoded; the message names its line.
-    """
-    try:
-        codes = encode(piece.sequences)
-    except SequenceError as error:
-        name = piece.ids[error.row][:60]
-        raise BadInput(f"{source}, line {piece.lines[error.row]} ({name!r}): {error.reason}.") from None
-    zeros = np.zeros(len(codes), dtype=np.float32)
-    meta = pd.DataFrame(dict.fromkeys(spec.side_channels, zeros), index=range(len(codes)))
-    if "is_reverse" in spec.side_channels:
-        meta["is_reverse"] = np.array(piece.is_reverse, dtype=np.float32)
-    return Dataset("input", codes, {}, meta, "measured")

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 class Results:
     """The scores of an experiment, how its models compare, and its train-test overlap.
 
-    `comparisons` has `tests` over folds, or the tables of a task's own rules.
+    `comparisons` has `tests` over folds, or the tables of a task's own rules. `problems` are sentences on trainings
+    whose stored predictions cannot be scored.
     """
 
     scores: pd.DataFrame
     comparisons: Mapping[str, pd.DataFrame]
     leakage: leakage.Leakage
+    problems: tuple[str, ...] = ()
 
     @property
     def tests(self) -> pd.DataFrame:
@@ -46,14 +48,15 @@ def write_scores(experiment: Experiment, store: Store) -> Results:
     leaks.csv and leak_free.csv, the train-test overlap, are written too where the search is quick.
     """
     task = registry.get_task(experiment.plan.task)
-    scores = score(experiment.plan, store, task)
+    problems: list[str] = []
+    scores = score(experiment.plan, store, task, problems=problems)
     comparisons = compare_models(experiment.plan, store, task, scores)
     write_text(experiment.folder / "scores.csv", scores.to_csv(index=False))
     for name, table in comparisons.items():
         write_text(experiment.folder / f"{name}.csv", table.to_csv(index=False))
     overlap = leakage.search_if_quick(experiment.plan, store, task, scores, experiment.folder)
     leakage.write(overlap, experiment.folder)
-    return Results(scores, comparisons, overlap)
+    return Results(scores, comparisons, overlap, tuple(problems))
 
 
 def headlines_of(task: Task) -> Sequence[fold_tests.Headline]:
@@ -106,7 +109,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
         jobs=trained[trained["status"] != "waiting"],
         ceilings=ceiling_table(datasets),
         parameters=_parameters(plan, finished),
-        notes=_notes(plan, datasets, trained),
+        notes=[*_notes(plan, datasets, trained), *results.problems],
         failures=jobs[jobs["status"] == "failed"],
         figures=figures,
         reproduce=_reproduce(experiment, store),

@@ -70,6 +70,7 @@ def read(folder: Path, digest: str) -> Dataset:
                 name: _frame(folder / f"table-{name}.npz", columns, recovery_hint)
                 for name, columns in metadata.get("tables", {}).items()
             },
+            accounts=tuple(metadata.get("accounts", ())),
         )
         if all(values.ndim == 1 for values in targets.values()):  # profiles are too large to be read whole
             _check_numbers(codes, targets)
@@ -91,6 +92,7 @@ def _metadata(dataset: Dataset) -> dict[str, Any]:
         "outputs": list(dataset.targets),
         "ceilings": [dict(row) for row in dataset.ceilings],
         "notes": list(dataset.notes),
+        "accounts": [dict(account) for account in dataset.accounts],
         "tables": {name: list(table.columns) for name, table in dataset.tables.items()},
     }
 

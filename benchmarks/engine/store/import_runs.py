@@ -16,6 +16,7 @@ from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
 from benchmarks.io import archives, checksums, validated
 from benchmarks.io.json_files import read_json
+from benchmarks.io.system_files import contents
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def opened(path: Path, scratch: Path) -> Iterator[Store]:
 
 
 def _store_in(folder: Path, named: Path) -> Store:
-    for root in (folder, folder / "results", *sorted(folder.iterdir())):
+    for root in (folder, folder / "results", *contents(folder)):
         if (store := Store(root)).has_runs():
             return store
     raise BadInput(f"{named} holds no results of this benchmark: a folder with runs and datasets is expected.")

@@ -80,6 +80,7 @@ class DatasetRecord(TypedDict, total=False):
     ceilings: Required[list["Ceiling"]]
     notes: Required[list[str]]
     tables: dict[Name, list[str]]
+    accounts: list[dict[str, Any]]
 
 
 class Ceiling(TypedDict):

@@ -19,6 +19,7 @@ from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
 from benchmarks.io.atomic import whole_folder
 from benchmarks.io.json_files import read_json, to_json, write_json
+from benchmarks.io.system_files import contents
 
 LARGEST = np.finfo(np.float32).max
 """Largest measured or predicted value that is stored; also what tables may hold."""
@@ -130,7 +131,7 @@ class Training:
     def adopt(self, source: "Training") -> None:
         """Copy a finished training of another store, whole or not at all."""
         with whole_folder(self.folder) as new:
-            for file in source.folder.iterdir():
+            for file in contents(source.folder):
                 shutil.copyfile(file, new / file.name)
         self._forget_attempts()
 

@@ -112,12 +112,12 @@ def test_rows_without_a_prediction_are_counted(ran, table, tmp_path):
     rows = np.flatnonzero(ran[2].meta["fold"] == 1)
     done = score(ran, save(table.drop(index=rows[:7]), tmp_path), code=2)
     missing = table["seq_id"][rows[0]]
-    assert f"7 of {len(rows)} test rows of simulated have no prediction, first seq_id {missing!r}" in done.stderr
+    assert f"7 of {len(rows)} test rows of simulated have no prediction, first id {missing!r}" in done.stderr
 
 
 BAD = {
-    "no id": (lambda t: t.drop(columns="seq_id"), "expected seq_id (or seq) and prediction"),
-    "no prediction": (lambda t: t.rename(columns={"prediction": "p"}), "expected seq_id (or seq) and prediction"),
+    "no id": (lambda t: t.drop(columns="seq_id"), "no column of ids or sequences is known"),
+    "no prediction": (lambda t: t.rename(columns={"prediction": "p"}), "--columns prediction=p"),
     "text": (
         lambda t: t.astype({"prediction": object}).replace({"prediction": {t["prediction"][4]: "high"}}),
         "line 6",

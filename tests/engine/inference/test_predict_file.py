@@ -15,10 +15,12 @@ from benchmarks.api.sequences import decode
 from benchmarks.cli.main import app
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.inference import predict_file
+from benchmarks.engine.inference.mutagenesis import of_codes
 from benchmarks.engine.planning import data_sources, plan
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training import Training
 from benchmarks.errors import BadInput
+from benchmarks.io import sequence_files
 from benchmarks.yeast import simulate
 from dream_models import published
 from dream_models.prixfixe import combine
@@ -81,9 +83,7 @@ def test_any_combination_of_the_archive_is_told_and_predicts(weights, code):
     found = published.read(weights / code)
     assert (found.combination.code, found.variant) == (code, "yeast")
     fitted = published.load_model(found)
-    spec = published.SPECS["yeast"]
-    data = predict_file.as_data(None, predict_file.Piece(list("abcde"), PROMOTERS, [1] * 5, [0.0] * 5), spec,
-                               yeast_plasmid.construct)  # fmt: skip
+    data = of_codes(yeast_plasmid.construct(PROMOTERS), published.SPECS["yeast"])
     assert np.isfinite(fitted.predict(data)["expression"]).all()
 
 
@@ -114,7 +114,7 @@ def test_the_archive_itself_names_a_folder_to_choose(weights):
 def test_every_shape_of_file_gives_the_same_sequences(tmp_path, name, text, ids, zipped):
     file = tmp_path / (f"{name}.gz" if zipped else name)
     file.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
-    pieces = list(predict_file.read_pieces(file, n=2))
+    pieces = list(sequence_files.read_pieces(file, n=2))
     assert [len(piece.ids) for piece in pieces] == [2, 2, 1]
     assert [name for piece in pieces for name in piece.ids] == ids.split()
     assert [sequence for piece in pieces for sequence in piece.sequences] == PROMOTERS
@@ -122,25 +122,25 @@ def test_every_shape_of_file_gives_the_same_sequences(tmp_path, name, text, ids,
 
 def test_the_strand_of_a_row_is_read_from_its_column(tmp_path):
     (tmp_path / "s.tsv").write_text(f"seq\tis_reverse\n{PROMOTERS[0]}\t1\n{PROMOTERS[1]}\t0\n")
-    (piece,) = predict_file.read_pieces(tmp_path / "s.tsv")
-    assert piece.is_reverse == [1.0, 0.0]
+    (piece,) = sequence_files.read_pieces(tmp_path / "s.tsv")
+    assert piece.is_reverse == [1, 0]
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"", "has no sequence"),
-        (b"seq\tis_reverse\nACGT\n", "line 2: a row like its header"),
-        (b"\n\nseq\tis_reverse\nACGT\n", "line 4: a row like its header"),
-        (b"\xff\xfe\x00\x01", "binary file"),
-        (gzip.compress(PROMOTERS[0].encode() * 9, mtime=0)[:-12], "damaged gzip"),
+        (b"seq\tis_reverse\nACGT\n", "line 2: 2 columns expected as in the first line, got 1"),
+        (b"\n\nseq\tis_reverse\nACGT\n", "line 4: 2 columns expected as in the first line, got 1"),
+        (bytes(range(256)), "binary file"),
+        (gzip.compress(PROMOTERS[0].encode() * 9, mtime=0)[:-12], "truncated gzip"),
     ],
     ids=["empty", "short row", "short row below blank lines", "binary", "cut gzip"],
 )
 def test_files_without_sequences_are_refused(tmp_path, content, says):
     (tmp_path / "s.tsv").write_bytes(content)
     with pytest.raises(BadInput, match=says):
-        list(predict_file.read_pieces(tmp_path / "s.tsv"))
+        list(sequence_files.read_pieces(tmp_path / "s.tsv"))
 
 
 def test_a_bad_sequence_is_named_by_line_and_nothing_is_left(weights, tmp_path):
@@ -201,9 +201,11 @@ def test_profiles_go_into_an_array_beside_the_table(tmp_path, monkeypatch, name)
     (tmp_path / "s.txt").write_text("\n".join(decode(codes)) + "\n")
     task = registry.get_task("atac")
     out = tmp_path / name
-    pieces = list(predict_file.read_pieces(tmp_path / "s.txt", 3))
-    monkeypatch.setattr(predict_file, "read_pieces", lambda source: iter(pieces))
-    assert predict_file.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", out) == 7
+    monkeypatch.setattr(sequence_files, "N_SEQUENCES", 3)
+    source = predict_file.SequenceFile(tmp_path / "s.txt", task, task.SPEC)
+    done = []
+    assert predict_file.predict_file([Profiler()], source, out, on_piece=done.append) == 7
+    assert done == [3, 6, 7]
     table = pd.read_csv(out, sep="\t", compression="gzip" if name.endswith(".gz") else None)
     assert table.columns.tolist() == ["seq_id", "log_counts"]
     assert table["log_counts"].tolist() == codes.sum(axis=1).tolist()
@@ -214,6 +216,7 @@ def test_profiles_go_into_an_array_beside_the_table(tmp_path, monkeypatch, name)
 def test_a_sequence_of_another_length_leaves_nothing_behind(tmp_path):
     (tmp_path / "s.txt").write_text("A" * 2114 + "\n" + "ACGT\n")
     task = registry.get_task("atac")
+    source = predict_file.SequenceFile(tmp_path / "s.txt", task, task.SPEC)
     with pytest.raises(BadInput, match="line 2"):
-        predict_file.predict_file(Profiler(), task.SPEC, task.encode, tmp_path / "s.txt", tmp_path / "p.tsv")
+        predict_file.predict_file([Profiler()], source, tmp_path / "p.tsv")
     assert [file.name for file in tmp_path.iterdir()] == ["s.txt"]
