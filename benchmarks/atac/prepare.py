@@ -217,8 +217,6 @@ def _given_signal(inputs: Inputs, genome: Genome, on_step: OnStep) -> dict[str, 
         "--barcodes": inputs.barcodes,
         "--format": inputs.form,
     }
-    if given := [option for option, value in unused.items() if value]:
-        raise BadInput(f"{given[0]} is an option of --reads; a --signal is taken as it is. Leave {given[0]} out.")
     signal = bigwig.Signal(inputs.signal, genome, inputs.exclude)
     chroms = [chrom for chrom in genome.sizes if chrom in signal.sizes and chrom not in inputs.exclude]
     on_step("looking at the signal", 0.0)
@@ -227,6 +225,8 @@ def _given_signal(inputs: Inputs, genome: Genome, on_step: OnStep) -> dict[str, 
     account.format = "bigWig"
     account.evidence = "insertions per base, whole numbers" if looks.whole else "values that are not whole numbers"
     account.notes += notes
+    if given := [option for option, value in unused.items() if value]:
+        account.notes.append(f"{', '.join(given)}: of no effect on a --signal, whose reads are not known.")
     if lacking := [chrom for chrom in signal.sizes if chrom not in genome.sizes]:
         account.notes.append(f"It has {some(lacking)} too, which the genome lacks; they are left out.")
     account.notes.append("The signal was not computed here; its shift is not checked.")
