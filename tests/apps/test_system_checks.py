@@ -127,6 +127,12 @@ def test_data_are_there_absent_or_cut(tmp_path):
     assert system_checks.data("yeast", tmp_path, [file], {"a.txt": {"bytes": 4}}, True).status == "problem"
 
 
+def test_a_damaged_prepared_folder_is_a_problem(tmp_path):
+    finding = system_checks.data("atac", tmp_path, [], {}, True, "data/atac/K562/windows/codes.npy has 3 bytes")
+    assert finding.status == "problem"
+    assert "codes.npy" in finding.says
+
+
 def test_the_command_prints_every_finding_and_fails_on_a_problem(tmp_path, monkeypatch):
     for name in ("_ASK_TORCH", "_ASK_TENSORFLOW"):  # asked for real above; importing both takes half a minute
         monkeypatch.setattr(system_checks, name, says(version="2", cuda=None, gpus=0, sum=None))

@@ -1,4 +1,4 @@
-"""The collected cases of ATAC files as users bring them, on real yeast data: each is right, or refused as it must be."""
+"""The collected cases of ATAC files as users bring them, on real yeast data: each is right, or refused as it must."""
 
 import json
 import os

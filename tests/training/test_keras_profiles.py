@@ -393,6 +393,61 @@ def test_a_file_without_a_layer_is_refused(tmp_path):
         chrombpnet.load_published(tmp_path / "none.h5")
 
 
+def write_layers(path, network, *, more=(), change=lambda name, array: array):
+    """Write the weights of a network as Keras 2 does, and further layers of one number."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group("model_weights")
+        layers = [(layer.name, layer.get_weights()) for layer in network.layers if layer.weights]
+        layers += [(name, [np.zeros(1, np.float32)]) for name in more]
+        root.attrs["layer_names"] = [name.encode() for name, _ in layers]
+        for name, arrays in layers:
+            group = root.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{i}:0".encode() for i in range(len(arrays))]
+            for i, array in enumerate(arrays):
+                group.create_dataset(f"{name}/{i}:0", data=change(f"{name}/{i}", array))
+
+
+@pytest.mark.parametrize(
+    ("module", "prefix", "filters", "n_dilated"), [(bpnet_bias, "", 8, 6), (chrombpnet, "wo_bias_", 16, 5)]
+)
+def test_a_network_has_the_size_of_its_file(tmp_path, module, prefix, filters, n_dilated):
+    from benchmarks.training.keras_layers import bpnet as bpnet_of_size
+
+    network = random_weights(bpnet_of_size(filters, n_dilated, 2114, 1000, prefix=prefix), 3)
+    write_layers(tmp_path / "w.h5", network)
+    loaded = module.load_published(tmp_path / "w.h5")
+    assert len(loaded.get_weights()) == 2 * (n_dilated + 3)
+    for ours, theirs in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("attention",), "layer 'attention' has no place in this network of 7 layers"),
+        (("bpnet_6conv",), "has no layer 'bpnet_5conv', though dilated layers of other numbers"),
+    ],
+)
+def test_a_layer_that_would_be_passed_over_is_refused(tmp_path, more, says):
+    write_layers(tmp_path / "w.h5", random_weights(bpnet_bias.network(), 1), more=more)
+    with pytest.raises(BadInput) as caught:
+        bpnet_bias.load_published(tmp_path / "w.h5")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_a_weight_that_is_not_a_finite_number_is_refused(tmp_path, value):
+    def change(name, array):
+        array = array.astype(np.float64)
+        if name == "bpnet_2conv/0":
+            array[0, 0, :2] = value
+        return array
+
+    write_layers(tmp_path / "w.h5", random_weights(bpnet_bias.network(), 1), change=change)
+    with pytest.raises(BadInput, match=r"'bpnet_2conv' has 2 of 49,152 weights that are not finite numbers"):
+        bpnet_bias.load_published(tmp_path / "w.h5")
+
+
 # two backends
 
 FORWARD = """

@@ -128,6 +128,16 @@ def test_nothing_to_train_on_is_said():
         choose_accessible(background, background, SPEC, negative_ratio=0.1, seed=0)
 
 
+def test_background_without_reads_is_no_matter_of_the_factor():
+    totals, is_peak = [100, 90, 80, *[0] * 300], [1] * 3 + [0] * 300
+    train = windows(totals, is_peak)
+    with pytest.raises(NothingToTrainOn, match=r"0 of its 600 windows have any, 0 in all\. Raising"):
+        choose_background(train, train, SPEC, threshold_factor=0.5)
+    few = windows([100, 90, 80, 7, *[0] * 299], is_peak)
+    with pytest.raises(NothingToTrainOn, match=r"1 of its 600 windows have any, 7 in all"):
+        choose_background(few, train, SPEC, threshold_factor=0.5)
+
+
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
 

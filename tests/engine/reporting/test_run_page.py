@@ -237,6 +237,14 @@ def test_texts_are_escaped():
     assert html.count("&lt;script&gt;") >= 7
 
 
+@pytest.mark.parametrize("has_scores", [True, False], ids=["one model", "all failed"])
+def test_a_task_with_headlines_reports_without_comparisons(has_scores):
+    """One model, or none that could be scored: there is nothing to compare, and the report comes out."""
+    empty = {"tests": pd.DataFrame()} if has_scores else dict.fromkeys(("scores", "summary", "tests"), pd.DataFrame())
+    text = Page(render(featured=[("activity", "all", "pearson_r")], **empty)).text
+    assert ("There are no scores yet." in text) != has_scores
+
+
 def test_a_run_without_any_score_still_has_its_report():
     empty = dict.fromkeys(["scores", "summary", "tests", "jobs", "ceilings", "failures", "parameters"])
     text = text_of(figures=[], notes=[], reproduce={}, **{name: pd.DataFrame() for name in empty})
