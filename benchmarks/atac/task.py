@@ -49,7 +49,7 @@ SUBSETS = ("peaks", "nonpeaks", "peaks_and_nonpeaks")
 HOW_TO_GET = (
     "Prepare it: python -m benchmarks prepare --task atac --genome FASTA --reads FILE --peaks NARROWPEAK --out FOLDER. "
     "For K562, python -m benchmarks fetch --task atac brings, of ENCODE: "
-    "BAM ENCFF077FBI, ENCFF128WZG and ENCFF534DCE (merged), peaks ENCFF333TAT, blacklist "
+    "BAM ENCFF077FBI, ENCFF128WZG and ENCFF534DCE (--reads for each), peaks ENCFF333TAT, blacklist "
     "ENCFF356LFX."
 )
 
