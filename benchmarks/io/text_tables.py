@@ -4,6 +4,7 @@ Python's csv module parses; what it does not know is added here: which delimiter
 R's row names, and delimiters at the end of every line.
 """
 
+import contextlib
 import csv
 import itertools
 import re
@@ -22,7 +23,6 @@ N_SAMPLED = 200
 """Rows that a format is told by."""
 _DNA = re.compile(r"[ACGTUNRYSWKMBDHV]{20,}", re.IGNORECASE)
 
-_ESCAPED_QUOTE = re.compile(r'(?:^|[\t;,| ])"[^"]*\\"')
 
 csv.field_size_limit(2**28)  # a cell may hold a whole chromosome
 
@@ -164,8 +164,7 @@ def told_format(head: Sequence[str], encoding: str = "utf-8") -> TextFormat:
     sample = head[n_skipped:]
     if len(head) == N_SAMPLED:
         sample = sample[:-1] or sample  # the last line may go on in quotes
-    escaped = any(_ESCAPED_QUOTE.search(line) for line in sample)
-    plain = TextFormat(encoding, "\t", escaped=escaped, n_skipped=n_skipped)
+    plain = TextFormat(encoding, "\t", n_skipped=n_skipped)
     best, best_rank = plain, (-1, -1, -1)
     for place, delimiter in enumerate(DELIMITERS):
         form, rows = _fitted(sample, replace(plain, delimiter=delimiter))
@@ -200,12 +199,13 @@ def _n_before_the_first_row(head: Sequence[str]) -> int:
 
 def _fitted(sample: Sequence[str], form: TextFormat) -> tuple[TextFormat, list[list[str]]]:
     """Find out quoting, number of columns and row names under a delimiter; return the rows of the sample too."""
-    try:
-        rows = _sampled(sample, form)
-    except csv.Error:
-        literal = replace(form, quoted=False)
-        rows = _sampled(sample, literal)
-        form = literal if form.delimiter == "\t" else form  # else the first such cell is named when it is read
+    escaped, literal = replace(form, escaped=True), replace(form, quoted=False)
+    for tried in (form, escaped, literal):
+        with contextlib.suppress(csv.Error):
+            rows = _sampled(sample, tried)
+            break
+    if tried != literal or form.delimiter == "\t":
+        form = tried  # else the first cell whose quote does not close is named when it is read
     if not rows:
         return form, rows
     has_header = not any(map(looks_like_dna, rows[0]))
