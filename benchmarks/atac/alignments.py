@@ -94,7 +94,7 @@ def chunks(
 def _chunks(file: Any, filters: Filters, exclude: set[str], leave_out: LeaveOut) -> Iterator[Chunk]:
     names = list(file.references)
     skipped = {i for i, name in enumerate(names) if name in exclude}
-    rows: list[tuple[int, int, int, int, str]] = []
+    rows: list[tuple[int, int, int, int, int]] = []
     barcodes: dict[str, int] = {}
     cells: list[int] = []
     for n, read in enumerate(file.fetch(until_eof=True)):
@@ -103,10 +103,8 @@ def _chunks(file: Any, filters: Filters, exclude: set[str], leave_out: LeaveOut)
             continue
         reason = filters.reason(flag, read.mapping_quality) if chrom >= 0 else FLAGS[UNMAPPED]
         end = read.reference_end if reason is None else None
-        if reason is None and end is None:
-            reason = NO_CIGAR
-        if reason is not None:
-            leave_out(reason, 1, (n, f"read {read.query_name}"))
+        if end is None:
+            leave_out(reason or NO_CIGAR, 1, (n, f"read {read.query_name}"))
             continue
         rows.append((chrom, read.reference_start, end, MINUS if flag & 0x10 else PLUS, n))
         if filters.barcodes is not None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from pathlib import Path
@@ -205,7 +205,7 @@ def _is_header(lines: list[Line]) -> bool:
     )
 
 
-def _share(rows: list[Line], is_so) -> float:
+def _share(rows: list[Line], is_so: Callable[[list[str]], bool]) -> float:
     return sum(map(is_so, (line.cells for line in rows))) / len(rows)
 
 
@@ -265,7 +265,7 @@ def _intervals(path: Path, rows: list[Line], n_columns: int) -> tuple[str, str]:
         sides: dict[tuple[str, str, str], set[str]] = {}
         for line in rows:
             sides.setdefault((line.cells[0], line.cells[1], line.cells[2]), set()).add(line.cells[5])
-        seen.twins = np.mean([{"+", "-"} <= sides[line.cells[0], line.cells[1], line.cells[2]] for line in rows])
+        seen.twins = float(np.mean([{"+", "-"} <= sides[line.cells[0], line.cells[1], line.cells[2]] for line in rows]))
     return decide(path, seen, f"{n_columns} columns")
 
 

@@ -82,13 +82,12 @@ def write_signal(
     for path in paths:
         name = f"reading {path.name}" if len(paths) > 1 else "reading reads"
         on_step(name, 0.0)
+
+        def on_reads(n: int, name: str = name) -> None:
+            on_step(f"{name}: {n:,} lines", 0.0)
+
         ends = reads.read(
-            path,
-            genome,
-            options.form,
-            exclude=options.exclude,
-            filters=options.filters,
-            on_reads=lambda n, name=name: on_step(f"{name}: {n:,} lines", 0.0),
+            path, genome, options.form, exclude=options.exclude, filters=options.filters, on_reads=on_reads
         )
         on_step("looking for the shift of Tn5", 0.0)
         found, numbers = _insertions_of(path, ends, genome, options)
@@ -155,6 +154,7 @@ def _settle(
     if options.assay == "dnase":
         given = options.shift or (0, 0)
         says = f"DNase: the 5' base of a read counts; the reads come shifted by {given[0]:+d}/{given[1]:+d}."
+        says += " For a bias model, --set bpnet_bias.threshold_factor=0.8 is recommended."
         return given, says, None
     detected = shift.detect_shift(ends, genome)
     settled, says = shift.settled_shift(detected, options.shift)

@@ -161,7 +161,7 @@ def _why_no_summits(rows: list[Row], header: list[str]) -> str | None:
             return "its intervals have one base, as summits alone (MACS's NAME_summits.bed); take the peaks"
         kind = "broadPeak" if n_columns == 9 else f"BED of {n_columns} columns"
         return f"these peaks have no summits ({kind})"
-    if n_columns >= 12 and _all(rows, lambda row: "," in row.cells[10] + "," and _is_list(row.cells[10:12])):
+    if n_columns >= 12 and all(_is_list(row.cells[10:12]) for row in rows):
         kind = "gappedPeak" if n_columns == 15 else "BED12"
         return f"these peaks have no summits: column 10 is a number of blocks, as in {kind}"
     if np.mean([_has_thick_part(row) for row in rows]) > 0.9:
@@ -188,10 +188,6 @@ def _why_no_summits(rows: list[Row], header: list[str]) -> str | None:
     if len(rows) > 1 and np.mean(found >= lengths) > 0.5:
         return f"column 10 has no summits: it lies beyond the end of {int((found >= lengths).sum()):,} of the peaks"
     return None
-
-
-def _all(rows: list[Row], is_so) -> bool:
-    return all(map(is_so, rows))
 
 
 def _is_list(cells: list[str]) -> bool:

@@ -78,10 +78,11 @@ class Inputs:
     signal_as_it_is: bool = False
 
     def files(self) -> dict[str, Path]:
-        """Return the input files by name."""
-        named = {"genome": self.genome, "peaks": self.peaks, "signal": self.signal, "barcodes": self.barcodes}
-        named |= {f"reads {i}" if i else "reads": path for i, path in enumerate(self.reads)}
+        """Return the input files by name, in the order that `_stamp` has always had them in."""
+        first, *more = self.reads or (None,)
+        named = {"genome": self.genome, "peaks": self.peaks, "reads": first, "signal": self.signal}
         named |= {"blacklist": self.blacklist} | {f"folds {i}": path for i, path in enumerate(self.folds)}
+        named |= {f"reads {i}": path for i, path in enumerate(more, start=2)} | {"barcodes": self.barcodes}
         return {name: path for name, path in named.items() if path is not None}
 
     def newer_options(self) -> dict[str, Any]:
@@ -133,10 +134,20 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
     facts |= done("signal", lambda: _make_signal(inputs, genome, out, on_step))
     facts |= done("windows", lambda: _make_windows(inputs, genome, out, on_step))
     on_step("checksums of the inputs", 0.0)
-    about = {
+    about = _about(inputs, out, done.stamp, facts)
+    (out / "README.md").write_text(prepared.readme(out.name, about))
+    write_text(out / ABOUT, json.dumps(about, indent=1) + "\n")
+    shutil.rmtree(out / "work")
+    on_step("done", 1.0)
+    return about
+
+
+def _about(inputs: Inputs, out: Path, stamp: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what prepared.json says."""
+    return {
         "format": FORMAT,
         "origin": inputs.origin,
-        "stamp": done.stamp,
+        "stamp": stamp,
         "inputs": {
             name: {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
             for name, path in inputs.files().items()
@@ -149,14 +160,9 @@ def prepare(inputs: Inputs, out: Path, *, on_step: OnStep = lambda what, share: 
             **inputs.newer_options(),
         },
         "sizes": {name: (out / name).stat().st_size for name in WINDOWS},
-        "accounts": [*facts.pop("accounts_signal"), *facts.pop("accounts_regions")],
+        "accounts": [*facts.pop("accounts_signal", []), *facts.pop("accounts_regions", [])],
         **facts,
     }
-    (out / "README.md").write_text(prepared.readme(out.name, about))
-    write_text(out / ABOUT, json.dumps(about, indent=1) + "\n")
-    shutil.rmtree(out / "work")
-    on_step("done", 1.0)
-    return about
 
 
 class _Steps:

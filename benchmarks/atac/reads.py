@@ -134,7 +134,7 @@ def read(
         gathered.add(chunk, tally, seen)
         on_reads(n)
     _check(path, layout, form, genome, tally, seen, gathered)
-    ends = gathered.ends(Account(path.name, format=kind.upper() if kind else layout.form))
+    ends = gathered.ends(Account(path.name, format=layout.form if layout is not None else str(kind).upper()))
     ends.n_excluded = tally.excluded * (2 if ends.paired else 1)
     _fill(ends.account, layout, tally, seen, filters, gathered)
     return ends

@@ -463,7 +463,9 @@ def test_files_of_other_kinds_are_named_by_every_reader(lab, tmp_path, content, 
 def test_a_zip_archive_is_named(lab, tmp_path):
     with zipfile.ZipFile(tmp_path / "r.bed", "w") as file:
         file.writestr("r.bed", "chr1\t1\t50\n")
-    assert "a zip file (unpack it)" in refused(lab, tmp_path, tmp_path / "r.bed")
+    says = refused(lab, tmp_path, tmp_path / "r.bed")
+    assert "a zip " in says
+    assert "unpack it" in says
 
 
 # several files, cells, assays
