@@ -115,6 +115,8 @@ def read(source: "str | os.PathLike | Mapping[str, torch.Tensor]") -> Checkpoint
 
     source, code = _resolved(source)
     state = read_state_dict(source)
+    if wrong := [key for key, values in state.items() if not values.isfinite().all()]:
+        raise ValueError(f"{wrong[0]!r} has weights that are not finite numbers (NaN or infinite).")
     combination, variant = identify(state)
     if code and code != combination.code:
         raise ValueError(f"{source} lies in a folder named {code}, but its state dict is that of {combination.code}.")

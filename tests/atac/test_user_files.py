@@ -5,6 +5,7 @@ start and 5 bp left of its end (exclusive).
 """
 
 import gzip
+import hashlib
 import json
 import zipfile
 from collections import Counter
@@ -737,6 +738,17 @@ def test_a_folder_of_the_first_version_is_read_and_kept(lab, tmp_path):
     assert prepare(lab, tmp_path / "data").exit_code == 0
     assert "notes_windows" not in json.loads((tmp_path / "data" / "prepared.json").read_text())
     assert prepare(lab, tmp_path / "data", "--min-mapq", 3).exit_code == 2
+
+
+def test_equal_inputs_have_the_stamp_that_they_always_had(lab, tmp_path):
+    """By which a folder of an earlier version is known again; the formula is that of the first version."""
+    assert prepare(lab, tmp_path / "data", "--exclude", "chr2", "--shift", "0,0", "--n-folds", "3").exit_code == 0
+    named = {"genome": "genome.fa", "peaks": "peaks.narrowPeak", "reads": "fragments.bed"}
+    files = {name: (lab.folder / file).resolve() for name, file in named.items()}
+    stats = {name: [str(path), path.stat().st_size, path.stat().st_mtime_ns] for name, path in files.items()}
+    text = json.dumps([1, stats, [None, 3, [0, 0], ["chr2"], False, "measured"]])
+    about = json.loads((tmp_path / "data" / "prepared.json").read_text())
+    assert about["stamp"] == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,16 @@ MISSING = [
 ]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(value):
+    state = state_of("DREAM-CNN", "human")
+    key = next(key for key, values in state.items() if values.ndim > 1)
+    state[key] = state[key].clone()
+    state[key].view(-1)[3] = value
+    with pytest.raises(ValueError, match=f"'{key}' has weights that are not finite"):
+        load_published(state)
+
+
 @pytest.mark.parametrize(("model", "variant", "key"), MISSING)
 def test_a_missing_entry_is_refused_by_name(model, variant, key):
     state = state_of(model, variant)
