@@ -19,6 +19,8 @@ _STARTS = (
     (b"\x89HDF\r\n\x1a\n", "HDF5"),
     (b"PAR1", "parquet"),
     (b"PK\x03\x04", "zip"),
+    (b"\xd0\xcf\x11\xe0", "xls"),
+    (b"\x93NUMPY", "numpy"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -29,7 +31,7 @@ _STARTS = (
     (b"version https://git-lfs", "Git LFS pointer"),
 )
 _SAM_HEADER = (b"@HD\t", b"@SQ\t", b"@RG\t", b"@PG\t", b"@CO\t")
-_UNPACK = {"zip", "bzip2", "xz", "zstd", "7z", "tar"}
+_UNPACK = {"bzip2", "xz", "zstd", "7z", "tar"}
 TEXT = ("text", "UTF-16 text", "SAM", "FASTA", "FASTQ")
 
 
@@ -53,6 +55,10 @@ class FileKind(NamedTuple):
             return "a web page (HTML), perhaps saved instead of the file; download it again"
         if self.name == "Git LFS pointer":
             return "a Git LFS pointer, which stands for the file (git lfs pull brings it)"
+        if self.name == "xls":
+            return "an old spreadsheet (.xls; export the sheet as CSV)"
+        if self.name == "zip":
+            return "a zip file (unpack it) or a spreadsheet (.xlsx; export the sheet as CSV)"
         if self.name == "UTF-16 text":
             return "text in UTF-16 (save it as UTF-8)"
         article = "an" if self.name[0] in "aeixHX" and self.name != "HTML" else "a"
@@ -77,6 +83,11 @@ def kind_of(path: Path) -> FileKind:
     except zlib.error as error:
         raise BadInput(f"{path} is a damaged gzip file ({error}); copy it again.") from None
     return FileKind("gzip" if inside[:2] == b"\x1f\x8b" else _name_of(inside), is_packed=True)
+
+
+def kind_of_bytes(start: bytes) -> FileKind:
+    """Tell what a file is by its first bytes, unpacked."""
+    return FileKind(_name_of(start))
 
 
 def _name_of(start: bytes) -> str:

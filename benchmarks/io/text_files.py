@@ -12,20 +12,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from benchmarks.errors import BadInput
+from benchmarks.io.file_kinds import kind_of_bytes
 
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_OTHER_KINDS = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet (.xlsx); unpack it, or export the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls); export the sheet as CSV",
-    b"BZh": "compressed with bzip2; unpack it, or compress it with gzip",
-    b"\xfd7zXZ": "compressed with xz; unpack it, or compress it with gzip",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or compress it with gzip",
-    b"\x89HDF": "an HDF5 file; export it as a table",
-    b"%PDF": "a PDF; export its table as CSV",
-    b"\x93NUMPY": "a numpy array; write it as a table",
-    b"PAR1": "a parquet table, which this command does not read; write it as TSV or CSV",
-}
 
 
 def content(path: Path) -> bytes:
@@ -61,9 +51,9 @@ def encoding_of(path: Path, start: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             return encoding
-    for magic, kind in _OTHER_KINDS.items():
-        if start.startswith(magic):
-            raise BadInput(f"{path} is {kind}.")
+    kind = kind_of_bytes(start)
+    if not kind.is_text and kind.name not in ("binary", "empty"):
+        raise BadInput(f"{path} is {kind}; plain text, or its gzip, is expected.")
     zeros = [start[side:2000:2].count(0) / max(len(start[side:2000:2]), 1) for side in (0, 1)]
     if max(zeros) > 0.4 and min(zeros) < 0.05:  # Latin letters in UTF-16 have a zero in every other byte
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"

@@ -76,7 +76,7 @@ def plan_json(box: Box) -> tuple:
     return st.tuples(damaged_json(value), commands), use, (file.read_bytes(), ("retry", *HERE))
 
 
-@kind("job.json, history and predictions of a training", 700)
+@kind("job.json, history and predictions of a training", 700, heals=True)
 def job_files(box: Box) -> tuple:
     results = put_store(box)
     folder = sorted(results.glob("runs/*/*/*/test-*"))[0]

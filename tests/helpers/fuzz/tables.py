@@ -1,5 +1,6 @@
 """Tables of the human and fruit fly tasks."""
 
+import csv
 import io
 from typing import Any
 
@@ -10,8 +11,17 @@ from tests.helpers.fuzz.box import Box
 from tests.helpers.fuzz.damage import damaged_bytes, damaged_table, places, texts
 from tests.helpers.fuzz.kinds import HERE, dna, kind
 
+COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+def side(i: int) -> str:
+    """The i-th row's sequence: both orientations of an element in turn, between equal ends."""
+    text = dna(230, i // 2)
+    return text if i % 2 == 0 else text[:15] + text[15:215].translate(COMPLEMENT)[::-1] + text[215:]
+
+
 HUMAN = "seq_id\tseq\tmean_value\tfold\n" + "".join(
-    f"e{i // 2}_{'FR'[i % 2]}\t{dna(230, i)}\t{i / 7:.3f}\t{i // 2 % 10}\n" for i in range(40)
+    f"e{i // 2}_{'FR'[i % 2]}\t{side(i)}\t{i / 7:.3f}\t{i // 2 % 10}\n" for i in range(40)
 )
 
 
@@ -49,6 +59,30 @@ def human_others(box: Box) -> tuple:
         return dry_run(box, "human_mpra", "--data", box.root / "data", **{"data/other.csv": content})
 
     return inputs, use, layouts[0].encode()
+
+
+@kind("human_mpra table, as R and spreadsheets write it", 400)
+def human_formats(box: Box) -> tuple:
+    table = pd.read_csv(io.StringIO(HUMAN), sep="\t").rename(columns={"seq": "oligo", "mean_value": "y, log2"})
+    written = {
+        "R": table.to_csv(sep=" ", quoting=csv.QUOTE_NONNUMERIC, quotechar='"'),
+        "semicolons": table.to_csv(sep=";", decimal=",", index=False),
+        "bars": table.to_csv(sep="|", index=False, quoting=csv.QUOTE_ALL),
+        "comments": "# made in spring\n" + table.to_csv(index=False),
+        "tabs at the end": table.to_csv(sep="\t", index=False).replace("\n", "\t\t\n"),
+    }
+    encodings = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+    inputs = st.one_of(*(st.tuples(damaged_table(text, ";|,\t"), encodings) for text in written.values()))
+    words = st.sampled_from(["sequence=oligo,value=y, log2", "sequence=oligo", "value=seq_id", "=", "fold=fold,fold=x"])
+
+    def use(found: tuple) -> int:
+        (content, encoding), columns = found
+        content = content.decode("utf-8", "replace").encode(encoding, "replace")
+        file = box.root / "data/t.txt"
+        return dry_run(box, "human_mpra", "--data", file, "--columns", columns, **{"data/t.txt": content})
+
+    whole = (written["semicolons"].encode(), "utf-8"), "sequence=oligo,value=y, log2"
+    return st.tuples(inputs, words), use, whole
 
 
 @kind("human_mpra table, parquet", 150)
@@ -94,7 +128,12 @@ def human_parquet(box: Box) -> tuple:
 
 
 CHROMS = ("chr2L", "chr2R", "chr3L", "chr3R", "chrX")
-FLY_ROWS = [(c, 1 + 5000 * i, 249 + 5000 * i, s, dna(249, (c, i, s))) for c in CHROMS for i in range(6) for s in "+-"]
+FLY_ROWS = [
+    (c, 1 + 5000 * i, 249 + 5000 * i, s, text)
+    for c in CHROMS
+    for i in range(6)
+    for s, text in (("+", dna(249, (c, i))), ("-", dna(249, (c, i)).translate(COMPLEMENT)[::-1]))
+]
 
 
 @kind("drosophila table", 500)
