@@ -72,6 +72,8 @@ def read_peaks(
     account.numbers["rows"] = len(table)
     table = _on_genome(table, genome, exclude, account, "peaks", f"--peaks: {path}")
     beyond = int((table["centre"] >= table["end"]).sum())
+    if twice := int(table.duplicated(["chrom", "centre"]).sum()):
+        account.notes.append(f"{twice:,} peaks have the centre of another; each of them makes a window.")
     if beyond and summits == "column":
         account.notes.append(f"{beyond:,} peaks have a summit (column 10) beyond their end; it is taken as it is.")
     place = table["chrom"].map(list(genome.sizes).index)

@@ -184,7 +184,8 @@ class _Gathered:
         present = np.unique(chunk.barcode[rows])
         self.found |= {chunk.barcodes[i] for i in present[is_wanted[present]]}
         if not self.others and (~is_wanted[present]).any():
-            self.others = chunk.barcodes[present[~is_wanted[present]][0]]
+            other = chunk.barcodes[present[~is_wanted[present]][0]]
+            self.others = repr(other) if other else f"no tag {alignments.BARCODE_TAG}"
         return self._left(chunk, rows, is_wanted[chunk.barcode[rows]], OTHER_CELLS, tally)
 
     def _usable(self, chunk: Chunk, rows: np.ndarray, size: int, tally: Tally, name: str) -> np.ndarray:
@@ -252,7 +253,7 @@ def _check(
     if gathered.wanted is not None and gathered.others and not gathered.found:
         raise BadInput(
             f"--barcodes: none of the {len(gathered.wanted):,} barcodes is in {path}: {min(gathered.wanted)!r} in the "
-            f"list, {gathered.others!r} in the file."
+            f"list, {gathered.others} in the file."
         )
     if gathered.n_rows + tally.seen + tally.excluded + sum(tally.unknown.values()) == 0:
         reasons = "; ".join(f"{n:,} are left out: {reason}" for reason, n in tally.n.items())

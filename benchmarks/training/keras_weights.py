@@ -41,7 +41,10 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
-            for layer in map(_text, root.attrs["layer_names"]):
+            names = [_text(name) for name in root.attrs["layer_names"]]
+            if unnamed := [name for name in root if name not in {*names, *_NOT_LAYERS} and len(root[name])]:
+                raise KeyError(f"{unnamed[0]!r} is not among its layer_names")
+            for layer in names:
                 owned: dict[str, list[np.ndarray]] = {}
                 for name in map(_text, root[layer].attrs["weight_names"]):
                     owner = name.split("/")[-2] if _is_nested(root, layer) else layer
@@ -57,6 +60,9 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, list[np.ndarray]]]:
                     "infinite); take a file of a training that did not diverge, or download it again."
                 )
     return weights
+
+
+_NOT_LAYERS = ("top_level_model_weights", "optimizer_weights")
 
 
 def _is_nested(root: Any, layer: str) -> bool:

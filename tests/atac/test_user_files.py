@@ -505,6 +505,8 @@ def test_barcodes_choose_cells(lab, tmp_path):
     assert "2 of the 3 barcodes were found, 1 were not." in sentences(accounts)
     alignments(lab, tmp_path / "r.bam", change=lambda read, i: read.set_tag("CB", f"C{i % 7}-1"))
     assert read(lab, tmp_path, tmp_path / "r.bam", filters=chosen)[0] == expected
+    alignments(lab, tmp_path / "u.bam")
+    assert "no tag CB in the file" in refused(lab, tmp_path, tmp_path / "u.bam", filters=chosen)
     none = Filters(barcodes=frozenset(["C1"]))
     assert "'C1' in the list, 'C0-1' in the file" in refused(lab, tmp_path, path, filters=none)
     says = refused(lab, tmp_path, write(tmp_path / "r.tagAlign", tagalign(lab.fragments)), filters=chosen)

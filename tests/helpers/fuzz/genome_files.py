@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -26,6 +27,8 @@ def _genome_box(box: Box) -> dict[str, Any]:
     text = {
         "genome.fa": "".join(f">{c}\n" + "".join(dna(60, (c, i)) + "\n" for i in range(400)) for c in names),
         "fragments.tsv": "".join(f"{c}\t{a}\t{b}\tcell\t1\n" for c, a, b in fragments),
+        "insertions.bed": "".join(f"{c}\t{a}\t{a + 1}\n" for c, a, _ in fragments),
+        "barcodes.txt": "cell\nother-1\n",
         "reads.tagAlign": "".join("\t".join(map(str, row)) + "\n" for row in strands),
         "reads.bedpe": "".join(f"{c}\t{a}\t{a + 30}\t{c}\t{b - 30}\t{b}\tr\t9\t+\t-\n" for c, a, b in fragments),
         "peaks.narrowPeak": "".join(
@@ -65,31 +68,36 @@ def regions(box: Box) -> tuple:
         st.tuples(st.just("blacklist.bed"), damaged_table(made["text"]["blacklist.bed"])),
         st.tuples(st.just("folds.json"), damaged_json(made["folds"])),
     )
+    options = st.sampled_from([(), ("--summits", "middle"), ("--exclude", "chr9"), ("--exclude", "chr2")])
     data = box.root / "data"
 
     def use(found: tuple) -> int:
+        (name, content), words = found
         return _prepare(
             box, "--reads", data / "fragments.tsv", "--blacklist", data / "blacklist.bed",
-            "--folds", data / "folds.json",
-            **{f"data/{found[0]}": found[1]},
+            "--folds", data / "folds.json", *words, **{f"data/{name}": content},
         )  # fmt: skip
 
-    return inputs, use, ("folds.json", json.dumps(made["folds"]).encode())
+    return st.tuples(inputs, options), use, (("folds.json", json.dumps(made["folds"]).encode()), ())
 
 
 @kind("reads as fragments, tagAlign and BEDPE", 450)
 def reads(box: Box) -> tuple:
     made = _genome_box(box)
     box.keep()
-    names = ("fragments.tsv", "reads.tagAlign", "reads.bedpe")
+    names = ("fragments.tsv", "reads.tagAlign", "reads.bedpe", "insertions.bed", "barcodes.txt")
+    formats = ("fragments", "bedpe", "tagalign", "insertions", "bam")
+    cells = ("--barcodes", box.root / "data/barcodes.txt")
     inputs = st.tuples(
         st.one_of(*(st.tuples(st.just(name), damaged_table(made["text"][name])) for name in names)),
-        st.sampled_from([(), ("--format", "fragments"), ("--format", "bedpe"), ("--format", "tagalign")]),
+        st.sampled_from([(), *(("--format", form) for form in formats), ("--assay", "dnase"), cells]),
     )
 
     def use(found: tuple) -> int:
-        (name, content), form = found
-        return _prepare(box, "--reads", box.root / "data" / name, *form, **{f"data/{name}": content})
+        (name, content), words = found
+        read = "fragments.tsv" if name == "barcodes.txt" else name
+        words = cells if name == "barcodes.txt" else words
+        return _prepare(box, "--reads", box.root / "data" / read, *words, **{f"data/{name}": content})
 
     return inputs, use, (("reads.bedpe", made["text"]["reads.bedpe"].encode()), ())
 
@@ -118,7 +126,7 @@ def genome(box: Box) -> tuple:
     return inputs, use, ("g.fa.gz", blocks)
 
 
-@kind("reads as BAM", 250)
+@kind("reads as BAM, CRAM and SAM", 250)
 def bam(box: Box) -> tuple:
     pysam = needed("pysam")
     made = _genome_box(box)
@@ -133,12 +141,19 @@ def bam(box: Box) -> tuple:
             out.write(read)
     whole = file.read_bytes()
     inside = gzip.decompress(whole)
+    genome, cram, sam = (str(box.root / name) for name in ("data/genome.fa", "temporary/r.cram", "temporary/r.sam"))
+    pysam.view("-C", "-T", genome, "-o", cram, str(file), catch_stdout=False)
+    pysam.view("-h", "-o", sam, str(file), catch_stdout=False)
+    others = [Path(name).read_bytes() for name in (cram, sam)]
+    for name in (cram, sam, f"{genome}.fai"):  # samtools writes an index beside the genome, the product does not
+        Path(name).unlink(missing_ok=True)
     box.keep()
 
     @st.composite
     def inputs(draw: Any) -> bytes:
-        if draw(st.booleans()):
-            return draw(damaged_bytes(whole))
+        source = draw(st.sampled_from([whole, *others, None]))
+        if source is not None:
+            return draw(damaged_bytes(source))
         content = draw(damaged_bytes(inside))  # a whole archive around damaged records
         (box.root / "temporary/r").write_bytes(content)
         pysam.tabix_compress(str(box.root / "temporary/r"), str(box.root / "temporary/r.gz"), force=True)
