@@ -254,6 +254,7 @@ def fitted_bias(tmp_path_factory, backend):
     return model, folder
 
 
+@pytest.mark.slow
 def test_the_bias_model_is_added_and_frozen(fitted_bias):
     _, folder = fitted_bias
     recipe = dataclasses.replace(chrombpnet.RECIPE, **SMALL)
@@ -435,6 +436,14 @@ def test_a_layer_that_would_be_passed_over_is_refused(tmp_path, more, says):
     assert says in str(caught.value)
 
 
+def test_a_group_that_is_named_as_no_layer_is_refused(tmp_path):
+    write_layers(tmp_path / "w.h5", random_weights(bpnet_bias.network(), 1))
+    with h5py.File(tmp_path / "w.h5", "a") as file:
+        file["model_weights"].create_group("attention").create_dataset("kernel:0", data=np.zeros(3))
+    with pytest.raises(BadInput, match="'attention' is not among its layer_names"):
+        bpnet_bias.load_published(tmp_path / "w.h5")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_a_weight_that_is_not_a_finite_number_is_refused(tmp_path, value):
     def change(name, array):
@@ -472,6 +481,7 @@ np.savez(sys.argv[1], backend=keras.backend.backend(), **found)
 """
 
 
+@pytest.mark.slow
 def test_tensorflow_and_torch_give_the_same_forward_pass(tmp_path):
     """Within 1e-4 of the spread of the predictions."""
     found = {}
