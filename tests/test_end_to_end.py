@@ -29,6 +29,7 @@ def finish(process):
     return out, err
 
 
+@pytest.mark.slow
 def test_every_model_trains_in_a_worker_and_ends_in_a_report(tmp_path):
     out, err = finish(start("results", "--folds", "0,1", "--device", "cpu", "--json", *TINY, cwd=tmp_path))
     answer = json.loads(out)
@@ -51,6 +52,7 @@ def test_every_model_trains_in_a_worker_and_ends_in_a_report(tmp_path):
         assert record["threads"] >= 1
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     words = ["--models", "kmer_ridge", "--folds", "0-9", "--members", "3", "--device", "cpu", "--workers", "1"]
     first = start("results", *words, cwd=tmp_path)

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.helpers.paths import ROOT
 
 BLOCK = """
@@ -67,6 +69,7 @@ def test_a_model_whose_framework_is_absent_fails_with_a_reason(tmp_path):
     assert "keras models need 'keras': `pip install -e '.[tensorflow]'`" in done.stdout
 
 
+@pytest.mark.slow
 def test_keras_models_train_on_torch_where_tensorflow_is_absent(tmp_path):
     words = ["--models", "mprann", "--folds", "0", "--workers", "0", "--set", "recipe.epochs=2"]
     done = run(tmp_path, *words, absent=EXTRAS)

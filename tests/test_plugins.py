@@ -127,6 +127,7 @@ def in_package(package, *words):
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_package_announces_its_model(package):
     listed = json.loads(in_package(package, "list", "--json").stdout)["models"]
     assert {"name": "their_net", "title": "base counts", "framework": "numpy"}.items() <= next(

@@ -66,6 +66,7 @@ SMALL = ("--population", 200, "--generations", 3)
 # The tutorial
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     printed = documented.run("designing.md")
@@ -167,6 +168,7 @@ def test_sets_of_one_seed_share_no_backgrounds(tmp_path):
 # Stopping
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_sequences(results, tmp_path):
     words = ["--run", str(runs_of(results, "yeast")), "--population", "3000", "--generations", "25", "--n", "50"]
     design("high", *words, "--out", tmp_path / "expected.tsv")

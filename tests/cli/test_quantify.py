@@ -186,6 +186,7 @@ def test_the_yeast_task_reads_the_folder_and_its_simulated_label(quantified, tmp
 
 
 @needs_bowtie2
+@pytest.mark.slow
 def test_a_second_call_counts_nothing_and_writes_the_same_files(experiment, quantified, tmp_path, monkeypatch):
     out = tmp_path / "again"
     shutil.copytree(quantified, out)
@@ -202,6 +203,7 @@ def test_a_second_call_counts_nothing_and_writes_the_same_files(experiment, quan
 
 
 @needs_bowtie2
+@pytest.mark.slow
 def test_processes_count_as_one_and_stale_counts_are_not_used(experiment, quantified, tmp_path):
     """Several processes give the counts of one."""
     run("reads", "--sheet", experiment / "sheet.tsv", "--out", tmp_path / "two", "--workers", 2)
@@ -243,6 +245,7 @@ def test_an_unsorted_sample_gives_the_abundance(tmp_path):
 
 
 @needs_bowtie2
+@pytest.mark.slow
 def test_a_minimum_of_reads_leaves_rows_out_and_changes_none(experiment, quantified, tmp_path):
     out = tmp_path / "out"
     words = ("--sheet", experiment / "sheet.tsv", "--out", out, "--workers", 1, "--min-reads")
@@ -254,6 +257,7 @@ def test_a_minimum_of_reads_leaves_rows_out_and_changes_none(experiment, quantif
 
 
 @needs_bowtie2
+@pytest.mark.slow
 def test_subset_files_follow_the_sequences_that_are_left_out(experiment, quantified, tmp_path):
     oligos = pd.read_csv(quantified.parent / "oligos.tsv", sep="\t")
     never = yeast_plasmid.LEFT_ADAPTER + "ACGTTGCAAC" * 8 + yeast_plasmid.RIGHT_ADAPTER
@@ -354,6 +358,7 @@ def test_weights_without_quantiles_are_refused_before_counting(experiment, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_reads_in_lower_case_are_the_same_reads(experiment, tmp_path):
     sheet = small(tmp_path, experiment)
     sheet.to_csv(tmp_path / "sheet.tsv", sep="\t", index=False)
@@ -383,6 +388,7 @@ def test_pairs_that_never_overlap_are_an_empty_library(experiment, tmp_path):
     refused_sheet(tmp_path, sheet, "read pairs could be merged", "--overlap", 20, "--tolerance", 3)
 
 
+@pytest.mark.slow
 def test_simulated_and_measured_labels_are_never_mixed(experiment, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -13,6 +13,7 @@ from tests.helpers import documented
 
 
 @pytest.mark.skipif(not shutil.which("bowtie2"), reason="reads are aligned by bowtie2, which is not installed")
+@pytest.mark.slow
 def test_the_whole_circle_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     printed = documented.run("tutorial.md")

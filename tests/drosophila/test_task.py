@@ -214,6 +214,7 @@ windows = st.lists(
 
 @settings(max_examples=12, deadline=None)
 @given(windows, st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_no_locus_crosses_whatever_the_table(windows, seed):
     table = table_of(windows, np.random.default_rng(seed))
     frame = pd.DataFrame(
@@ -367,6 +368,7 @@ def test_the_ceiling_is_what_the_noise_leaves():
 # Real data
 
 
+@pytest.mark.slow
 def test_the_published_sample_is_read_and_cut_by_position(real_data):
     path = real_data("drosophila/starrseq_sample_chrX.tsv.gz")
     with pytest.raises(BadInput, match=r"2,9.. of 2,969 rows are on chrX; .* --split position"):

@@ -33,9 +33,14 @@ def tasks_of(model):
     return sorted(able, key=lambda task: (is_profile(task), registry.get_task(task).SPEC.seq_len))
 
 
+SLOW = {("deepstarr", "seed"), ("deepstarr", "resume"), ("deepstarr", "single steps"), ("mprann", "seed")}
+"""Checks of several trainings of Keras models: MPRAnn's stand for DeepSTARR's, those of the backend for seeds."""
+
+
 def is_slow(model, task, check):
     """Windows of 2,114 bp take minutes per model; test_every_profile_model.py tries the same on short ones."""
-    return is_profile(task) or (check.name in SEVERAL_TRAININGS and task != tasks_of(model)[0])
+    repeated = check.name in SEVERAL_TRAININGS and task != tasks_of(model)[0]
+    return is_profile(task) or repeated or (model, check.name) in SLOW
 
 
 CASES = [

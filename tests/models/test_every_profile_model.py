@@ -20,9 +20,13 @@ SLOW_MODELS = ("bpnet", "dream_cnn_keras")
 """BPNet is the network of ChromBPNet, trained by the same code; the twins of the DREAM models share all but their core,
 of which that of DREAM-CNN takes a minute to build and trace."""
 SLOW = {
+    ("bpnet_bias", "seed"),
     ("bpnet_bias", "resume"),
     ("chrombpnet", "seed"),
+    ("chrombpnet", "resume"),
+    ("chrombpnet", "shapes"),
     ("chrombpnet", "single steps"),
+    ("dream_rnn_keras", "shapes"),
     ("dream_rnn_keras", "seed"),
     ("dream_rnn_keras", "resume"),
 }

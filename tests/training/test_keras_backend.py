@@ -118,6 +118,7 @@ def test_every_batch_has_its_own_loss():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="one call of many steps is tensorflow's")
 @pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.slow
 def test_steps_in_one_call_are_those_one_after_the_other(jit_compile, monkeypatch):
     """A GPU compiles steps with XLA."""
     monkeypatch.setattr(keras_backend, "needs_xla", lambda: jit_compile)

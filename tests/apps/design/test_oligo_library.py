@@ -150,6 +150,7 @@ def test_native_pieces_are_what_lies_before_genes(little_genome):
     assert table.set_index("tag").loc["rev.2", ["start", "end", "strand"]].tolist() == [360, 440, "-"]
 
 
+@pytest.mark.slow
 def test_native_pieces_of_the_yeast_genome(real_data, tmp_path):
     genome = Genome(real_data("atac/sacCer3.fa.gz"), tmp_path)
     genes = native_promoters.genes(real_data("atac/sacCer3.ensGene.gtf.gz"))

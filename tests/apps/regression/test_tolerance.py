@@ -51,6 +51,7 @@ def test_tolerance_is_the_prediction_interval_of_one_more_seed():
     assert table.loc["ridge", "tolerance"] == tolerance.MIN_TOLERANCE
 
 
+@pytest.mark.slow
 def test_an_unchanged_project_passes_almost_always():
     rng = np.random.default_rng(0)
     alarms = 0

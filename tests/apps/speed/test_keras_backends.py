@@ -12,6 +12,7 @@ FORWARD, LOSS = 1e-3, 1e-4
 """Tolerances: of a prediction, in units of their spread; of a loss, relative. Measured: 3e-5 and 1e-5 at most."""
 
 
+@pytest.mark.slow
 def test_mprann_computes_alike_on_tensorflow_and_torch():
     found = json.loads(CliRunner().invoke(app, ["bench", "backends", "--preset", "quick", "--json"]).stdout)
     assert found["backends"].keys() == {"tensorflow", "torch"}

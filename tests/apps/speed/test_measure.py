@@ -106,6 +106,7 @@ def test_the_plain_loop_computes_what_the_engine_does(data):
         assert any((a != b).any() for a, b in zip(plain.net.parameters(), untrained, strict=True)), "it trains"
 
 
+@pytest.mark.slow
 def test_the_plain_loop_of_keras_computes_what_the_engine_does(data):
     pytest.importorskip("keras")
     backend, tools = registry.get_backend("keras"), speed_tools("keras")
@@ -153,6 +154,7 @@ def test_notebook_rows_are_those_of_the_engine_with_bins():
         ("human_mpra", "mprann", ["training step", "prediction"]),
     ],
 )
+@pytest.mark.slow
 def test_the_loop_is_measured_part_by_part(task, model, parts, monkeypatch):
     if model == "mprann":
         pytest.importorskip("keras")
@@ -168,6 +170,7 @@ def test_the_loop_is_measured_part_by_part(task, model, parts, monkeypatch):
         assert row.get("at_most", 2) > 1, "nothing is faster than its own products"
 
 
+@pytest.mark.slow
 def test_both_ways_take_turns_in_every_part(monkeypatch):
     backend, tools = registry.get_backend("torch"), speed_tools("torch")
     calls = []
@@ -194,6 +197,7 @@ def test_both_ways_take_turns_in_every_part(monkeypatch):
     assert calls[-4:] == ["notebook_batches", "batches"] * 2
 
 
+@pytest.mark.slow
 def test_the_loop_command_says_where_it_measured(monkeypatch):
     monkeypatch.setattr(notebook_loop, "TRIAL_S", 0.01)
     monkeypatch.setattr(notebook_loop, "_MOST_ROWS", 640)
@@ -285,6 +289,7 @@ def test_profile_models_are_measured_with_their_bias_model():
     )
 
 
+@pytest.mark.slow
 def test_trainings_that_start_together_are_all_counted():
     found = packing.train_concurrently(case(), 2, seconds=0.5)
     assert len(found) == 2
@@ -309,6 +314,7 @@ def test_as_many_are_packed_as_pay(monkeypatch):
     assert packing.best_concurrency(case()) == 2
 
 
+@pytest.mark.slow
 def test_a_dry_run_with_a_probe_estimates_every_network(tmp_path):
     words = ["run", "--task", "human_mpra", "--models", "dream_rnn,kmer_ridge", "--folds", "0", "--dry-run", "--probe"]
     done = CliRunner().invoke(app, [*words, "--workers", "1", "--results", str(tmp_path)], env={"COLUMNS": "200"})
@@ -360,6 +366,7 @@ def test_differences_of_precision_are_paired_by_seed():
     assert (row["sd_float32"], row["ratio_speed"]) == (pytest.approx(0.1), pytest.approx(2.1))
 
 
+@pytest.mark.slow
 def test_the_speed_command_writes_tables_and_plots(tmp_path):
     words = ["bench", "speed", "--models", "dream_rnn", "--preset", "quick", "--protocol", "quick", "--device", "cpu"]
     words += ["--set", "recipe.width_scale=0.05", "--memory-limit", "0.01GB", "--out", str(tmp_path), "--json"]

@@ -158,6 +158,7 @@ def test_the_workers_of_a_node_are_spread_over_its_gpus(tmp_path, monkeypatch, v
 # On pilot jobs of this machine
 
 
+@pytest.mark.slow
 def test_trainings_on_pilot_jobs_give_what_others_give(tmp_path):
     file = written(tmp_path, "provider: local\nworkers: 2\n")
     words = ["run", "--task", "human_mpra", "--models", "kmer_ridge", "--folds", "0-2", "--json"]
@@ -271,6 +272,7 @@ def wait_for(find, seconds=90):
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(("hit", "code"), [("control-c", 130), ("interchange", 75)])
+@pytest.mark.slow
 def test_a_command_ends_with_its_pilot_jobs(tmp_path, hit, code):
     """By Control-C, which reaches all processes of a terminal, or as the one that speaks with pilots was killed."""
     mark = f"MARK={tmp_path}"

@@ -104,6 +104,7 @@ def test_a_kill_in_a_later_attempt_does_not_repeat_the_earlier(tmp_path, divergi
     assert [row["seed"] for row in store.training(job).record()["diverged"]] == [job.seed]
 
 
+@pytest.mark.slow
 def test_a_network_that_really_diverges(tmp_path):
     """With a step of 1e30 the loss of DREAM-RNN is not finite after the first epoch, whatever the seed."""
     store = Store(tmp_path)
@@ -284,6 +285,7 @@ def test_deaths_between_which_a_training_got_on_do_not_add_up(tmp_path):
     ],
 )
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_a_command_asked_to_stop_is_resumed_bit_equal(tmp_path, how):
     """It keeps its trainings; the next command ends bit-equal to an undisturbed one."""
     words = ["--models", "dream_rnn", "--folds", "0-1", "--workers", "2", "--set", "recipe.epochs=4"]

@@ -19,6 +19,7 @@ from tests.helpers.commands import (
 )
 
 
+@pytest.mark.slow
 def test_two_commands_on_one_store_share_the_jobs(tmp_path):
     words = ["--models", "kmer_ridge", "--folds", "0-4", "--members", "6", "--workers", "1"]
     commands = [start(tmp_path, *words) for _ in range(2)]
