@@ -92,6 +92,8 @@ def read(
     if "seq_id" in table:
         _refuse_conflicting_ids(path, table)
     partition = _partition(table, refold, notes)
+    if partition != "split" and (unused := account.used.pop("split", None)):
+        account.not_used.append(unused)
     table = _collapse_duplicates(path, table, partition, account)
     codes = _encode(path, table, names["sequence"], notes)
     meta, pairs = _pairs(path, table, codes, notes)

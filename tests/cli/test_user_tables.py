@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks import registry
 from benchmarks.cli.main import app
+from benchmarks.engine.inference.predict_file import SequenceFile
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 
@@ -299,6 +300,29 @@ def test_a_record_that_cannot_be_scored_is_passed_over(ran, tmp_path):
     assert done.exit_code == 0
     assert re.search(r"kmer_ridge-\w+/test-00_val-\d\d was not scored: ", done.stderr)
     assert {row["test_fold"] for row in json.loads(done.stdout) if row["model"] == "kmer_ridge"} == {1}
+
+
+@pytest.mark.parametrize("mark", ["_Reversed:", "_Reversed", "_R", "drosophila"])
+def test_strands_are_read_alike_to_train_and_to_predict(tmp_path, mark):
+    if mark == "drosophila":
+        task, rng = registry.get_task("drosophila"), np.random.default_rng(5)
+        rows = []
+        for i in range(60):
+            chrom, text = ("chr2L", "chr2R", "chrX")[i % 3], "".join(rng.choice(list("ACGT"), 249))
+            for strand, side in (("+", text), ("-", turned(text))):
+                values = rng.normal(size=2).round(3)
+                rows.append((chrom, 1000 * i, 1000 * i + 248, f"{chrom}_{i}_{strand}_peak", side, *values))
+        names = ["seqnames", "start", "end", "ID", "Sequence", "Dev_log2_enrichment", "Hk_log2_enrichment"]
+        table = pd.DataFrame(rows, columns=names)
+    else:
+        task, table = TASK, elements()
+        table["seq_id"] = table["seq_id"].str.replace("_Reversed:", mark)
+    file = save(table.sample(frac=1, random_state=1), tmp_path / "t.tsv")
+    trained = task.load(file, split=task.SPLITS[0])
+    ((_, queried),) = SequenceFile(file, task, task.SPEC).read()
+    assert trained.meta["is_reverse"].sum() == len(table) / 2
+    np.testing.assert_array_equal(queried.meta["is_reverse"], trained.meta["is_reverse"])
+    np.testing.assert_array_equal(queried.codes, trained.codes)
 
 
 # --- yeast
