@@ -261,20 +261,7 @@ def _check(
     names = {*gathered.plus, *tally.unknown} | ({*gathered.exclude} if tally.excluded else set())
     if not tally.seen:
         genome.known(names, str(path))
-    for reason, share, why in (
-        (INVERTED, MANY_INVERTED, HINTS[INVERTED]),
-        (OFF_END, FEW, HINTS[OFF_END]),
-        (NO_SIDE, FEW, "Which of its ends is the 5' end of a read is then unknown; write strands into column 6."),
-    ):
-        if tally.is_many(reason, share):
-            first = tally.first[reason][1]
-            of = ""
-            if reason == OFF_END:
-                chrom = first.rsplit(", ", 1)[1].rsplit(":", 1)[0]
-                of = f"; {chrom} has {genome.sizes[chrom]:,} bp in the genome"
-            raise BadInput(
-                f"{path}: {tally.n[reason]:,} of {tally.seen:,} rows are left out: {reason} (first: {first}{of}). {why}"
-            )
+    _check_tally(path, genome, tally)
     if layout is None or not seen.n:
         return
     longer = seen.n - int(seen.lengths[1])
@@ -287,6 +274,24 @@ def _check(
         raise BadInput(f"{path}: every interval has one base; fragments have two ends. Say --format insertions.")
     if form is None and layout.form in ("fragments", "tagalign"):
         _check_whole(path, layout, seen)
+
+
+def _check_tally(path: Path, genome: Genome, tally: Tally) -> None:
+    """Refuse a file with more rows that cannot be used than come about by chance."""
+    for reason, share, why in (
+        (INVERTED, MANY_INVERTED, HINTS[INVERTED]),
+        (OFF_END, FEW, HINTS[OFF_END]),
+        (NO_SIDE, FEW, "Which of its ends is the 5' end of a read is then unknown; write strands into column 6."),
+    ):
+        if not tally.is_many(reason, share):
+            continue
+        first = tally.first[reason][1]
+        if reason == OFF_END:
+            chrom = first.rsplit(", ", 1)[1].rsplit(":", 1)[0]
+            first += f"; {chrom} has {genome.sizes[chrom]:,} bp in the genome"
+        raise BadInput(
+            f"{path}: {tally.n[reason]:,} of {tally.seen:,} rows cannot be used: {reason} (first: {first}). {why}"
+        )
 
 
 def _check_whole(path: Path, layout: formats.Layout, seen: formats.Intervals) -> None:
