@@ -15,7 +15,7 @@ from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.sequences import encode as encode_sequences
 from benchmarks.api.sequences import reverse_complement
 from benchmarks.api.splits import nested_splits
-from benchmarks.drosophila import prepare
+from benchmarks.drosophila import prepare, read_tables
 from benchmarks.drosophila import simulate as simulation
 from benchmarks.drosophila.recipes import PRESETS, RECIPES
 from benchmarks.errors import BadInput
@@ -31,7 +31,7 @@ DATASETS = ("S2",)
 SPLITS = prepare.SPLITS
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "deepstarr")
 BASELINE = "deepstarr"
-COLUMNS = prepare.COLUMNS
+COLUMNS = read_tables.COLUMNS
 
 APPROX_ROWS = {"S2": 484_052}
 """Rows of the published files, to size a plan before they are there: 242,026 windows in both orientations."""
@@ -60,7 +60,7 @@ def load(
 
     Nothing in the files says which fold a row is in, so there is nothing that `refold` could replace.
     """
-    is_published = path.is_dir() or prepare.is_pair(path)
+    is_published = path.is_dir() or read_tables.is_pair(path)
     name = DATASETS[0] if is_published else table_name(path)
     return prepare.read(path, name, split=split, seed=seed, given=columns)
 
@@ -73,7 +73,7 @@ def published(folder: Path) -> dict[str, Path]:
     BadInput
         If there are none, saying where to get them.
     """
-    if not prepare.has_data(folder):
+    if not read_tables.has_data(folder):
         raise BadInput(f"{folder} holds no STARR-seq data. {HOW_TO_GET}")
     return {DATASETS[0]: folder}
 
@@ -96,12 +96,12 @@ def encode(sequences: list[str]) -> np.ndarray:
 
 def strand_marks(ids: Sequence[str]) -> np.ndarray:
     """Tell which ids say that a window is read from the reverse strand, `_-_`; (n,) bool."""
-    return prepare.are_marked(ids)
+    return read_tables.are_marked(ids)
 
 
 def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tell which windows are read from the reverse strand, by their ids."""
-    return prepare.strands(path, ids, codes), ()
+    return read_tables.strands(path, ids, codes), ()
 
 
 def reverse_form(codes: np.ndarray) -> np.ndarray:
