@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.errors import BadInput
 from benchmarks.io.file_kinds import kind_of
-from benchmarks.io.tables import open_text
+from benchmarks.io.text_files import open_text
 
 FORMATS = ("fragments", "tagalign", "bedpe", "insertions", "bam", "sam", "cram")
 ALIGNMENTS = ("bam", "sam", "cram")

@@ -13,7 +13,7 @@ from benchmarks.atac import bigwig, reads, shift
 from benchmarks.atac.alignments import ALL, Filters
 from benchmarks.errors import BadInput
 from benchmarks.io.account import Account
-from benchmarks.io.tables import open_text
+from benchmarks.io.text_files import open_text
 
 OnStep = Callable[[str, float], None]
 _HEADER = {"barcode", "barcodes", "cell", "cells", "cell_id"}

@@ -14,7 +14,7 @@ from benchmarks.atac.left_out import FEW, HINTS, INVERTED, MANY_INVERTED, OFF_EN
 from benchmarks.errors import BadInput
 from benchmarks.io.account import Account
 from benchmarks.io.file_kinds import kind_of
-from benchmarks.io.tables import open_text
+from benchmarks.io.text_files import open_text
 
 NARROWPEAK = ["chrom", "start", "end", "name", "score", "strand", "signal", "p_value", "q_value", "summit"]
 SUMMITS = ("column", "middle")

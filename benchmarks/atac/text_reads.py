@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.atac.formats import Layout
 from benchmarks.errors import BadInput
-from benchmarks.io.tables import open_text
+from benchmarks.io.text_files import open_text
 
 BLOCK = 2**25
 """Letters that are read at a time."""

@@ -24,7 +24,8 @@ class LeftOut:
 
     def __str__(self) -> str:
         first = f" (first: {self.first})" if self.first else ""
-        return f"{self.n:,} {self.what} left out: {self.reason}{first}."
+        what = self.what.removesuffix("s") if self.n == 1 else self.what
+        return f"{self.n:,} {what} left out: {self.reason}{first}."
 
 
 @dataclass

@@ -23,8 +23,6 @@ ROW_NAMES = "(row names)"
 MISSING_WORDS = frozenset(["", "na", "n/a", "#n/a", "nan", "null", "none", "-", "."])
 """What stands for a missing number, in lower case."""
 
-open_text = text_files.open_text
-
 _SUFFIXES = (".tsv", ".csv", ".txt", ".parquet")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")

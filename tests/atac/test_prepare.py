@@ -353,7 +353,7 @@ def test_unsorted_peaks_keep_their_order_and_are_named(tmp_path):
     found, account = peaks.read_peaks(tmp_path / "p.narrowPeak", genome)
     assert found["centre"].tolist() == [45, 10]
     assert any("not sorted" in note for note in account.sentences())
-    assert "1 peaks left out: on chrM, which the genome lacks." in account.sentences()
+    assert "1 peak left out: on chrM, which the genome lacks." in account.sentences()
 
 
 def test_gc_windows_are_counted_as_by_hand(genome):

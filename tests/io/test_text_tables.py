@@ -116,7 +116,7 @@ def test_comments_are_counted_in_the_account(tmp_path):
     assert len(tables.read_headed(tmp_path / "t.tsv", account=account)) == 2
     assert account.sentences() == [
         "t.tsv was read as a tab-separated table in UTF-8.",
-        "1 lines left out: comments, which begin with '#' (first: line 3).",
+        "1 line left out: comments, which begin with '#' (first: line 3).",
     ]
 
 
