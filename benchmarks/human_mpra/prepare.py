@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.api import noise_ceiling, sequences, splits
+from benchmarks.api import noise_ceiling, orientations, sequences, splits
 from benchmarks.api.data import Dataset
 from benchmarks.errors import BadInput
-from benchmarks.human_mpra import layouts, strands
+from benchmarks.human_mpra import layouts
 from benchmarks.io.account import Account
 
 LEFT_ADAPTER, RIGHT_ADAPTER = "AGGACCGGATCAACT", "CATTGCGTGAACCGA"
@@ -219,12 +219,12 @@ def _pairs(path: Path, table: pd.DataFrame, codes: np.ndarray, notes: list[str])
     return meta, pairs
 
 
-def _strands(path: Path, table: pd.DataFrame, codes: np.ndarray) -> strands.Strands:
+def _strands(path: Path, table: pd.DataFrame, codes: np.ndarray) -> orientations.Strands:
     if "strand" in table:
-        return strands.Strands(table["strand"].to_numpy(dtype=np.uint8), None)
+        return orientations.Strands(table["strand"].to_numpy(dtype=np.uint8), None)
     if "seq_id" in table:
-        return strands.of_ids(path, table["seq_id"], codes, INSERT)
-    return strands.Strands(np.zeros(len(table), dtype=np.uint8), None)
+        return orientations.of_ids(path, table["seq_id"], codes, INSERT)
+    return orientations.Strands(np.zeros(len(table), dtype=np.uint8), None)
 
 
 def _add_folds(

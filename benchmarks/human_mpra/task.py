@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.api import orientations
 from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
@@ -16,7 +17,6 @@ from benchmarks.api.splits import nested_splits
 from benchmarks.errors import BadInput
 from benchmarks.human_mpra import layouts, prepare
 from benchmarks.human_mpra import simulate as simulation
-from benchmarks.human_mpra import strands as orientations
 from benchmarks.human_mpra.recipes import PRESETS, RECIPES
 from benchmarks.io.tables import table_name
 

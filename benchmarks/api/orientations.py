@@ -1,4 +1,4 @@
-"""Which rows of a lentiMPRA table are an element's reverse orientation: marks in ids, checked against the sequences.
+"""Which rows of a table are an element's reverse orientation: marks in ids, checked against the sequences.
 
 Source: the ids of Agarwal et al. 2025, where `_Reversed:` marks the reverse orientation, and `_F`, `_R` of copies.
 """
