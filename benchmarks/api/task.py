@@ -120,6 +120,15 @@ class SpecFromData(Protocol):
 
 
 @runtime_checkable
+class EncodesForSpec(Protocol):
+    """A task whose sequences have the length of its data, so that encoding them needs the spec of a model."""
+
+    def encode_for(self, sequences: list[str], spec: TaskSpec) -> np.ndarray:
+        """Encode sequences as a model of this spec reads them: (n, spec.seq_len) uint8; raises as `Task.encode`."""
+        ...
+
+
+@runtime_checkable
 class TakesColumns(Protocol):
     """A task that reads tables whose columns the user may name with --columns; its `load` takes `columns`."""
 
@@ -352,6 +361,17 @@ def supports(module: object, ability: type[A]) -> "TypeIs[A]":
     True
     """
     return isinstance(module, ability)
+
+
+def encode_for(task: Task, spec: TaskSpec, sequences: list[str]) -> np.ndarray:
+    """Encode sequences as a model of this spec reads them; (n, seq_len) uint8.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is invalid.
+    """
+    return task.encode_for(sequences, spec) if supports(task, EncodesForSpec) else task.encode(sequences)
 
 
 def spec_of(task: Task, dataset: Dataset | None) -> TaskSpec:

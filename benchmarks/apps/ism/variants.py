@@ -15,7 +15,7 @@ import pandas as pd
 from benchmarks.api.data import Dataset
 from benchmarks.api.metrics import pearson_r, spearman_rho
 from benchmarks.api.sequences import SequenceError
-from benchmarks.api.task import HasElementLength, supports
+from benchmarks.api.task import HasElementLength, encode_for, supports
 from benchmarks.engine.inference import load
 from benchmarks.engine.inference.load import Trained
 from benchmarks.engine.inference.mutagenesis import of_codes
@@ -200,7 +200,7 @@ def predict(trained: Trained, variants: pd.DataFrame, source: Path, on_done: Cal
     both = pd.concat([variants["seq_ref"], variants["seq_alt"]], ignore_index=True)
     which, distinct = pd.factorize(both)
     try:
-        data: Dataset = of_codes(trained.task.encode(list(distinct)), trained.spec)
+        data: Dataset = of_codes(encode_for(trained.task, trained.spec, list(distinct)), trained.spec)
     except SequenceError as error:
         line = variants["lines"].iloc[int(np.flatnonzero(which == error.row)[0]) % len(variants)]
         raise BadInput(f"{source}, line {line}: {error.reason}.") from None

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import registry, system
-from benchmarks.api.data import Dataset
+from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.sequences import SequenceError, decode
-from benchmarks.api.task import ComparedWithoutFolds, Task, spec_of, supports
+from benchmarks.api.task import ComparedWithoutFolds, Task, encode_for, spec_of, supports
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput, did_you_mean
@@ -161,7 +161,11 @@ def _matched(
             "(--columns sequence=COLUMN)."
         )
     else:
-        column, wanted, keys = "sequence", _hashes(np.asarray(dataset.codes[rows])), _encoded_keys(file, table, task)
+        column, wanted, keys = (
+            "sequence",
+            _hashes(np.asarray(dataset.codes[rows])),
+            _encoded_keys(file, table, task, spec_of(task, dataset)),
+        )
     named = table.assign(key=keys)[["key", *outputs]].drop_duplicates()
     again = named[named.duplicated("key")]
     if len(again):
@@ -181,9 +185,9 @@ def _matched(
     return {name: chosen[name].to_numpy(dtype=np.float32) for name in outputs}
 
 
-def _encoded_keys(file: Path, table: pd.DataFrame, task: Task) -> np.ndarray:
+def _encoded_keys(file: Path, table: pd.DataFrame, task: Task, spec: TaskSpec) -> np.ndarray:
     try:
-        return _hashes(task.encode(table["sequence"].tolist()))
+        return _hashes(encode_for(task, spec, table["sequence"].tolist()))
     except SequenceError as error:
         raise BadInput(f"{file}, line {table.index[error.row]}: {error.reason}.") from None
 

@@ -15,7 +15,7 @@ import pandas as pd
 from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.model import Model
 from benchmarks.api.sequences import SequenceError, ambiguity_note
-from benchmarks.api.task import AddsFlanks, HasReverseForm, MarksStrands, Task, supports
+from benchmarks.api.task import AddsFlanks, HasReverseForm, MarksStrands, Task, encode_for, supports
 from benchmarks.engine.inference.mutagenesis import of_codes
 from benchmarks.errors import BadInput
 from benchmarks.io import sequence_files
@@ -64,7 +64,7 @@ class SequenceFile:
 
     def _as_data(self, piece: sequence_files.Piece) -> Dataset:
         try:
-            codes = self.task.encode(piece.sequences)
+            codes = encode_for(self.task, self.spec, piece.sequences)
         except SequenceError as error:
             name = piece.ids[error.row][:60]
             raise BadInput(f"{self.path}, line {piece.lines[error.row]} ({name!r}): {error.reason}.") from None

@@ -1,0 +1,1 @@
+"""Task `assay`: any table of sequences and measurements, described by one short YAML file."""

@@ -1,0 +1,165 @@
+"""Any reporter assay: a table of sequences and measurements, by its header or assay.yaml; folds by related sequences.
+
+Source: the protocol of Rafi et al. 2024, Methods, "Human MPRA models", which the paper carries over to other data.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api import orientations
+from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.metrics import Items, items_by_orientation, score_items
+from benchmarks.api.sequences import N_CODE, decode
+from benchmarks.api.splits import nested_splits
+from benchmarks.assay import config, guess, read
+from benchmarks.assay import simulate as simulation
+from benchmarks.assay.recipes import PRESETS, RECIPES
+from benchmarks.errors import BadInput
+from benchmarks.io.columns import Role
+from benchmarks.io.tables import table_name
+
+__all__ = ["PRESETS", "RECIPES"]
+
+NAME = "assay"
+VERSION = 1
+SPEC = TaskSpec(seq_len=simulation.MAX_LEN, outputs=simulation.OUTPUTS, side_channels=("is_reverse",))
+DATASETS: tuple[str, ...] = ()
+SPLITS = ("as_configured", "groups", "chromosomes", "column")
+MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "mprann")
+BASELINE = "mprann"
+APPROX_ROWS: dict[str, int] = {}
+COLUMNS = (
+    *(Role(part, names, part) for part, names in guess.OTHER.items()),
+    guess.ID,
+    guess.SEQUENCE,
+    Role("value", guess.VALUE, "values"),
+)
+
+
+def load(
+    path: Path,
+    *,
+    split: str = SPLITS[0],
+    refold: bool = False,
+    seed: int = 0,
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Read what an assay.yaml describes, or a table by what its header and content tell."""
+    if config.is_config(path):
+        if columns:
+            raise BadInput(f"--columns: {path} says what the columns are; change it there.")
+        found = config.read(path)
+        notes: tuple[str, ...] = ()
+    else:
+        guessed = guess.guess(path, given=columns)
+        found, notes = guessed.config, ("Columns were told by the table itself; `assay init` writes them down.",)
+    name = found.name or table_name(path.with_name(found.table))
+    way = found.split if split == SPLITS[0] else split
+    dataset = read.read(found, path.parent, name, split=way, refold=refold, seed=seed)
+    return Dataset(**{**vars(dataset), "notes": (*dataset.notes, *notes)})
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """Find the assay.yaml of a folder.
+
+    Raises
+    ------
+    BadInput
+        If it has none, saying how to make one.
+    """
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    if not files:
+        raise BadInput(
+            f"{folder} has no assay.yaml. Make one: python -m benchmarks assay init TABLE; or give --data TABLE."
+        )
+    return {file.stem: file for file in files}
+
+
+def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
+    """Return the embedded simulated assay: written as a pipeline writes it, and read as anybody's table is."""
+    with tempfile.TemporaryDirectory() as scratch:
+        table, design = simulation.write(Path(scratch), seed=seed)
+        found = guess.guess(table, design).config
+        way = found.split if split == SPLITS[0] else split
+        dataset = read.read(found, Path(scratch), "simulated", split=way, refold=False, seed=seed)
+    notes = (f"SIMULATED reporter assay (seed {seed}): no value here was measured.", *dataset.notes)
+    return Dataset(**{**vars(dataset), "origin": "simulated", "notes": notes})
+
+
+def spec(dataset: Dataset) -> TaskSpec:
+    """Return outputs and sequence length of an assay."""
+    return TaskSpec(dataset.codes.shape[1], tuple(dataset.targets), side_channels=SPEC.side_channels)
+
+
+def encode(sequences: list[str]) -> np.ndarray:
+    """Encode sequences of the simulated assay; those of another length go through `encode_for`."""
+    return encode_for(sequences, SPEC)
+
+
+def encode_for(sequences: list[str], spec: TaskSpec) -> np.ndarray:
+    """Encode sequences as a model of this spec reads them, padded with N on both sides; (n, seq_len) uint8.
+
+    Raises
+    ------
+    SequenceError
+        For the first sequence that is longer, empty, or has a letter that stands for no base.
+    """
+    return read.pad(sequences, spec.seq_len)
+
+
+def strand_marks(ids: Sequence[str]) -> np.ndarray:
+    """Tell which ids end in a mark of the reverse orientation, `_Reversed:` or `_R`; (n,) bool."""
+    return orientations.are_marked(ids)
+
+
+def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell which rows are a reverse orientation, by marks in ids that the sequences confirm."""
+    if (codes[:, [0, -1]] == N_CODE).any():  # padded, so of several lengths: training reads no marks of such either
+        return np.zeros(len(codes), dtype=np.uint8), ()
+    left, right = (len(end) for end in guess.adapters(decode(codes)))
+    found = orientations.of_ids(path, ids, codes, slice(left, codes.shape[1] - right))
+    return found.is_reverse, found.notes
+
+
+def protocol() -> list[tuple[int, int]]:
+    """List the (test, validation) folds of ten folds: every ordered pair."""
+    return [(test, val) for test in range(10) for val in range(10) if test != val]
+
+
+def splits(meta: pd.DataFrame) -> Iterator[Split]:
+    """Give one split per ordered pair of folds; controls are tested, and neither train nor validate."""
+    used = np.flatnonzero(meta["is_control"].to_numpy() == 0)
+    is_used = np.isin(np.arange(len(meta)), used)
+    for split in nested_splits(meta["fold"].to_numpy()):
+        train, val = (rows[is_used[rows]] for rows in (split.train, split.val))
+        yield Split(split.test_fold, split.val_fold, train=train, val=val, test=split.test)
+
+
+def score(test: Dataset, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Score predictions of test rows: all but controls, and every class of elements apart."""
+    return score_items(items(test, predictions))
+
+
+def without(test: Dataset, unwanted: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Leave test rows out of what is scored, an element with both orientations; return the rest and its row numbers."""
+    return test.without_elements(unwanted, "element")
+
+
+def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
+    """Give what `score` scores, by subset; an element in both orientations is one unit."""
+    classes = test.meta["element_class"].astype(str).to_numpy()
+    subsets = {"all": test.meta["is_control"].to_numpy() == 0}
+    subsets |= {name: classes == name for name in dict.fromkeys(classes) if name and len(set(classes)) > 1}
+    result = []
+    for subset, chosen in subsets.items():
+        rows = np.flatnonzero(chosen)
+        if len(rows) < 3:
+            continue
+        part = {name: values[rows] for name, values in predictions.items()}
+        found = items_by_orientation(test.take(rows), part, element="element", orientation="orientation")
+        result += [Items(one.output, subset, one.level, one.unit, one.values) for one in found if len(one.unit)]
+    return result
