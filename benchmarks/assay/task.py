@@ -153,7 +153,7 @@ def items(test: Dataset, predictions: Mapping[str, np.ndarray]) -> list[Items]:
     """Give what `score` scores, by subset; an element in both orientations is one unit."""
     classes = test.meta["element_class"].astype(str).to_numpy()
     subsets = {"all": test.meta["is_control"].to_numpy() == 0}
-    subsets |= {name: classes == name for name in dict.fromkeys(classes) if name and len(set(classes)) > 1}
+    subsets |= {name: classes == name for name in dict.fromkeys(classes) if name}
     result = []
     for subset, chosen in subsets.items():
         rows = np.flatnonzero(chosen)

@@ -194,6 +194,28 @@ class TwoOutputHead(FinalBlock):
         return prediction, F.mse_loss(prediction[:, 0], y[:, 0]) + F.mse_loss(prediction[:, 1], y[:, 1])
 
 
+class ManyOutputHead(FinalBlock):
+    """A copy of the regression head per output, for three outputs or more: (B, C, L) -> (B, n_outputs).
+
+    Not published: the two-output head carried on. Loss: the sum of the mean squared errors, as that of two outputs.
+    """
+
+    def __init__(self, in_channels: int, seqsize: int, n_outputs: int, hidden: int = RegressionHead.HIDDEN):
+        super().__init__(in_channels, seqsize)
+        self.n_outputs = n_outputs
+        self.heads = nn.ModuleList(RegressionHead(in_channels, seqsize, hidden) for _ in range(n_outputs))
+
+    weights_init = initialise
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([head(x) for head in self.heads], dim=1)
+
+    def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        prediction = self(batch["x"])
+        y = batch["y"].to(prediction.dtype)
+        return prediction, F.mse_loss(prediction, y, reduction="none").mean(dim=0).sum()
+
+
 class AutosomeTrainer(Trainer):
     """AdamW under the one-cycle schedule, on full batches; see `OneCycle`."""
 
@@ -213,11 +235,14 @@ def core(in_channels: int, seqsize: int, recipe: PrixFixeRecipe) -> AutosomeCore
 
 
 def final(in_channels: int, seqsize: int, spec: TaskSpec, recipe: PrixFixeRecipe) -> FinalBlock:
-    """Return the published head for the task's kind and number of outputs."""
+    """Return the published head for the task's kind and number of outputs; of three outputs or more, one head each."""
     if spec.head == "soft_classification":
         return SoftClassificationHead(in_channels, seqsize)
+    hidden = recipe.width(RegressionHead.HIDDEN)
+    if len(spec.outputs) > 2:
+        return ManyOutputHead(in_channels, seqsize, len(spec.outputs), hidden=hidden)
     kind = RegressionHead if len(spec.outputs) == 1 else TwoOutputHead
-    return kind(in_channels, seqsize, hidden=recipe.width(RegressionHead.HIDDEN))
+    return kind(in_channels, seqsize, hidden=hidden)
 
 
 class AutosomeProcessor(Processor):

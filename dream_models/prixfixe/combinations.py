@@ -26,7 +26,7 @@ class Team:
         Whether the head gives base logits beside the expression, and whether the trainer needs them: its loss takes
         them, or its evaluation expects one tensor.
     head_outputs
-        The most outputs the head has published weights for.
+        The most outputs that the head can have; None: any number.
     recipe
         How the team's trainer trains.
     """
@@ -35,7 +35,7 @@ class Team:
     code: int
     head_gives_bases: bool
     trainer_needs_bases: bool
-    head_outputs: int
+    head_outputs: int | None
     recipe: recipes.CombinationRecipe
 
     @property
@@ -47,7 +47,7 @@ class Team:
 TEAMS = {
     team.key: team
     for team in (
-        Team("autosome", 0, False, False, 2, recipes.CombinationRecipe()),
+        Team("autosome", 0, False, False, None, recipes.CombinationRecipe()),
         Team("bhi", 1, False, False, 1, recipes.BHIRecipe()),
         Team("unlockdna", 2, True, True, 1, recipes.UnlockDNARecipe()),
     )
@@ -99,7 +99,7 @@ class Combination:
         head = TEAMS[self.final]
         if refusal := self.refusal():
             return f"does not fit together: {refusal}"
-        if (reason := recipes.unsupported(spec)) or len(spec.outputs) <= head.head_outputs:
+        if (reason := recipes.unsupported(spec)) or not head.head_outputs or len(spec.outputs) <= head.head_outputs:
             return reason
         return f"has {head.title}'s head, published for one output, not {len(spec.outputs)}"
 

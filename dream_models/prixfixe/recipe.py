@@ -155,6 +155,4 @@ def unsupported(spec: TaskSpec) -> str | None:
         return "predicts numbers per sequence, not profiles"
     if spec.head == "soft_classification" and len(spec.outputs) != 1:
         return f"has a published soft classification head for one output, not {len(spec.outputs)}"
-    if spec.head == "regression" and len(spec.outputs) > 2:
-        return f"has published heads for one or two outputs, not {len(spec.outputs)}"
     return None

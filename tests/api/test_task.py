@@ -25,6 +25,8 @@ EXPECTED = {
     | {"ScoredByItems", "HasConstantFlanks", "HasElementLength", "HasConstruct", "TakesColumns", "AddsFlanks"},
     "drosophila": SOME | STRANDS | {"ScoredByItems", "HasConstruct", "TakesColumns"},
     "atac": SOME | {"ScoredByItems", "HasHeadlines", "ChecksRun"},
+    "assay": STRANDS - {"HasReverseForm"}
+    | {"ScoredByItems", "TakesColumns", "EncodesForSpec", "SpecFromData", "LeavesOutElements"},
     "yeast": SOME
     | {"TakesColumns", "AddsFlanks"}
     | {"ComparedWithoutFolds", "HasConstantFlanks", "HasConstruct", "HasDesignedTestSet", "HasChallengeScore"},
