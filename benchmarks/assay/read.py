@@ -77,7 +77,7 @@ def read(config: AssayConfig, folder: Path, name: str, *, split: str, refold: bo
     is_control = (
         rows.table["class"].isin(config.controls).to_numpy() if "class" in rows.table else np.zeros(len(codes), bool)
     )
-    has_classes = "class" in rows.table and rows.table["class"].nunique() > 1
+    has_classes = "class" in rows.table and len(set(rows.table["class"])) > 1
     meta["element_class"] = rows.table["class"].to_numpy(dtype=object) if has_classes else ""
     meta["is_control"] = is_control.astype(np.uint8)
     meta["fold"] = _folds(path, rows.table, meta, config, split=split, refold=refold, seed=seed, notes=notes)
