@@ -10,7 +10,7 @@ from tests.helpers.fuzz import KINDS
 from tests.helpers.fuzz.box import Box
 from tests.helpers.fuzz.damage import damaged_bytes
 
-SHARE = 0.02
+SHARE = 0.012
 """Share of the ten thousand that is tried by default."""
 TOTAL = 10_000
 

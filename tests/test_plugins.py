@@ -70,9 +70,8 @@ def test_another_text_is_another_run(plugin, tmp_path):
         "--json",
     ]
     assert json.loads(invoke(*words).stdout)["done"] == 2
-    assert json.loads(invoke(*words).stdout) | {"scores": 0, "tests": 0, "report": 0} == {
-        "done": 0, "failed": 0, "skipped": 2, "scores": 0, "tests": 0, "report": 0,
-    }  # fmt: skip
+    again = json.loads(invoke(*words).stdout)
+    assert (again["done"], again["failed"], again["skipped"]) == (0, 0, 2)
     plugin.write_text(GOOD.replace("penalty: float = 1.0", "penalty: float = 2.0"))
     assert json.loads(invoke(*words).stdout)["done"] == 2
     plugin.write_text(GOOD.replace("np.eye(5)", "2 * np.eye(5)"))  # the recipe is the same, the code is not

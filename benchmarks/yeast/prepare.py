@@ -183,7 +183,7 @@ def _by_place(file: Path, table: pd.DataFrame) -> dict[str, str]:
 
 def _encoded(file: Path, table: pd.DataFrame, found: Mapping[str, str], account: Account) -> TrainingTable:
     expression = tables.numbers(file, table, found["value"])
-    rows = table[found["sequence"]].str.strip().tolist()
+    rows = tables.required_text(file, table, found["sequence"]).tolist()
     try:
         codes = yeast_plasmid.construct(rows)
     except SequenceError as error:

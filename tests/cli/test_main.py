@@ -77,7 +77,7 @@ def test_list_as_json_names_tasks_and_models():
     code, out, _ = call("list", "--json")
     listed = json.loads(out)
     assert code == 0
-    assert {"human_mpra", "drosophila", "yeast", "atac"} == {t["name"] for t in listed["tasks"]}
+    assert {"human_mpra", "drosophila", "yeast", "atac", "assay"} == {t["name"] for t in listed["tasks"]}
     baselines = {"mprann", "deepstarr", "kmer_ridge", "vaishnav", "vaishnav_notebook"}
     of_profiles = {"bpnet", "bpnet_bias", "chrombpnet", "dream_cnn_keras", "dream_rnn_keras"}
     assert {"dream_cnn", "dream_rnn", "dream_attn"} | baselines | of_profiles == {m["name"] for m in listed["models"]}

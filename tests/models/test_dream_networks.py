@@ -220,7 +220,8 @@ def test_unsupported_names_what_the_heads_cannot_do(model):
     assert [unsupported(spec) for spec in SPECS.values()] == [None, None, None]
     profiles = TaskSpec(2114, ("profile_logits", "log_counts"), "profile_counts", profile_len=1000)
     assert ("memory" if model == "DREAM-Attn" else "profile") in unsupported(profiles)
-    assert "3" in unsupported(TaskSpec(230, ("a", "b", "c")))
+    assert unsupported(TaskSpec(230, ("a", "b", "c"))) is None
+    assert "2" in unsupported(TaskSpec(150, ("a", "b"), "soft_classification"))
 
 
 @pytest.mark.parametrize("model", list(MODULES))

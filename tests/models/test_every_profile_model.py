@@ -16,21 +16,14 @@ pytest.importorskip("pysam")
 
 SHORT = dataclasses.replace(task.SPEC, seq_len=1360, profile_len=240, max_jitter=8)
 MODELS = [name for name in registry.models() if registry.get_model(name).unsupported(SHORT) is None]
-SLOW_MODELS = ("bpnet", "dream_cnn_keras")
-"""BPNet is the network of ChromBPNet, trained by the same code; the twins of the DREAM models share all but their core,
-of which that of DREAM-CNN takes a minute to build and trace."""
+SLOW_MODELS = ("bpnet", "chrombpnet", "dream_cnn_keras", "dream_rnn_keras")
+"""All are trained by the code that trains the bias model, whose checks stand for theirs; the others take most of a
+minute to build and trace. ChromBPNet has tests of its own."""
 SLOW = {
     ("bpnet_bias", "seed"),
     ("bpnet_bias", "resume"),
-    ("chrombpnet", "seed"),
-    ("chrombpnet", "resume"),
-    ("chrombpnet", "shapes"),
-    ("chrombpnet", "single steps"),
-    ("dream_rnn_keras", "shapes"),
-    ("dream_rnn_keras", "seed"),
-    ("dream_rnn_keras", "resume"),
 }
-"""Checks that take several trainings. Of the BPNet kind the bias model passes one, ChromBPNet the other."""
+"""Checks that take several trainings, which `tests/training` makes of a plain Keras model."""
 
 
 def test_the_models_of_the_task_are_here():

@@ -123,7 +123,7 @@ def read(path: Path) -> Cluster:
     import yaml
 
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_as_written(yaml))
+        content = _as_written(yaml)(path.read_text(encoding="utf-8-sig")).get_single_data()
     except FileNotFoundError:
         raise BadInput(f"There is no cluster file {path}; docs/cluster.md has examples.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

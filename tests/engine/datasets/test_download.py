@@ -265,9 +265,10 @@ def test_a_damaged_archive_is_refused(served, tmp_path):
 
 def test_the_catalogue_is_whole():
     files = catalogue.read()
-    assert {one.task for one in files} == set(registry.tasks())
+    published = {name for name in registry.tasks() if registry.get_task(name).DATASETS}
+    assert {one.task for one in files} == published
     assert len({(one.task, one.name) for one in files}) == len(files)
-    for task in registry.tasks():
+    for task in published:
         assert [one for one in files if one.task == task and one.wanted != "no"]
     assert sum(one.checksum.startswith("md5:") for one in files) >= 20
 
