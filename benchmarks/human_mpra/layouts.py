@@ -134,6 +134,15 @@ def _by_place(path: Path, table: pd.DataFrame) -> dict[str, str]:
             f"{path} has no header, and its column {found['sequence']} holds no sequences, as one of "
             f"{', '.join(roles)} would. {ask}"
         )
+    first = table[found["id"]] if "id" in found else None
+    if first is not None and columns.holds_numbers(first) and first.str.contains(r"[.,eE]", na=False).any():
+        raise BadInput(f"{path} has no header, and its column 1 holds numbers, not ids. {ask}")
+    if "fold" in found:
+        folds = np.unique(tables.numbers(path, table, found["fold"], whole=True))
+        if folds[0] not in (0, 1) or len(folds) != folds[-1] - folds[0] + 1:
+            raise BadInput(
+                f"{path} has no header, and its column 4 ({folds[0]} to {folds[-1]}) is not numbered as folds. {ask}"
+            )
     if "rev" in found and not _are_copies(path, table, found):
         raise BadInput(
             f"{path} has no header, and its column 5 does not mark computed copies, as in the layout of MPRALegNet: "

@@ -46,6 +46,9 @@ def encode(text: list[str]) -> np.ndarray:
     if wrong.size:
         reason = f"{SEQ_LEN} bp with adapters or a bare {ELEMENT_LEN}-bp element expected, got {lengths[wrong[0]]} bp"
         raise sequences.SequenceError(int(wrong[0]), reason)
+    with_ends = [row for row in np.flatnonzero(bare) if _has_adapter(text[row])]
+    if with_ends:
+        raise sequences.SequenceError(int(with_ends[0]), _ENDS_INSIDE)
     codes = np.repeat(_frame(), len(text), axis=0)
     for rows, where in ((np.flatnonzero(~bare), slice(0, SEQ_LEN)), (np.flatnonzero(bare), INSERT)):
         try:
@@ -53,6 +56,15 @@ def encode(text: list[str]) -> np.ndarray:
         except sequences.SequenceError as error:
             raise sequences.SequenceError(int(rows[error.row]), error.reason) from None
     return codes
+
+
+_ENDS_INSIDE = (
+    f"{ELEMENT_LEN} bp that include an adapter; a bare {ELEMENT_LEN}-bp element, or {SEQ_LEN} bp with both, expected"
+)
+
+
+def _has_adapter(text: str) -> bool:
+    return text[: len(LEFT_ADAPTER)].upper() == LEFT_ADAPTER or text[-len(RIGHT_ADAPTER) :].upper() == RIGHT_ADAPTER
 
 
 def flank_note(text: Sequence[str]) -> str | None:
@@ -201,8 +213,13 @@ def _pairs(path: Path, table: pd.DataFrame, codes: np.ndarray, notes: list[str])
     Returns `meta` and the pairs, (n,) int64. `meta["group"]` also joins pairs with equal or reversed sequences, so that
     drawn folds never separate those; `meta["orientation"]` tells the two sides of an element apart.
     """
-    by_sequence, is_larger = sequences.canonical_groups(codes, reverse_insert(codes))
+    elements = codes[:, INSERT]  # whatever ends a row has: one element is never in training and test
+    by_sequence, is_larger = sequences.canonical_groups(elements, sequences.reverse_complement(elements))
     found = _strands(path, table, codes)
+    both = pd.DataFrame({"pair": by_sequence, "side": is_larger, "strand": found.is_reverse}, index=table.index)
+    n_both = int((both.groupby("pair")["side"].nunique() == 2).sum())
+    if "strand" in table:
+        _check_strand_column(path, both)
     notes += found.notes
     if found.element is not None:
         pairs, orientation = found.element, found.is_reverse
@@ -211,12 +228,25 @@ def _pairs(path: Path, table: pd.DataFrame, codes: np.ndarray, notes: list[str])
         pairs, orientation, groups = by_sequence, is_larger, by_sequence
     if not found.is_reverse.any():
         notes.append(
-            "No row is a reverse orientation: pairs were found by sequence, and the strand channel is 0 for all rows."
+            f"Nothing says that a row is a reverse orientation: pairs were found by sequence ({n_both:,} elements have "
+            "both orientations), and the strand channel is 0 for all rows."
         )
     meta = pd.DataFrame({"is_reverse": found.is_reverse, "group": groups, "orientation": orientation.astype(np.uint8)})
     if "seq_id" in table:
         meta.insert(0, "seq_id", table["seq_id"].to_numpy(dtype=object))
     return meta, pairs
+
+
+def _check_strand_column(path: Path, rows: pd.DataFrame) -> None:
+    """Refuse a column of strands that gives both orientations of an element the same one."""
+    sides = rows.groupby("pair").agg(sides=("side", "nunique"), strands=("strand", "nunique"))
+    wrong = sides.index[(sides["sides"] == 2) & (sides["strands"] == 1)]
+    if len(wrong):
+        first, second, *_ = rows.index[rows["pair"] == wrong[0]]
+        raise BadInput(
+            f"{path}, lines {first} and {second}: the two orientations of an element have the same strand "
+            f"({len(wrong):,} such elements); correct the column of strands, or leave it out."
+        )
 
 
 def _strands(path: Path, table: pd.DataFrame, codes: np.ndarray) -> orientations.Strands:

@@ -72,7 +72,7 @@ def read_pieces(
 
 def _first_character(file: Path) -> str:
     with text_files.open_text(file) as lines:
-        return next((line.lstrip()[0] for line in lines if line.strip()), "")
+        return next((line.lstrip()[0] for line in lines if line.strip() and not line.startswith((";", "#"))), "")
 
 
 def _pieces_of_fasta(file: Path, n: int, given: Mapping[str, str], account: Account) -> Iterator[Piece]:

@@ -218,7 +218,7 @@ def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
             if at or parts:
                 yield at, name, "".join(parts)
             at, name, parts = number, (text[1:].split() or [""])[0], []
-        elif text:
+        elif text and not text.startswith((";", "#")):  # comments, as old FASTA files have them
             parts.append(text)
     if at or parts:
         yield at, name, "".join(parts)

@@ -24,6 +24,9 @@ N_SAMPLED = 200
 _DNA = re.compile(r"[ACGTUNRYSWKMBDHV]{20,}", re.IGNORECASE)
 
 
+_SEPARATOR_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+"""What spreadsheets write on top of a CSV file."""
+
 csv.field_size_limit(2**28)  # a cell may hold a whole chromosome
 
 Row = tuple[int, list[str]]
@@ -183,7 +186,9 @@ def told_format(head: Sequence[str], encoding: str = "utf-8") -> TextFormat:
 def _n_before_the_first_row(head: Sequence[str]) -> int:
     """Count blank lines and comments at the top; the last comment is the header if its cells number those below it."""
     n = 0
-    while n < len(head) and (not head[n].strip() or head[n].startswith("#")):
+    while n < len(head) and (
+        not head[n].strip() or head[n].startswith("#") or _SEPARATOR_LINE.fullmatch(head[n].strip())
+    ):
         n += 1
     last = next((i for i in range(n - 1, -1, -1) if head[i].strip()), None)
     if last is None or not head[last].startswith("#"):

@@ -158,6 +158,26 @@ def test_reverse_rows_that_are_not_reverse_are_refused(tmp_path, n_wrong):
         load(table, tmp_path)
 
 
+def test_a_strand_column_that_contradicts_the_pairs_is_refused(tmp_path):
+    table = elements().assign(is_reverse=0)
+    with pytest.raises(BadInput, match=r"lines 2 and 3: .*the same strand \(30 such"):
+        load(table, tmp_path)
+
+
+def test_an_element_with_its_adapters_is_no_bare_element(tmp_path):
+    table = elements(pairs=False)
+    table["seq"] = LEFT + table["seq"].str[15:185] + RIGHT
+    with pytest.raises(BadInput, match="200 bp that include an adapter"):
+        load(table, tmp_path)
+
+
+@pytest.mark.parametrize("order", [["mean_value", "seq", "fold"], ["seq_id", "seq", "mean_value", "n_bc"]])
+def test_a_table_without_header_is_not_read_against_its_content(tmp_path, order):
+    table = elements(pairs=False).assign(n_bc=np.arange(30) % 8 + 10)[order]
+    with pytest.raises(BadInput, match=r"has no header, and its column [14] .*--columns id=1"):
+        load(table, tmp_path, header=False)
+
+
 # --- what a training predicts
 
 
@@ -198,6 +218,23 @@ def test_predictions_are_joined_by_the_ids_of_the_table(ran, tmp_path):
     test = (ran[1]["fold"] == 0).to_numpy()
     expected = np.corrcoef(ran[1]["mean_value"][test], mine["prediction"][test])[0, 1]
     assert scores["value"][scores["test_fold"] == 0].iloc[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_predictions_are_never_the_measurements_beside_them(ran, tmp_path):
+    table = ran[1][["name", "mean_value"]].rename(columns={"mean_value": "expression"})
+    table["prediction"] = np.random.default_rng(6).normal(size=60).round(3)
+    words = ["--name", "Beside", "--json", "--results", ran[0] / "results"]
+    done = call("score", "--predictions", save(table, tmp_path / "p.tsv"), *words)
+    scores = pd.DataFrame(json.loads(done.stdout)).query("model == 'Beside' and metric == 'pearson_r'")
+    assert scores["value"].abs().max() < 0.99
+
+
+def test_predictions_of_other_sequences_are_refused(ran, tmp_path):
+    table = ran[1][["name", "seq"]].assign(prediction=1.5)
+    table["seq"] = table["seq"].to_numpy()[::-1]
+    words = ["--name", "Other", "--results", ran[0] / "results"]
+    done = call("score", "--predictions", save(table, tmp_path / "p.tsv"), *words)
+    assert re.search(r"line \d+: the sequence of 'el\d+\S*' is not that of the data", done.stderr)
 
 
 def query(ran):
@@ -278,8 +315,8 @@ def test_an_id_of_several_sequences_is_no_reference(ran, tmp_path):
 
 
 def test_saturation_in_lower_case_has_the_same_effects(ran, tmp_path):
-    text = query(ran)["seq"][0]
-    rows = [(1000 + i, base, alt, 0.5, "E") for i, base in enumerate(text) for alt in "ACGT" if alt != base][: 90 * 8]
+    text = query(ran)["seq"][0][15:215]
+    rows = [(1000 + i, base, alt, 0.5, "E") for i, base in enumerate(text) for alt in "ACGT" if alt != base]
     table = pd.DataFrame(rows, columns=["Position", "Ref", "Alt", "Value", "Element"])
     effects = []
     for name in ("upper", "lower"):

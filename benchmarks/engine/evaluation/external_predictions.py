@@ -121,7 +121,7 @@ def roles(outputs: Sequence[str]) -> tuple[Role, ...]:
     """Return what the columns of a table of predictions can hold: keys, dataset, and a prediction per output."""
     sequence = dataclasses.replace(columns.SEQUENCE, required=False)
     if len(outputs) == 1:
-        predictions = [Role("prediction", (*outputs, "prediction"), "predictions", required=True)]
+        predictions = [Role("prediction", ("prediction", *outputs), "predictions", required=True)]
     else:
         predictions = [Role(output, (output,), f"predictions of {output}", required=True) for output in outputs]
     return (columns.ID, sequence, DATASET, *predictions)
@@ -155,6 +155,8 @@ def _matched(
     """
     if "id" in table and "seq_id" in dataset.meta:
         column, wanted, keys = "id", dataset.meta["seq_id"].astype(str).to_numpy()[rows], table["id"]
+        if "sequence" in table:
+            _check_sequences(file, table, dataset, rows, task)
     elif "sequence" not in table:
         raise BadInput(
             f"{file}: {dataset.name} has no ids, so a column of sequences must key the predictions "
@@ -183,6 +185,22 @@ def _matched(
             f"{column} {_short(str(first))!r}. Every test row needs one."
         )
     return {name: chosen[name].to_numpy(dtype=np.float32) for name in outputs}
+
+
+def _check_sequences(file: Path, table: pd.DataFrame, dataset: Dataset, rows: np.ndarray, task: Task) -> None:
+    """Refuse a table whose ids have other sequences than the data: the predictions would be of something else."""
+    ids = dataset.meta["seq_id"].astype(str).to_numpy()[rows]
+    expected = pd.Series(_hashes(np.asarray(dataset.codes[rows])), index=ids)
+    expected = expected[~expected.index.duplicated()]
+    named = table[table["id"].isin(expected.index)]
+    given = _encoded_keys(file, named, task, spec_of(task, dataset))
+    wrong = given != expected[named["id"]].to_numpy()
+    if wrong.any():
+        line, name = named.index[wrong][0], named["id"][wrong].iloc[0]
+        raise BadInput(
+            f"{file}, line {line}: the sequence of {name!r} is not that of the data ({wrong.sum():,} such rows); "
+            "correct the table, or leave the column out."
+        )
 
 
 def _encoded_keys(file: Path, table: pd.DataFrame, task: Task, spec: TaskSpec) -> np.ndarray:
