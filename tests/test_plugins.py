@@ -56,6 +56,7 @@ def test_a_plug_in_runs_beside_ours_and_shows_in_the_report(plugin, tmp_path, mo
     assert "base counts" in (report / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_another_text_is_another_run(plugin, tmp_path):
     words = [
         *RUN,

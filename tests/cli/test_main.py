@@ -226,6 +226,7 @@ def test_values_that_do_not_fit_are_named(tmp_path):
     refused(tmp_path, tmp_path / "same.tsv", ["one value in every row"])
 
 
+@pytest.mark.slow
 def test_a_damaged_job_is_trained_again(tmp_path):
     words = ["--models", "kmer_ridge", "--folds", "0,1", "--json"]
     assert json.loads(run(tmp_path, *words)[1])["done"] == 2

@@ -215,6 +215,7 @@ def test_processes_count_as_one_and_stale_counts_are_not_used(experiment, quanti
     assert len(list(one.parent.iterdir())) == 2 * n_kept
 
 
+@pytest.mark.slow
 def test_without_collapsing_no_aligner_is_needed(experiment, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     run("reads", "--sheet", experiment / "sheet.tsv", "--out", tmp_path / "o", "--collapse", "none", "--workers", 1)
@@ -225,6 +226,7 @@ def test_without_collapsing_no_aligner_is_needed(experiment, tmp_path, monkeypat
 
 
 @needs_bowtie2
+@pytest.mark.slow
 def test_an_unsorted_sample_gives_the_abundance(tmp_path):
     words = ("--promoters", 150, "--cells", 12, "--reads", 30, "--unsorted", 40)
     run("simulate", "--out", tmp_path / "sim", *words)
@@ -452,6 +454,7 @@ def test_an_experiment_is_planned_by_its_cells_and_reads(tmp_path):
     refused("fewer than two bins have a read", "plan", "--promoters", 50, "--cells", 0.002, "--reads-per-cell", 1)
 
 
+@pytest.mark.slow
 def test_an_experiment_too_small_for_all_bins_is_quantified(tmp_path):
     """Without the bins that got no cells."""
     words = ("--promoters", 60, "--cells", 3, "--reads", 9, "--seed", 2, "--json")

@@ -47,6 +47,7 @@ def test_45_of_81_fit():
     assert len(COMPATIBLE) == 45
 
 
+@pytest.mark.slow
 def test_what_is_declared_is_what_comes_of_trying():
     """The verdict of the declarations and that of building, checking, training and predicting agree on all 81."""
     for combination in ALL:

@@ -14,9 +14,6 @@ from benchmarks.apps import model_checks
 
 QUICK = ("module", "refusal")
 """Checks that ask nothing of a task: they are checked once for a model."""
-SEVERAL_TRAININGS = ("seed", "resume", "single steps")
-"""Checks that build and train anew, at which the task makes no difference: checked on one task per model; on the
-others they are slow tests, for which those on the first task stand."""
 
 
 def declines(model, task):
@@ -33,16 +30,19 @@ def tasks_of(model):
     return sorted(able, key=lambda task: (is_profile(task), task == "assay", registry.get_task(task).SPEC.seq_len))
 
 
-SLOW = {("deepstarr", "seed"), ("deepstarr", "resume"), ("deepstarr", "single steps"), ("mprann", "seed")}
-"""Checks of several trainings of Keras models: MPRAnn's stand for DeepSTARR's, those of the backend for seeds."""
+SLOW = {
+    *(("deepstarr", check) for check in ("seed", "resume", "single steps")),
+    *((model, check) for model in ("mprann", "dream_attn", "dream_rnn") for check in ("seed", "resume")),
+}
+"""Checks of several trainings: DREAM-CNN's stand for torch, those of the backend for Keras."""
 
 
 def is_slow(model, task, check):
     """Windows of 2,114 bp take minutes per model; test_every_profile_model.py tries the same on short ones.
 
-    An assay asks of a model what human_mpra does, with more outputs.
+    On other tasks than a model's first, shapes are what differs; the other checks are slow tests there.
     """
-    repeated = check.name in SEVERAL_TRAININGS and task != tasks_of(model)[0]
+    repeated = check.name != "shapes" and task != tasks_of(model)[0]
     return is_profile(task) or task == "assay" or repeated or (model, check.name) in SLOW
 
 

@@ -21,6 +21,7 @@ SLOW_MODELS = ("bpnet", "chrombpnet", "dream_cnn_keras", "dream_rnn_keras")
 minute to build and trace. ChromBPNet has tests of its own."""
 SLOW = {
     ("bpnet_bias", "seed"),
+    ("bpnet_bias", "single steps"),
     ("bpnet_bias", "resume"),
 }
 """Checks that take several trainings, which `tests/training` makes of a plain Keras model."""

@@ -216,6 +216,7 @@ def test_the_rnn_core_is_the_torch_models(torch):
 # losses
 
 
+@pytest.mark.slow
 def test_losses_add_as_published(backend):
     """The loss of a step: multinomial negative log likelihood with its coefficient, and the weighted count error."""
     data = some_windows(24, 16)

@@ -317,6 +317,7 @@ def test_ranks_of_samples_are_scipy_s_with_ties_and_without(n):
         np.testing.assert_array_equal(samples._ranks(items), expected)
 
 
+@pytest.mark.slow
 def test_the_paired_bootstrap_detects_only_real_differences(made):
     test, given = test_set.read(made["folder"]), three(made)
     near = given["a"] + np.random.default_rng(1).normal(size=N) * 0.01
@@ -365,6 +366,7 @@ def test_disparities_are_shares_of_the_best():
     assert set(far["subset"]) == {"high"}
 
 
+@pytest.mark.slow
 def test_rank_and_leaderboard_write_what_they_print(made, tmp_path):
     folder = tmp_path / "subs"
     folder.mkdir()

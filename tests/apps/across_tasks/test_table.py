@@ -106,6 +106,7 @@ def test_no_claim_about_biology_is_judged_on_simulated_data(store, tmp_path):
     assert (claims.set_index("number").loc[[1, 2, 3, 4], "verdict"] == "not testable").all()
 
 
+@pytest.mark.slow
 def test_nothing_published_stands_beside_simulated_scores(store, tmp_path):
     done = call(store, "--out", tmp_path / "all", "--json")
     assert done.exit_code == 0, done.output

@@ -120,6 +120,7 @@ def _in_this_process(monkeypatch):
     monkeypatch.setattr(machine.Machine, "choose", staticmethod(lambda *_: machine.Machine("cpu", 0, 1)))
 
 
+@pytest.mark.slow
 def test_an_unchanged_run_passes(folder, tmp_path):
     result = call(folder, "--summary", str(tmp_path / "page.md"))
     assert result.exit_code == 0, result.output
@@ -133,6 +134,7 @@ def test_an_unchanged_run_passes(folder, tmp_path):
 
 
 @pytest.mark.parametrize("plant", [["--shuffle-labels"], ["--set", "kmer_ridge.k=2"]])
+@pytest.mark.slow
 def test_a_planted_regression_is_caught(folder, plant):
     result = call(folder, *plant, "--json")
     assert result.exit_code == 1
@@ -141,6 +143,7 @@ def test_a_planted_regression_is_caught(folder, plant):
     assert told["failed"] == 1
 
 
+@pytest.mark.slow
 def test_other_parameters_and_a_failed_training_are_caught(folder, tmp_path, monkeypatch):
     other = tmp_path / "other"
     other.mkdir()
@@ -158,6 +161,7 @@ def test_other_parameters_and_a_failed_training_are_caught(folder, tmp_path, mon
     assert "ZeroDivisionError" in result.output
 
 
+@pytest.mark.slow
 def test_a_rewritten_reference_says_why(folder):
     before = (folder / "scores.csv").read_text()
     assert call(folder, "--update", "--reason", "nothing changed", "--n-seeds", "3").exit_code == 0
@@ -178,6 +182,7 @@ def test_a_rewritten_reference_says_why(folder):
         (["--summary", "no/such/page.md"], "does not exist"),
     ],
 )
+@pytest.mark.slow
 def test_bad_words_are_one_sentence(folder, words, told):
     result = call(folder, *words)
     assert result.exit_code == 2
@@ -203,6 +208,7 @@ def test_bad_words_are_one_sentence(folder, words, told):
         ("about.json", "{}", "missing required field `n_params`"),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_reference_is_one_sentence(folder, tmp_path, name, text, told):
     for file in ("matrix.json", "scores.csv", "about.json"):
         (tmp_path / file).write_text((folder / file).read_text())
@@ -215,6 +221,7 @@ def test_a_damaged_reference_is_one_sentence(folder, tmp_path, name, text, told)
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_scores_of_another_task_version_do_not_compare(folder, tmp_path):
     for file in ("matrix.json", "about.json"):
         (tmp_path / file).write_text((folder / file).read_text())

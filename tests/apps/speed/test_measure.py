@@ -258,6 +258,7 @@ def test_a_measured_model_fills_both_tables(monkeypatch):
     assert row["ended_by"] == "largest batch on a CPU"
 
 
+@pytest.mark.slow
 def test_doubling_ends_with_memory(monkeypatch):
     usual = measure.UntrainedModel.prepare_prediction
 
@@ -272,6 +273,7 @@ def test_doubling_ends_with_memory(monkeypatch):
     assert found["speed"]["ended_by"] == "memory"
 
 
+@pytest.mark.slow
 def test_a_memory_limit_ends_doubling_on_a_cpu():
     found = measure.measure((case(memory_limit_gib=0.01), "quick"), lambda _: None)
     assert [line["batch_size"] for line in found["throughput"]] == [32]

@@ -213,6 +213,7 @@ def _wait_for(condition, command, seconds=120):
 # A process that is killed
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_and_fails_after_three_kills(tmp_path, monkeypatch):
     """The napping model kills its process in the first training as often as the file says."""
     deaths = tmp_path / "deaths"

@@ -122,6 +122,7 @@ def test_the_floor_learns_and_stays_below_the_ceiling(ran):
     assert all(r[level] < ceiling[level] for level in ceiling)
 
 
+@pytest.mark.slow
 def test_shuffled_labels_teach_nothing(tmp_path):
     store, plan = Store(tmp_path), plan_for(shuffle=True, test_folds=list(range(10)))
     execute(plan, store)

@@ -74,6 +74,7 @@ def test_what_a_worker_prints_goes_to_its_log(tmp_path):
     assert (tmp_path / "worker-0-g.log").read_text() == "printed\n"
 
 
+@pytest.mark.slow
 def test_each_worker_gets_its_own_environment_in_turn(tmp_path):
     seen = run(calls(*["ok"] * 6), tmp_path, environments=({"SOME_THREADS": "a"}, {"SOME_THREADS": "b"}))
     by_pid = {p["pid"]: p["threads"] for p in seen.of("done").values()}
@@ -111,6 +112,7 @@ def test_visible_devices_are_counted_from_the_environment(monkeypatch, visible, 
     assert system.n_gpus() == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_somebody_asked_to_stop_is_replaced(tmp_path):
     seen = Recorder()
     run_workers(
@@ -126,6 +128,7 @@ def test_a_worker_that_somebody_asked_to_stop_is_replaced(tmp_path):
     assert len({done[str(i)]["pid"] for i in range(4)}) == 2
 
 
+@pytest.mark.slow
 def test_calls_from_other_workers_keep_processes_apart_by_group(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_kept", None)
 

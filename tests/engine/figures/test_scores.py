@@ -176,6 +176,7 @@ def test_the_median_ends_where_most_trainings_have_stopped():
     assert list(median.get_xdata()) == [1, 2]
 
 
+@pytest.mark.slow
 def test_many_trainings_are_one_picture_and_six_models_fit():
     history = history_of(ORDER, datasets=("K562", "WTC11"), n_folds=6)
     fig = figures.learning_curves(history, LABELS, ORDER)
