@@ -102,7 +102,7 @@ def rows(n=30):
     """Rows whose sequences, ids and folds are in order."""
     bases = "ACGT"
     return [
-        f"e{i}_F\t{(bases[i % 4] + bases[i // 4 % 4] + bases[i // 16]) + 'A' * 227}\t{i / 7}\t{i % 10}\n"
+        f"e{i}_F\t{'A' * 15 + bases[i % 4] + bases[i // 4 % 4] + bases[i // 16] + 'A' * 212}\t{i / 7}\t{i % 10}\n"
         for i in range(n)
     ]
 
