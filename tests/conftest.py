@@ -4,13 +4,12 @@ import copy
 import functools
 import gc
 import importlib
-import os
 from pathlib import Path
 
 import pytest
 
 from benchmarks import registry
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import PUBLISHED_DATA
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +80,7 @@ def real_data():
 
     The folder is named by DREAM_BENCH_DATA, else it is `shared/data` beside the repository.
     """
-    folder = Path(os.environ.get("DREAM_BENCH_DATA") or ROOT.parent / "shared" / "data")
+    folder = PUBLISHED_DATA
 
     def find(name: str) -> Path:
         path = folder / name

@@ -69,7 +69,15 @@ def of_table(path: Path, table: pd.DataFrame, output: str, prefix: str = "") -> 
     columns = replicate_columns(table.columns, prefix)
     if not columns:
         return []
-    ceiling = from_replicates(np.stack([tables.numbers(path, table, name, may_miss=True) for name in columns], axis=1))
+    return rows_of(output, np.stack([tables.numbers(path, table, name, may_miss=True) for name in columns], axis=1))
+
+
+def rows_of(output: str, values: np.ndarray) -> list[dict]:
+    """Return the row-level noise ceiling of an output from its replicates, (n, k), as `Dataset.ceilings` has it.
+
+    Empty where `from_replicates` gives none.
+    """
+    ceiling = from_replicates(values)
     if ceiling is None:
         return []
     value, basis = ceiling

@@ -63,15 +63,15 @@ def encode(sequences: Sequence[str], seq_len: int) -> np.ndarray:
     return codes
 
 
-def ambiguity_note(sequences: Sequence[str], places: Sequence[str] = ()) -> str | None:
+def ambiguity_note(sequences: Sequence[str], lines: Sequence[int]) -> str | None:
     """Count the letters that stand for several bases, in a sentence for who reads the report; None without any.
 
     Parameters
     ----------
-    places
-        Where each sequence is from, to name the first.
+    lines
+        Line of each sequence in its file, to name the first.
 
-    >>> ambiguity_note(["ACGT", "ARRT"], ["line 2", "line 3"])
+    >>> ambiguity_note(["ACGT", "ARRT"], [2, 3])
     '2 letters in 1 sequences stand for several bases (R, Y, M …) and were read as N; the first is R, line 3.'
     """
     text = "".join(sequences)
@@ -80,10 +80,9 @@ def ambiguity_note(sequences: Sequence[str], places: Sequence[str] = ()) -> str 
         return None
     rows = [row for row, sequence in enumerate(sequences) if set(sequence.upper()) & set(AMBIGUOUS)]
     letter = next(letter for letter in sequences[rows[0]].upper() if letter in AMBIGUOUS)
-    where = f", {places[rows[0]]}" if len(places) else ""
     return (
         f"{n:,} letters in {len(rows):,} sequences stand for several bases (R, Y, M …) and were read as N; the first "
-        f"is {letter}{where}."
+        f"is {letter}, line {lines[rows[0]]}."
     )
 
 

@@ -85,7 +85,7 @@ def guess(path: Path, sequences: Path | None = None, given: Mapping[str, str] | 
     Raises
     ------
     BadInput
-        If there is no column of sequences or of values, naming the columns that there are and what to type.
+        If no column holds sequences, or none holds values; the message lists the columns and the option to type.
     """
     account, given = Account(path.name), dict(given or {})
     table = tables.read_headed(path, account=account)
@@ -98,7 +98,8 @@ def guess(path: Path, sequences: Path | None = None, given: Mapping[str, str] | 
             )
         if missing := [name for name in column.split(";") if name not in header]:
             raise BadInput(
-                f"{path}: --columns {part}: there is no column {missing[0]!r}; there are {', '.join(header[:12])}."
+                f"{path} has no column {missing[0]!r}, which --columns gives for {part}; its columns are "
+                f"{', '.join(header[:12])}."
             )
     sequence = given.get("sequence") or _sequence_column(table)
     if sequence is None and sequences is None:
@@ -182,7 +183,7 @@ def _sequences_of(path: Path) -> list[str]:
 
 
 def adapters(texts: Sequence[str]) -> tuple[str, str]:
-    """Find the constant ends of all sequences, of 6 bases or more; empty where there is none.
+    """Find the adapters: what all sequences begin and end with. Ends shorter than 6 bases count as no adapter.
 
     >>> adapters(["AGGACCGGACGTAATTCCGG", "AGGACCGGTTTTAATTCCGG"])
     ('AGGACCGG', 'AATTCCGG')

@@ -16,6 +16,7 @@ from benchmarks.io import columns, sequence_files, tables
 from benchmarks.io.account import Account
 
 _ALLELE = re.compile(r"(?:[_:](?:ref|alt|reference|alternative)|:[AR](?::w[CLR])?|_[A])$", re.IGNORECASE)
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")  # other letters are read as N, whichever they are
 _MAX_FOLDS = 20
 
 
@@ -72,7 +73,7 @@ def read(config: AssayConfig, folder: Path, name: str, *, split: str, refold: bo
     notes: list[str] = []
     texts = rows.table["seq"].tolist()
     codes, insert = _encoded(path, rows.table, config, notes)
-    turned = _turned(codes, texts, config, insert)
+    turned = _turned(texts, config, codes.shape[1])
     meta = _meta(path, rows.table, codes, turned, insert, notes)
     is_control = (
         rows.table["class"].isin(config.controls).to_numpy() if "class" in rows.table else np.zeros(len(codes), bool)
@@ -81,11 +82,7 @@ def read(config: AssayConfig, folder: Path, name: str, *, split: str, refold: bo
     meta["element_class"] = rows.table["class"].to_numpy(dtype=object) if has_classes else ""
     meta["is_control"] = is_control.astype(np.uint8)
     meta["fold"] = _folds(path, rows.table, meta, config, split=split, refold=refold, seed=seed, notes=notes)
-    ceilings = [
-        {"output": output, "level": "row", "metric": "pearson_r", "value": ceiling[0], "basis": ceiling[1]}
-        for output, values in rows.replicates.items()
-        if (ceiling := noise_ceiling.from_replicates(values))
-    ]
+    ceilings = [row for output, values in rows.replicates.items() for row in noise_ceiling.rows_of(output, values)]
     for output, values in rows.values.items():
         if np.ptp(values) == 0:
             raise BadInput(
@@ -115,7 +112,7 @@ def _read(path: Path, config: AssayConfig, folder: Path, account: Account) -> Ro
     for part, column in used.items():
         if column not in table:
             raise BadInput(
-                f"{path}: there is no column {column!r} ({part}); its columns are {', '.join(list(table)[:12])}."
+                f"{path} has no column {column!r}, named as {part}; its columns are {', '.join(list(table)[:12])}."
             )
     account.used = used
     account.not_used = [name for name in table if name not in used.values()]
@@ -238,7 +235,7 @@ def _encoded(path: Path, table: pd.DataFrame, config: AssayConfig, notes: list[s
             f"{path}, line {line}: the adapters {left or '-'} and {right or '-'} are expected at the ends of every "
             f"sequence ({sum(lacking):,} rows lack them). Correct `adapters`, or leave it out."
         )
-    if note := sequences.ambiguity_note(texts, [f"line {line}" for line in table.index]):
+    if note := sequences.ambiguity_note(texts, table.index):
         notes.append(note)
     try:
         codes = pad(texts, seq_len)
@@ -268,18 +265,14 @@ def pad(texts: Sequence[str], seq_len: int) -> np.ndarray:
     return sequences.encode(padded, seq_len)
 
 
-def _turned(codes: np.ndarray, texts: list[str], config: AssayConfig, insert: slice) -> np.ndarray:
-    """Return every sequence in its other orientation, padded as a sequence of the table would be."""
-    if insert != slice(0, codes.shape[1]):
-        return sequences.reverse_insert(codes, insert)
+def _turned(texts: list[str], config: AssayConfig, seq_len: int) -> np.ndarray:
+    """Encode every sequence in its other orientation between the adapters, padded as in the table."""
     left, right = (len(end) for end in config.adapters)
-    result = np.full_like(codes, sequences.N_CODE)
-    for row, text in enumerate(texts):
-        before = (codes.shape[1] - len(text)) // 2
-        whole = codes[row, before : before + len(text)].copy()
-        whole[left : len(text) - right] = sequences.reverse_complement(whole[left : len(text) - right])
-        result[row, before : before + len(text)] = whole
-    return result
+    turned = []
+    for text in texts:
+        end = len(text) - right
+        turned.append(text[:left] + text[left:end].translate(_COMPLEMENT)[::-1] + text[end:])
+    return pad(turned, seq_len)
 
 
 def _meta(

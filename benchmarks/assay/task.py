@@ -3,6 +3,7 @@
 Source: the protocol of Rafi et al. 2024, Methods, "Human MPRA models", which the paper carries over to other data.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,9 +59,13 @@ def load(
         guessed = guess.guess(path, given=columns)
         found, notes = guessed.config, ("Columns were told by the table itself; `assay init` writes them down.",)
     name = found.name or table_name(path.with_name(found.table))
-    way = found.split if split == SPLITS[0] else split
-    dataset = read.read(found, path.parent, name, split=way, refold=refold, seed=seed)
-    return Dataset(**{**vars(dataset), "notes": (*dataset.notes, *notes)})
+    dataset = read.read(found, path.parent, name, split=_way(found, split), refold=refold, seed=seed)
+    return dataclasses.replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def _way(found: config.AssayConfig, split: str) -> str:
+    """Return how folds are made: as --split says, or else as the config does."""
+    return found.split if split == SPLITS[0] else split
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -84,10 +89,9 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     with tempfile.TemporaryDirectory() as scratch:
         table, design = simulation.write(Path(scratch), seed=seed)
         found = guess.guess(table, design).config
-        way = found.split if split == SPLITS[0] else split
-        dataset = read.read(found, Path(scratch), "simulated", split=way, refold=False, seed=seed)
+        dataset = read.read(found, Path(scratch), "simulated", split=_way(found, split), refold=False, seed=seed)
     notes = (f"SIMULATED reporter assay (seed {seed}): no value here was measured.", *dataset.notes)
-    return Dataset(**{**vars(dataset), "origin": "simulated", "notes": notes})
+    return dataclasses.replace(dataset, origin="simulated", notes=notes)
 
 
 def spec(dataset: Dataset) -> TaskSpec:

@@ -17,7 +17,7 @@ from benchmarks.io.text_files import open_text
 FORMATS = ("fragments", "tagalign", "bedpe", "insertions", "bam", "sam", "cram")
 ALIGNMENTS = ("bam", "sam", "cram")
 N_SAMPLED = 10_000
-"""Lines that a text file's format is told by."""
+"""How many lines are read to recognise the format of a text file."""
 MIN_LINES = 100
 """Fewer lines say nothing of how long reads or fragments are; then the columns alone decide."""
 
@@ -134,7 +134,7 @@ _EXPECTED = "tab-separated chromosome, start and end are expected (fragments, BE
 
 
 def is_comment(line: str) -> bool:
-    """Tell whether a line before the data is none of them."""
+    """Tell whether a line holds no data: blank, a comment, or settings of a genome browser."""
     return not line.strip() or line.startswith(("#", "track ", "track\t", "browser ", "browser\t"))
 
 

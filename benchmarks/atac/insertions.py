@@ -51,7 +51,7 @@ def read_barcodes(path: Path) -> frozenset[str]:
     Raises
     ------
     BadInput
-        If there is none, or a line has more than one column.
+        If the file has no barcode, or a line has more than one column.
     """
     found: list[str] = []
     with open_text(path) as lines:

@@ -93,7 +93,7 @@ def read_table(path: Path, given: Mapping[str, str], accounts: list[Account]) ->
         line = strand.index[strand.isna()][0]
         raise BadInput(f"{path}, line {line}, column {found['id']!r}: no strand (_+_ or _-_) in {ids[line]!r}.")
     text = tables.required_text(path, table, found["sequence"]).tolist()
-    if note := sequences.ambiguity_note(text, [f"line {line}" for line in table.index]):
+    if note := sequences.ambiguity_note(text, table.index):
         account.notes.append(note)
     result = pd.DataFrame(
         {

@@ -196,7 +196,7 @@ def _encode(path: Path, table: pd.DataFrame, column: str, notes: list[str]) -> n
         codes = encode(table["seq"].tolist())
     except sequences.SequenceError as error:
         raise BadInput(f"{path}, line {table.index[error.row]}, column {column!r}: {error.reason}.") from None
-    if note := sequences.ambiguity_note(table["seq"].tolist(), [f"line {line}" for line in table.index]):
+    if note := sequences.ambiguity_note(table["seq"].tolist(), table.index):
         notes.append(note)
     if note := flank_note(table["seq"].tolist()):
         notes.append(note)

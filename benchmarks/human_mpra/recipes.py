@@ -1,28 +1,14 @@
-"""How this task trains each model, where that differs from the model's own recipe, and the presets.
+"""The presets of this task; its recipes are those of `benchmarks.api.lentimpra_recipes`, which has their source."""
 
-Source: Rafi et al. 2024, Methods, "Human MPRA models": the DREAM models' recipes are their own defaults (batch 32, 80
-epochs, maximal learning rate 0.005, or 0.001 for DREAM-Attn); MPRAnn at batch 32, 100 epochs, patience 10.
-"""
-
+from benchmarks.api.lentimpra_recipes import QUICK, RECIPES
 from benchmarks.api.recipe import Preset
 
-RECIPES: dict[str, dict] = {"prix_fixe": {"batch_size": 32}}  # as the DREAM models here; published on yeast alone
+__all__ = ["PRESETS", "RECIPES"]
 
 PRESETS = {
     "paper": Preset(
         description="the published protocol: ten test folds, nine models each, full-size networks, published recipes",
         data="published",
     ),
-    "quick": Preset(
-        description="minutes on a laptop: five test folds, one model each, narrow networks, few epochs",
-        data="simulated",
-        n_test_folds=5,
-        n_members=1,
-        extra_models=("kmer_ridge",),
-        recipes={
-            "*": {"epochs": 8, "batch_size": 16, "width_scale": 0.1},
-            "dream_attn": {"epochs": 3, "max_lr": 0.003, "n_heads": 1},
-            "mprann": {"epochs": 10, "max_lr": 0.002, "width_scale": 0.2},
-        },
-    ),
+    "quick": QUICK,
 }

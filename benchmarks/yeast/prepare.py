@@ -188,7 +188,7 @@ def _encoded(file: Path, table: pd.DataFrame, found: Mapping[str, str], account:
         codes = yeast_plasmid.construct(rows)
     except SequenceError as error:
         raise BadInput(f"{file}, line {table.index[error.row]}: {error.reason}.") from None
-    for note in (yeast_plasmid.flank_note(rows), ambiguity_note(rows, [f"line {line}" for line in table.index])):
+    for note in (yeast_plasmid.flank_note(rows), ambiguity_note(rows, table.index)):
         if note:
             account.notes.append(note)
     account.numbers["rows"] = account.numbers.get("rows", 0) + len(rows)

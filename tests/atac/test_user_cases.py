@@ -1,11 +1,9 @@
 """The collected cases of ATAC files as users bring them, on real yeast data: each is right, or refused as it must."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,13 +13,12 @@ from typer.testing import CliRunner
 from benchmarks.atac import prepared, task
 from benchmarks.cli.main import app
 from benchmarks.errors import BadInput
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import PUBLISHED_DATA
 
 pybigtools = pytest.importorskip("pybigtools")
 pytest.importorskip("pysam")
 
-DATA = Path(os.environ.get("DREAM_BENCH_DATA") or ROOT.parent / "shared" / "data")
-CASES = DATA.parent / "cases" / "make_atac.py"
+CASES = PUBLISHED_DATA.parent / "cases" / "make_atac.py"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CASES.is_file(), reason=f"the collected cases ({CASES}) are not here"),
@@ -58,7 +55,7 @@ PREPARED = (
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, CASES, folder, DATA / "atac"], check=True)
+    subprocess.run([sys.executable, CASES, folder, PUBLISHED_DATA / "atac"], check=True)
     return folder, json.loads((folder / "expected.json").read_text())
 
 

@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,10 +14,9 @@ from typer.testing import CliRunner
 from benchmarks.cli.main import app
 from benchmarks.engine.execution import cluster
 from benchmarks.engine.store.store import Store
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import PUBLISHED_DATA
 
-DATA = Path(os.environ.get("DREAM_BENCH_DATA") or ROOT.parent / "shared" / "data")
-CASES = DATA.parent / "cases" / "make_tables.py"
+CASES = PUBLISHED_DATA.parent / "cases" / "make_tables.py"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CASES.is_file(), reason=f"the collected cases ({CASES}) are not here"),

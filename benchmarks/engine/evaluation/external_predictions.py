@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks import registry, system
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.sequences import SequenceError, decode
+from benchmarks.api.sequences import SequenceError, decode, row_hashes
 from benchmarks.api.task import ComparedWithoutFolds, Task, encode_for, spec_of, supports
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.store.store import Store
@@ -165,7 +165,7 @@ def _matched(
     else:
         column, wanted, keys = (
             "sequence",
-            _hashes(np.asarray(dataset.codes[rows])),
+            row_hashes(np.asarray(dataset.codes[rows])),
             _encoded_keys(file, table, task, spec_of(task, dataset)),
         )
     named = table.assign(key=keys)[["key", *outputs]].drop_duplicates()
@@ -190,7 +190,7 @@ def _matched(
 def _check_sequences(file: Path, table: pd.DataFrame, dataset: Dataset, rows: np.ndarray, task: Task) -> None:
     """Refuse a table whose ids have other sequences than the data: the predictions would be of something else."""
     ids = dataset.meta["seq_id"].astype(str).to_numpy()[rows]
-    expected = pd.Series(_hashes(np.asarray(dataset.codes[rows])), index=ids)
+    expected = pd.Series(row_hashes(np.asarray(dataset.codes[rows])), index=ids)
     expected = expected[~expected.index.duplicated()]
     named = table[table["id"].isin(expected.index)]
     given = _encoded_keys(file, named, task, spec_of(task, dataset))
@@ -205,14 +205,9 @@ def _check_sequences(file: Path, table: pd.DataFrame, dataset: Dataset, rows: np
 
 def _encoded_keys(file: Path, table: pd.DataFrame, task: Task, spec: TaskSpec) -> np.ndarray:
     try:
-        return _hashes(encode_for(task, spec, table["sequence"].tolist()))
+        return row_hashes(encode_for(task, spec, table["sequence"].tolist()))
     except SequenceError as error:
         raise BadInput(f"{file}, line {table.index[error.row]}: {error.reason}.") from None
-
-
-def _hashes(codes: np.ndarray) -> np.ndarray:
-    """Return a key per sequence; (n,) text."""
-    return np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in np.ascontiguousarray(codes)], dtype=object)
 
 
 def _short(text: str) -> str:

@@ -68,8 +68,7 @@ class SequenceFile:
         except SequenceError as error:
             name = piece.ids[error.row][:60]
             raise BadInput(f"{self.path}, line {piece.lines[error.row]} ({name!r}): {error.reason}.") from None
-        places = [f"line {line}" for line in piece.lines]
-        if note := ambiguity_note(piece.sequences, places):
+        if note := ambiguity_note(piece.sequences, piece.lines):
             self.account.notes.append(note)
         if supports(self.task, AddsFlanks) and (note := self.task.flank_note(piece.sequences)):
             self.account.notes.append(note)
