@@ -128,8 +128,6 @@ def resolve(
             missing.append(role)
     if missing:
         raise BadInput(_missing(path, table, missing, found))
-    if twice := [name for name in dict.fromkeys(found.values()) if header.count(name) > 1]:
-        raise BadInput(f"{path}, line {table.index[0] - 1}: the header has two columns named {twice[0]!r}.")
     account.used = found
     account.not_used = [name for name in dict.fromkeys(header) if name and name not in found.values()]
     return found

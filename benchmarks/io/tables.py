@@ -153,8 +153,6 @@ def read_headed(
     if missing := [column for column in needed if column not in header]:
         more = f" {expected}" if expected else ""
         raise BadInput(f"{path}: column {missing[0]!r} is missing; its columns are {', '.join(header[:12])}.{more}")
-    if twice := [name for name in header if name and header.count(name) > 1]:
-        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
     return below_header(path, cells)
 
 
@@ -164,12 +162,15 @@ def below_header(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        If there is no other row.
+        If the header is the only row, or has two columns of one name.
     """
+    header = header_of(cells)
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise BadInput(f"{path}, line {cells.index[0]}: the header has two columns named {twice[0]!r}.")
     table = cells.iloc[1:].copy()
     if table.empty:
         raise BadInput(f"{path} is empty below its header; one row per line is expected.")
-    table.columns = header_of(cells)
+    table.columns = header
     return table
 
 

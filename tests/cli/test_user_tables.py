@@ -96,6 +96,13 @@ def test_a_strand_may_have_a_column_of_its_own(tmp_path):
     assert data.meta["is_reverse"].tolist() == [0, 1] * 30
 
 
+def test_two_replicates_of_one_name_are_refused(tmp_path):
+    table = elements(pairs=False)
+    table = pd.concat([table, table["mean_value"].rename("rep1"), table["mean_value"].rename("rep1")], axis=1)
+    with pytest.raises(BadInput, match="line 1: the header has two columns named 'rep1'"):
+        load(table, tmp_path)
+
+
 # --- formats
 
 
