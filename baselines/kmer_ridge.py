@@ -15,12 +15,12 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.metrics import mse, pearson_r
+from benchmarks.api.metrics import mse, observed, pearson_r
 from benchmarks.api.model import Checkpoints, History, OnEpoch
 from benchmarks.api.sequences import N_CODE, reverse_complement
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
-from benchmarks.training.loop import target_columns
+from benchmarks.training.loop import target_columns, target_weights
 
 NAME = "k-mer ridge"
 MAX_K = 10
@@ -93,21 +93,23 @@ class KmerRidge:
     ) -> History:
         """Fit every penalty. Nothing is random and it takes seconds: `seed` and `checkpoints` are left alone."""
         self.prepare(train, n_steps=self.recipe.n_alphas)
-        y_val, x_val = target_columns(val), kmer_counts(val.codes, self.recipe.k)
+        x_val = kmer_counts(val.codes, self.recipe.k)
+        y_train, y_val = (list(data.targets.values()) for data in (train, val))
         history, best = [], None
         alphas = np.geomspace(self.recipe.min_alpha, self.recipe.max_alpha, self.recipe.n_alphas)
         for epoch, alpha in enumerate(alphas, start=1):
             start = perf_counter()
-            ridge = Ridge(alpha=float(alpha), solver="sparse_cg", random_state=0).fit(self._x, self._y)
+            ridge = self._fitted(float(alpha), slice(None))
             seconds = perf_counter() - start
-            fitted, predicted = _columns(ridge, self._x), _columns(ridge, x_val)
+            fitted = [observed(*pair) for pair in zip(y_train, _columns(ridge, self._x).T, strict=True)]
+            predicted = [observed(*pair) for pair in zip(y_val, _columns(ridge, x_val).T, strict=True)]
             row = {
                 "epoch": epoch,
                 "alpha": float(alpha),
                 "lr": None,
-                "train_loss": sum(mse(*pair) for pair in zip(self._y.T, fitted.T, strict=True)),
-                "val_loss": sum(mse(*pair) for pair in zip(y_val.T, predicted.T, strict=True)),
-                "val_pearson_r": float(np.mean([pearson_r(*pair) for pair in zip(y_val.T, predicted.T, strict=True)])),
+                "train_loss": sum(mse(*pair) for pair in fitted),
+                "val_loss": sum(mse(*pair) for pair in predicted),
+                "val_pearson_r": float(np.mean([pearson_r(*pair) for pair in predicted])),
                 "train_seconds": seconds,
                 "seconds": perf_counter() - start,
             }
@@ -125,11 +127,25 @@ class KmerRidge:
         """Count the k-mers of a training set."""
         self.outputs = tuple(train.targets)
         self._x, self._y = kmer_counts(train.codes, self.recipe.k), target_columns(train).astype(np.float64)
+        self._weights = target_weights(train)
+
+    def _fitted(self, alpha: float, rows: slice | np.ndarray) -> Ridge:
+        """Fit one penalty to training rows; every output by itself where their weights differ."""
+        ridge = Ridge(alpha=alpha, solver="sparse_cg", random_state=0)
+        if self._weights is None:
+            return ridge.fit(self._x[rows], self._y[rows])
+        coefficients, intercepts = [], []
+        for y, weights in zip(self._y[rows].T, self._weights[rows].T, strict=True):
+            ridge.fit(self._x[rows], y, sample_weight=weights)
+            coefficients.append(ridge.coef_)
+            intercepts.append(ridge.intercept_)
+        ridge.coef_, ridge.intercept_ = np.stack(coefficients), np.array(intercepts)
+        return ridge
 
     def train_batch(self, rows: np.ndarray) -> float:
         """Fit the middle penalty to the given rows alone, and return its error: this model has no steps to time."""
         alpha = float(np.sqrt(self.recipe.min_alpha * self.recipe.max_alpha))
-        ridge = Ridge(alpha=alpha, solver="sparse_cg", random_state=0).fit(self._x[rows], self._y[rows])
+        ridge = self._fitted(alpha, rows)
         return mse(self._y[rows].ravel(), _columns(ridge, self._x[rows]).ravel())
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:

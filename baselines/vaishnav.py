@@ -68,7 +68,7 @@ def unsupported(spec: TaskSpec) -> str | None:
         return "predicts numbers per sequence, not profiles"
     if len(spec.outputs) != 1:
         return f"predicts one output, not {len(spec.outputs)}"
-    return None
+    return "has a loss published without weights of rows" if spec.weighted else None
 
 
 def network(seq_len: int = 110, recipe: VaishnavRecipe = RECIPE):

@@ -23,7 +23,6 @@ MODULES = {
     "benchmarks.api.keras_profiles": ("benchmarks.training.keras_profiles",),
     "benchmarks.api.mutants": ("benchmarks.engine.inference.mutagenesis",),
     "benchmarks.api.origins": ("benchmarks.api.simulated_marker",),
-    "benchmarks.api.overlap": ("benchmarks.engine.evaluation.overlap",),
     "benchmarks.api.promoters": ("benchmarks.api.yeast_plasmid",),
     "benchmarks.api.protocols": ("benchmarks.api.model", "benchmarks.api.task"),
     "benchmarks.api.stored": ("benchmarks.io.validated",),

@@ -26,9 +26,11 @@ class Dataset:
         (n, seq_len) uint8, see `sequences`; may be memory-mapped. Of profile tasks, `TaskSpec.max_jitter` wider on
         either side, and their profiles too.
     targets
-        Name -> (n,) float, or (n, profile_len) counts; empty where a model must not see them.
+        Name -> (n,) float, NaN where a value is missing, or (n, profile_len) counts; empty where a model must not see
+        them.
     meta
-        n rows: what splitting, scoring and side channels need (fold, group, is_reverse, chrom …).
+        n rows: what splitting, scoring and side channels need (fold, group, is_reverse, chrom …); `weight`, where it is
+        there, is what a row counts for in training.
     origin
         `measured` or `simulated`; every table and figure made from the data says which.
     ceilings
@@ -207,6 +209,28 @@ def split_name(test_fold: int, val_fold: int) -> str:
     return f"test-{test_fold:02d}_val-{val_fold:02d}"
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How sequences of any length lie in rows of one.
+
+    Parameters
+    ----------
+    adapters
+        Constant ends of every sequence, left and right; what lies between them is what orientations turn.
+    pad
+        Where shorter sequences are padded: on both sides, the larger half on the right, or on one.
+    pad_with
+        What lies beside shorter sequences, left and right; N beyond it.
+    longer
+        What is kept of longer sequences, between the adapters; `refuse`: nothing is.
+    """
+
+    adapters: tuple[str, str] = ("", "")
+    pad: Literal["both", "left", "right"] = "both"
+    pad_with: tuple[str, str] = ("", "")
+    longer: Literal["refuse", "middle", "start", "end"] = "refuse"
+
+
 Head = Literal["soft_classification", "regression", "profile_counts"]
 
 
@@ -228,6 +252,10 @@ class TaskSpec:
     reverse_copies
         One measured value stands for both strands of a sequence, so that a processor may train on the reverse
         complement as another row and average its predictions over both.
+    weighted
+        Rows count differently in training, or values of single outputs are missing: a loss must heed `weight`.
+    layout
+        How sequences lie in a row, where the data decides that.
     """
 
     seq_len: int
@@ -238,6 +266,8 @@ class TaskSpec:
     side_channels: tuple[str, ...] = ()
     training_channels: tuple[str, ...] = ()
     reverse_copies: bool = False
+    weighted: bool = False
+    layout: Layout | None = None
 
 
 def __getattr__(name: str) -> Any:

@@ -98,6 +98,16 @@ def mse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     return float(np.mean((y_true - y_pred) ** 2)) if len(y_true) else float("nan")
 
 
+def observed(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out what was not measured, NaN in y_true; both (n,).
+
+    >>> observed(np.array([1.0, np.nan]), np.array([2.0, 3.0]))
+    (array([1.]), array([2.]))
+    """
+    known = ~np.isnan(y_true)
+    return y_true[known], y_pred[known]
+
+
 PROFILE_BLOCK = 4096
 """Profiles that are scored at a time, to bound memory."""
 
@@ -222,7 +232,7 @@ def items_by_orientation(
 
     The strand-averaged level holds the elements measured in both orientations: prediction and measurement are each
     averaged within an orientation, then over the two. Row-level and strand-averaged values differ by several points and
-    must not be mixed. An element is one unit at both levels.
+    must not be mixed. An element is one unit at both levels. Missing values are left out.
 
     Parameters
     ----------
@@ -233,6 +243,7 @@ def items_by_orientation(
     for output, measured in test.targets.items():
         table = test.meta[[element, orientation]].copy()
         table["y_true"], table["y_pred"] = measured.astype(np.float64), predictions[output].astype(np.float64)
+        table = table[table["y_true"].notna()]
         by_element = table.groupby([element, orientation]).mean().groupby(element)
         both = by_element.mean()[by_element.size() == 2]
         of_row = pd.factorize(table[element])[0]

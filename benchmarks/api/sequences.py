@@ -170,12 +170,17 @@ def canonical_groups(codes: np.ndarray, reversed_codes: np.ndarray) -> tuple[np.
     (n,) int64 group ids, 0 .. n_groups - 1, in order of first appearance; (n,) bool, True where a sequence is the
     larger of its two forms, so that the two orientations of a group differ in it.
     """
+    canonical, is_larger = canonical_forms(codes, reversed_codes)
+    return first_appearance_ids(comparable_rows(canonical)), is_larger
+
+
+def canonical_forms(codes: np.ndarray, reversed_codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smaller of the two forms of every sequence, (n, seq_len) uint8, and where that is the reverse one."""
     differs = codes != reversed_codes
     first = differs.argmax(axis=1)
     rows = np.arange(len(codes))
     is_larger = codes[rows, first] > reversed_codes[rows, first]
-    canonical = np.where(is_larger[:, None], reversed_codes, codes)
-    return first_appearance_ids(comparable_rows(canonical)), is_larger
+    return np.where(is_larger[:, None], reversed_codes, codes), is_larger
 
 
 def comparable_rows(codes: np.ndarray) -> np.ndarray:

@@ -144,7 +144,9 @@ class MarksStrands(Protocol):
         """Tell which ids carry a mark of the reverse orientation, whether or not it counts; (n,) bool."""
         ...
 
-    def strands(self, path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    def strands(
+        self, path: Path, ids: pd.Series, codes: np.ndarray, spec: TaskSpec
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
         """Tell which rows of a whole file are a reverse orientation: (n,) uint8, and sentences on marks not confirmed.
 
         Parameters
@@ -153,6 +155,8 @@ class MarksStrands(Protocol):
             Indexed by line of the file at `path`.
         codes
             (n, seq_len) uint8.
+        spec
+            Of the model that predicts.
 
         Raises
         ------
@@ -175,7 +179,7 @@ class AddsFlanks(Protocol):
 class HasReverseForm(Protocol):
     """A task in which both orientations of a sequence can be predicted, and averaged."""
 
-    def reverse_form(self, codes: np.ndarray) -> np.ndarray:
+    def reverse_form(self, codes: np.ndarray, spec: TaskSpec) -> np.ndarray:
         """Turn the part of each sequence that is measured in both orientations; (n, seq_len) uint8, a copy."""
         ...
 
@@ -248,11 +252,11 @@ class LeavesOutElements(Protocol):
 class HasConstantFlanks(Protocol):
     """A task whose sequences have constant flanks, which in-silico mutagenesis leaves alone."""
 
-    def variable_region_mask(self, codes: np.ndarray) -> np.ndarray:
-        """Tell which bases are not flanks: (n, seq_len) uint8 -> (n, seq_len) bool."""
+    def variable_region_mask(self, codes: np.ndarray, spec: TaskSpec) -> np.ndarray:
+        """Tell which bases are not flanks: (n, seq_len) uint8 -> (n, seq_len) bool; `spec` is the model's."""
         ...
 
-    def offsets(self, sequences: list[str]) -> np.ndarray:
+    def offsets(self, sequences: list[str], spec: TaskSpec) -> np.ndarray:
         """Tell where sequences as users write them begin in their codes, behind a flank that was added; (n,) int64."""
         ...
 
@@ -285,8 +289,15 @@ class HasElementLength(Protocol):
 class HasConstruct(Protocol):
     """A task that sequences can be designed for."""
 
-    CONSTRUCT: Construct
-    """The insert and its constant flanks."""
+    def construct(self, spec: TaskSpec) -> Construct:
+        """Return the insert and its constant flanks, as a model of this spec reads them.
+
+        Raises
+        ------
+        BadInput
+            If it depends on the data, and the spec is of no trained model.
+        """
+        ...
 
 
 @runtime_checkable

@@ -1,6 +1,7 @@
 """`assay.yaml`: what the columns of a table are, how lengths are made equal, and what is held out."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import text_files, validated
 from benchmarks.io.validated import one_line
 
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class AssayConfig:
@@ -17,10 +20,17 @@ class AssayConfig:
 
     Parameters
     ----------
-    table, sequences
-        The table of values; a FASTA file, or a table, of the sequences, joined by id, where the table has none.
+    table, header
+        The table of values; the names of its columns, where its first line does not have them.
+    sequences, genome
+        A FASTA file, or a table, of the sequences, joined by id; or a genome that they are read from by coordinates.
+        Without either, they are in the table.
+    where
+        Column -> the values that rows are used of, such as one condition of a table of several.
     values
         Output -> column of its values; several are learnt by one model with an output each.
+    dna, rna
+        Columns of counts, one of each per replicate; the value is log2 RNA/DNA of the summed counts of an id.
     sequence, id
         Columns of sequences and ids.
     replicate
@@ -29,77 +39,148 @@ class AssayConfig:
         Output -> columns of its replicates, for the noise ceiling.
     barcodes, min_barcodes
         Column of numbers of barcodes, and the fewest that a row must have.
+    errors, max_error
+        Output -> column of its standard errors; rows with a larger one in any output are left out, 0 for none.
+    weights
+        What rows count by in training; see `weights_of` in `read`.
     element_class, controls
         Column of classes, which are scored apart, and those of them that are controls: they neither train nor validate.
     strand
         Column of orientations; without it, marks in ids count where the sequences confirm them.
     group
         Column of what must share a fold, beside equal sequences, orientations and alleles of one element.
-    chromosome, fold
-        Columns for what is held out.
+    chromosome, start, end, coordinates
+        Columns of places on a genome, 0-based and half-open (`bed`), or 1-based and inclusive (`one_based`).
     adapters
         Constant ends of all sequences: what lies between them is what orientations turn.
-    length
-        Bases that networks read; 0: the longest sequence. Shorter ones are padded with N, half on either side.
+    length, pad, pad_with, longer
+        Bases that networks read, 0 for the longest sequence; where shorter sequences are padded, and with what (N
+        beyond it); what becomes of longer ones: refused, or the part between the adapters that is kept.
     split
-        `groups`: folds drawn by group; `chromosomes`: whole chromosomes; `column`: the folds of the table.
+        `groups`: folds drawn by group; `homology`: by clusters of sequences that overlap; `chromosomes`: whole
+        chromosomes; `blocks`: stretches of `blocks_of`, or of all chromosomes end to end; `column`: those of `fold`.
+    test, validation
+        With `chromosomes` and `column`: what is held out, once, instead of fold after fold.
     """
 
     table: str
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(default_factory=dict)
+    header: list[str] = field(default_factory=list)
+    where: Mapping[str, list[str]] = field(default_factory=dict)
     sequences: str = ""
+    genome: str = ""
     sequence: str = ""
     id: str = ""
+    dna: list[str] = field(default_factory=list)
+    rna: list[str] = field(default_factory=list)
     replicate: str = ""
     replicates: Mapping[str, list[str]] = field(default_factory=dict)
     barcodes: str = ""
     min_barcodes: int = 0
+    errors: Mapping[str, str] = field(default_factory=dict)
+    max_error: float = 0.0
+    weights: Literal["none", "barcodes", "errors"] = "none"
     element_class: str = ""
     controls: list[str] = field(default_factory=list)
     strand: str = ""
     group: str = ""
     chromosome: str = ""
+    start: str = ""
+    end: str = ""
+    coordinates: Literal["bed", "one_based"] = "bed"
     fold: str = ""
     adapters: list[str] = field(default_factory=lambda: ["", ""])
     length: int = 0
-    split: Literal["groups", "chromosomes", "column"] = "groups"
+    pad: Literal["both", "left", "right"] = "both"
+    pad_with: list[str] = field(default_factory=lambda: ["", ""])
+    longer: Literal["refuse", "middle", "start", "end"] = "refuse"
+    split: Literal["groups", "homology", "chromosomes", "blocks", "column"] = "groups"
     n_folds: int = 10
+    blocks_of: list[str] = field(default_factory=list)
+    test: list[str] = field(default_factory=list)
+    validation: list[str] = field(default_factory=list)
     name: str = ""
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs; of counts, there is one."""
+        return list(self.values) or ["expression"]
 
     def columns(self) -> dict[str, str]:
         """Return what is read from the table: part -> column; of replicates and values one part each."""
-        single = ("sequence", "id", "replicate", "barcodes", "element_class", "strand", "group", "chromosome", "fold")
-        named = {name: getattr(self, name) for name in single if getattr(self, name)}
-        if self.sequences:
+        named = {name: getattr(self, name) for name in _SINGLE if getattr(self, name)}
+        if self.sequences or self.genome:
             named.pop("sequence", None)
-        named |= {f"value of {output}": column for output, column in self.values.items()}
+        named |= {f"where {column}": column for column in self.where}
+        for what, several in (("value", self.values), ("standard error", self.errors)):
+            named |= {f"{what} of {output}": column for output, column in several.items()}
         for output, replicates in self.replicates.items():
             named |= {f"replicate {i} of {output}": column for i, column in enumerate(replicates, start=1)}
+        for what in ("dna", "rna"):
+            named |= {f"{what} of replicate {i}": column for i, column in enumerate(getattr(self, what), start=1)}
         return named
 
 
+_SINGLE = (
+    *("sequence", "id", "replicate", "barcodes", "element_class", "strand", "group", "chromosome", "start", "end"),
+    "fold",
+)
 _WHAT = {
     "table": "the table, beside this file",
-    "sequences": "FASTA or table with the sequences, joined by id, where the table has none",
     "values": "output: column of its values; several outputs are learnt by one model",
+    "header": "names of the columns, where the first line of the table does not have them",
+    "where": "column: values of the rows that are used, such as {medium: [complex]}",
+    "sequences": "FASTA or table with the sequences, joined by id, where the table has none",
+    "genome": "FASTA file of the genome that sequences are read from, by chromosome, start and end",
     "sequence": "column of sequences",
     "id": "column of ids",
+    "dna": "columns of DNA counts, one per replicate, in place of values",
+    "rna": "columns of RNA counts, one per replicate; the value is log2 RNA/DNA of the summed counts of an id",
     "replicate": "column that numbers replicates, where the table has a row for each",
     "replicates": "output: columns of its replicates; they give the noise ceiling",
     "barcodes": "column of numbers of barcodes",
     "min_barcodes": "rows with fewer barcodes are left out",
+    "errors": "output: column of its standard errors",
+    "max_error": "rows with a larger standard error are left out; 0: none are",
+    "weights": "none, barcodes or errors: what rows count by in training",
     "element_class": "column of classes; each is scored apart",
     "controls": "classes that neither train nor validate",
     "strand": "column of orientations; else marks in ids count where the sequences confirm them",
     "group": "column of what must share a fold",
-    "chromosome": "column of chromosomes, for split: chromosomes",
-    "fold": "column of folds, for split: column",
+    "chromosome": "column of chromosomes",
+    "start": "column of first bases on the chromosome",
+    "end": "column of last bases",
+    "coordinates": "bed: 0-based, half-open; one_based: 1-based, the last base included",
+    "fold": "column of folds, or of train, val and test",
     "adapters": "constant ends of all sequences",
-    "length": "bases that networks read, 0 for the longest sequence; shorter ones are padded with N on both sides",
-    "split": "groups, chromosomes or column",
-    "n_folds": "folds that are drawn",
+    "length": "bases that networks read, 0 for the longest sequence",
+    "pad": "both, left or right: where shorter sequences are padded",
+    "pad_with": "bases beside the sequences to pad with, left and right; N beyond them",
+    "longer": "refuse, middle, start or end: what is kept of longer sequences, between the adapters",
+    "split": "groups, homology, chromosomes, blocks or column",
+    "n_folds": "folds that are drawn, dealt or cut",
+    "blocks_of": "chromosomes that are cut into blocks; rows on others always train",
+    "test": "chromosomes, or values of the fold column, that are held out once, for test",
+    "validation": "and those for validation; the others train",
     "name": "name of the data set in results",
 }
+_EXPECTED = {
+    "values": "`output: column` pairs",
+    "errors": "`output: column` pairs",
+    "replicates": "`output: [columns]` pairs",
+    "where": "`column: [values]` pairs",
+    "max_error": "a number from 0",
+    "adapters": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
+    "pad_with": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
+    "min_barcodes": "a whole number from 0",
+    "length": "a whole number from 0",
+    "n_folds": "a whole number from 3 to 20",
+    **dict.fromkeys(("header", "dna", "rna", "controls", "blocks_of", "test", "validation"), "a list of names"),
+    **{key: _WHAT[key].partition(":")[0] for key in ("weights", "split", "pad", "longer")},
+    "coordinates": "bed or one_based",
+}
+_TYPES: dict[str, Any] = {part.name: part.type for part in dataclasses.fields(AssayConfig)}
+_ONE_SPLIT = "the values of the others train"
 
 
 def is_config(path: Path) -> bool:
@@ -113,7 +194,7 @@ def read(path: Path) -> AssayConfig:
     Raises
     ------
     BadInput
-        Naming line and key of what is unknown, missing or of another type.
+        Naming line and key of what is unknown, missing, of another type, or in want of another key.
     """
     import yaml
 
@@ -126,20 +207,112 @@ def read(path: Path) -> AssayConfig:
         raise BadInput(f"{path}{where}: YAML is expected ({one_line(getattr(error, 'problem', error))}).") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: keys and values such as `table: my_table.tsv` are expected; see `assay init`.")
-    known = [part.name for part in dataclasses.fields(AssayConfig)]
-    for key, value in content.items():
-        if key not in known:
-            raise BadInput(f"{path}, line {lines.get(str(key), 1)}: {did_you_mean('key', str(key), known)}")
+    return _checked(content, {str(key): f"{path}, line {lines.get(str(key), 1)}" for key in content}, str(path))
+
+
+def changed(config: AssayConfig, words: list[str]) -> AssayConfig:
+    """Change keys of a config by `key=value`, values as YAML has them.
+
+    Raises
+    ------
+    BadInput
+        As `read`, naming the word.
+    """
+    import yaml
+
+    content, where = _said(config), {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        try:
+            value = yaml.safe_load(text) if equals else None
+        except yaml.YAMLError:
+            value = None
         if value is None:
-            raise BadInput(
-                f"{path}, line {lines[key]}: {key} ({_WHAT[key]}) is empty; give a value or remove the line."
-            )
-    for key in ("table", "values"):
-        if not content.get(key):
-            raise BadInput(f"{path}: {key} is missing: {_WHAT[key]}.")
+            raise BadInput(f"--set expects key=value with a value as in assay.yaml, got {word!r}.")
+        content[key], where[key] = value, f"--set {word}"
+    return _checked(content, where, "assay.yaml")
+
+
+def with_split(config: AssayConfig, split: str) -> AssayConfig:
+    """Hold out in another way; a config's own `test` and `validation` are of its own way.
+
+    Raises
+    ------
+    BadInput
+        If that way needs a key that the config lacks.
+    """
+    changed = dataclasses.replace(config, split=split, test=[], validation=[]) if split != config.split else config
+    for _, needed in _needs(changed):
+        raise BadInput(f"--split {split} needs {needed} in assay.yaml.")
+    return changed
+
+
+def _said(config: AssayConfig) -> dict[str, Any]:
+    """Return the keys of a config that are not as they are by default."""
+    empty = AssayConfig(table="")
+    values = {part.name: getattr(config, part.name) for part in dataclasses.fields(config)}
+    return {name: value for name, value in values.items() if value != getattr(empty, name)}
+
+
+def _checked(content: dict[Any, Any], where: Mapping[str, str], whole: str) -> AssayConfig:
+    """Make a config of keys and values.
+
+    Parameters
+    ----------
+    where
+        Key -> the place that has it, for messages; `whole` is the place of what is missing.
+    """
+    content = {str(key): value for key, value in content.items()}
     for key, value in content.items():
-        _check_type(path, lines.get(key, 1), key, value)
-    return AssayConfig(**content)
+        place = where.get(key, whole)
+        if key not in _TYPES:
+            raise BadInput(f"{place}: {did_you_mean('key', key, list(_TYPES))}")
+        if value is None:
+            raise BadInput(f"{place}: {key} ({_WHAT[key]}) is empty; give a value or remove the line.")
+        if key in ("test", "validation", "blocks_of", "header", "controls") and isinstance(value, list):
+            content[key] = value = [str(item) for item in value]  # YAML makes numbers of chromosomes
+        if key == "where" and isinstance(value, dict):
+            content[key] = value = {name: _texts(chosen) for name, chosen in value.items()}
+        _check_type(place, key, value)
+    if not content.get("table"):
+        raise BadInput(f"{whole}: table is missing: {_WHAT['table']}.")
+    if not content.get("values") and not content.get("dna"):
+        raise BadInput(f"{whole}: values is missing: {_WHAT['values']}.")
+    config = AssayConfig(**content)
+    for key, needed in _needs(config):
+        raise BadInput(f"{where.get(key, whole)}: {key} needs {needed}.")
+    return config
+
+
+def _texts(value: Any) -> Any:
+    """Return one value, or a list of them, as a list of texts."""
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _needs(config: AssayConfig) -> list[tuple[str, str]]:
+    """List the keys that want another one, with what they want."""
+    pairs = [
+        ("split", config.split == "chromosomes" and not config.chromosome, "`chromosome: COLUMN`"),
+        ("split", config.split == "blocks" and not (config.chromosome and config.start), "`chromosome` and `start`"),
+        ("split", config.split == "column" and not config.fold, "`fold: COLUMN`"),
+        ("test", bool(config.test) and config.split not in ("chromosomes", "column"), "`split: chromosomes` or column"),
+        ("test", bool(config.test) and not config.validation, f"`validation: [VALUES]`; {_ONE_SPLIT}"),
+        ("validation", bool(config.validation) and not config.test, f"`test: [VALUES]`; {_ONE_SPLIT}"),
+        ("weights", config.weights == "barcodes" and not (config.barcodes or config.dna), "`barcodes: COLUMN`"),
+        ("weights", config.weights == "errors" and not config.errors, "`errors: {output: COLUMN}`"),
+        ("max_error", config.max_error > 0 and not config.errors, "`errors: {output: COLUMN}`"),
+        ("errors", not set(config.errors) <= set(config.outputs), "outputs that `values` has"),
+        ("replicates", not set(config.replicates) <= set(config.outputs), "outputs that `values` has"),
+        ("min_barcodes", bool(config.min_barcodes) and not (config.barcodes or config.dna), "`barcodes: COLUMN`"),
+        ("controls", bool(config.controls) and not config.element_class, "`element_class: COLUMN`"),
+        ("genome", bool(config.genome) and not (config.chromosome and config.start and config.end), "coordinates"),
+        ("genome", bool(config.genome and config.sequences), "no `sequences`, which would be joined by id"),
+        ("sequences", bool(config.sequences) and not config.id, "`id: COLUMN`"),
+        ("dna", len(config.dna) != len(config.rna), "as many columns as `rna`"),
+        ("dna", bool(config.dna and config.values), "no `values`, which are made of the counts"),
+        ("dna", bool(config.dna) and not config.id, "`id: COLUMN`"),
+    ]
+    return [(key, needed) for key, lacks, needed in pairs if lacks]
 
 
 def _lines(node: Any) -> dict[str, int]:
@@ -150,46 +323,31 @@ def _lines(node: Any) -> dict[str, int]:
     )
 
 
-def _check_type(path: Path, line: int, key: str, value: Any) -> None:
-    kind = next(part.type for part in dataclasses.fields(AssayConfig) if part.name == key)
+def _check_type(place: str, key: str, value: Any) -> None:
     try:
-        parsed = validated.parse_as(value, kind)
-        fits = not isinstance(parsed, int) or 0 <= parsed <= 100_000
+        parsed = validated.parse_as(value, _TYPES[key])
+        fits = not isinstance(parsed, int | float) or 0 <= parsed <= 100_000
     except ValueError:
         fits = False
-    if key == "adapters":
-        fits = fits and len(value) == 2 and not set("".join(value).upper()) - set("ACGT")
+    if key in ("adapters", "pad_with"):
+        fits = fits and len(value) == 2 and re.fullmatch("[ACGTacgt]*", "".join(value)) is not None
     if key == "n_folds":
         fits = fits and 3 <= value <= 20
     if not fits:
-        raise BadInput(
-            f"{path}, line {line}: {key} is expected to be {_EXPECTED.get(key, 'text')}, got {str(value)[:60]!r}."
-        )
-
-
-_EXPECTED = {
-    "values": "`output: column` pairs",
-    "replicates": "`output: [columns]` pairs",
-    "controls": "a list of classes",
-    "adapters": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
-    "min_barcodes": "a whole number from 0",
-    "length": "a whole number from 0",
-    "n_folds": "a whole number from 3 to 20",
-    "split": "groups, chromosomes or column",
-}
+        raise BadInput(f"{place}: {key} is expected to be {_EXPECTED.get(key, 'text')}, got {str(value)[:60]!r}.")
 
 
 def to_yaml(config: AssayConfig, found: list[str]) -> str:
     """Write a config with a comment on every line; `found` goes on top."""
     import yaml
 
+    said = _said(config)
     lines = [*(f"# {line}" for line in found), ""]
     for part in dataclasses.fields(AssayConfig):
         value = getattr(config, part.name)
-        default = part.default if part.default is not dataclasses.MISSING else ()
-        is_set = value not in ("", [], {}, ["", ""]) and (value != default or part.name in ("split", "n_folds"))
         plain = dict(value) if isinstance(value, Mapping) else value
         flow = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6)
         text = f"{part.name}: {flow.removesuffix('...' + chr(10)).strip()}"
+        is_set = part.name in said or part.name in ("split", "n_folds")
         lines += [f"# {_WHAT[part.name]}", text if is_set else f"# {text}"]
     return "\n".join(lines) + "\n"

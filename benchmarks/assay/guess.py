@@ -7,9 +7,11 @@ the public data sets of Gosai et al. 2024, Agarwal et al. 2025 and de Almeida et
 import itertools
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,40 +30,42 @@ SEQUENCE = Role(
 )
 VALUE = (
     *("mean_value", "expression", "value", "activity", "log2FoldChange", "log2FC", "logFC", "ratio", "log2", "score"),
-    *(
-        "log2_ratio",
-        "log2(RNA/DNA)",
-        "mean_log2",
-        "mean",
-        "measured",
-        "target",
-        "alpha",
-        "maude_expression",
-        "statistic",
-    ),
+    *("log2_ratio", "log2(RNA/DNA)", "mean_log2", "mean", "measured", "target", "alpha", "maude_expression"),
+    "statistic",
 )
 VALUE_OF = re.compile(
     r"(?P<cell>.+?)(?:_log2FC|_log2FoldChange|_logFC|[ _]\[?log2\(?rna/dna\)?\]?|_log2_enrichment|_mean_value|"
     r"_activity)",
     re.IGNORECASE,
 )
+ERROR_OF = re.compile(r"(?P<cell>.*?)[ _]?(?:lfcSE|log2FC_SE|se|stderr|std_?err(?:or)?|sem)", re.IGNORECASE)
 OTHER = {
     "barcodes": ("n_bc", "n_obs_bc", "barcodes", "n_barcodes", "mean_n_obs_bc", "tags"),
     "element_class": ("class", "category", "element_class", "type", "label"),
     "group": ("group", "element_group", "locus", "family", "cluster"),
     "chromosome": ("chr", "chrom", "chromosome", "seqnames"),
-    "fold": ("fold", "fold_num", "cv_fold"),
+    "start": ("start", "chromStart", "chrom_start"),
+    "end": ("end", "stop", "chromEnd", "chrom_end"),
+    "fold": ("fold", "fold_num", "cv_fold", "split", "set", "partition"),
     "replicate": ("replicate",),
     "strand": columns.STRAND.names,
 }
 _NO_VALUES = re.compile(
     r"(?:.*[_ ])?(?:dna|rna|plasmid)[_ ]?counts?.*|.*counts?|(?:dna|rna)_normalized|(?:input|output)count|p[._ ]?val.*|"
-    r"(?:.*[_ ])?(?:lfcse|se|sd|stderr)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|start|end|pos|position|length|gc|"
-    r"minuslog10.*|averaged_expression|split|set|index|rev|bin",
+    r"(?:.*[_ ])?(?:lfcse|se|sd|stderr|mad|mad[._]score)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|start|end|pos|position|"
+    r"length|gc|minuslog10.*|averaged_expression|split|set|index|rev|bin|(?:chrom)?(?:start|end)",
     re.IGNORECASE,
 )
+_COUNTS = re.compile(r"(?P<what>dna|rna)_counts?_(?P<replicate>.+)", re.IGNORECASE)
 _CONTROL = re.compile(r"neg|control|scram|shuffl|random|positive", re.IGNORECASE)
+_GENOMIC_ELEMENT = (
+    *("chrom", "chromStart", "chromEnd", "name", "score", "strand", "log2FoldChange", "inputCount", "outputCount"),
+    *("minusLog10PValue", "minusLog10QValue"),
+)
+"""Columns of IGVF's `reporter_genomic_element`, and of ENCODE's element quantifications: BED with five more."""
 MIN_ADAPTER = 6
+FREQUENT = 0.9
+MOST_CLASSES = 30
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,9 @@ class Guess:
     found: list[str]
 
 
-def guess(path: Path, sequences: Path | None = None, given: Mapping[str, str] | None = None) -> Guess:
+def guess(
+    path: Path, sequences: Path | None = None, given: Mapping[str, str] | None = None, genome: Path | None = None
+) -> Guess:
     """Tell what a table holds.
 
     Parameters
@@ -81,6 +87,8 @@ def guess(path: Path, sequences: Path | None = None, given: Mapping[str, str] | 
         FASTA or table of the sequences, where the table has none.
     given
         What the user says: part -> column; `value` may name several, separated by `;`.
+    genome
+        FASTA of the genome that the sequences are read from, by the table's coordinates.
 
     Raises
     ------
@@ -88,49 +96,114 @@ def guess(path: Path, sequences: Path | None = None, given: Mapping[str, str] | 
         If no column holds sequences, or none holds values; the message lists the columns and the option to type.
     """
     account, given = Account(path.name), dict(given or {})
-    table = tables.read_headed(path, account=account)
+    table, names = _named(path, account)
     header = list(table)
-    parts = {"id": ID.names, **OTHER}
+    _check_given(path, header, given)
+    sequence = given.get("sequence") or _sequence_column(table)
+    if sequence is None and sequences is None and genome is None:
+        raise BadInput(_without_sequences(path, header))
+    sequence = None if sequences or genome else sequence
+    found = _parts(table, given, sequence, from_genome=genome is not None)
+    counts = {} if given.get("value") else _counts(header)
+    values = {} if counts else _values(path, table, [sequence, *found.values()], given.get("value"))
+    classes = table[found["element_class"]].dropna().unique().tolist() if found.get("element_class") else []
+    if len(classes) > MOST_CLASSES:  # names, not classes
+        del found["element_class"]
+        classes = []
+    if genome:
+        texts = pd.Series(dtype=str)
+    else:
+        texts = table[sequence].dropna() if sequence else pd.Series(_sequences_of(Path(str(sequences))))
+    parts: dict[str, Any] = {
+        **found,
+        **counts,
+        "coordinates": _coordinates(table, found, sequence),
+        "replicates": _replicates(table, values),
+        "errors": _errors(table, values),
+        "min_barcodes": 10 if found.get("barcodes") else 0,
+        "controls": [name for name in classes if _CONTROL.search(str(name))],
+        "adapters": list(adapters(texts.str.upper().tolist())),
+        "split": "column" if "fold" in found else "groups",
+    }
+    if sequences or genome:
+        parts |= {"sequences" if sequences else "genome": os.path.relpath(sequences or genome, path.parent)}
+    else:
+        parts["sequence"] = sequence
+    config = AssayConfig(table=path.name, values=values, header=names, **parts)
+    return Guess(config, [*account.sentences(), *_sentences(config, texts, header)])
+
+
+def _named(path: Path, account: Account) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table, and the names of its columns if its first line does not have them."""
+    cells = tables.read_cells(path, account)
+    is_bed = cells.shape[1] >= 6 and all(re.fullmatch(r"\d+", str(cell)) for cell in cells.iloc[0, 1:3])
+    if not is_bed and columns.has_header(cells):
+        return tables.below_header(path, cells), []
+    names = [f"column{number}" for number in range(1, cells.shape[1] + 1)]
+    if is_bed:
+        known = _GENOMIC_ELEMENT if len(names) == len(_GENOMIC_ELEMENT) else _GENOMIC_ELEMENT[:6]
+        names[: len(known)] = known
+    account.format += " without a header"
+    return cells.set_axis(names, axis=1), names
+
+
+def _check_given(path: Path, header: Sequence[str], given: Mapping[str, str]) -> None:
+    parts = ["id", *OTHER, "sequence", "value"]
     for part, column in given.items():
-        if part not in (*parts, "sequence", "value"):
-            raise BadInput(
-                f"--columns: {part!r} is not a part of an assay; {', '.join([*parts, 'sequence', 'value'])} are."
-            )
+        if part not in parts:
+            raise BadInput(f"--columns: {part!r} is not a part of an assay; {', '.join(parts)} are.")
         if missing := [name for name in column.split(";") if name not in header]:
             raise BadInput(
                 f"{path} has no column {missing[0]!r}, which --columns gives for {part}; its columns are "
                 f"{', '.join(header[:12])}."
             )
-    sequence = given.get("sequence") or _sequence_column(table)
-    if sequence is None and sequences is None:
-        raise BadInput(
-            f"{path}: no column holds sequences; its columns are {', '.join(header[:12])}. Give the file that has "
-            "them, FASTA or a table, joined by id: --sequences design.fa."
-        )
-    found = {part: given.get(part) or _first(header, names, taken=[sequence]) for part, names in parts.items()}
-    values = _values(path, table, [sequence, *found.values()], given.get("value"))
-    replicates = _replicates(table, values)
-    classes = table[found["element_class"]].dropna().unique().tolist() if found["element_class"] else []
-    if len(classes) > 30:  # names, not classes
-        found["element_class"], classes = None, []
-    texts = table[sequence].dropna() if sequences is None else pd.Series(_sequences_of(sequences))
-    config = AssayConfig(
-        table=path.name,
-        values=values,
-        sequences=os.path.relpath(sequences, path.parent) if sequences else "",
-        sequence=sequence or "",
-        replicates=replicates,
-        min_barcodes=10 if found["barcodes"] else 0,
-        controls=[name for name in classes if _CONTROL.search(str(name))],
-        adapters=list(adapters(texts.str.upper().tolist())),
-        split="column" if found["fold"] else "groups",
-        **{part: column or "" for part, column in found.items()},
-    )
-    return Guess(config, [*account.sentences(), *_sentences(config, texts, header)])
 
 
-def _first(header: Sequence[str], names: Sequence[str], taken: Sequence[str | None]) -> str | None:
-    return next((name for name in columns.called(header, names) if name not in taken), None)
+def _without_sequences(path: Path, header: Sequence[str]) -> str:
+    lacking = f"{path}: no column holds sequences; its columns are {', '.join(header[:12])}."
+    if {"refAllele", "altAllele"} <= set(header) or "postProbEffect" in header:
+        return f"{lacking} It has effects of variants; an assay needs the activities of the alleles."
+    if {"chrom", "chromStart", "chromEnd"} <= set(header):
+        return f"{lacking} Its places are known: name the genome that they are on, --genome genome.fa."
+    return f"{lacking} Give the file that has them, FASTA or a table, joined by id: --sequences design.fa."
+
+
+def _parts(table: pd.DataFrame, given: Mapping[str, str], sequence: str | None, *, from_genome: bool) -> dict[str, str]:
+    """Find what columns hold beside sequences and values: part -> column."""
+    header = list(table)
+    named = {"id": ID.names, **OTHER}
+    if from_genome:  # then the strand is that of the sequence, and no gene's
+        named["strand"] = (*columns.STRAND.names, "strand")
+    found: dict[str, str] = {}
+    for part, names in named.items():
+        candidates = [name for name in columns.called(header, names) if name != sequence]
+        column = given.get(part) or next(iter(candidates), None)
+        if column and (part in given or _may_hold(part, table[column])):
+            found[part] = column
+    if not {"chromosome", "start"} <= set(found):
+        found = {part: column for part, column in found.items() if part not in ("start", "end")}
+    return found
+
+
+def _may_hold(part: str, column: pd.Series) -> bool:
+    """Tell whether the content of a column is what its name promises: places are numbers, folds few."""
+    if part in ("start", "end"):
+        cells = column.dropna()
+        return len(cells) == len(column) and bool(cells.str.fullmatch(r"\s*\d+\s*").all())
+    if part == "fold":
+        values = set(column.fillna("").str.strip().str.lower())
+        words = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+        return 3 <= len(values) <= 20 and (values <= words or all(value.isdecimal() for value in values))
+    return True
+
+
+def _coordinates(table: pd.DataFrame, found: Mapping[str, str], sequence: str | None) -> str:
+    """Tell 1-based, inclusive places by sequences that are a base longer than end - start; else they are as in BED."""
+    if sequence is None or "end" not in found:
+        return "bed"
+    rows = table.iloc[: columns.N_SAMPLED]
+    span = pd.to_numeric(rows[found["end"]]) - pd.to_numeric(rows[found["start"]])
+    return "one_based" if (rows[sequence].fillna("").str.len() == span + 1).mean() > 0.5 else "bed"
 
 
 def _sequence_column(table: pd.DataFrame) -> str | None:
@@ -138,6 +211,16 @@ def _sequence_column(table: pd.DataFrame) -> str | None:
     holding = [name for name in table if columns.holds_dna(table[name])]
     named = [name for name in columns.called(list(table), SEQUENCE.names) if name in holding]
     return named[0] if named else holding[0] if len(holding) == 1 else None
+
+
+def _counts(header: Sequence[str]) -> dict[str, list[str]]:
+    """Find counts per barcode and replicate, as IGVF's `reporter_experiment_barcode` has them: `dna_count_1` …"""
+    of: dict[str, dict[str, str]] = {"dna": {}, "rna": {}}
+    for name in header:
+        if match := _COUNTS.fullmatch(name):
+            of[match["what"].lower()][match["replicate"]] = name
+    replicates = [replicate for replicate in of["dna"] if replicate in of["rna"]]
+    return {what: [of[what][replicate] for replicate in replicates] for what in of} if replicates else {}
 
 
 def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given: str | None) -> dict[str, str]:
@@ -178,6 +261,15 @@ def _replicates(table: pd.DataFrame, values: Mapping[str, str]) -> dict[str, lis
     return result
 
 
+def _errors(table: pd.DataFrame, values: Mapping[str, str]) -> dict[str, str]:
+    """Find the standard errors of every output: `lfcSE` where there is one output, `K562_lfcSE` … of several."""
+    of = {_plain(match["cell"]): name for name in table if (match := ERROR_OF.fullmatch(name))}
+    of = {cell: name for cell, name in of.items() if name not in values.values() and columns.holds_numbers(table[name])}
+    if len(values) == 1 and len(of) == 1:
+        return {next(iter(values)): next(iter(of.values()))}
+    return {output: of[output] for output in values if output in of}
+
+
 def _sequences_of(path: Path) -> list[str]:
     return [text for piece in sequence_files.read_pieces(path) for text in piece.sequences]
 
@@ -197,6 +289,28 @@ def adapters(texts: Sequence[str]) -> tuple[str, str]:
     return left, right
 
 
+def frequent_ends(texts: Sequence[str]) -> tuple[str, str]:
+    """Find what nearly all sequences, `FREQUENT` of them, begin and end with; as `adapters`, which are of all.
+
+    >>> frequent_ends(["ACGTACC"] * 10 + ["TTTTTTT"])
+    ('ACGTACC', 'ACGTACC')
+    """
+
+    def start(texts: Sequence[str]) -> str:
+        rest, found = list(texts), ""
+        while rest:
+            counts = Counter(text[len(found)] for text in rest if len(text) > len(found))
+            letter, n = max(counts.items(), key=lambda item: item[1], default=("", 0))
+            if n < FREQUENT * len(texts):
+                break
+            found += letter
+            rest = [text for text in rest if text.startswith(found)]
+        return found
+
+    left, right = start(texts), start([text[::-1] for text in texts])[::-1]
+    return left if len(left) >= MIN_ADAPTER else "", right if len(right) >= MIN_ADAPTER else ""
+
+
 def _common_start(texts: Sequence[str]) -> str:
     """Return what all texts begin with: what the first and the last in order have in common."""
     pairs = zip(min(texts), max(texts), strict=False)
@@ -204,27 +318,39 @@ def _common_start(texts: Sequence[str]) -> str:
 
 
 def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> list[str]:
-    lengths = texts.str.len()
-    span = (
-        f"{lengths.min()} bp"
-        if lengths.min() == lengths.max()
-        else f"{lengths.min()} to {lengths.max()} bp, padded with N"
-    )
+    lines = [_lengths(texts)] if len(texts) else [f"Sequences are read from {config.genome}."]
     used = config.columns()
     left_over = [name for name in header if name not in used.values()]
-    lines = [
-        f"{len(texts):,} sequences of {span}.",
-        f"Columns: {', '.join(f'{part} = {column}' for part, column in used.items())}.",
-    ]
+    lines.append(f"Columns: {', '.join(f'{part} = {column}' for part, column in used.items())}.")
     if left_over:
         lines.append(f"Not used: {', '.join(left_over)}.")
+    if len(config.outputs) > 1:
+        lines.append(
+            f"{len(config.outputs)} outputs of one model: {', '.join(config.outputs)}. For a data set, and a model, of "
+            "each: assay init --one-per-output."
+        )
     if any(config.adapters):
         lines.append(
             f"In common, all sequences begin with {config.adapters[0] or 'nothing'} and end with "
             f"{config.adapters[1] or 'nothing'}."
         )
+    frequent = frequent_ends(texts.str.upper().tolist())
+    if any(len(more) > len(end) for more, end in zip(frequent, config.adapters, strict=True)):
+        lines.append(
+            f"At least {FREQUENT:.0%} begin with {frequent[0] or 'nothing in common'} and end with "
+            f"{frequent[1] or 'nothing in common'}: adapters that some rows lack? They are part of the sequence here."
+        )
     if config.controls:
         lines.append(f"Controls, by the names of their classes: {', '.join(config.controls)}.")
     if config.min_barcodes:
         lines.append(f"Rows with fewer than {config.min_barcodes} barcodes are left out, as is the custom.")
+    if config.errors:
+        lines.append("Standard errors are not used unless `weights: errors` or `max_error` says so.")
     return lines
+
+
+def _lengths(texts: pd.Series) -> str:
+    lengths = texts.str.len()
+    if lengths.min() == lengths.max():
+        return f"{len(texts):,} sequences of {lengths.min()} bp."
+    return f"{len(texts):,} sequences of {lengths.min()} to {lengths.max()} bp, padded with N."

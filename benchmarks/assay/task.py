@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.api import orientations
-from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.construct import Construct
+from benchmarks.api.data import Dataset, Layout, Split, TaskSpec
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.sequences import N_CODE, decode
 from benchmarks.api.splits import nested_splits
-from benchmarks.assay import config, guess, read
+from benchmarks.assay import config, guess, lengths, read
 from benchmarks.assay import simulate as simulation
 from benchmarks.assay.recipes import PRESETS, RECIPES
 from benchmarks.errors import BadInput
@@ -29,7 +30,7 @@ NAME = "assay"
 VERSION = 1
 SPEC = TaskSpec(seq_len=simulation.MAX_LEN, outputs=simulation.OUTPUTS, side_channels=("is_reverse",))
 DATASETS: tuple[str, ...] = ()
-SPLITS = ("as_configured", "groups", "chromosomes", "column")
+SPLITS = ("as_configured", "groups", "homology", "chromosomes", "blocks", "column")
 MODELS = ("dream_cnn", "dream_rnn", "dream_attn", "mprann")
 BASELINE = "mprann"
 APPROX_ROWS: dict[str, int] = {}
@@ -59,13 +60,9 @@ def load(
         guessed = guess.guess(path, given=columns)
         found, notes = guessed.config, ("Columns were told by the table itself; `assay init` writes them down.",)
     name = found.name or table_name(path.with_name(found.table))
-    dataset = read.read(found, path.parent, name, split=_way(found, split), refold=refold, seed=seed)
+    found = found if split == SPLITS[0] else config.with_split(found, split)
+    dataset = read.read(found, path.parent, name, refold=refold, seed=seed)
     return dataclasses.replace(dataset, notes=(*dataset.notes, *notes))
-
-
-def _way(found: config.AssayConfig, split: str) -> str:
-    """Return how folds are made: as --split says, or else as the config does."""
-    return found.split if split == SPLITS[0] else split
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -89,14 +86,21 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     with tempfile.TemporaryDirectory() as scratch:
         table, design = simulation.write(Path(scratch), seed=seed)
         found = guess.guess(table, design).config
-        dataset = read.read(found, Path(scratch), "simulated", split=_way(found, split), refold=False, seed=seed)
+        found = found if split == SPLITS[0] else config.with_split(found, split)
+        dataset = read.read(found, Path(scratch), "simulated", refold=False, seed=seed)
     notes = (f"SIMULATED reporter assay (seed {seed}): no value here was measured.", *dataset.notes)
     return dataclasses.replace(dataset, origin="simulated", notes=notes)
 
 
 def spec(dataset: Dataset) -> TaskSpec:
-    """Return outputs and sequence length of an assay."""
-    return TaskSpec(dataset.codes.shape[1], tuple(dataset.targets), side_channels=SPEC.side_channels)
+    """Return outputs and length of an assay, how sequences lie in its rows, and whether a loss needs weights."""
+    return TaskSpec(
+        dataset.codes.shape[1],
+        tuple(dataset.targets),
+        side_channels=SPEC.side_channels,
+        weighted="weight" in dataset.meta or any(np.isnan(values).any() for values in dataset.targets.values()),
+        layout=read.layout_of(dataset),
+    )
 
 
 def encode(sequences: list[str]) -> np.ndarray:
@@ -105,14 +109,57 @@ def encode(sequences: list[str]) -> np.ndarray:
 
 
 def encode_for(sequences: list[str], spec: TaskSpec) -> np.ndarray:
-    """Encode sequences as a model of this spec reads them, padded with N on both sides; (n, seq_len) uint8.
+    """Encode sequences as a model of this spec reads them, cropped and padded as its data was; (n, seq_len) uint8.
 
     Raises
     ------
     SequenceError
-        For the first sequence that is longer, empty, or has a letter that stands for no base.
+        For the first sequence that is longer where that is refused, empty, or has a letter that stands for no base.
     """
-    return read.pad(sequences, spec.seq_len)
+    return lengths.as_rows(sequences, spec.seq_len, spec.layout or Layout())
+
+
+def offsets(sequences: list[str], spec: TaskSpec) -> np.ndarray:
+    """Tell where sequences begin in their rows, behind what they are padded with; (n,) int64."""
+    return lengths.offsets(np.fromiter(map(len, sequences), np.int64), spec.seq_len, spec.layout or Layout())
+
+
+def variable_region_mask(codes: np.ndarray, spec: TaskSpec) -> np.ndarray:
+    """Tell which bases are of the sequence, between its adapters; (n, seq_len) -> (n, seq_len) bool.
+
+    N is what sequences are padded with; where they are padded with bases, these and adapters cannot be told apart.
+    """
+    layout = spec.layout or Layout()
+    inside = codes != N_CODE
+    if any(layout.pad_with):
+        return inside
+    column = np.arange(codes.shape[1])
+    first, last = inside.argmax(axis=1), codes.shape[1] - inside[:, ::-1].argmax(axis=1)
+    left, right = (len(end) for end in layout.adapters)
+    return inside & (column >= (first + left)[:, None]) & (column < (last - right)[:, None])
+
+
+def reverse_form(codes: np.ndarray, spec: TaskSpec) -> np.ndarray:
+    """Turn what lies between the adapters of each sequence, wherever its padding is; (n, seq_len) uint8.
+
+    Raises
+    ------
+    BadInput
+        If sequences are padded with bases, which cannot be told from them.
+    """
+    layout = spec.layout or Layout()
+    if any(layout.pad_with):
+        raise BadInput("Both strands cannot be predicted where sequences are padded with bases instead of N.")
+    texts = [text.strip("N") for text in decode(codes)]
+    return lengths.as_rows(lengths.reversed_all(texts, layout), spec.seq_len, layout)
+
+
+def construct(spec: TaskSpec) -> Construct:
+    """Return the insert between the adapters of the data that a model was trained on."""
+    if spec.layout is None:
+        raise BadInput("What can be designed for an assay is known from a model of it: name one with --run.")
+    left, right = spec.layout.adapters
+    return Construct(left, spec.seq_len - len(left) - len(right), right)
 
 
 def strand_marks(ids: Sequence[str]) -> np.ndarray:
@@ -120,11 +167,11 @@ def strand_marks(ids: Sequence[str]) -> np.ndarray:
     return orientations.are_marked(ids)
 
 
-def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def strands(path: Path, ids: pd.Series, codes: np.ndarray, spec: TaskSpec) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tell which rows are a reverse orientation, by marks in ids that the sequences confirm."""
     if (codes[:, [0, -1]] == N_CODE).any():  # padded, so of several lengths: training reads no marks of such either
         return np.zeros(len(codes), dtype=np.uint8), ()
-    left, right = (len(end) for end in guess.adapters(decode(codes)))
+    left, right = (len(end) for end in (spec.layout or Layout()).adapters)
     found = orientations.of_ids(path, ids, codes, slice(left, codes.shape[1] - right))
     return found.is_reverse, found.notes
 
@@ -135,11 +182,18 @@ def protocol() -> list[tuple[int, int]]:
 
 
 def splits(meta: pd.DataFrame) -> Iterator[Split]:
-    """Give one split per ordered pair of folds; controls are tested, and neither train nor validate."""
-    used = np.flatnonzero(meta["is_control"].to_numpy() == 0)
-    is_used = np.isin(np.arange(len(meta)), used)
+    """Give one split per ordered pair of folds, or the single split of the data.
+
+    Controls neither train nor validate; of a single split, all are tested.
+    """
+    is_control = meta["is_control"].to_numpy() != 0
+    if "split" in meta:
+        part = meta["split"].to_numpy()
+        train, val = (np.flatnonzero((part == name) & ~is_control) for name in ("train", "val"))
+        yield Split(0, 0, train=train, val=val, test=np.flatnonzero((part == "test") | is_control))
+        return
     for split in nested_splits(meta["fold"].to_numpy()):
-        train, val = (rows[is_used[rows]] for rows in (split.train, split.val))
+        train, val = (rows[~is_control[rows]] for rows in (split.train, split.val))
         yield Split(split.test_fold, split.val_fold, train=train, val=val, test=split.test)
 
 

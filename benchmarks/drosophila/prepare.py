@@ -113,7 +113,7 @@ def hold_out(
     """
     groups = splits.joined_groups(meta["locus"].to_numpy(), same_sequence)
     if split in ("strict", "position"):
-        groups = splits.joined_groups(groups, overlapping(meta))
+        groups = splits.joined_groups(groups, _overlapping(meta))
     if split == "deepstarr":
         return _deepstarr(meta, groups, sets, path)
     if split == "position":
@@ -121,20 +121,8 @@ def hold_out(
     return _chromosomes(meta, groups, same_sequence, split, seed, path)
 
 
-def overlapping(meta: pd.DataFrame) -> np.ndarray:
-    """Number the stretches of each chromosome that windows cover without a gap; (n,) int64."""
-    order = np.lexsort((meta["start"].to_numpy(), meta["chrom"].to_numpy(dtype=str)))
-    chrom = meta["chrom"].to_numpy(dtype=str)[order]
-    start, end = meta["start"].to_numpy()[order], meta["end"].to_numpy()[order]
-    new = np.ones(len(meta), dtype=bool)
-    new[1:] = chrom[1:] != chrom[:-1]
-    first = np.flatnonzero(new)
-    for left, right in zip(first, [*first[1:], len(meta)], strict=True):
-        reached = np.maximum.accumulate(end[left:right])
-        new[left + 1 : right] |= start[left + 1 : right] > reached[:-1]
-    result = np.empty(len(meta), dtype=np.int64)
-    result[order] = np.cumsum(new) - 1
-    return result
+def _overlapping(meta: pd.DataFrame) -> np.ndarray:
+    return splits.overlapping(meta["chrom"].to_numpy(dtype=str), meta["start"].to_numpy(), meta["end"].to_numpy())
 
 
 def _chromosomes(
@@ -210,15 +198,13 @@ def _position(meta: pd.DataFrame, groups: np.ndarray, path: Path | None) -> dict
     """Cut the chromosome with most rows into blocks of near-equal rows, never through a group."""
     chrom = meta["chrom"].value_counts().index[0]
     on_it = (meta["chrom"] == chrom).to_numpy()
-    first = pd.Series(meta["start"].to_numpy()[on_it]).groupby(groups[on_it]).min().sort_values(kind="stable")
-    if len(first) < N_BLOCKS:
+    if (n := len(np.unique(groups[on_it]))) < N_BLOCKS:
         raise BadInput(
-            f"{path}: {chrom} has {len(first)} stretches that do not overlap; {N_BLOCKS} blocks need as many at least."
+            f"{path}: {chrom} has {n} stretches that do not overlap; {N_BLOCKS} blocks need as many at least."
         )
-    rows = pd.Series(groups[on_it]).value_counts().reindex(first.index).to_numpy()
-    middle = np.cumsum(rows) - rows / 2
-    block = pd.Series(np.minimum((middle * N_BLOCKS / rows.sum()).astype(int), N_BLOCKS - 1), index=first.index)
-    fold = pd.Series(groups).map(block).fillna(-1).to_numpy(dtype=np.int8)
+    block = splits.blocks(groups[on_it], meta["start"].to_numpy()[on_it], N_BLOCKS)
+    of_group = dict(zip(groups[on_it], block, strict=True))
+    fold = pd.Series(groups).map(of_group).fillna(-1).to_numpy(dtype=np.int8)
     notes = [
         f"--split position: {chrom} was cut into {N_BLOCKS} blocks from end to end; overlapping windows and equal "
         "sequences share a block."

@@ -83,6 +83,11 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     return simulation.simulate(n_loci=N_SIMULATED_LOCI, split=split, seed=seed)
 
 
+def construct(spec: TaskSpec) -> Construct:
+    """Return the construct that sequences are designed for."""
+    return CONSTRUCT
+
+
 def encode(sequences: list[str]) -> np.ndarray:
     """Encode windows of 249 bp; (n, 249) uint8.
 
@@ -99,12 +104,12 @@ def strand_marks(ids: Sequence[str]) -> np.ndarray:
     return read_tables.are_marked(ids)
 
 
-def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def strands(path: Path, ids: pd.Series, codes: np.ndarray, spec: TaskSpec = SPEC) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tell which windows are read from the reverse strand, by their ids."""
     return read_tables.strands(path, ids, codes), ()
 
 
-def reverse_form(codes: np.ndarray) -> np.ndarray:
+def reverse_form(codes: np.ndarray, spec: TaskSpec = SPEC) -> np.ndarray:
     """Reverse-complement windows; (n, 249) uint8."""
     return reverse_complement(codes)
 
@@ -132,12 +137,7 @@ def splits(meta: pd.DataFrame) -> Iterator[Split]:
     elif "test_fold" in meta:
         yield from _by_chromosome(meta)
     else:
-        fold = meta["fold"].to_numpy()
-        always = np.flatnonzero(fold < 0)
-        cut = np.flatnonzero(fold >= 0)
-        for split in nested_splits(fold[cut]):
-            train = np.sort(np.concatenate([cut[split.train], always]))
-            yield Split(split.test_fold, split.val_fold, train=train, val=cut[split.val], test=cut[split.test])
+        yield from nested_splits(meta["fold"].to_numpy())
 
 
 def _by_chromosome(meta: pd.DataFrame) -> Iterator[Split]:

@@ -109,7 +109,7 @@ def read(
     table = _collapse_duplicates(path, table, partition, account)
     codes = _encode(path, table, names["sequence"], notes)
     meta, pairs = _pairs(path, table, codes, notes)
-    _add_folds(path, table, meta, pairs, partition, seed, notes)
+    _add_folds(path, table, meta, codes, pairs, partition, seed, notes)
     if table["mean_value"].min() == table["mean_value"].max():
         raise BadInput(f"{path}: column {names['value']!r} holds one value in every row; there is nothing to learn.")
     targets = {OUTPUT: table["mean_value"].to_numpy(dtype=np.float32)}
@@ -261,6 +261,7 @@ def _add_folds(
     path: Path,
     table: pd.DataFrame,
     meta: pd.DataFrame,
+    codes: np.ndarray,
     pairs: np.ndarray,
     partition: str | None,
     seed: int,
@@ -271,7 +272,10 @@ def _add_folds(
         n_groups = meta["group"].nunique()
         if n_groups < N_FOLDS:
             raise BadInput(f"{path} has {n_groups} elements; {N_FOLDS} folds need at least {N_FOLDS}.")
-        meta["fold"] = splits.assign_folds(meta["group"].to_numpy(), N_FOLDS, seed=seed)
+        elements = codes[:, INSERT]
+        reverse = sequences.reverse_complement(elements)
+        groups = splits.numbered_by_content(meta["group"].to_numpy(), elements, reverse)
+        meta["fold"] = splits.assign_folds(groups, N_FOLDS, seed=seed)
         notes.append(f"{N_FOLDS} folds were drawn by pair (seed {seed}).")
         return
     parts = table[partition].to_numpy()

@@ -88,6 +88,11 @@ def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:
     return simulation.simulate(n_elements=N_SIMULATED_ELEMENTS, seed=seed)
 
 
+def construct(spec: TaskSpec) -> Construct:
+    """Return the construct that sequences are designed for."""
+    return CONSTRUCT
+
+
 def encode(sequences: list[str]) -> np.ndarray:
     """Encode elements of 200 bp, or 230 with adapters, as models read them; (n, 230) uint8.
 
@@ -104,13 +109,13 @@ def strand_marks(ids: Sequence[str]) -> np.ndarray:
     return orientations.are_marked(ids)
 
 
-def strands(path: Path, ids: pd.Series, codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def strands(path: Path, ids: pd.Series, codes: np.ndarray, spec: TaskSpec = SPEC) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tell which rows are a reverse orientation, by marks in ids that the sequences confirm."""
     found = orientations.of_ids(path, ids, codes, prepare.INSERT)
     return found.is_reverse, found.notes
 
 
-def reverse_form(codes: np.ndarray) -> np.ndarray:
+def reverse_form(codes: np.ndarray, spec: TaskSpec = SPEC) -> np.ndarray:
     """Reverse-complement the element between its adapters; (n, 230) uint8."""
     return prepare.reverse_insert(codes)
 
@@ -120,12 +125,12 @@ def flank_note(sequences: list[str]) -> str | None:
     return prepare.flank_note(sequences)
 
 
-def offsets(sequences: list[str]) -> np.ndarray:
+def offsets(sequences: list[str], spec: TaskSpec = SPEC) -> np.ndarray:
     """Tell where each element begins in its codes, after an adapter or with it; (n,) int64."""
     return np.array([prepare.INSERT.start if len(text) == ELEMENT_LEN else 0 for text in sequences], dtype=np.int64)
 
 
-def variable_region_mask(codes: np.ndarray) -> np.ndarray:
+def variable_region_mask(codes: np.ndarray, spec: TaskSpec = SPEC) -> np.ndarray:
     """Tell which bases are the element, not its adapters; (n, 230) codes -> (n, 230) bool."""
     inside = np.zeros(codes.shape, dtype=bool)
     inside[:, prepare.INSERT] = True

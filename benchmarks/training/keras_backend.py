@@ -192,6 +192,15 @@ def summed_squared_error(y_true: Any, y_pred: Any) -> Any:
     return ops.sum(ops.square(y_true - y_pred), axis=-1)
 
 
+def weighted_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Squared errors times their weights, added over outputs, (B,).
+
+    `y_true` (B, 2 n_outputs) holds the targets, and after them the weights.
+    """
+    targets, weights = ops.split(y_true, 2, axis=-1)
+    return ops.sum(weights * ops.square(targets - y_pred), axis=-1)
+
+
 class KerasModel:
     """A Keras network on one-hot input that trains on a Dataset and predicts one.
 
@@ -242,7 +251,10 @@ class KerasModel:
         """Keep a training set and make a fresh optimiser; `n_steps` matters to schedules only."""
         self.outputs = tuple(train.targets)
         self._codes, self._targets = train.codes, loop.target_columns(train)
-        self._model.compile(optimizer=self.trainer.optimiser(), loss=summed_squared_error, jit_compile=needs_xla())
+        loss, weights = summed_squared_error, loop.target_weights(train)
+        if weights is not None:
+            loss, self._targets = weighted_squared_error, np.concatenate([self._targets, weights], axis=1)
+        self._model.compile(optimizer=self.trainer.optimiser(), loss=loss, jit_compile=needs_xla())
         if keras.backend.backend() == "tensorflow":
             self._several_steps = several_steps(self._model, self._codes, self._targets)
 

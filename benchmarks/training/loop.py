@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypedDict, cast
 import numpy as np
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.metrics import mse, pearson_r
+from benchmarks.api.metrics import mse, observed, pearson_r
 from benchmarks.api.model import Checkpoints, History, OnEpoch
 from benchmarks.errors import BadInput
 from benchmarks.io import validated
@@ -370,8 +370,8 @@ def validate_numbers(learner: TrainViewModel, val: Dataset) -> dict[str, float]:
     """
 
     def over_outputs(metric: Callable, combine: Callable, predictions: dict, copies: int = 1) -> float:
-        values = [metric(np.tile(val.targets[name], copies), predictions[name]) for name in val.targets]
-        return float(combine(values))
+        pairs = (observed(np.tile(val.targets[name], copies), predictions[name]) for name in val.targets)
+        return float(combine([metric(*pair) for pair in pairs]))
 
     shown = learner.predict_train_view(val)
     metrics = {
@@ -384,5 +384,20 @@ def validate_numbers(learner: TrainViewModel, val: Dataset) -> dict[str, float]:
 
 
 def target_columns(data: Dataset) -> np.ndarray:
-    """Stack the targets of a dataset in the order of its outputs; (n, n_outputs) float32."""
-    return np.stack([data.targets[name] for name in data.targets], axis=1).astype(np.float32)
+    """Stack the targets of a dataset in the order of its outputs, 0 where one is missing; (n, n_outputs) float32."""
+    return np.nan_to_num(np.stack([data.targets[name] for name in data.targets], axis=1).astype(np.float32))
+
+
+def target_weights(data: Dataset) -> np.ndarray | None:
+    """Return what every target counts for in a loss, (n, n_outputs) float32; None where all count alike.
+
+    A missing target counts 0, any other as `meta["weight"]` says of its row. The weights of an output have a mean of 1,
+    so that outputs with many missing values count as much as others.
+    """
+    observed_values = np.stack([~np.isnan(values) for values in data.targets.values()], axis=1)
+    rows = data.meta["weight"].to_numpy(np.float64) if "weight" in data.meta else np.ones(len(data))
+    if observed_values.all() and (rows == rows[:1]).all():
+        return None
+    weights = observed_values * rows[:, None]
+    means = weights.mean(axis=0)
+    return (weights / np.where(means > 0, means, 1)).astype(np.float32)

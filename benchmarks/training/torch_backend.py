@@ -160,6 +160,8 @@ class TorchModel:
     """Whether a prediction is the average over both strands."""
     loss_on_both_strands = False
     """Whether a training step computes both strands of its rows."""
+    weighs_targets = False
+    """Whether the loss heeds `weight` (B, n_outputs) of a batch, there where targets are weighted or missing."""
     gives_bins = False
     """Whether the network learns probabilities of expression bins, see `bin_probs`."""
     device = torch.device("cpu")
@@ -197,8 +199,22 @@ class TorchModel:
         return loop.fit(self, self.trainer.schedule, train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
 
     def prepare(self, train: Dataset, n_steps: int) -> None:
-        """Put a training set on the device and make an optimiser for `n_steps` steps."""
+        """Put a training set on the device and make an optimiser for `n_steps` steps.
+
+        Raises
+        ------
+        BadInput
+            If targets are weighted or missing, and the loss does not heed that.
+        """
         self.outputs = tuple(train.targets)
+        weights = loop.target_weights(train)
+        if weights is not None and not self.weighs_targets:
+            raise BadInput(
+                "Rows of this data have weights, or lack values of single outputs, which the loss of this model does "
+                "not heed. Set weights: none, and one output per data set; or let the model's unsupported(spec) "
+                "decline spec.weighted."
+            )
+        self._weights = None if weights is None else torch.from_numpy(weights).to(self.device).repeat(self.n_copies, 1)
         self._codes, self._side = self._to_device(train)
         targets = torch.from_numpy(loop.target_columns(train)).to(self.device)
         self.processor.learn(targets)
@@ -225,13 +241,14 @@ class TorchModel:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def batch(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Make `x` (B, C, L) and `y` (B, n_outputs) of the given training rows."""
+        """Make `x` (B, C, L) and `y` (B, n_outputs) of the given training rows, and their `weight` if they differ."""
         if self._encoded is None:
             x = self.inputs(rows)
         else:
             encoded, dtype = self._encoded
             x = encoded.index_select(0, rows).to(dtype)
-        return {"x": x, "y": self._targets.index_select(0, rows)}
+        batch = {"x": x, "y": self._targets.index_select(0, rows)}
+        return batch if self._weights is None else batch | {"weight": self._weights.index_select(0, rows)}
 
     def batches(self, batches: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
         """Make one batch after the other; what a batch costs beside its rows is paid once for a block of them."""

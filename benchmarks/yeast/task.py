@@ -126,6 +126,11 @@ def simulated_expression(sequences: Sequence[str]) -> np.ndarray:
     return simulation.expression(regions[:, end - simulation.WIDTH : end])
 
 
+def construct(spec: TaskSpec) -> Construct:
+    """Return the construct that sequences are designed for."""
+    return CONSTRUCT
+
+
 def encode(sequences: list[str]) -> np.ndarray:
     """Encode rows of the challenge, with both adapters, as models read them; (n, 150) uint8.
 
@@ -137,7 +142,7 @@ def encode(sequences: list[str]) -> np.ndarray:
     return yeast_plasmid.construct(sequences)
 
 
-def offsets(sequences: list[str]) -> np.ndarray:
+def offsets(sequences: list[str], spec: TaskSpec = SPEC) -> np.ndarray:
     """Count the bases of the plasmid before each row in its codes; (n,) int64."""
     added = np.where(yeast_plasmid.are_bare(sequences), len(yeast_plasmid.RIGHT_ADAPTER), 0)
     return SPEC.seq_len - np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences)) - added
@@ -148,7 +153,7 @@ def flank_note(sequences: list[str]) -> str | None:
     return yeast_plasmid.flank_note(sequences)
 
 
-def variable_region_mask(codes: np.ndarray) -> np.ndarray:
+def variable_region_mask(codes: np.ndarray, spec: TaskSpec = SPEC) -> np.ndarray:
     """Tell which bases are the promoter's own, not the plasmid's; (n, 150) codes -> (n, 150) bool."""
     return yeast_plasmid.variable_region_mask(codes)
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from benchmarks.api.data import TaskSpec
 from benchmarks.api.yeast_plasmid import N_BINS
 from benchmarks.training.torch_backend import OneCycle
-from dream_models.prixfixe.base import Batch, Block, FinalBlock, FirstBlock
+from dream_models.prixfixe.base import Batch, Block, FinalBlock, FirstBlock, squared_error
 from dream_models.prixfixe.model import Processor, Trainer
 from dream_models.prixfixe.recipe import PrixFixeRecipe
 
@@ -151,6 +151,7 @@ class RegressionHead(FinalBlock):
     """One number per sequence: (B, C, L) -> (B, 1). The human MPRA head; loss MSE."""
 
     HIDDEN = 256
+    weighs_targets = True
 
     def __init__(self, in_channels: int, seqsize: int, hidden: int = HIDDEN):
         super().__init__(in_channels, seqsize)
@@ -163,8 +164,8 @@ class RegressionHead(FinalBlock):
         return self.linear(self.mapper(x).mean(dim=2))
 
     def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        prediction = self(batch["x"]).squeeze(1)
-        return prediction, F.mse_loss(prediction, batch["y"].reshape(-1).to(prediction.dtype))
+        prediction = self(batch["x"])
+        return prediction.squeeze(1), squared_error(prediction, batch).sum()
 
 
 class TwoOutputHead(FinalBlock):
@@ -175,6 +176,7 @@ class TwoOutputHead(FinalBlock):
     """
 
     n_outputs = 2
+    weighs_targets = True
 
     def __init__(self, in_channels: int, seqsize: int, hidden: int = RegressionHead.HIDDEN):
         super().__init__(in_channels, seqsize)
@@ -190,15 +192,17 @@ class TwoOutputHead(FinalBlock):
 
     def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         prediction = torch.cat(self(batch["x"]), dim=1)
-        y = batch["y"].to(prediction.dtype)
-        return prediction, F.mse_loss(prediction[:, 0], y[:, 0]) + F.mse_loss(prediction[:, 1], y[:, 1])
+        developmental, housekeeping = squared_error(prediction, batch)
+        return prediction, developmental + housekeeping
 
 
 class ManyOutputHead(FinalBlock):
     """A copy of the regression head per output, for three outputs or more: (B, C, L) -> (B, n_outputs).
 
-    Not published: the two-output head carried on. Loss: the sum of the mean squared errors, as that of two outputs.
+    Not published: the two-output head carried on. Loss: the mean over outputs of their mean squared errors.
     """
+
+    weighs_targets = True
 
     def __init__(self, in_channels: int, seqsize: int, n_outputs: int, hidden: int = RegressionHead.HIDDEN):
         super().__init__(in_channels, seqsize)
@@ -212,8 +216,7 @@ class ManyOutputHead(FinalBlock):
 
     def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         prediction = self(batch["x"])
-        y = batch["y"].to(prediction.dtype)
-        return prediction, F.mse_loss(prediction, y, reduction="none").mean(dim=0).sum()
+        return prediction, squared_error(prediction, batch).mean()
 
 
 class AutosomeTrainer(Trainer):

@@ -85,11 +85,13 @@ class FinalBlock(nn.Module):
     """A head: (B, in_channels, seqsize) -> prediction; its `train_step` gives prediction and loss.
 
     The prediction is (B,), (B, 1), a tuple of (B, 1), or a `Reconstruction`. `n_outputs` is how many numbers it gives
-    per sequence, `gives_bins` whether they are expression bins whatever scale the targets of the batch have.
+    per sequence, `gives_bins` whether they are expression bins whatever scale the targets of the batch have,
+    `weighs_targets` whether its loss heeds the `weight` (B, n_outputs) that a batch may have.
     """
 
     n_outputs = 1
     gives_bins = False
+    weighs_targets = False
 
     def __init__(self, in_channels: int, seqsize: int):
         super().__init__()
@@ -191,6 +193,17 @@ class PrixFixeNet(nn.Module):
         batch = {"x": x, "y": torch.full((1, self.final.n_outputs), 10.0)}
         _, loss = _attempt("the network's train_step", self, lambda: self.train_step(batch))
         _check_loss("the network's train_step", loss)
+
+
+def squared_error(prediction: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the mean squared error of every output, (n_outputs,), weighted where the batch has `weight`.
+
+    (B, n_outputs) prediction; batch of `y` and perhaps `weight`, of B * n_outputs numbers each.
+    """
+    y = batch["y"].reshape(prediction.shape).to(prediction.dtype)
+    if "weight" not in batch:
+        return torch.stack([F.mse_loss(prediction[:, k], y[:, k]) for k in range(prediction.shape[1])])
+    return (batch["weight"].reshape(prediction.shape) * (prediction - y).square()).mean(dim=0)
 
 
 def masked_cross_entropy(logits: torch.Tensor, codes: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:

@@ -99,9 +99,13 @@ class Combination:
         head = TEAMS[self.final]
         if refusal := self.refusal():
             return f"does not fit together: {refusal}"
-        if (reason := recipes.unsupported(spec)) or not head.head_outputs or len(spec.outputs) <= head.head_outputs:
+        if (reason := recipes.unsupported(spec)) or not head.head_outputs:
             return reason
-        return f"has {head.title}'s head, published for one output, not {len(spec.outputs)}"
+        if spec.weighted:
+            return f"has {head.title}'s head, published without weights of rows"
+        if len(spec.outputs) > head.head_outputs:
+            return f"has {head.title}'s head, published for one output, not {len(spec.outputs)}"
+        return None
 
     def recipe(self) -> recipes.CombinationRecipe:
         """Return the recipe of the processor's team; its rate is lower where the core is a transformer, as published.

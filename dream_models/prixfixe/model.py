@@ -117,7 +117,7 @@ class PrixFixeModel(TorchModel):
     def __init__(self, net: PrixFixeNet, *, processor: Processor, trainer: Trainer, recipe: PrixFixeRecipe):
         super().__init__(net, trainer=trainer, processor=processor)
         self.conjoined = recipe.conjoined
-        self.gives_bins = net.final.gives_bins
+        self.gives_bins, self.weighs_targets = net.final.gives_bins, net.final.weighs_targets
         self.loss_on_both_strands = recipe.conjoined or trainer.uses_both_strands
         copies = processor.makes_reverse_copies and processor.spec.reverse_copies and not recipe.conjoined
         self.n_copies = 2 if copies else 1

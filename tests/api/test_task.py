@@ -25,8 +25,9 @@ EXPECTED = {
     | {"ScoredByItems", "HasConstantFlanks", "HasElementLength", "HasConstruct", "TakesColumns", "AddsFlanks"},
     "drosophila": SOME | STRANDS | {"ScoredByItems", "HasConstruct", "TakesColumns"},
     "atac": SOME | {"ScoredByItems", "HasHeadlines", "ChecksRun"},
-    "assay": STRANDS - {"HasReverseForm"}
-    | {"ScoredByItems", "TakesColumns", "EncodesForSpec", "SpecFromData", "LeavesOutElements"},
+    "assay": STRANDS
+    | {"ScoredByItems", "TakesColumns", "EncodesForSpec", "SpecFromData", "LeavesOutElements"}
+    | {"HasConstantFlanks", "HasConstruct"},
     "yeast": SOME
     | {"TakesColumns", "AddsFlanks"}
     | {"ComparedWithoutFolds", "HasConstantFlanks", "HasConstruct", "HasDesignedTestSet", "HasChallengeScore"},

@@ -121,7 +121,7 @@ def test_ids_that_do_not_join_are_shown_from_both_sides(tmp_path):
     other = design(tmp_path, ids=[f"x{i}" for i in range(N)])
     found = guess.guess(file, other).config
     with pytest.raises(BadInput, match=r"oligo 0 \(chr1.*x0"):
-        read.read(found, tmp_path, "t", split="groups", refold=False, seed=0)
+        read.read(found, tmp_path, "t")
 
 
 def table_of(rng, n):
@@ -154,8 +154,12 @@ def test_random_tables_are_split_and_scored_whole(tmp_path, seed):
     rng = np.random.default_rng(seed)
     table = table_of(rng, 40)
     data = TASK.load(save(table, tmp_path / "t.tsv"))
-    complete = table.dropna()
+    complete = table.dropna(subset=["a_log2FC", "b_log2FC"], how="all")
     assert sorted(data.meta["seq_id"]) == sorted(complete["id"])
+    scored = TASK.score(data, {name: np.arange(len(data.codes)) for name in data.targets})
+    rows = scored.query("subset == 'all' and level == 'row' and metric == 'mse'").set_index("output")["n"]
+    used = complete[complete["class"] == "test"]
+    assert rows.to_dict() == {"a": used["a_log2FC"].notna().sum(), "b": used["b_log2FC"].notna().sum()}
     fold_of = dict(zip(data.meta["seq_id"], data.meta["fold"], strict=True))
     for related in (complete.groupby("group")["id"], complete.groupby(complete["id"].str.partition(":")[0])["id"]):
         assert all(len({fold_of[name] for name in names}) == 1 for _, names in related)
@@ -173,14 +177,19 @@ def test_random_tables_are_split_and_scored_whole(tmp_path, seed):
     assert ((data.codes != 4).sum(axis=1) == complete.set_index("id")["seq"].str.len()[data.meta["seq_id"]]).all()
 
 
-def test_permuting_rows_changes_no_group(tmp_path):
+@pytest.mark.parametrize("split", ["groups", "homology", "chromosomes", "blocks"])
+def test_permuting_rows_changes_no_fold(tmp_path, split):
     table = table_of(np.random.default_rng(3), 40)
-    one = TASK.load(save(table, tmp_path / "one.tsv")).meta.set_index("seq_id")["group"]
-    other = TASK.load(save(table.sample(frac=1, random_state=1), tmp_path / "two.tsv")).meta.set_index("seq_id")[
-        "group"
-    ]
-    pairs = set(zip(one, other[one.index], strict=True))
-    assert len(pairs) == one.nunique() == other.nunique()
+    table["chr"] = [f"chr{i % 7}" for i in range(len(table))]
+    table["start"] = [500 * (i // 7) for i in range(len(table))]
+    one, other = (
+        TASK.load(save(rows, tmp_path / f"{name}.tsv"), split=split).meta.set_index("seq_id")[["fold", "group"]]
+        for name, rows in (("one", table), ("two", table.sample(frac=1, random_state=1)))
+    )
+    other = other.loc[one.index]
+    assert one["fold"].tolist() == other["fold"].tolist()
+    pairs = set(zip(one["group"], other["group"], strict=True))
+    assert len(pairs) == one["group"].nunique() == other["group"].nunique()
 
 
 BAD = {
@@ -194,6 +203,17 @@ BAD = {
     "adapters": ("table: t.tsv\nvalues: {y: y}\nadapters: [AXC, T]\n", "line 3: adapters is expected"),
     "other adapters": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\nadapters: [ACACACACAC, '']\n", "rows lack them"),
     "length": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\nlength: 50\n", "at most 50 bp expected"),
+    "no chromosomes": ("table: t.tsv\nvalues: {y: y}\nsplit: chromosomes\n", "line 3: split needs `chromosome"),
+    "no fold": ("table: t.tsv\nsplit: column\nvalues: {y: y}\n", "line 2: split needs `fold"),
+    "weights": ("table: t.tsv\nvalues: {y: y}\nweights: errors\n", "line 3: weights needs `errors"),
+    "errors": ("table: t.tsv\nvalues: {y: y}\nerrors: {z: se}\n", "line 3: errors needs outputs"),
+    "test alone": (
+        "table: t.tsv\nvalues: {y: y}\nchromosome: seq\nsplit: chromosomes\ntest: [1]\n",
+        "line 5: test needs `validation",
+    ),
+    "pad": ("table: t.tsv\nvalues: {y: y}\npad: middle\n", "line 3: pad is expected to be both, left or right"),
+    "header": ("table: t.tsv\nvalues: {y: y}\nheader: [a]\n", "has 2 columns; header in assay.yaml names 1"),
+    "counts": ("table: t.tsv\ndna: [a]\nrna: [b, c]\nid: x\n", "line 2: dna needs as many columns as `rna`"),
 }
 
 
@@ -208,7 +228,18 @@ def test_a_bad_config_is_one_sentence(tmp_path, name):
 
 def test_a_config_comes_back_as_it_was_written(tmp_path):
     found = config.AssayConfig(
-        "t.tsv", {"K562 [log2]": "K562 [log2(rna/dna)]"}, replicates={"a": ["r1", "r2"]}, controls=["neg: 1"], id="no"
+        table="t.tsv",
+        values={"K562 [log2]": "K562 [log2(rna/dna)]"},
+        replicates={"K562 [log2]": ["r1", "r2"]},
+        element_class="class",
+        controls=["neg: 1"],
+        id="no",
+        max_error=0.5,
+        errors={"K562 [log2]": "se"},
+        test=["7", "13"],
+        validation=["X"],
+        chromosome="chr",
+        split="chromosomes",
     )
     (tmp_path / "a.yaml").write_text(config.to_yaml(found, ["first line"]))
     assert config.read(tmp_path / "a.yaml") == found

@@ -288,7 +288,7 @@ def test_threads_can_be_set_after_the_first_computation():
 
 TRAIN_ON_TORCH = """
 import numpy as np, pandas as pd
-from benchmarks.api.keras_backend import EarlyStopping, KerasModel, keras
+from benchmarks.training.keras_backend import EarlyStopping, KerasModel, keras
 from benchmarks.api.data import Dataset, Recipe
 rng = np.random.default_rng(0)
 codes = rng.integers(0, 4, (20, 6), dtype=np.uint8)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.api.construct import Construct
-from benchmarks.api.data import Dataset
+from benchmarks.api.data import Dataset, TaskSpec
 from benchmarks.api.task import HasConstruct, Task, supports
 from benchmarks.engine.inference import load
 from benchmarks.engine.inference.load import Trained
@@ -107,22 +107,27 @@ def open_predictor(folders: Sequence[Path], output: str | None, device: str) -> 
     return Predictor(models, output)
 
 
-def construct_of(task: Task) -> Construct:
+def construct_of(task: Task, spec: TaskSpec | None = None) -> Construct:
     """Return the construct of a task, flanks around an insert that is designed.
+
+    Parameters
+    ----------
+    spec
+        Of a trained model, which decides it where the data does.
 
     Raises
     ------
     BadInput
-        If the task has none.
+        If the task has none, or it depends on the data and no model is given.
     """
     if not supports(task, HasConstruct):
         raise BadInput(f"Sequences for {task.NAME} cannot be designed: it has no construct with an insert.")
-    return task.CONSTRUCT
+    return task.construct(spec or task.SPEC)
 
 
 def _common_construct(models: Mapping[str, Sequence[Trained]]) -> Construct:
     (first, construct), *others = (
-        (f"{name} ({trained.task.NAME})", construct_of(trained.task))
+        (f"{name} ({trained.task.NAME})", construct_of(trained.task, trained.spec))
         for name, trainings in models.items()
         for trained in trainings
     )

@@ -97,7 +97,8 @@ def mutagenise(
         data = _concatenate([data for _, data in read])
         where, offsets = None, np.zeros(len(ids), np.int64)
         if supports(task, HasConstantFlanks):
-            where, offsets = None if whole else task.variable_region_mask(data.codes), task.offsets(texts)
+            where = None if whole else task.variable_region_mask(data.codes, trained.spec)
+            offsets = task.offsets(texts, trained.spec)
         with bar(label, mutagenesis.n_mutants(data.codes, where)) as on_done:
             effects = mutagenesis.effects(trained.model, data, where=where, outputs=outputs, on_done=on_done)
         arrays["codes"] = data.codes

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.api import overlap
 from benchmarks.api.data import Dataset
 from benchmarks.api.task import Task, spec_of
-from benchmarks.engine.evaluation import overlap
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.folds import fold_rows
 from benchmarks.engine.planning.plan import Plan
@@ -44,7 +44,7 @@ QUICK_BASES = 60_000_000
 
 @dataclass(frozen=True)
 class Rule:
-    """The definition of a near-duplicate; see `benchmarks.engine.evaluation.overlap`."""
+    """The definition of a near-duplicate; see `benchmarks.api.overlap`."""
 
     k: int = overlap.K
     threshold: float = overlap.THRESHOLD

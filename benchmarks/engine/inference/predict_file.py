@@ -82,7 +82,7 @@ class SequenceFile:
             return np.array(piece.is_reverse)
         if not supports(self.task, MarksStrands):
             return np.zeros(len(codes))
-        is_reverse, notes = self.task.strands(self.path, pd.Series(piece.ids, index=piece.lines), codes)
+        is_reverse, notes = self.task.strands(self.path, pd.Series(piece.ids, index=piece.lines), codes, self.spec)
         self.account.notes += [note for note in notes if note not in self.account.notes]
         self.account.numbers["reverse_rows"] = self.account.numbers.get("reverse_rows", 0) + int(is_reverse.sum())
         return is_reverse
@@ -133,7 +133,7 @@ def predict_file(
         with gzip.open(unfinished, "wt") if out.suffix == ".gz" else unfinished.open("w") as target:
             writer = csv.writer(target, delimiter="\t", lineterminator="\n")
             for piece, data in source.read():
-                predicted = _predicted(models, data, source.task, both_strands=both_strands)
+                predicted = _predicted(models, data, source, both_strands=both_strands)
                 single = {name: values for name, values in predicted.items() if values.ndim == 1}
                 if n == 0:
                     writer.writerow(["seq_id", *(["prediction"] if len(predicted) == 1 else single)])
@@ -151,11 +151,14 @@ def predict_file(
     return n
 
 
-def _predicted(models: Sequence[Model], data: Dataset, task: Task, *, both_strands: bool) -> dict[str, np.ndarray]:
+def _predicted(
+    models: Sequence[Model], data: Dataset, source: SequenceFile, *, both_strands: bool
+) -> dict[str, np.ndarray]:
     """Average the predictions of models, and of both strands if asked; output -> (n,) or (n, profile_len)."""
     predictions = [model.predict(data) for model in models]
+    task = source.task
     if both_strands and supports(task, HasReverseForm):
-        turned = dataclasses.replace(data, codes=task.reverse_form(data.codes))
+        turned = dataclasses.replace(data, codes=task.reverse_form(data.codes, source.spec))
         if "is_reverse" in data.meta:
             turned = dataclasses.replace(turned, meta=data.meta.assign(is_reverse=1 - data.meta["is_reverse"]))
         for model in models:

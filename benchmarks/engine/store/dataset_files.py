@@ -101,7 +101,7 @@ def _check_numbers(codes: np.ndarray, targets: dict[str, np.ndarray]) -> None:
     if codes.dtype == np.uint8 and codes.size and codes.max() > N_CODE:
         raise ValueError("its codes are not those of bases")
     for name, values in targets.items():
-        if not (np.abs(values) <= LARGEST).all():
+        if not ((np.abs(values) <= LARGEST) | np.isnan(values)).all():
             raise ValueError(f"target {name!r} has values that are not finite")
 
 

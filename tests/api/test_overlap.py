@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.api import overlap
 from benchmarks.api.sequences import encode, reverse_complement
-from benchmarks.engine.evaluation import overlap
 
 
 def naive(test, train, threshold):

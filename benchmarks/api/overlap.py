@@ -27,8 +27,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
-from benchmarks.api.sequences import COMPLEMENT, N_CODE, reverse_complement, row_hashes
+from benchmarks.api.sequences import COMPLEMENT, N_CODE, canonical_groups, reverse_complement, row_hashes
 
 K, THRESHOLD, WINDOW = 17, 0.8, 8
 MAX_ROWS_PER_SEED = 64
@@ -253,6 +255,41 @@ class _SeedIndex:
         return candidates[hit], at[hit]
 
 
+def clusters(codes: np.ndarray, reversed_codes: np.ndarray, *, k: int = K, threshold: float = THRESHOLD) -> np.ndarray:
+    """Number the clusters of sequences that overlap, directly or over others (single linkage).
+
+    Two sequences overlap if `find` would find either in the other; of sequences with N, the shorter one counts.
+
+    Parameters
+    ----------
+    codes, reversed_codes
+        (n, L) uint8: every sequence, and what the task holds to be its reverse form.
+
+    Returns
+    -------
+    (n,) int64.
+    """
+    joined, _ = canonical_groups(codes, reversed_codes)
+    left, right = constant_flanks(codes)
+    core = slice(left, codes.shape[1] - right)
+    width = core.stop - core.start
+    if not len(codes) or width < k + WINDOW - 1:
+        return joined
+    inner = np.asarray(codes[:, core])
+    n_bases = (inner <= 3).sum(axis=1)
+    index = _SeedIndex.of(inner, k)
+    for start, block, pairs in _seed_pairs(index, codes, core, k):
+        rows, others = pairs[:, 0], start + pairs[:, 1]
+        pairs = pairs[joined[rows] != joined[others]]
+        min_agreeing = threshold * np.minimum(n_bases[pairs[:, 0]], n_bases[start + pairs[:, 1]])
+        pairs = pairs[_agrees(inner, block, pairs, min_agreeing)]
+        if len(pairs):
+            edges = np.ones(len(pairs)), (joined[pairs[:, 0]], joined[start + pairs[:, 1]])
+            n = int(joined.max()) + 1
+            joined = connected_components(sparse.coo_array(edges, shape=(n, n)), directed=False)[1][joined]
+    return joined.astype(np.int64)
+
+
 def _near(
     test: np.ndarray, train: np.ndarray, core: slice, numbers: np.ndarray, k: int, threshold: float, found: Overlap
 ) -> None:
@@ -260,30 +297,52 @@ def _near(
 
     The seeds of the test rows are indexed; the training rows are read in a single pass.
     """
-    width = test.shape[1]
-    index = _SeedIndex.of(test, k)
-    n_seen = np.zeros(len(index.seeds), dtype=np.int64)
-    is_open = np.ones(len(test), dtype=bool)
     min_agreeing = threshold * (test <= 3).sum(axis=1)
+    is_open = np.ones(len(test), dtype=bool)
+    for start, block, pairs in _seed_pairs(_SeedIndex.of(test, k), train, core, k):
+        pairs = pairs[is_open[pairs[:, 0]]]
+        near = pairs[_agrees(test, block, pairs, min_agreeing[pairs[:, 0]])]
+        found.near[numbers[near[:, 0]]] = True
+        found.partner[numbers[near[:, 0]]] = start + near[:, 1]
+        is_open[near[:, 0]] = False
+
+
+def _seed_pairs(
+    index: "_SeedIndex", train: np.ndarray, core: slice, k: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Give the pairs (test row, training row, strand, shift) that share a seed, by training row, some at a time.
+
+    Yields
+    ------
+    Number of the first training row of a block, the block between the flanks, and (p, 4) pairs with rows of the block.
+    A family of variants has as many pairs as its square: they never are in memory all at once.
+    """
+    width = core.stop - core.start
+    n_seen = np.zeros(len(index.seeds), dtype=np.int64)
     for start, block in _blocks(train, core):
         seeds, rows, left_ends, is_reverse = _seeds(block, k)
         occurrence, at = index.look_up(seeds)
-        chosen = _within_limit(at, n_seen)
+        chosen = np.sort(_within_limit(at, n_seen))
         occurrence, at = occurrence[chosen], at[chosen]
-        entry, which = _spread(index.first[at], index.last[at], occurrence)
-        test_rows = index.rows[entry]
-        same_strand = index.is_reverse[entry] == is_reverse[which]
-        place = np.where(same_strand, index.left_ends[entry], width - k - index.left_ends[entry])
-        pairs = np.stack([test_rows, rows[which], same_strand, left_ends[which] - place], axis=1)[is_open[test_rows]]
-        can_reach = width - np.abs(pairs[:, 3]) >= min_agreeing[pairs[:, 0]]
-        pairs = _distinct(pairs[can_reach])
-        for begin in range(0, len(pairs), _PAIRS_AT_A_TIME):
-            some = pairs[begin : begin + _PAIRS_AT_A_TIME]
-            agreeing = agreeing_bases(test[some[:, 0]], block[some[:, 1]], some[:, 2].astype(bool), some[:, 3])
-            near = some[agreeing >= min_agreeing[some[:, 0]]]
-            found.near[numbers[near[:, 0]]] = True
-            found.partner[numbers[near[:, 0]]] = start + near[:, 1]
-            is_open[near[:, 0]] = False
+        n_before = np.cumsum(index.last[at] - index.first[at])
+        n_pairs = int(n_before[-1]) if len(at) else 0
+        parts = np.searchsorted(n_before, np.arange(_PAIRS_AT_A_TIME, n_pairs, _PAIRS_AT_A_TIME))
+        for some in np.split(np.arange(len(at)), parts):
+            entry, which = _spread(index.first[at[some]], index.last[at[some]], occurrence[some])
+            same_strand = index.is_reverse[entry] == is_reverse[which]
+            place = np.where(same_strand, index.left_ends[entry], width - k - index.left_ends[entry])
+            pairs = np.stack([index.rows[entry], rows[which], same_strand, left_ends[which] - place], axis=1)
+            yield start, block, _distinct(pairs)
+
+
+def _agrees(test: np.ndarray, block: np.ndarray, pairs: np.ndarray, min_agreeing: np.ndarray) -> np.ndarray:
+    """Tell which pairs have at least so many agreeing bases, (p,) bool."""
+    can_reach = np.flatnonzero(test.shape[1] - np.abs(pairs[:, 3]) >= min_agreeing)
+    agrees = np.zeros(len(pairs), dtype=bool)
+    some = pairs[can_reach]
+    agreeing = agreeing_bases(test[some[:, 0]], block[some[:, 1]], some[:, 2].astype(bool), some[:, 3])
+    agrees[can_reach] = agreeing >= min_agreeing[can_reach]
+    return agrees
 
 
 def _within_limit(index: np.ndarray, n_seen: np.ndarray) -> np.ndarray:

@@ -1,0 +1,285 @@
+"""From the files of an assay to rows: values, replicates, weights and sequences, one row per id."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.api.genome import Genome
+from benchmarks.api.sequences import COMPLEMENT, decode
+from benchmarks.assay.config import AssayConfig
+from benchmarks.errors import BadInput
+from benchmarks.io import columns, sequence_files, tables
+from benchmarks.io.account import Account
+
+MAX_UNKNOWN = 0.1
+"""Largest share of a sequence that may be N."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table as they are used; the index of `table` is the line in the file.
+
+    Parameters
+    ----------
+    table
+        id, seq (upper case) and, where the table has them, barcodes, class, strand, group, chromosome, start and end
+        (1-based, inclusive), fold.
+    values, errors
+        Output -> (n,) float64, NaN where one is missing.
+    replicates
+        Output -> (n, k) float64, NaN where one is missing.
+    """
+
+    table: pd.DataFrame
+    values: Mapping[str, np.ndarray]
+    replicates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    errors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def take(self, keep: np.ndarray) -> "Rows":
+        """Return the rows of a mask, (n,) bool."""
+        arrays = (
+            {name: values[keep] for name, values in part.items()}
+            for part in (self.values, self.replicates, self.errors)
+        )
+        return Rows(self.table[keep], *arrays)
+
+
+def read(config: AssayConfig, folder: Path, account: Account) -> Rows:
+    """Read the files of an assay and leave out what cannot be used; the account says what and why.
+
+    Raises
+    ------
+    BadInput
+        For whatever is wrong in the files, naming line, column and value.
+    """
+    path = folder / config.table
+    rows = _read(path, config, account)
+    if config.replicate:
+        rows = _over_replicates(path, rows)
+    if config.sequences:
+        rows = _with_sequences(path, rows, folder / config.sequences, account)
+    if config.genome:
+        rows = _of_genome(path, rows, folder / config.genome, account)
+    return _usable(path, config, rows, account)
+
+
+def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
+    table = _named(path, config, account)
+    used = config.columns()
+    for part, column in used.items():
+        if column not in table:
+            raise BadInput(
+                f"{path} has no column {column!r}, named as {part}; its columns are {', '.join(list(table)[:12])}."
+            )
+    account.numbers["rows"] = len(table)
+    for column, chosen in config.where.items():
+        others = ~table[column].fillna("").str.strip().isin(chosen)
+        first = f"line {table.index[others][0]}" if others.any() else ""
+        account.leave_out("rows", others.sum(), f"{column} is not {' or '.join(chosen)}", first)
+        if others.all():
+            known = ", ".join(sorted(set(table[column].dropna().str.strip()))[:12])
+            raise BadInput(f"{path}: no row has {' or '.join(chosen)} in {column!r}; there are {known}.")
+        table = table[~others]
+    account.used = used
+    account.not_used = [name for name in table if name not in used.values()]
+    parsed = pd.DataFrame(index=table.index)
+    parsed["id"] = tables.required_text(path, table, config.id) if config.id else [f"row{i}" for i in range(len(table))]
+    if config.barcodes:
+        parsed["barcodes"] = tables.numbers(path, table, config.barcodes, may_miss=True)
+    for part, column in (("class", config.element_class), ("chromosome", config.chromosome), ("fold", config.fold)):
+        if column:
+            parsed[part] = table[column].fillna("").str.strip()
+    if config.strand:
+        parsed["strand"] = columns.strands(path, table, config.strand)
+    if config.group:
+        parsed["group"] = tables.required_text(path, table, config.group)
+    if config.start:
+        parsed["start"] = tables.numbers(path, table, config.start, whole=True) + (config.coordinates == "bed")
+    if config.end:
+        parsed["end"] = tables.numbers(path, table, config.end, whole=True)
+    if config.sequence and not config.sequences and not config.genome:
+        parsed["seq"] = table[config.sequence].fillna("").str.strip()
+    if config.replicate:
+        parsed["replicate"] = table[config.replicate].fillna("1")
+    if config.dna:
+        return _of_counts(path, config, table, parsed, account)
+    several = {
+        output: np.stack([tables.numbers(path, table, name, may_miss=True) for name in names], axis=1)
+        for output, names in config.replicates.items()
+    }
+    values, errors = (
+        {output: tables.numbers(path, table, column, may_miss=True) for output, column in part.items()}
+        for part in (config.values, config.errors)
+    )
+    return Rows(parsed, values, several, errors)
+
+
+def _named(path: Path, config: AssayConfig, account: Account) -> pd.DataFrame:
+    """Read the table, with the names of its columns from its first line or from `header`."""
+    if not config.header:
+        return tables.read_headed(path, account=account)
+    cells = tables.read_cells(path, account)
+    if cells.shape[1] != len(config.header):
+        raise BadInput(f"{path} has {cells.shape[1]} columns; header in assay.yaml names {len(config.header)}.")
+    account.format += " without a header"
+    return cells.set_axis(config.header, axis=1)
+
+
+def _of_counts(path: Path, config: AssayConfig, table: pd.DataFrame, parsed: pd.DataFrame, account: Account) -> Rows:
+    """Add the counts of an id over its rows, and return log2 RNA/DNA of every replicate and of all.
+
+    Counts are per million of their column, one being added to each sum. A missing count was not observed: a barcode
+    counts for a replicate where both its DNA and its RNA were. Source: kircherlab/MPRAsnakeflow, which takes the same
+    ratio of normalised sums.
+    """
+    names = parsed["id"]
+    first = ~names.duplicated()
+    order = pd.Index(names[first])
+    ratios, total, n_barcodes = [], {"dna": 0.0, "rna": 0.0}, 0.0
+    for dna, rna in zip(config.dna, config.rna, strict=True):
+        counts = {what: tables.numbers(path, table, name, may_miss=True) for what, name in (("dna", dna), ("rna", rna))}
+        if any((values < 0).any() for values in counts.values()):
+            raise BadInput(f"{path}: {dna!r} or {rna!r} has counts below 0.")
+        both = ~np.isnan(counts["dna"]) & ~np.isnan(counts["rna"])
+        rates = {}
+        for what, values in counts.items():
+            sums = pd.Series(np.where(both, values, 0)).groupby(names.to_numpy()).sum().reindex(order).to_numpy() + 1
+            total[what] = total[what] + sums
+            rates[what] = sums / sums.sum()
+        seen = pd.Series(both.astype(float)).groupby(names.to_numpy()).sum().reindex(order).to_numpy()
+        n_barcodes = n_barcodes + seen
+        ratios.append(np.where(seen > 0, np.log2(rates["rna"] / rates["dna"]), np.nan))
+    rates = {what: sums / sums.sum() for what, sums in total.items()}
+    value = np.where(n_barcodes > 0, np.log2(rates["rna"] / rates["dna"]), np.nan)
+    result = parsed[first].copy()
+    result["barcodes"] = n_barcodes / len(config.dna)
+    account.notes.append(
+        f"Values are log2 RNA/DNA of the counts per million of {first.sum():,} ids, added over {len(table):,} rows and "
+        f"{len(config.dna)} replicates; a barcode counts where both were observed."
+    )
+    (output,) = config.outputs
+    return Rows(result, {output: value}, {output: np.stack(ratios, axis=1)})
+
+
+def _over_replicates(path: Path, rows: Rows) -> Rows:
+    """Average a table with a row per replicate, the mean over the replicates of an id; these give the ceiling."""
+    names, replicate = rows.table["id"], rows.table["replicate"]
+    again = pd.DataFrame({"id": names, "replicate": replicate}).duplicated()
+    if again.any():
+        line = rows.table.index[again][0]
+        raise BadInput(
+            f"{path}, line {line}: id {names[line]!r} has a second row of replicate {replicate[line]!r}; one is "
+            "expected. A table of several conditions needs a table for each."
+        )
+    first = ~names.duplicated()
+    order = names[first]
+    values, replicates = {}, {}
+    for output, measured in rows.values.items():
+        wide = pd.DataFrame({"id": names, "replicate": replicate, "y": measured}).pivot_table(
+            index="id", columns="replicate", values="y", aggfunc="mean", dropna=False
+        )
+        replicates[output] = wide.reindex(order).to_numpy()
+        values[output] = wide.mean(axis=1).reindex(order).to_numpy()
+    errors = {
+        output: pd.Series(error).groupby(names.to_numpy()).mean().reindex(order).to_numpy()
+        for output, error in rows.errors.items()
+    }
+    table = rows.table[first].copy()
+    if "barcodes" in table:
+        table["barcodes"] = rows.table.groupby(names)["barcodes"].mean().reindex(order).to_numpy()
+    return Rows(table, values, replicates, errors)
+
+
+def _with_sequences(path: Path, rows: Rows, file: Path, account: Account) -> Rows:
+    """Join sequences by id; ids without a sequence are left out, with three of each side in the message if all are."""
+    of_id: dict[str, str] = {}
+    for piece in sequence_files.read_pieces(file):
+        for name, text, line in zip(piece.ids, piece.sequences, piece.lines, strict=True):
+            if of_id.setdefault(name, text) != text:
+                raise BadInput(f"{file}, line {line}: {name!r} is the id of two sequences; ids must be unique.")
+    texts = rows.table["id"].map(of_id)
+    absent = texts.isna().to_numpy()
+    if absent.all():
+        ours, theirs = rows.table["id"].iloc[:3].tolist(), list(of_id)[:3]
+        raise BadInput(f"{path}: none of its ids is in {file}; they are {ours} here and {theirs} there.")
+    if absent.any():
+        first = rows.table["id"][absent].iloc[0]
+        account.leave_out("rows", absent.sum(), f"without a sequence in {file.name}", repr(first))
+    known = set(rows.table["id"])
+    if unused := [name for name in of_id if name not in known]:
+        account.notes.append(f"{len(unused):,} sequences of {file.name} have no row here (first: {unused[0]!r}).")
+    table = rows.table.assign(seq=texts.fillna(""))
+    return Rows(table, rows.values, rows.replicates, rows.errors).take(~absent)
+
+
+def _of_genome(path: Path, rows: Rows, file: Path, account: Account) -> Rows:
+    """Read sequences off a genome, reverse-complemented on the minus strand."""
+    table = rows.table
+    is_minus = table["strand"].to_numpy(bool) if "strand" in table else np.zeros(len(table), bool)
+    chromosome, starts, ends = (table[name].to_numpy() for name in ("chromosome", "start", "end"))
+    texts = np.full(len(table), "", dtype=object)
+    with tempfile.TemporaryDirectory() as work:
+        genome = Genome(file, Path(work))
+        for name in genome.known(chromosome, str(path)):
+            codes = genome.codes(name)
+            for row in np.flatnonzero(chromosome == name):
+                if not 1 <= starts[row] <= ends[row] <= len(codes):
+                    raise BadInput(
+                        f"{path}, line {table.index[row]}: a place on {name}, of {len(codes):,} bp, is expected, got "
+                        f"bases {starts[row]:,} to {ends[row]:,} (1-based)."
+                    )
+                piece = codes[starts[row] - 1 : ends[row]]
+                (texts[row],) = decode((COMPLEMENT[piece[::-1]] if is_minus[row] else piece)[None])
+    absent = texts == ""
+    if absent.any():
+        account.leave_out(
+            "rows", absent.sum(), f"on chromosomes that {file.name} lacks", f"line {table.index[absent][0]}"
+        )
+    return Rows(table.assign(seq=texts), rows.values, rows.replicates, rows.errors).take(~absent)
+
+
+def _usable(path: Path, config: AssayConfig, rows: Rows, account: Account) -> Rows:
+    """Leave out rows without any value, too noisy ones, those without a sequence, and exact copies."""
+
+    def without(rows: Rows, drop: np.ndarray, reason: str) -> Rows:
+        first = f"line {rows.table.index[drop][0]}" if drop.any() else ""
+        account.leave_out("rows", int(drop.sum()), reason, first)
+        return rows.take(~drop)
+
+    missing = np.isnan(np.stack(list(rows.values.values()), axis=1)).all(axis=1)
+    rows = without(rows, missing, "without a value" + (" of any output" if len(rows.values) > 1 else ""))
+    if config.min_barcodes:
+        few = ~(rows.table["barcodes"] >= config.min_barcodes).to_numpy()
+        rows = without(rows, few, f"fewer than {config.min_barcodes} barcodes")
+    if config.max_error:
+        noisy = ~(np.stack(list(rows.errors.values()), axis=1) <= config.max_error).all(axis=1)
+        rows = without(rows, noisy, f"a standard error above {config.max_error:g}, or none")
+    rows = without(rows, (rows.table["seq"] == "").to_numpy(), "without a sequence")
+    upper = rows.table["seq"].str.upper()
+    n_known = sum(upper.str.count(letter) for letter in "ACGTU")
+    unclear = (n_known < (1 - MAX_UNKNOWN) * upper.str.len()).to_numpy() & upper.str.fullmatch("[A-Z]*").to_numpy()
+    rows, upper = without(rows, unclear, f"more than {MAX_UNKNOWN:.0%} of the sequence is N"), upper[~unclear]
+    if not len(rows.table):
+        raise BadInput(f"{path}: no row is left to train on: {' '.join(map(str, account.left_out))}")
+    if (rna := upper.str.contains("U")).any():
+        account.notes.append(f"{rna.sum():,} sequences are RNA; U was read as T.")
+    table = rows.table.assign(seq=upper.str.replace("U", "T"))
+    rows = Rows(table, rows.values, rows.replicates, rows.errors)
+    key = table[["id", "seq"]].assign(**rows.values)
+    rows = without(rows, key.duplicated().to_numpy(), "an earlier row is the same")
+    if not config.id and (n := int(rows.table["seq"].duplicated(keep=False).sum())):
+        account.notes.append(
+            f"{n:,} rows have a sequence that other rows give other values. If a column tells conditions apart, use "
+            "one of them: where: {COLUMN: VALUE}."
+        )
+    if config.id and (again := rows.table["id"].duplicated()).any():
+        line, name = rows.table.index[again][0], rows.table["id"][again].iloc[0]
+        raise BadInput(
+            f"{path}, line {line}: id {name!r} appears again with another sequence or value ({again.sum():,} such rows)"
+            ". Ids must be unique; a table with a row per replicate needs `replicate: COLUMN`."
+        )
+    return rows
