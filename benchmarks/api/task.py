@@ -120,6 +120,15 @@ class SpecFromData(Protocol):
 
 
 @runtime_checkable
+class ScalesRecipes(Protocol):
+    """A task whose recipes depend on how many rows its data has."""
+
+    def recipes_for(self, n_rows: int) -> Mapping[str, Mapping[str, Any]]:
+        """Return `RECIPES` for data of so many rows."""
+        ...
+
+
+@runtime_checkable
 class EncodesForSpec(Protocol):
     """A task whose sequences have the length of its data, so that encoding them needs the spec of a model."""
 

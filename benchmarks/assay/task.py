@@ -19,12 +19,12 @@ from benchmarks.api.sequences import N_CODE, decode
 from benchmarks.api.splits import nested_splits
 from benchmarks.assay import config, guess, lengths, read
 from benchmarks.assay import simulate as simulation
-from benchmarks.assay.recipes import PRESETS, RECIPES
+from benchmarks.assay.recipes import PRESETS, RECIPES, recipes_for
 from benchmarks.errors import BadInput
 from benchmarks.io.columns import Role
 from benchmarks.io.tables import table_name
 
-__all__ = ["PRESETS", "RECIPES"]
+__all__ = ["PRESETS", "RECIPES", "recipes_for"]
 
 NAME = "assay"
 VERSION = 1

@@ -27,7 +27,7 @@ EXPECTED = {
     "atac": SOME | {"ScoredByItems", "HasHeadlines", "ChecksRun"},
     "assay": STRANDS
     | {"ScoredByItems", "TakesColumns", "EncodesForSpec", "SpecFromData", "LeavesOutElements"}
-    | {"HasConstantFlanks", "HasConstruct"},
+    | {"HasConstantFlanks", "HasConstruct", "ScalesRecipes"},
     "yeast": SOME
     | {"TakesColumns", "AddsFlanks"}
     | {"ComparedWithoutFolds", "HasConstantFlanks", "HasConstruct", "HasDesignedTestSet", "HasChallengeScore"},

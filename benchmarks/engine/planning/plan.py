@@ -197,7 +197,7 @@ def make_plan(
     modules = _with_prerequisites({name: registry.get_model(name) for name in wanted})
     skipped = _skipped(task, sources, modules)
     usable = {name: module for name, module in modules.items() if name not in skipped}
-    recipes = settle_recipes(task, preset, usable, changes)
+    recipes = settle_recipes(task, preset, usable, changes, min(source.n_rows for source in sources))
     jobs = []
     for source in sources:
         hashes: dict[str, str] = {}

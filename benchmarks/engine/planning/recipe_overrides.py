@@ -6,14 +6,25 @@ from typing import Any
 
 from benchmarks.api.model import ModelModule
 from benchmarks.api.recipe import Preset, recipe_with
-from benchmarks.api.task import Task
+from benchmarks.api.task import ScalesRecipes, Task, supports
 from benchmarks.errors import BadInput, did_you_mean
 
 
 def settle_recipes(
-    task: Task, preset: Preset, modules: Mapping[str, ModelModule], changes: Sequence[str]
+    task: Task,
+    preset: Preset,
+    modules: Mapping[str, ModelModule],
+    changes: Sequence[str],
+    n_rows: int | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Settle every model's recipe: its own, then the task's, then the preset's, then the user's."""
+    """Settle every model's recipe: its own, then the task's, then the preset's, then the user's.
+
+    Parameters
+    ----------
+    n_rows
+        Rows of the smallest data set, for tasks whose recipes depend on it; None: as for a large one.
+    """
+    of_task = task.recipes_for(n_rows) if n_rows is not None and supports(task, ScalesRecipes) else task.RECIPES
     recipes = {}
     user = [_parse_change(change, modules) for change in changes]
     order = ("recipe", *map(family_of, modules), *modules)
@@ -21,7 +32,7 @@ def settle_recipes(
     for name, module in modules.items():
         recipe, family = module.RECIPE, family_of(name)
         keys = {field.name for field in dataclasses.fields(recipe)}
-        recipe = recipe_with(recipe, _changes_for(name, task.RECIPES, [family], keys), source=f"task {task.NAME}")
+        recipe = recipe_with(recipe, _changes_for(name, of_task, [family], keys), source=f"task {task.NAME}")
         recipe = recipe_with(recipe, _changes_for(name, preset.recipes, ["*", family], keys), source="preset")
         for change, target, key, value in user:
             is_shared = target in ("recipe", family) and (key in keys or not _anyone_has(key, modules))
