@@ -5,6 +5,7 @@ never by looking for an attribute.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -116,6 +117,28 @@ class SpecFromData(Protocol):
 
     def spec(self, dataset: Dataset) -> TaskSpec:
         """Return what a network must know to be trained on a dataset, or on some of its rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file of a public data set: name, address, and checksum as published (`md5:…`, `sha256:…`), or none."""
+
+    name: str
+    url: str
+    checksum: str
+
+
+@runtime_checkable
+class OffersDatasets(Protocol):
+    """A task with a catalogue of public data sets, each of them a file that says how its tables are read."""
+
+    def offered(self) -> Mapping[str, tuple[str, Sequence[PublishedFile]]]:
+        """Return the data sets by name: what one is, in a sentence, and its files."""
+        ...
+
+    def describe(self, name: str, folder: Path) -> Path:
+        """Write what `load` reads beside the files of a data set; return its path."""
         ...
 
 

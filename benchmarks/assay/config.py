@@ -15,24 +15,46 @@ PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
+class File:
+    """A published file: its name, address and published checksum (`md5:…`, `sha256:…`), or none."""
+
+    name: str
+    url: str
+    checksum: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a public data set is from: what it is, the paper's DOI, the licence as stated, its files."""
+
+    what: str
+    paper: str
+    licence: str
+    files: list[File]
+
+
+@dataclass(frozen=True)
 class AssayConfig:
     """What `assay.yaml` says. Paths are relative to it.
 
     Parameters
     ----------
-    table, header
-        The table of values; the names of its columns, where its first line does not have them.
+    table, more_tables, header
+        The table of values; others with the same columns, read below it; the names of the columns, where the first
+        lines do not have them.
     sequences, genome
         A FASTA file, or a table, of the sequences, joined by id; or a genome that they are read from by coordinates.
         Without either, they are in the table.
     where
         Column -> the values that rows are used of, such as one condition of a table of several.
-    values
-        Output -> column of its values; several are learnt by one model with an output each.
+    values, log2
+        Output -> column of its values; several are learnt by one model with an output each. `log2`: their logarithm.
     dna, rna
         Columns of counts, one of each per replicate; the value is log2 RNA/DNA of the summed counts of an id.
     sequence, id
         Columns of sequences and ids.
+    saturation
+        Columns of element, position, ref and alt of a saturation mutagenesis, whose reference bases are the sequence.
     replicate
         Column that numbers the replicates of a table with a row per replicate (IGVF `reporter_experiment`).
     replicates
@@ -65,12 +87,15 @@ class AssayConfig:
 
     table: str
     values: Mapping[str, str] = field(default_factory=dict)
+    more_tables: list[str] = field(default_factory=list)
     header: list[str] = field(default_factory=list)
     where: Mapping[str, list[str]] = field(default_factory=dict)
     sequences: str = ""
     genome: str = ""
+    log2: bool = False
     sequence: str = ""
     id: str = ""
+    saturation: Mapping[Literal["element", "position", "ref", "alt"], str] = field(default_factory=dict)
     dna: list[str] = field(default_factory=list)
     rna: list[str] = field(default_factory=list)
     replicate: str = ""
@@ -100,6 +125,7 @@ class AssayConfig:
     test: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
     name: str = ""
+    source: Source | None = None
 
     @property
     def outputs(self) -> list[str]:
@@ -112,6 +138,7 @@ class AssayConfig:
         if self.sequences or self.genome:
             named.pop("sequence", None)
         named |= {f"where {column}": column for column in self.where}
+        named |= dict(self.saturation)
         for what, several in (("value", self.values), ("standard error", self.errors)):
             named |= {f"{what} of {output}": column for output, column in several.items()}
         for output, replicates in self.replicates.items():
@@ -128,12 +155,15 @@ _SINGLE = (
 _WHAT = {
     "table": "the table, beside this file",
     "values": "output: column of its values; several outputs are learnt by one model",
+    "more_tables": "tables with the same columns, read below the first",
     "header": "names of the columns, where the first line of the table does not have them",
     "where": "column: values of the rows that are used, such as {medium: [complex]}",
     "sequences": "FASTA or table with the sequences, joined by id, where the table has none",
     "genome": "FASTA file of the genome that sequences are read from, by chromosome, start and end",
+    "log2": "true: the values are ratios, whose logarithm is learnt",
     "sequence": "column of sequences",
     "id": "column of ids",
+    "saturation": "columns of element, position, ref and alt, where every base of elements was mutated",
     "dna": "columns of DNA counts, one per replicate, in place of values",
     "rna": "columns of RNA counts, one per replicate; the value is log2 RNA/DNA of the summed counts of an id",
     "replicate": "column that numbers replicates, where the table has a row for each",
@@ -163,12 +193,16 @@ _WHAT = {
     "test": "chromosomes, or values of the fold column, that are held out once, for test",
     "validation": "and those for validation; the others train",
     "name": "name of the data set in results",
+    "source": "where a public data set is from",
 }
 _EXPECTED = {
     "values": "`output: column` pairs",
     "errors": "`output: column` pairs",
     "replicates": "`output: [columns]` pairs",
     "where": "`column: [values]` pairs",
+    "saturation": "the keys element, position, ref and alt, each with a column",
+    "source": "what, paper, licence and files, each file with a name, a url and perhaps a checksum",
+    "log2": "true or false",
     "max_error": "a number from 0",
     "adapters": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
     "pad_with": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
@@ -176,6 +210,7 @@ _EXPECTED = {
     "length": "a whole number from 0",
     "n_folds": "a whole number from 3 to 20",
     **dict.fromkeys(("header", "dna", "rna", "controls", "blocks_of", "test", "validation"), "a list of names"),
+    "more_tables": "a list of names",
     **{key: _WHAT[key].partition(":")[0] for key in ("weights", "split", "pad", "longer")},
     "coordinates": "bed or one_based",
 }
@@ -273,7 +308,7 @@ def _checked(content: dict[Any, Any], where: Mapping[str, str], whole: str) -> A
             content[key] = value = [str(item) for item in value]  # YAML makes numbers of chromosomes
         if key == "where" and isinstance(value, dict):
             content[key] = value = {name: _texts(chosen) for name, chosen in value.items()}
-        _check_type(place, key, value)
+        content[key] = _parsed(place, key, value)
     if not content.get("table"):
         raise BadInput(f"{whole}: table is missing: {_WHAT['table']}.")
     if not content.get("values") and not content.get("dna"):
@@ -308,6 +343,8 @@ def _needs(config: AssayConfig) -> list[tuple[str, str]]:
         ("genome", bool(config.genome) and not (config.chromosome and config.start and config.end), "coordinates"),
         ("genome", bool(config.genome and config.sequences), "no `sequences`, which would be joined by id"),
         ("sequences", bool(config.sequences) and not config.id, "`id: COLUMN`"),
+        ("saturation", 0 < len(config.saturation) < 4, "all of element, position, ref and alt"),
+        ("saturation", bool(config.saturation and (config.sequences or config.genome)), "neither sequences nor genome"),
         ("dna", len(config.dna) != len(config.rna), "as many columns as `rna`"),
         ("dna", bool(config.dna and config.values), "no `values`, which are made of the counts"),
         ("dna", bool(config.dna) and not config.id, "`id: COLUMN`"),
@@ -323,18 +360,20 @@ def _lines(node: Any) -> dict[str, int]:
     )
 
 
-def _check_type(place: str, key: str, value: Any) -> None:
+def _parsed(place: str, key: str, value: Any) -> Any:
+    """Return a value as the type of its key, or say what is expected."""
     try:
         parsed = validated.parse_as(value, _TYPES[key])
         fits = not isinstance(parsed, int | float) or 0 <= parsed <= 100_000
     except ValueError:
-        fits = False
+        parsed, fits = None, False
     if key in ("adapters", "pad_with"):
         fits = fits and len(value) == 2 and re.fullmatch("[ACGTacgt]*", "".join(value)) is not None
     if key == "n_folds":
         fits = fits and 3 <= value <= 20
     if not fits:
         raise BadInput(f"{place}: {key} is expected to be {_EXPECTED.get(key, 'text')}, got {str(value)[:60]!r}.")
+    return parsed
 
 
 def to_yaml(config: AssayConfig, found: list[str]) -> str:
@@ -345,7 +384,8 @@ def to_yaml(config: AssayConfig, found: list[str]) -> str:
     lines = [*(f"# {line}" for line in found), ""]
     for part in dataclasses.fields(AssayConfig):
         value = getattr(config, part.name)
-        plain = dict(value) if isinstance(value, Mapping) else value
+        plain = dataclasses.asdict(value) if isinstance(value, Source) else value
+        plain = dict(plain) if isinstance(plain, Mapping) else plain
         flow = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6)
         text = f"{part.name}: {flow.removesuffix('...' + chr(10)).strip()}"
         is_set = part.name in said or part.name in ("split", "n_folds")

@@ -193,7 +193,9 @@ def _may_hold(part: str, column: pd.Series) -> bool:
     if part == "fold":
         values = set(column.fillna("").str.strip().str.lower())
         words = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
-        return 3 <= len(values) <= 20 and (values <= words or all(value.isdecimal() for value in values))
+        if values <= words:
+            return bool(values & {"train", "training"}) and bool(values & {"test", "testing"})
+        return 3 <= len(values) <= 20 and all(value.isdecimal() for value in values)
     return True
 
 

@@ -9,7 +9,7 @@ from benchmarks.api import overlap, splits
 from benchmarks.assay.config import PARTS, AssayConfig
 from benchmarks.errors import BadInput
 
-MAX_FOLDS = 20
+MAX_FOLDS, N_PARTS = 20, 10
 _WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -65,7 +65,7 @@ def hold_out(
         column = "chromosome" if split == "chromosomes" else "fold"
         return {"group": groups, "split": _named_parts(path, table[column], groups, config, notes)}
     if split == "column" and not pd.to_numeric(table["fold"], errors="coerce").notna().all():
-        return {"group": groups, "split": _parts_of_words(path, table["fold"], groups, config, notes)}
+        return {"group": groups, "split": _parts_of_words(path, table["fold"], groups, forms, config, seed, notes)}
     if split == "column":
         fold = _given_folds(path, table, groups, config, notes)
     elif split == "chromosomes":
@@ -169,9 +169,18 @@ def _blocks(path: Path, table: pd.DataFrame, groups: np.ndarray, config: AssayCo
 
 
 def _parts_of_words(
-    path: Path, words: pd.Series, groups: np.ndarray, config: AssayConfig, notes: list[str]
+    path: Path,
+    words: pd.Series,
+    groups: np.ndarray,
+    forms: tuple[np.ndarray, np.ndarray],
+    config: AssayConfig,
+    seed: int,
+    notes: list[str],
 ) -> np.ndarray:
     part = words.str.lower().map(_WORDS)
+    if part.notna().all() and not (part == "val").any():
+        part = part.mask(_tenth(groups, forms, part == "train", seed), "val")
+        notes.append(f"No row is for validation: a tenth of the training groups were drawn for it (seed {seed}).")
     if part.isna().any():
         line = part.index[part.isna()][0]
         raise BadInput(
@@ -181,12 +190,24 @@ def _parts_of_words(
     return _one_split(path, part.to_numpy(dtype=object), groups, notes)
 
 
+def _tenth(groups: np.ndarray, forms: tuple[np.ndarray, np.ndarray], is_train: pd.Series, seed: int) -> np.ndarray:
+    """Draw a tenth of the groups that have training rows; (n,) bool, of these rows."""
+    rows = np.flatnonzero(is_train)
+    numbered = splits.numbered_by_content(groups, *forms)[rows]
+    drawn = np.zeros(len(groups), dtype=bool)
+    if len(np.unique(numbered)) >= N_PARTS:
+        drawn[rows] = splits.assign_folds(numbered, N_PARTS, seed=seed) == 0
+    return drawn
+
+
 def _named_parts(
     path: Path, column: pd.Series, groups: np.ndarray, config: AssayConfig, notes: list[str]
 ) -> np.ndarray:
     known = set(column)
+    if not known & {*config.test, *config.validation}:  # chr7 here, 7 there
+        column = column.str.removeprefix("chr")
     for value in (*config.test, *config.validation):
-        if value not in known:
+        if value not in set(column):
             raise BadInput(
                 f"{path}: no row has {value!r} (test, validation); there are {', '.join(sorted(known)[:12])}."
             )

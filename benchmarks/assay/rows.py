@@ -68,7 +68,7 @@ def read(config: AssayConfig, folder: Path, account: Account) -> Rows:
 
 
 def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
-    table = _named(path, config, account)
+    table = _all_tables(path, config, account)
     used = config.columns()
     for part, column in used.items():
         if column not in table:
@@ -103,6 +103,8 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         parsed["end"] = tables.numbers(path, table, config.end, whole=True)
     if config.sequence and not config.sequences and not config.genome:
         parsed["seq"] = table[config.sequence].fillna("").str.strip()
+    if config.saturation:
+        table, parsed = _of_saturation(path, config, table, parsed, account)
     if config.replicate:
         parsed["replicate"] = table[config.replicate].fillna("1")
     if config.dna:
@@ -115,7 +117,73 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         {output: tables.numbers(path, table, column, may_miss=True) for output, column in part.items()}
         for part in (config.values, config.errors)
     )
+    if config.log2:
+        values = {output: _logarithm(path, table, config.values[output], of) for output, of in values.items()}
     return Rows(parsed, values, several, errors)
+
+
+def _all_tables(path: Path, config: AssayConfig, account: Account) -> pd.DataFrame:
+    """Read the table, and others below it; lines of those are numbered on from its last."""
+    table = _named(path, config, account)
+    for name in config.more_tables:
+        other = path.with_name(name)
+        more = _named(other, config, Account(name))
+        if set(more) != set(table):
+            raise BadInput(
+                f"{other} has the columns {', '.join(list(more)[:12])}; those of {path.name} are expected, "
+                f"{', '.join(list(table)[:12])}."
+            )
+        more.index += int(table.index[-1])
+        account.notes.append(f"Lines from {more.index[0]:,} on are those of {name}, {len(more):,} rows.")
+        table = pd.concat([table, more])
+    return table
+
+
+def _logarithm(path: Path, table: pd.DataFrame, column: str, values: np.ndarray) -> np.ndarray:
+    if (values <= 0).any():
+        line = table.index[np.flatnonzero(values <= 0)[0]]
+        cell = table[column][line]
+        raise BadInput(f"{path}, line {line}, column {column!r}: log2 needs numbers above 0, got {cell!r}.")
+    return np.log2(values)
+
+
+def _of_saturation(
+    path: Path, config: AssayConfig, table: pd.DataFrame, parsed: pd.DataFrame, account: Account
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write the mutated sequence of every row: the reference bases of its element, one of them replaced or deleted.
+
+    All rows of an element are one group. Elements with a position that no row mutates are left out.
+    """
+    cells = {part: table[column].fillna("").str.strip() for part, column in config.saturation.items()}
+    element, ref, alt = cells["element"], cells["ref"].str.upper(), cells["alt"].str.upper()
+    position = pd.Series(tables.numbers(path, table, config.saturation["position"], whole=True), index=table.index)
+    for part, bases, pattern in (("ref", ref, "[ACGT]"), ("alt", alt, "[ACGT-]")):
+        if not (fits := bases.str.fullmatch(pattern)).all():
+            line = table.index[~fits][0]
+            raise BadInput(
+                f"{path}, line {line}, column {config.saturation[part]!r}: one base is expected (alt may be -, a "
+                f"deletion), got {bases[line]!r}."
+            )
+    texts = pd.Series("", index=table.index)
+    for name, places in position.groupby(element):
+        of_element = pd.DataFrame({"at": places, "ref": ref[places.index]}).drop_duplicates().sort_values("at")
+        at = of_element["at"].to_numpy()
+        if (again := of_element["at"].duplicated()).any():
+            raise BadInput(f"{path}: {name} has two reference bases at position {of_element['at'][again].iloc[0]:,}.")
+        if at[-1] - at[0] + 1 != len(at):
+            first = f"line {places.index[0]}"
+            account.leave_out("rows", len(places), f"{name} has positions that no row mutates", first)
+            continue
+        whole = "".join(of_element["ref"])
+        for line, offset in (places - at[0]).items():
+            texts[line] = whole[:offset] + alt[line].removesuffix("-") + whole[offset + 1 :]
+    parsed = parsed.assign(seq=texts, group=element)
+    if not config.id:
+        parsed["id"] = element + ":" + position.astype(str) + ":" + ref + ":" + alt
+    used = texts != ""
+    if not used.any():
+        raise BadInput(f"{path}: no element has all of its positions: {' '.join(map(str, account.left_out))}")
+    return table[used], parsed[used]
 
 
 def _named(path: Path, config: AssayConfig, account: Account) -> pd.DataFrame:

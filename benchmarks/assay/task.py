@@ -17,14 +17,15 @@ from benchmarks.api.data import Dataset, Layout, Split, TaskSpec
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
 from benchmarks.api.sequences import N_CODE, decode
 from benchmarks.api.splits import nested_splits
-from benchmarks.assay import config, guess, lengths, read
+from benchmarks.assay import config, guess, lengths, public, read
 from benchmarks.assay import simulate as simulation
+from benchmarks.assay.public import describe, offered
 from benchmarks.assay.recipes import PRESETS, RECIPES, recipes_for
 from benchmarks.errors import BadInput
 from benchmarks.io.columns import Role
 from benchmarks.io.tables import table_name
 
-__all__ = ["PRESETS", "RECIPES", "recipes_for"]
+__all__ = ["PRESETS", "RECIPES", "describe", "offered", "recipes_for"]
 
 NAME = "assay"
 VERSION = 1
@@ -66,19 +67,20 @@ def load(
 
 
 def published(folder: Path) -> dict[str, Path]:
-    """Find the assay.yaml of a folder.
+    """Find the assay.yaml of a folder, and the public assays that were fetched into it.
 
     Raises
     ------
     BadInput
         If it has none, saying how to make one.
     """
-    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-    if not files:
+    found = {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
+    found |= public.fetched(folder)
+    if not found:
         raise BadInput(
             f"{folder} has no assay.yaml. Make one: python -m benchmarks assay init TABLE; or give --data TABLE."
         )
-    return {file.stem: file for file in files}
+    return found
 
 
 def simulate(*, split: str = SPLITS[0], seed: int) -> Dataset:

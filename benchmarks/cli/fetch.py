@@ -22,11 +22,15 @@ app = typer.Typer(**SETTINGS)
     "fetch --task human_mpra",
     "fetch --task drosophila --file DeepSTARR.model.h5",
     "fetch --task human_mpra --offline   # verify what is there",
+    "fetch --task assay --name gosai2024",
 )
 def fetch(
     task: Annotated[list[str] | None, typer.Option(help="Task (repeatable).")] = None,
     file: Annotated[
         list[str] | None, typer.Option(help="Files by name (repeatable); default: what --preset paper needs.")
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Public data sets of the task's catalogue, by name (repeatable).")
     ] = None,
     data: Annotated[Path, typer.Option("--data", help="Folder with a folder per task.")] = Path("data"),
     list_: Annotated[bool, typer.Option("--list", help="Show the files there are, and end.")] = False,
@@ -38,27 +42,41 @@ def fetch(
     A file without a published checksum is recorded in FETCHED.json when it is first fetched, and must be the same
     afterwards. No file has its final name before it is complete and verified.
     """
+    from benchmarks import registry
+    from benchmarks.api.task import OffersDatasets, supports
     from benchmarks.engine.datasets import catalogue, download
     from benchmarks.engine.reporting.console import bytes_shown
 
     files = catalogue.read()
+    with_own = {one.NAME: one for one in map(registry.get_task, registry.tasks()) if supports(one, OffersDatasets)}
     if list_:
-        _list([entry for entry in files if not task or entry.task in task], data, json)
+        own = [entry for one in with_own.values() for name in one.offered() for entry in catalogue.offered(one, name)]
+        _list([entry for entry in [*files, *own] if not task or entry.task in task], data, json)
         return
     if not task:
-        raise BadInput(
-            f"--task is missing: one of {', '.join(dict.fromkeys(entry.task for entry in files))}; or --list."
-        )
-    if file and len(task) > 1:
-        raise BadInput("--file names files of one task; give one --task with it.")
-    wanted = [entry for name in task for entry in catalogue.chosen(files, name, file or [])]
+        known = dict.fromkeys([*(entry.task for entry in files), *with_own])
+        raise BadInput(f"--task is missing: one of {', '.join(known)}; or --list.")
+    if (file or name) and len(task) > 1:
+        raise BadInput("--file and --name are of one task; give one --task with them.")
+    if task[0] in with_own and not name:
+        names = ", ".join(with_own[task[0]].offered())
+        raise BadInput(f"--name is missing: {task[0]} has the public data sets {names}.")
+    if name:
+        wanted = [
+            (entry, data / task[0] / one)
+            for one in name
+            for entry in catalogue.offered(registry.get_task(task[0]), one)
+        ]
+    else:
+        wanted = [(entry, data / entry.task) for one in task for entry in catalogue.chosen(files, one, file or [])]
     fetched, failed = [], []
     with bytes_shown() as on_progress:
-        for entry in wanted:
+        for entry, folder in wanted:
             try:
-                fetched.append(download.fetch(entry, data / entry.task, offline=offline, on_progress=on_progress))
+                fetched.append(download.fetch(entry, folder, offline=offline, on_progress=on_progress))
             except BadInput as error:  # the others are fetched all the same
                 failed.append({"file": entry.name, "reason": str(error)})
+    described = [] if failed else [with_own[task[0]].describe(one, data / task[0] / one) for one in name or ()]
     if json:
         print_json({"files": [_row(result) for result in fetched], "failed": failed})
     else:
@@ -70,6 +88,8 @@ def fetch(
         for result in fetched:
             size = f"{result.bytes:,} bytes, SHA-256 {result.sha256[:12]}…"
             typer.echo(f"{result.path}: {words[result.how]} ({size})")
+        for path in described:
+            typer.echo(f"{path}: says how it is read. Next: python -m benchmarks run --task {task[0]} --data {path}")
     for problem in failed:
         typer.echo(f"Error: {problem['reason']}", err=True)
     if failed:

@@ -27,7 +27,7 @@ EXPECTED = {
     "atac": SOME | {"ScoredByItems", "HasHeadlines", "ChecksRun"},
     "assay": STRANDS
     | {"ScoredByItems", "TakesColumns", "EncodesForSpec", "SpecFromData", "LeavesOutElements"}
-    | {"HasConstantFlanks", "HasConstruct", "ScalesRecipes"},
+    | {"HasConstantFlanks", "HasConstruct", "ScalesRecipes", "OffersDatasets"},
     "yeast": SOME
     | {"TakesColumns", "AddsFlanks"}
     | {"ComparedWithoutFolds", "HasConstantFlanks", "HasConstruct", "HasDesignedTestSet", "HasChallengeScore"},

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.api.task import OffersDatasets, Task, supports
 from benchmarks.errors import BadInput, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -74,6 +75,21 @@ def read(path: Path | None = None) -> list[File]:
             raise BadInput(f"{where}, column 'url': expected an address that begins with http, got {row['url']!r}.")
         files.append(File(**row))
     return files
+
+
+def offered(task: Task, name: str) -> list[File]:
+    """List the files of a public data set of a task's own catalogue; they belong into a folder of its name.
+
+    Raises
+    ------
+    BadInput
+        If the task has no catalogue, or it lacks this data set.
+    """
+    known = task.offered() if supports(task, OffersDatasets) else {}
+    if name not in known:
+        raise BadInput(did_you_mean(f"public data set of {task.NAME}", name, list(known)))
+    what, files = known[name]
+    return [File(task.NAME, file.name, "no", file.checksum, "", file.url, what) for file in files]
 
 
 def chosen(files: list[File], task: str, names: list[str]) -> list[File]:

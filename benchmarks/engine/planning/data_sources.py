@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.api.data import Dataset
-from benchmarks.api.task import TakesColumns, Task, supports
+from benchmarks.api.task import OffersDatasets, TakesColumns, Task, supports
 from benchmarks.engine.datasets import catalogue, download
 from benchmarks.engine.planning.plan import Source, get_preset
 from benchmarks.errors import BadInput, did_you_mean
@@ -35,7 +35,8 @@ def find(
     Parameters
     ----------
     path
-        A table, or a folder of them, one dataset each (or the task's published files); None: what the preset says.
+        A table, or a folder of them, one dataset each (or the task's published files), or the name of a published one;
+        None: what the preset says.
     split
         What is held out: one of the task's SPLITS; None: the first.
     shuffle
@@ -102,6 +103,8 @@ def _files(task: Task, path: Path | None) -> tuple[list[Path], list[str]]:
     """List what the datasets are read from, and the names of files beside them that are no tables of sequences."""
     if path is None:
         return list(task.published(DATA / task.NAME).values()), []
+    if not path.exists() and (named := _published_named(task, str(path))):
+        return [named], []
     if not path.is_dir():
         return [path], []
     with contextlib.suppress(BadInput):
@@ -110,6 +113,26 @@ def _files(task: Task, path: Path | None) -> tuple[list[Path], list[str]]:
     if not files:
         raise BadInput(f"The folder {path} has no table (.tsv, .csv, .txt, plain or .gz, or .parquet).")
     return files, ignored
+
+
+def _published_named(task: Task, name: str) -> Path | None:
+    """Find a published dataset by its name.
+
+    Raises
+    ------
+    BadInput
+        If the task offers it, and it was not fetched.
+    """
+    with contextlib.suppress(BadInput):
+        found = task.published(DATA / task.NAME)
+        if name in found:
+            return found[name]
+    if supports(task, OffersDatasets) and name in task.offered():
+        raise BadInput(
+            f"{name} is a public data set that is not in {DATA / task.NAME}; get it: python -m benchmarks fetch --task "
+            f"{task.NAME} --name {name}."
+        )
+    return None
 
 
 def _known(task: Task, columns: Mapping[str, str], path: Path | None) -> Mapping[str, str]:

@@ -304,7 +304,7 @@ def test_the_command_lists_fetches_and_goes_on_after_a_failure(served, tmp_path,
     assert done.exit_code == 2
     assert [one["file"] for one in found["files"]] == ["good.bin"]
     assert [one["file"] for one in found["failed"]] == ["bad.bin"]
-    listed = json.loads(call("--list", "--data", tmp_path, "--json").stdout)
+    listed = json.loads(call("--list", "--task", "human_mpra", "--data", tmp_path, "--json").stdout)
     assert [one["there"] for one in listed] == [False, True]
     assert "good.bin" in call("--list", "--data", tmp_path).stdout
 
