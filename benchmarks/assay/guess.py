@@ -59,10 +59,12 @@ _NO_VALUES = re.compile(
 _COUNTS = re.compile(r"(?P<what>dna|rna)_counts?_(?P<replicate>.+)", re.IGNORECASE)
 _CONTROL = re.compile(r"neg|control|scram|shuffl|random|positive", re.IGNORECASE)
 _GENOMIC_ELEMENT = (
-    *("chrom", "chromStart", "chromEnd", "name", "score", "strand", "log2FoldChange", "inputCount", "outputCount"),
+    *("chrom", "chromStart", "chromEnd", "name", "shade", "strand", "log2FoldChange", "inputCount", "outputCount"),
     *("minusLog10PValue", "minusLog10QValue"),
 )
-"""Columns of IGVF's `reporter_genomic_element`, and of ENCODE's element quantifications: BED with five more."""
+"""Columns of IGVF's `reporter_genomic_element`, and of ENCODE's element quantifications: BED with five more.
+
+`shade` is its score."""
 MIN_ADAPTER = 6
 FREQUENT = 0.9
 MOST_CLASSES = 30

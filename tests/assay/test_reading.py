@@ -1,0 +1,218 @@
+"""What an assay.yaml can say of a table, each compared with an independent reading."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import registry
+from benchmarks.api.sequences import decode
+from benchmarks.assay import guess
+from benchmarks.cli.main import app
+from benchmarks.errors import BadInput
+
+TASK = registry.get_task("assay")
+RNG = np.random.default_rng(1)
+COMPLEMENT = str.maketrans("ACGT", "TGCA")
+N = 60
+SEQS = ["".join(RNG.choice(list("ACGT"), 80)) for _ in range(N)]
+Y = RNG.normal(size=N).round(4)
+
+
+def plain(**columns):
+    return pd.DataFrame({"id": [f"e{i}" for i in range(N)], "seq": SEQS, "y": Y} | columns)
+
+
+def load(tmp_path, table, yaml="", **options):
+    """Load a table as an assay.yaml with these further lines says."""
+    table.to_csv(tmp_path / "t.tsv", sep="\t", index=False, na_rep="NA")
+    columns = "" if "values:" in yaml else "values: {y: y}\n"
+    sequence = "" if "genome:" in yaml else "sequence: seq\n"
+    (tmp_path / "assay.yaml").write_text(f"table: t.tsv\nid: id\n{columns}{sequence}{yaml}")
+    return TASK.load(tmp_path / "assay.yaml", **options)
+
+
+def rc(text):
+    return text.translate(COMPLEMENT)[::-1]
+
+
+# --- pipelines
+
+
+def test_counts_per_barcode_are_added_up(tmp_path):
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"barcode": range(5 * N), "oligo_name": np.tile(np.arange(N), 5)})
+    for k in (1, 2):
+        rows[f"dna_count_{k}"] = rng.poisson(20, 5 * N).astype(float)
+        rows[f"rna_count_{k}"] = rng.poisson(40, 5 * N).astype(float)
+        rows.loc[rng.random(5 * N) < 0.1, f"rna_count_{k}"] = np.nan
+    rows.to_csv(tmp_path / "counts.tsv", sep="\t", index=False)
+    (tmp_path / "design.fa").write_text("".join(f">{i}\n{text}\n" for i, text in enumerate(SEQS)))
+    found = guess.guess(tmp_path / "counts.tsv", tmp_path / "design.fa").config
+    assert (found.dna, found.rna) == (["dna_count_1", "dna_count_2"], ["rna_count_1", "rna_count_2"])
+    done = CliRunner().invoke(
+        app, ["assay", "init", str(tmp_path / "counts.tsv"), "--sequences", str(tmp_path / "design.fa")]
+    )
+    assert done.exit_code == 0, done.output
+    data = TASK.load(tmp_path / "assay.yaml")
+    dna, rna = np.zeros(N), np.zeros(N)
+    for _, row in rows.iterrows():
+        for k in (1, 2):
+            if not np.isnan(row[f"rna_count_{k}"]):
+                dna[int(row["oligo_name"])] += row[f"dna_count_{k}"]
+                rna[int(row["oligo_name"])] += row[f"rna_count_{k}"]
+    dna, rna = dna + 2, rna + 2  # one per replicate
+    expected = np.log2((rna / rna.sum()) / (dna / dna.sum()))
+    by_id = dict(zip(data.meta["seq_id"], data.targets["expression"], strict=True))
+    np.testing.assert_allclose([by_id[str(i)] for i in range(N)], expected, rtol=1e-5)
+
+
+def test_genomic_elements_are_read_off_the_genome(tmp_path):
+    pytest.importorskip("pysam")
+    genome = "".join(RNG.choice(list("ACGT"), 9000))
+    (tmp_path / "g.fa").write_text(f">chr2\n{genome}\n")
+    rows = [
+        ("chr2", 100 * i, 100 * i + 70 + i % 5, f"e{i}", 500, "+-"[i % 2], Y[i], 1.5, 2.5, 1.0, 0.5) for i in range(N)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "e.bed.gz", sep="\t", index=False, header=False)
+    words = ["assay", "init", str(tmp_path / "e.bed.gz"), "--genome", str(tmp_path / "g.fa")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    data = TASK.load(tmp_path / "assay.yaml")
+    expected = [genome[row[1] : row[2]] if row[5] == "+" else rc(genome[row[1] : row[2]]) for row in rows]
+    assert [text.strip("N") for text in decode(data.codes)] == expected
+    np.testing.assert_allclose(data.targets["expression"], Y[:N], atol=1e-6)
+    assert data.meta["is_reverse"].tolist() == [i % 2 for i in range(N)]
+
+
+def test_a_table_without_header_is_told_by_its_content(tmp_path):
+    plain().to_csv(tmp_path / "t.tsv", sep="\t", index=False, header=False)
+    data = TASK.load(tmp_path / "t.tsv")
+    assert decode(data.codes) == SEQS
+    np.testing.assert_allclose(data.targets["column3"], Y, atol=1e-6)
+
+
+def test_one_condition_of_a_table_of_several_is_used(tmp_path):
+    two = pd.concat([plain(medium="complex"), plain(medium="defined").assign(y=Y + 5)])
+    data = load(tmp_path, two, "where: {medium: defined}\n")
+    np.testing.assert_allclose(data.targets["y"], Y + 5, atol=1e-6)
+    assert data.accounts[0]["left_out"][0]["n"] == N
+    with pytest.raises(BadInput, match="no row has rich in 'medium'; there are complex, defined"):
+        load(tmp_path, two, "where: {medium: rich}\n")
+
+
+def test_tables_are_read_one_below_the_other(tmp_path):
+    plain().iloc[40:].assign(set="test").to_csv(tmp_path / "more.tsv", sep="\t", index=False)
+    data = load(tmp_path, plain().iloc[:40].assign(set="train"), "more_tables: [more.tsv]\nfold: set\nsplit: column\n")
+    assert decode(data.codes) == SEQS
+    assert data.meta["split"].tolist()[40:] == ["test"] * 20
+    assert (data.meta["split"][:40] == "val").sum() == 4
+
+
+# --- lengths
+
+
+@pytest.mark.parametrize(
+    ("yaml", "expected"),
+    [
+        ("", "NACGTNN"),
+        ("pad: left\n", "NNNACGT"),
+        ("pad: right\n", "ACGTNNN"),
+        ("pad_with: [GG, CCCC]\n", "GACGTCC"),
+        ("pad: left\npad_with: [GA, '']\n", "NGAACGT"),
+    ],
+)
+def test_shorter_sequences_are_padded_as_said(tmp_path, yaml, expected):
+    table = plain(seq=["ACGT", *(text[:7] for text in SEQS[1:])])
+    data = load(tmp_path, table, yaml)
+    assert decode(data.codes)[0] == expected
+    spec = TASK.spec(data)
+    assert decode(TASK.encode_for(["acgt"], spec)) == [expected]
+    (offset,) = TASK.offsets(["ACGT"], spec)
+    assert expected[offset : offset + 4] == "ACGT"
+
+
+def test_longer_sequences_are_cropped_between_their_adapters(tmp_path):
+    table = plain(seq=[f"AACCGG{text}TTGGCC" for text in SEQS])
+    yaml = "adapters: [AACCGG, TTGGCC]\nlength: 62\nlonger: {}\n"
+    for keep, part in (("start", slice(0, 50)), ("middle", slice(15, 65)), ("end", slice(30, 80))):
+        data = load(tmp_path, table, yaml.format(keep))
+        assert decode(data.codes) == [f"AACCGG{text[part]}TTGGCC" for text in SEQS]
+    assert TASK.construct(TASK.spec(data)).row_length == 62
+    mask = TASK.variable_region_mask(data.codes, TASK.spec(data))
+    assert mask.sum(axis=1).tolist() == [50] * N
+
+
+# --- what rows count, what is missing
+
+
+def test_rows_count_by_the_inverse_of_their_variance(tmp_path):
+    se = RNG.uniform(0.1, 1.0, N)
+    data = load(tmp_path, plain(se=se), "errors: {y: se}\nweights: errors\n")
+    expected = 1 / (se**2 + np.median(se**2))
+    np.testing.assert_allclose(data.meta["weight"], expected / expected.mean(), rtol=1e-4)
+    assert TASK.spec(data).weighted
+    data = load(tmp_path, plain(se=se), "errors: {y: se}\nmax_error: 0.5\n")
+    assert data.meta["seq_id"].tolist() == [f"e{i}" for i in range(N) if se[i] <= 0.5]
+    assert not TASK.spec(data).weighted
+    n = RNG.integers(1, 90, N)
+    data = load(tmp_path, plain(n=n), "barcodes: n\nweights: barcodes\n")
+    expected = 1 / (1 / n + np.median(1 / n))
+    np.testing.assert_allclose(data.meta["weight"], expected / expected.mean(), rtol=1e-4)
+
+
+def test_ratios_are_learnt_as_logarithms(tmp_path):
+    data = load(tmp_path, plain(y=np.exp2(Y)), "log2: true\n")
+    np.testing.assert_allclose(data.targets["y"], Y, atol=1e-5)
+    with pytest.raises(BadInput, match="line 2, column 'y': log2 needs numbers above 0, got '-"):
+        load(tmp_path, plain(y=-np.exp2(np.abs(Y)) + 0 * Y - 1), "log2: true\n")
+
+
+# --- what is held out
+
+
+def test_homologous_sequences_share_a_fold(tmp_path):
+    near = [text[:30] + ("A" if text[30] != "A" else "C") + text[31:75] + "ACGTA" for text in SEQS]
+    reverse = [rc(text) for text in near]
+    table = pd.DataFrame({"id": range(3 * N), "seq": SEQS + near + reverse, "y": np.tile(Y, 3)})
+    data = load(tmp_path, table, "split: homology\n")
+    fold = data.meta["fold"].to_numpy()
+    assert (fold[:N] == fold[N : 2 * N]).all()
+    assert (fold[:N] == fold[2 * N :]).all()
+    assert data.meta["group"].nunique() == N
+    drawn = load(tmp_path, table, "split: groups\n").meta["fold"].to_numpy()
+    assert (drawn[:N] != drawn[N : 2 * N]).any()
+
+
+def test_blocks_follow_the_genome_and_keep_overlaps_together(tmp_path):
+    table = plain(chr=np.where(np.arange(N) < 50, "chr1", "chr2"), start=[60 * i + i // 5 * 40 for i in range(N)])
+    data = load(tmp_path, table, "chromosome: chr\nstart: start\nsplit: blocks\nn_folds: 5\nblocks_of: [chr1]\n")
+    fold = data.meta["fold"].to_numpy()
+    assert (np.diff(fold[:50]) >= 0).all()
+    assert fold[:50].tolist() == [i // 10 for i in range(50)]
+    assert (fold[50:] == -1).all()
+    for split in TASK.splits(data.meta):
+        assert set(range(50, N)) <= set(split.train.tolist())
+
+
+def test_related_rows_of_other_parts_are_not_used(tmp_path):
+    table = plain(
+        part=np.resize(["train", "train", "train", "val", "val", "test", "train"], N),
+        group=[f"g{i // 2}" for i in range(N)],
+    )
+    data = load(tmp_path, table, "group: group\nfold: part\nsplit: column\n")
+    group, part = data.meta["group"].to_numpy(), data.meta["split"].to_numpy()
+    assert not set(group[part == "test"]) & set(group[(part == "train") | (part == "val")])
+    assert not set(group[part == "val"]) & set(group[part == "train"])
+    assert (part[table["part"] == "test"] == "test").all()
+
+
+def test_one_file_is_written_per_output(tmp_path):
+    plain(K562_log2FC=Y, HepG2_log2FC=-Y).drop(columns="y").to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    done = CliRunner().invoke(app, ["assay", "init", str(tmp_path / "t.tsv"), "--one-per-output", "--set", "n_folds=5"])
+    assert done.exit_code == 0, done.output
+    for cell, sign in (("K562", 1), ("HepG2", -1)):
+        data = TASK.load(tmp_path / f"assay.{cell}.yaml")
+        np.testing.assert_allclose(data.targets[cell], sign * Y, atol=1e-6)
+        assert data.name == f"t_{cell}"
+        assert data.meta["fold"].nunique() == 5
