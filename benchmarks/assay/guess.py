@@ -65,6 +65,20 @@ _GENOMIC_ELEMENT = (
 """Columns of IGVF's `reporter_genomic_element`, and of ENCODE's element quantifications: BED with five more.
 
 `shade` is its score."""
+PIPELINES = (
+    ("IGVF reporter_genomic_element, or ENCODE's element quantifications (BED)", {"shade", "minusLog10QValue"}),
+    ("IGVF reporter_experiment, as MPRAsnakeflow writes it", {"replicate", "oligo_name", "dna_counts", "rna_counts"}),
+    ("IGVF reporter_experiment_barcode, as MPRAsnakeflow writes it", {"barcode", "oligo_name", "dna_count_1"}),
+    ("IGVF reporter_element", {"oligo_name", "log2FoldChange", "inputCount", "outputCount"}),
+    ("merged counts of MPRAsnakeflow or MPRAflow", {"name", "dna_counts", "rna_counts", "log2"}),
+    ("averages of MPRAflow", {"name", "mean_ratio", "mean_log2"}),
+    ("a limma table, as mpralm and BCalm give it", {"logFC", "AveExpr", "adj.P.Val"}),
+    ("transcription rates of MPRAnalyze", {"alpha"}),
+    ("the layout of Gosai et al. 2024", {"K562_log2FC", "K562_lfcSE"}),
+    ("the layout of DeepSTARR", {"Dev_log2_enrichment", "Hk_log2_enrichment"}),
+    ("the layout of MPRA-MNIST", {"seq_id", "averaged_expression"}),
+)
+"""What writes tables -> columns that tell it."""
 MIN_ADAPTER = 6
 FREQUENT = 0.9
 MOST_CLASSES = 30
@@ -322,7 +336,9 @@ def _common_start(texts: Sequence[str]) -> str:
 
 
 def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> list[str]:
-    lines = [_lengths(texts)] if len(texts) else [f"Sequences are read from {config.genome}."]
+    pipeline = next((name for name, columns_of in PIPELINES if columns_of <= set(header)), None)
+    lines = [f"By its columns: {pipeline}."] if pipeline else []
+    lines += [_lengths(texts)] if len(texts) else [f"Sequences are read from {config.genome}."]
     used = config.columns()
     left_over = [name for name in header if name not in used.values()]
     lines.append(f"Columns: {', '.join(f'{part} = {column}' for part, column in used.items())}.")

@@ -159,7 +159,10 @@ def reverse_form(codes: np.ndarray, spec: TaskSpec) -> np.ndarray:
 def construct(spec: TaskSpec) -> Construct:
     """Return the insert between the adapters of the data that a model was trained on."""
     if spec.layout is None:
-        raise BadInput("What can be designed for an assay is known from a model of it: name one with --run.")
+        raise BadInput(
+            "Sequences for an assay are designed with a model of it, which knows their length and adapters: design "
+            "high, low, challenging or snv, with --run."
+        )
     left, right = spec.layout.adapters
     return Construct(left, spec.seq_len - len(left) - len(right), right)
 

@@ -98,6 +98,17 @@ FORMATS = {
 }  # fmt: skip
 
 
+PIPELINE = {
+    "IGVF reporter_experiment": "IGVF reporter_experiment,",
+    "IGVF reporter_element": "IGVF reporter_element",
+    "MPRAsnakeflow, merged": "merged counts of MPRAsnakeflow",
+    "mpralm": "limma",
+    "Gosai 2024": "Gosai et al. 2024",
+    "MPRA-MNIST": "MPRA-MNIST",
+    "DeepSTARR": "DeepSTARR",
+}
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_tables_of_pipelines_are_told_by_themselves(tmp_path, name):
     table, needs_design, outputs = FORMATS[name]
@@ -105,6 +116,8 @@ def test_tables_of_pipelines_are_told_by_themselves(tmp_path, name):
     words = ["--sequences", str(design(tmp_path))] if needs_design else []
     done = CliRunner().invoke(app, ["assay", "init", str(file), *words])
     assert done.exit_code == 0, done.output
+    assert (PIPELINE.get(name) or "") in done.output
+    assert ("By its columns" in done.output) == (name in PIPELINE)
     data = TASK.load(tmp_path / "assay.yaml")
     assert list(data.targets) == outputs
     assert [text.strip("N") for text in decode(data.codes)] == SEQS
