@@ -9,7 +9,7 @@ import pandas as pd
 from typer.testing import CliRunner
 
 from benchmarks.cli.main import app
-from tests.assay.test_public import place
+from tests.helpers.public_assays import place
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-assay.md"
 N = 60
