@@ -203,6 +203,7 @@ _EXPECTED = {
     "saturation": "the keys element, position, ref and alt, each with a column",
     "source": "what, paper, licence and files, each file with a name, a url and perhaps a checksum",
     "log2": "true or false",
+    "name": "of letters, digits and . _ -, and to begin with a letter or digit",
     "max_error": "a number from 0",
     "adapters": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
     "pad_with": "two texts of A, C, G and T, such as [AGGACC, CATTGC]",
@@ -240,6 +241,8 @@ def read(path: Path) -> AssayConfig:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise BadInput(f"{path}{where}: YAML is expected ({one_line(getattr(error, 'problem', error))}).") from None
+    if twice := _twice(yaml.compose(text)):
+        raise BadInput(f"{path}, line {twice[1]}: {twice[0]!r} appears a second time; give it once.")
     if not isinstance(content, dict):
         raise BadInput(f"{path}: keys and values such as `table: my_table.tsv` are expected; see `assay init`.")
     return _checked(content, {str(key): f"{path}, line {lines.get(str(key), 1)}" for key in content}, str(path))
@@ -326,6 +329,7 @@ def _texts(value: Any) -> Any:
 
 def _needs(config: AssayConfig) -> list[tuple[str, str]]:
     """List the keys that want another one, with what they want."""
+    has_sequences = bool(config.sequence or config.sequences or config.genome or config.saturation)
     pairs = [
         ("split", config.split == "chromosomes" and not config.chromosome, "`chromosome: COLUMN`"),
         ("split", config.split == "blocks" and not (config.chromosome and config.start), "`chromosome` and `start`"),
@@ -348,6 +352,7 @@ def _needs(config: AssayConfig) -> list[tuple[str, str]]:
         ("dna", len(config.dna) != len(config.rna), "as many columns as `rna`"),
         ("dna", bool(config.dna and config.values), "no `values`, which are made of the counts"),
         ("dna", bool(config.dna) and not config.id, "`id: COLUMN`"),
+        ("table", not has_sequences, "`sequence: COLUMN`, or sequences or genome to read sequences from"),
     ]
     return [(key, needed) for key, lacks, needed in pairs if lacks]
 
@@ -358,6 +363,16 @@ def _lines(node: Any) -> dict[str, int]:
         if node is not None and node.id == "mapping"
         else {}
     )
+
+
+def _twice(node: Any) -> tuple[str, int] | None:
+    """Find the first key that appears twice, with the line of its second appearance; YAML would take the last."""
+    known = set()
+    for key, _ in node.value if node is not None and node.id == "mapping" else ():
+        if key.value in known:
+            return key.value, key.start_mark.line + 1
+        known.add(key.value)
+    return None
 
 
 def _parsed(place: str, key: str, value: Any) -> Any:
@@ -371,6 +386,10 @@ def _parsed(place: str, key: str, value: Any) -> Any:
         fits = fits and len(value) == 2 and re.fullmatch("[ACGTacgt]*", "".join(value)) is not None
     if key == "n_folds":
         fits = fits and 3 <= value <= 20
+    if key == "name":
+        fits = fits and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value) is not None
+    if key == "values" and fits and (bad := [name for name in value if not re.fullmatch(r"[\w.+-]{1,60}", name)]):
+        raise BadInput(f"{place}: names of outputs are of letters, digits and _ . + -, got {bad[0]!r}.")
     if not fits:
         raise BadInput(f"{place}: {key} is expected to be {_EXPECTED.get(key, 'text')}, got {str(value)[:60]!r}.")
     return parsed

@@ -181,7 +181,10 @@ def _without_sequences(path: Path, header: Sequence[str]) -> str:
         return f"{lacking} It has effects of variants; an assay needs the activities of the alleles."
     if {"chrom", "chromStart", "chromEnd"} <= set(header):
         return f"{lacking} Its places are known: name the genome that they are on, --genome genome.fa."
-    return f"{lacking} Give the file that has them, FASTA or a table, joined by id: --sequences design.fa."
+    return (
+        f"{lacking} Give the file that has them, FASTA or a table, joined by id: --sequences design.fa; or say which "
+        "column it is: --columns sequence=COLUMN."
+    )
 
 
 def _parts(table: pd.DataFrame, given: Mapping[str, str], sequence: str | None, *, from_genome: bool) -> dict[str, str]:
@@ -246,7 +249,9 @@ def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given:
     if given:
         return {_plain(column): column for column in given.split(";")}
     free = [name for name in table if name not in taken and columns.holds_numbers(table[name])]
+    roles = columns.called(free, [name for names in (ID.names, *OTHER.values()) for name in names])
     free = [name for name in free if not _NO_VALUES.fullmatch(name) and not noise_ceiling.replicate_columns([name])]
+    free = [name for name in free if name not in roles]
     of_cells = {_plain(match["cell"]): name for name in free if (match := VALUE_OF.fullmatch(name))}
     if of_cells:
         return of_cells

@@ -59,8 +59,10 @@ def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, 
         notes.append(f"Rows count {weights.min():.2g} to {weights.max():.2g} in training, by their {config.weights}.")
     for output, values in used.values.items():
         measured = values[~np.isnan(values)]
-        if not len(measured) or np.ptp(measured) == 0:
-            column = config.values.get(output, output)
+        column = config.values.get(output, output)
+        if not len(measured):
+            raise BadInput(f"{path}: {column!r} has no value in the rows that are used.")
+        if np.ptp(measured) == 0:
             raise BadInput(f"{path}: {column!r} holds one value in every row; there is nothing to learn.")
         if len(measured) < len(values):
             notes.append(

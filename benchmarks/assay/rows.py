@@ -99,6 +99,13 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         parsed["group"] = tables.required_text(path, table, config.group)
     if config.start:
         parsed["start"] = tables.numbers(path, table, config.start, whole=True) + (config.coordinates == "bed")
+        if (parsed["start"] < 1).any():
+            line = parsed.index[parsed["start"] < 1][0]
+            first = 0 if config.coordinates == "bed" else 1
+            raise BadInput(
+                f"{path}, line {line}, column {config.start!r}: a place from {first} is expected "
+                f"(coordinates: {config.coordinates}), got {table[config.start][line]!r}."
+            )
     if config.end:
         parsed["end"] = tables.numbers(path, table, config.end, whole=True)
     if config.sequence and not config.sequences and not config.genome:

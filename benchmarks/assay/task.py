@@ -60,7 +60,7 @@ def load(
     else:
         guessed = guess.guess(path, given=columns)
         found, notes = guessed.config, ("Columns were told by the table itself; `assay init` writes them down.",)
-    name = found.name or table_name(path.with_name(found.table))
+    name = found.name or table_name(Path(found.table))
     found = found if split == SPLITS[0] else config.with_split(found, split)
     dataset = read.read(found, path.parent, name, refold=refold, seed=seed)
     return dataclasses.replace(dataset, notes=(*dataset.notes, *notes))

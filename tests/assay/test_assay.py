@@ -225,7 +225,19 @@ BAD = {
         "line 5: test needs `validation",
     ),
     "pad": ("table: t.tsv\nvalues: {y: y}\npad: middle\n", "line 3: pad is expected to be both, left or right"),
-    "header": ("table: t.tsv\nvalues: {y: y}\nheader: [a]\n", "has 2 columns; header in assay.yaml names 1"),
+    "header": (
+        "table: t.tsv\nvalues: {y: y}\nsequence: seq\nheader: [a]\n",
+        "has 2 columns; header in assay.yaml names 1",
+    ),
+    "no sequences": ("table: t.tsv\nvalues: {y: y}\n", "line 1: table needs `sequence: COLUMN`"),
+    "twice": ("table: t.tsv\nvalues: {y: y}\ntable: u.tsv\n", "line 3: 'table' appears a second time"),
+    "a path for a name": ("table: t.tsv\nvalues: {y: y}\nname: ../../x\n", "line 3: name is expected to be of letters"),
+    "a path for an output": ("table: t.tsv\nvalues: {../y: y}\n", "line 2: names of outputs"),
+    "a folder": ("table: .\nvalues: {y: y}\nsequence: seq\n", "is a folder; a table file is expected"),
+    "negative places": (
+        "table: t.tsv\nvalues: {y: y}\nsequence: seq\nchromosome: seq\nstart: y\nsplit: blocks\n",
+        "column 'y': a whole number",
+    ),
     "counts": ("table: t.tsv\ndna: [a]\nrna: [b, c]\nid: x\n", "line 2: dna needs as many columns as `rna`"),
 }
 
@@ -242,17 +254,18 @@ def test_a_bad_config_is_one_sentence(tmp_path, name):
 def test_a_config_comes_back_as_it_was_written(tmp_path):
     found = config.AssayConfig(
         table="t.tsv",
-        values={"K562 [log2]": "K562 [log2(rna/dna)]"},
-        replicates={"K562 [log2]": ["r1", "r2"]},
+        values={"K562_log2": "K562 [log2(rna/dna)]"},
+        replicates={"K562_log2": ["r1", "r2"]},
         element_class="class",
         controls=["neg: 1"],
         id="no",
         max_error=0.5,
-        errors={"K562 [log2]": "se"},
+        errors={"K562_log2": "se"},
         test=["7", "13"],
         validation=["X"],
         chromosome="chr",
         split="chromosomes",
+        sequence="seq",
     )
     (tmp_path / "a.yaml").write_text(config.to_yaml(found, ["first line"]))
     assert config.read(tmp_path / "a.yaml") == found
