@@ -22,7 +22,7 @@ from benchmarks.io import columns, sequence_files, tables
 from benchmarks.io.account import Account
 from benchmarks.io.columns import Role
 
-ID = Role("id", (*columns.ID.names, "oligo_name", "oligo", "element", "eid", "variant_id"), "ids")
+ID = Role("id", (*columns.ID.names, "ids", "oligo_name", "oligo", "element", "eid", "variant_id"), "ids")
 SEQUENCE = Role(
     "sequence",
     (*columns.SEQUENCE.names, "oligo", "insert", "nt_sequence", "enhancer_sequence", "seq200", "eseq", "promoter"),
@@ -53,7 +53,8 @@ OTHER = {
 _NO_VALUES = re.compile(
     r"(?:.*[_ ])?(?:dna|rna|plasmid)[_ ]?counts?.*|.*counts?|(?:dna|rna)_normalized|(?:input|output)count|p[._ ]?val.*|"
     r"(?:.*[_ ])?(?:lfcse|se|sd|stderr|mad|mad[._]score)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|start|end|pos|position|"
-    r"length|gc|minuslog10.*|averaged_expression|split|set|index|rev|bin|(?:chrom)?(?:start|end)",
+    r"length|gc(?:[_ ]content)?|tm|year|plate|dna|rna|plasmid|.*reads|umis?|.*p[._ ]?value|.*distance|"
+    r"minuslog10.*|averaged_expression|split|set|index|rev|bin|(?:chrom)?(?:start|end)",
     re.IGNORECASE,
 )
 _COUNTS = re.compile(r"(?P<what>dna|rna)_counts?_(?P<replicate>.+)", re.IGNORECASE)
@@ -214,7 +215,7 @@ def _may_hold(part: str, column: pd.Series) -> bool:
         words = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
         if values <= words:
             return bool(values & {"train", "training"}) and bool(values & {"test", "testing"})
-        return 3 <= len(values) <= 20 and all(value.isdecimal() for value in values)
+        return 3 <= len(values) <= 20 and all(re.fullmatch(r"\d+(?:\.0)?", value) for value in values)
     return True
 
 
@@ -248,7 +249,12 @@ def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given:
     """Find the columns of values: those named so, one a cell type, or else every other column of numbers."""
     if given:
         return {_plain(column): column for column in given.split(";")}
-    free = [name for name in table if name not in taken and columns.holds_numbers(table[name])]
+    named_so = set(columns.called(list(table), VALUE)) | {name for name in table if VALUE_OF.fullmatch(name)}
+    free = [
+        name
+        for name in table
+        if name not in taken and (_mostly_numbers if name in named_so else columns.holds_numbers)(table[name])
+    ]
     roles = columns.called(free, [name for names in (ID.names, *OTHER.values()) for name in names])
     free = [name for name in free if not _NO_VALUES.fullmatch(name) and not noise_ceiling.replicate_columns([name])]
     free = [name for name in free if name not in roles]
@@ -264,6 +270,12 @@ def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given:
             "Say which one does: --columns value=COLUMN."
         )
     return {_plain(name): name for name in free}
+
+
+def _mostly_numbers(column: pd.Series) -> bool:
+    """Tell whether more cells are numbers than are not: a wrong one is then reported with its line, when it is read."""
+    cells = column.dropna().str.strip().str.replace(",", ".")
+    return len(cells) > 0 and float(pd.to_numeric(cells, errors="coerce").notna().mean()) > 0.5
 
 
 def _plain(name: str) -> str:
@@ -369,6 +381,12 @@ def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> 
         lines.append(f"Controls, by the names of their classes: {', '.join(config.controls)}.")
     if config.min_barcodes:
         lines.append(f"Rows with fewer than {config.min_barcodes} barcodes are left out, as is the custom.")
+    unused = [name for name in columns.called(header, OTHER["fold"]) if name not in used.values()]
+    if unused and config.split == "groups":
+        lines.append(
+            f"ATTENTION: column {unused[0]!r} may be a published split, but it holds neither numbers of folds nor train, "
+            "val and test; folds were drawn instead. To use it, set fold, split: column, test and validation."
+        )
     if config.errors:
         lines.append("Standard errors are not used unless `weights: errors` or `max_error` says so.")
     return lines

@@ -48,6 +48,8 @@ def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, 
     codes, turned = _encoded(path, used.table, config, layout, notes)
     meta, groups = _meta(path, used.table, codes, turned, layout, notes)
     is_control = used.table["class"].isin(config.controls).to_numpy() if "class" in used.table else np.zeros(len(codes))
+    if is_control.all():
+        raise BadInput(f"{path}: every row is a control ({', '.join(config.controls)}), which do not train.")
     has_classes = "class" in used.table and len(set(used.table["class"])) > 1
     meta["element_class"] = used.table["class"].to_numpy(dtype=object) if has_classes else ""
     meta["is_control"] = is_control.astype(np.uint8)
@@ -121,11 +123,12 @@ def weights_of(config: AssayConfig, used: Rows) -> np.ndarray | None:
     """
     if config.weights == "none":
         return None
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         if config.weights == "barcodes":
             variance = 1 / used.table["barcodes"].to_numpy(np.float64)
         else:
-            variance = np.nanmean(np.square(np.stack(list(used.errors.values()), axis=1)), axis=1)
+            squares = np.square(np.stack(list(used.errors.values()), axis=1))
+            variance = np.nansum(squares, axis=1) / (~np.isnan(squares)).sum(axis=1)
     known = variance[np.isfinite(variance)]
     if not len(known):
         raise BadInput(f"weights: {config.weights} has no number in any row.")

@@ -90,6 +90,9 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
     parsed["id"] = tables.required_text(path, table, config.id) if config.id else [f"row{i}" for i in range(len(table))]
     if config.barcodes:
         parsed["barcodes"] = tables.numbers(path, table, config.barcodes, may_miss=True)
+        if (parsed["barcodes"] < 0).any():
+            line = parsed.index[parsed["barcodes"] < 0][0]
+            raise BadInput(f"{path}, line {line}, column {config.barcodes!r}: a number of barcodes is below 0.")
     for part, column in (("class", config.element_class), ("chromosome", config.chromosome), ("fold", config.fold)):
         if column:
             parsed[part] = table[column].fillna("").str.strip()
@@ -124,8 +127,18 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         {output: tables.numbers(path, table, column, may_miss=True) for output, column in part.items()}
         for part in (config.values, config.errors)
     )
+    for output, of in errors.items():
+        if (of < 0).any():
+            line = table.index[np.flatnonzero(of < 0)[0]]
+            raise BadInput(f"{path}, line {line}, column {config.errors[output]!r}: a standard error is below 0.")
     if config.log2:
         values = {output: _logarithm(path, table, config.values[output], of) for output, of in values.items()}
+        several = {
+            output: np.stack(
+                [_logarithm(path, table, name, of[:, k]) for k, name in enumerate(config.replicates[output])], axis=1
+            )
+            for output, of in several.items()
+        }
     return Rows(parsed, values, several, errors)
 
 
@@ -344,7 +357,7 @@ def _usable(path: Path, config: AssayConfig, rows: Rows, account: Account) -> Ro
         account.notes.append(f"{rna.sum():,} sequences are RNA; U was read as T.")
     table = rows.table.assign(seq=upper.str.replace("U", "T"))
     rows = Rows(table, rows.values, rows.replicates, rows.errors)
-    key = table[["id", "seq"]].assign(**rows.values)
+    key = table[["id", "seq"] if config.id else ["seq"]].assign(**rows.values)
     rows = without(rows, key.duplicated().to_numpy(), "an earlier row is the same")
     if not config.id and (n := int(rows.table["seq"].duplicated(keep=False).sum())):
         account.notes.append(

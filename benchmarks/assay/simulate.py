@@ -17,7 +17,7 @@ MOTIFS = (
 )
 EFFECTS = np.array([[2.0, 0.1, 0.0], [0.1, 1.8, 0.0], [0.0, 0.2, 1.8], [1.2, 1.2, 1.2]])
 """log2 activity that a site of each motif adds in each cell type; invented."""
-N_ELEMENTS, N_CONTROLS, N_REPLICATES, REPLICATE_SD = 360, 60, 3, 0.5
+N_ELEMENTS, N_CONTROLS, N_REPLICATES, REPLICATE_SD = 280, 60, 3, 0.5
 
 
 def write(folder: Path, *, seed: int) -> tuple[Path, Path]:

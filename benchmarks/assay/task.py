@@ -60,6 +60,7 @@ def load(
     else:
         guessed = guess.guess(path, given=columns)
         found, notes = guessed.config, ("Columns were told by the table itself; `assay init` writes them down.",)
+        notes += tuple(line for line in guessed.found if line.startswith("ATTENTION"))
     name = found.name or table_name(Path(found.table))
     found = found if split == SPLITS[0] else config.with_split(found, split)
     dataset = read.read(found, path.parent, name, refold=refold, seed=seed)
@@ -174,11 +175,14 @@ def strand_marks(ids: Sequence[str]) -> np.ndarray:
 
 def strands(path: Path, ids: pd.Series, codes: np.ndarray, spec: TaskSpec) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tell which rows are a reverse orientation, by marks in ids that the sequences confirm."""
-    if (codes[:, [0, -1]] == N_CODE).any():  # padded, so of several lengths: training reads no marks of such either
-        return np.zeros(len(codes), dtype=np.uint8), ()
     left, right = (len(end) for end in (spec.layout or Layout()).adapters)
-    found = orientations.of_ids(path, ids, codes, slice(left, codes.shape[1] - right))
-    return found.is_reverse, found.notes
+    whole = (codes[:, [0, -1]] != N_CODE).all(axis=1)  # marks of padded rows do not count, in training neither
+    is_reverse = np.zeros(len(codes), dtype=np.uint8)
+    if not whole.any():
+        return is_reverse, ()
+    found = orientations.of_ids(path, ids[whole], codes[whole], slice(left, codes.shape[1] - right))
+    is_reverse[whole] = found.is_reverse
+    return is_reverse, found.notes
 
 
 def protocol() -> list[tuple[int, int]]:

@@ -216,3 +216,72 @@ def test_one_file_is_written_per_output(tmp_path):
         np.testing.assert_allclose(data.targets[cell], sign * Y, atol=1e-6)
         assert data.name == f"t_{cell}"
         assert data.meta["fold"].nunique() == 5
+
+
+# --- faults that were found in use
+
+
+def test_copies_without_ids_are_left_out(tmp_path):
+    table = plain().drop(columns="id")
+    pd.concat([table, table.iloc[:20]]).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert len(TASK.load(tmp_path / "t.tsv")) == N
+
+
+def test_alleles_of_gosai_s_ids_share_a_fold(tmp_path):
+    ids = [f"7:{1000 + i // 2}:G:T:{'RA'[i % 2]}:wC" for i in range(N)]
+    plain().drop(columns="id").assign(IDs=ids).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    fold = TASK.load(tmp_path / "t.tsv").meta["fold"].to_numpy()
+    assert (fold[::2] == fold[1::2]).all()
+
+
+def test_a_published_split_that_is_not_understood_is_said(tmp_path):
+    plain(split=np.resize(["train", "holdout"], N)).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert any("'split' may be a published split" in note for note in TASK.load(tmp_path / "t.tsv").notes)
+    plain(fold=np.resize(["0.0", "1.0", "2.0"], N)).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert TASK.load(tmp_path / "t.tsv").meta["fold"].tolist() == np.resize([0, 1, 2], N).tolist()
+
+
+def test_ceilings_of_ratios_are_those_of_their_logarithms(tmp_path):
+    table = plain(y=np.exp2(Y), rep1=np.exp2(Y + 0.1 * RNG.normal(size=N)), rep2=np.exp2(Y + 0.1 * RNG.normal(size=N)))
+    (ceiling,) = load(tmp_path, table, "log2: true\nreplicates: {y: [rep1, rep2]}\n").ceilings
+    r = np.corrcoef(np.log2(table["rep1"]), np.log2(table["rep2"]))[0, 1]
+    assert ceiling["value"] == pytest.approx(np.sqrt(2 * r / (1 + r)), abs=1e-4)
+
+
+def test_one_shorter_row_changes_no_strand_of_others(tmp_path):
+    table = pd.DataFrame({"id": [f"e{i}{mark}" for i in range(N) for mark in ("_F", "_R")]})
+    table["seq"] = [text for one in SEQS for text in (one, rc(one))]
+    data = load(tmp_path, table.assign(y=np.repeat(Y, 2)))
+    assert data.meta["is_reverse"].sum() == N
+    spec = TASK.spec(data)
+    codes = TASK.encode_for([*table["seq"], "ACGTACGT"], spec)
+    is_reverse, _ = TASK.strands(tmp_path, pd.Series([*table["id"], "short_R"]), codes, spec)
+    assert is_reverse.tolist() == [0, 1] * N + [0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "yaml", "says"),
+    [
+        ({"kind": "negative"}, "element_class: kind\ncontrols: [negative]\n", "every row is a control"),
+        ({"se": -0.1}, "errors: {y: se}\n", "line 2, column 'se': a standard error is below 0"),
+        ({"n": -3}, "barcodes: n\n", "line 2, column 'n': a number of barcodes is below 0"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_refused(tmp_path, columns, yaml, says):
+    with pytest.raises(BadInput, match=says):
+        load(tmp_path, plain(**columns), yaml)
+
+
+def test_designs_are_predicted_in_the_frame_of_the_data(tmp_path):
+    from benchmarks.apps.design.predictor import construct_of
+
+    data = load(tmp_path, plain())
+    construct = construct_of(TASK, TASK.spec(data))
+    assert (construct.left, construct.length, construct.right) == ("", 80, "")
+
+
+def test_a_wrong_cell_is_named_and_costs_no_output(tmp_path):
+    table = plain(K562_log2FC=[*map(str, Y[:-1]), "abc"], HepG2_log2FC=Y).drop(columns="y")
+    table.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    with pytest.raises(BadInput, match=f"line {N + 1}, column 'K562_log2FC': a finite number expected, got 'abc'"):
+        TASK.load(tmp_path / "t.tsv")

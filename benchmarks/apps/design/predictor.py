@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, TaskSpec
-from benchmarks.api.task import HasConstruct, Task, supports
+from benchmarks.api.task import HasConstruct, Task, encode_for, supports
 from benchmarks.engine.inference import load
 from benchmarks.engine.inference.load import Trained
 from benchmarks.engine.inference.mutagenesis import PIECE, of_codes
@@ -72,7 +72,8 @@ class _Frame:
 
     def __init__(self, trained: Trained, construct: Construct):
         first, other = (
-            trained.task.encode([construct.left + letter * construct.length + construct.right])[0] for letter in "AC"
+            encode_for(trained.task, trained.spec, [construct.left + letter * construct.length + construct.right])[0]
+            for letter in "AC"
         )
         self._spec, self._codes, self._where = trained.spec, first, np.flatnonzero(first != other)
 
