@@ -384,8 +384,8 @@ def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> 
     unused = [name for name in columns.called(header, OTHER["fold"]) if name not in used.values()]
     if unused and config.split == "groups":
         lines.append(
-            f"ATTENTION: column {unused[0]!r} may be a published split, but holds neither numbers of folds nor train, val "
-            "and test; folds were drawn instead. To use it, set fold, split: column, test and validation."
+            f"ATTENTION: column {unused[0]!r} may be a published split, but holds neither numbers of folds nor words "
+            "such as train, val and test; folds were drawn. To use it, set fold, split: column, test and validation."
         )
     if config.errors:
         lines.append("Standard errors are not used unless `weights: errors` or `max_error` says so.")
