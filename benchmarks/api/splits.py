@@ -112,11 +112,11 @@ def overlapping(chrom: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nda
     return result
 
 
-def blocks(groups: np.ndarray, start: np.ndarray, n_blocks: int) -> np.ndarray:
+def blocks(groups: np.ndarray, start: np.ndarray, n_blocks: int, is_cut: np.ndarray) -> np.ndarray:
     """Cut rows into blocks of near-equal size along a coordinate, never through a group; (n,) int8 from 0.
 
-    >>> blocks(np.array([0, 0, 1, 2]), np.array([30, 40, 10, 20]), 2)
-    array([1, 1, 0, 0], dtype=int8)
+    >>> blocks(np.array([0, 0, 1, 2, 3]), np.array([30, 40, 10, 20, 0]), 2, np.array([1, 1, 1, 1, 0], dtype=bool))
+    array([ 1,  1,  0,  0, -1], dtype=int8)
 
     Parameters
     ----------
@@ -124,19 +124,21 @@ def blocks(groups: np.ndarray, start: np.ndarray, n_blocks: int) -> np.ndarray:
         (n,) int; the first row of a group along the coordinate places it.
     start
         (n,) numbers.
+    is_cut
+        (n,) bool, the rows that are cut; others are in the block of their group, or in none, -1.
 
     Raises
     ------
     ValueError
         If there are fewer groups than blocks.
     """
-    first = pd.Series(start).groupby(groups).min().sort_values(kind="stable")
+    first = pd.Series(start[is_cut]).groupby(groups[is_cut]).min().sort_values(kind="stable")
     if len(first) < n_blocks:
         raise ValueError(f"{n_blocks} blocks need at least as many groups, got {len(first)}")
-    rows = pd.Series(groups).value_counts().reindex(first.index).to_numpy()
+    rows = pd.Series(groups[is_cut]).value_counts().reindex(first.index).to_numpy()
     middle = np.cumsum(rows) - rows / 2
     block = np.minimum((middle * n_blocks / rows.sum()).astype(int), n_blocks - 1)
-    return pd.Series(groups).map(pd.Series(block, index=first.index)).to_numpy(dtype=np.int8)
+    return pd.Series(groups).map(pd.Series(block, index=first.index)).fillna(-1).to_numpy(dtype=np.int8)
 
 
 def nested_splits(folds: np.ndarray) -> Iterator[Split]:

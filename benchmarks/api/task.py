@@ -126,7 +126,7 @@ class PublishedFile:
 
     name: str
     url: str
-    checksum: str
+    checksum: str = ""
 
 
 @runtime_checkable

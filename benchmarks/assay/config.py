@@ -7,20 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.api.task import PublishedFile
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import text_files, validated
 from benchmarks.io.validated import one_line
 
 PARTS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class File:
-    """A published file: its name, address and published checksum (`md5:…`, `sha256:…`), or none."""
-
-    name: str
-    url: str
-    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,7 @@ class Source:
     what: str
     paper: str
     licence: str
-    files: list[File]
+    files: list[PublishedFile]
 
 
 @dataclass(frozen=True)
@@ -210,8 +202,9 @@ _EXPECTED = {
     "min_barcodes": "a whole number from 0",
     "length": "a whole number from 0",
     "n_folds": "a whole number from 3 to 20",
-    **dict.fromkeys(("header", "dna", "rna", "controls", "blocks_of", "test", "validation"), "a list of names"),
-    "more_tables": "a list of names",
+    **dict.fromkeys(
+        ("header", "more_tables", "dna", "rna", "controls", "blocks_of", "test", "validation"), "a list of names"
+    ),
     **{key: _WHAT[key].partition(":")[0] for key in ("weights", "split", "pad", "longer")},
     "coordinates": "bed or one_based",
 }
@@ -236,15 +229,14 @@ def read(path: Path) -> AssayConfig:
 
     text = text_files.decoded(path, text_files.content(path))
     try:
-        content, lines = yaml.safe_load(text), _lines(yaml.compose(text))
+        content, root = yaml.safe_load(text), yaml.compose(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise BadInput(f"{path}{where}: YAML is expected ({one_line(getattr(error, 'problem', error))}).") from None
-    if twice := _twice(yaml.compose(text)):
-        raise BadInput(f"{path}, line {twice[1]}: {twice[0]!r} appears a second time; give it once.")
     if not isinstance(content, dict):
         raise BadInput(f"{path}: keys and values such as `table: my_table.tsv` are expected; see `assay init`.")
+    lines = _lines(path, root)
     return _checked(content, {str(key): f"{path}, line {lines.get(str(key), 1)}" for key in content}, str(path))
 
 
@@ -308,9 +300,9 @@ def _checked(content: dict[Any, Any], where: Mapping[str, str], whole: str) -> A
         if value is None:
             raise BadInput(f"{place}: {key} ({_WHAT[key]}) is empty; give a value or remove the line.")
         if key in ("test", "validation", "blocks_of", "header", "controls") and isinstance(value, list):
-            content[key] = value = [str(item) for item in value]  # YAML makes numbers of chromosomes
+            value = _texts(value)
         if key == "where" and isinstance(value, dict):
-            content[key] = value = {name: _texts(chosen) for name, chosen in value.items()}
+            value = {name: _texts(chosen) for name, chosen in value.items()}
         content[key] = _parsed(place, key, value)
     if not content.get("table"):
         raise BadInput(f"{whole}: table is missing: {_WHAT['table']}.")
@@ -323,7 +315,7 @@ def _checked(content: dict[Any, Any], where: Mapping[str, str], whole: str) -> A
 
 
 def _texts(value: Any) -> Any:
-    """Return one value, or a list of them, as a list of texts."""
+    """Return one value, or a list of them, as a list of texts: YAML makes numbers of chromosomes."""
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
@@ -357,22 +349,15 @@ def _needs(config: AssayConfig) -> list[tuple[str, str]]:
     return [(key, needed) for key, lacks, needed in pairs if lacks]
 
 
-def _lines(node: Any) -> dict[str, int]:
-    return (
-        {key.value: key.start_mark.line + 1 for key, _ in node.value}
-        if node is not None and node.id == "mapping"
-        else {}
-    )
-
-
-def _twice(node: Any) -> tuple[str, int] | None:
-    """Find the first key that appears twice, with the line of its second appearance; YAML would take the last."""
-    known = set()
-    for key, _ in node.value if node is not None and node.id == "mapping" else ():
-        if key.value in known:
-            return key.value, key.start_mark.line + 1
-        known.add(key.value)
-    return None
+def _lines(path: Path, root: Any) -> dict[str, int]:
+    """Return the line of every key; one that appears twice is refused, of which YAML would take the last."""
+    lines: dict[str, int] = {}
+    for key, _ in root.value:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            raise BadInput(f"{path}, line {line}: {key.value!r} appears a second time; give it once.")
+        lines[key.value] = line
+    return lines
 
 
 def _parsed(place: str, key: str, value: Any) -> Any:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks.api import noise_ceiling
 from benchmarks.assay.config import AssayConfig
+from benchmarks.assay.held_out import PART_OF_WORD
 from benchmarks.errors import BadInput
 from benchmarks.io import columns, sequence_files, tables
 from benchmarks.io.account import Account
@@ -52,9 +53,9 @@ OTHER = {
 }
 _NO_VALUES = re.compile(
     r"(?:.*[_ ])?(?:dna|rna|plasmid)[_ ]?counts?.*|.*counts?|(?:dna|rna)_normalized|(?:input|output)count|p[._ ]?val.*|"
-    r"(?:.*[_ ])?(?:lfcse|se|sd|stderr|mad|mad[._]score)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|start|end|pos|position|"
+    r"(?:.*[_ ])?(?:lfcse|se|sd|stderr|mad|mad[._]score)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|pos|position|"
     r"length|gc(?:[_ ]content)?|tm|year|plate|dna|rna|plasmid|.*reads|umis?|.*p[._ ]?value|.*distance|"
-    r"minuslog10.*|averaged_expression|split|set|index|rev|bin|(?:chrom)?(?:start|end)",
+    r"minuslog10.*|averaged_expression|index|rev|bin",
     re.IGNORECASE,
 )
 _COUNTS = re.compile(r"(?P<what>dna|rna)_counts?_(?P<replicate>.+)", re.IGNORECASE)
@@ -212,9 +213,8 @@ def _may_hold(part: str, column: pd.Series) -> bool:
         return len(cells) == len(column) and bool(cells.str.fullmatch(r"\s*\d+\s*").all())
     if part == "fold":
         values = set(column.fillna("").str.strip().str.lower())
-        words = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
-        if values <= words:
-            return bool(values & {"train", "training"}) and bool(values & {"test", "testing"})
+        if values <= PART_OF_WORD.keys():
+            return {"train", "test"} <= {PART_OF_WORD[value] for value in values}
         return 3 <= len(values) <= 20 and all(re.fullmatch(r"\d+(?:\.0)?", value) for value in values)
     return True
 

@@ -10,7 +10,7 @@ from benchmarks.assay.config import PARTS, AssayConfig
 from benchmarks.errors import BadInput
 
 MAX_FOLDS, N_PARTS = 20, 10
-_WORDS = {
+PART_OF_WORD = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -156,9 +156,7 @@ def _blocks(path: Path, table: pd.DataFrame, groups: np.ndarray, config: AssayCo
         raise BadInput(
             f"{path} has {n_groups} stretches that do not overlap; {config.n_folds} blocks need as many at least."
         )
-    block = splits.blocks(groups[is_cut], place[is_cut], config.n_folds)
-    of_group = dict(zip(groups[is_cut], block, strict=True))
-    fold = pd.Series(groups).map(of_group).fillna(-1).to_numpy(dtype=np.int8)
+    fold = splits.blocks(groups, place, config.n_folds, is_cut)
     if len(np.unique(fold[fold >= 0])) < 3:
         raise BadInput(f"{path}: overlapping rows leave fewer than three blocks.")
     what = ", ".join(config.blocks_of) if config.blocks_of else "All chromosomes, end to end,"
@@ -177,7 +175,7 @@ def _parts_of_words(
     seed: int,
     notes: list[str],
 ) -> np.ndarray:
-    part = words.str.lower().map(_WORDS)
+    part = words.str.lower().map(PART_OF_WORD)
     if part.notna().all() and not (part == "val").any():
         part = part.mask(_tenth(groups, forms, part == "train", seed), "val")
         notes.append(f"No row is for validation: a tenth of the training groups were drawn for it (seed {seed}).")
@@ -203,13 +201,14 @@ def _tenth(groups: np.ndarray, forms: tuple[np.ndarray, np.ndarray], is_train: p
 def _named_parts(
     path: Path, column: pd.Series, groups: np.ndarray, config: AssayConfig, notes: list[str]
 ) -> np.ndarray:
-    known = set(column)
-    if not known & {*config.test, *config.validation}:  # chr7 here, 7 there
+    written = set(column)
+    if not written & {*config.test, *config.validation}:  # chr7 here, 7 there
         column = column.str.removeprefix("chr")
+    known = set(column)
     for value in (*config.test, *config.validation):
-        if value not in set(column):
+        if value not in known:
             raise BadInput(
-                f"{path}: no row has {value!r} (test, validation); there are {', '.join(sorted(known)[:12])}."
+                f"{path}: no row has {value!r} (test, validation); there are {', '.join(sorted(written)[:12])}."
             )
     if both := set(config.test) & set(config.validation):
         raise BadInput(f"{sorted(both)[0]!r} is in test and in validation; it can be held out for one of them.")

@@ -20,7 +20,7 @@ def offered() -> dict[str, tuple[str, tuple[PublishedFile, ...]]]:
         if source is None:
             raise ValueError(f"{file} has no source")
         what = f"{source.what}; doi {source.paper}; licence: {source.licence}"
-        result[file.stem] = what, tuple(PublishedFile(one.name, one.url, one.checksum) for one in source.files)
+        result[file.stem] = what, tuple(source.files)
     return result
 
 
@@ -33,5 +33,5 @@ def describe(name: str, folder: Path) -> Path:
 
 def fetched(folder: Path) -> dict[str, Path]:
     """Find the public assays in a folder that has a folder for each."""
-    paths = {name: folder / name / CONFIG_NAME for name in offered()}
+    paths = {file.stem: folder / file.stem / CONFIG_NAME for file in sorted(FOLDER.glob("*.yaml"))}
     return {name: path for name, path in paths.items() if path.is_file()}

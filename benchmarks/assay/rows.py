@@ -90,9 +90,7 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
     parsed["id"] = tables.required_text(path, table, config.id) if config.id else [f"row{i}" for i in range(len(table))]
     if config.barcodes:
         parsed["barcodes"] = tables.numbers(path, table, config.barcodes, may_miss=True)
-        if (parsed["barcodes"] < 0).any():
-            line = parsed.index[parsed["barcodes"] < 0][0]
-            raise BadInput(f"{path}, line {line}, column {config.barcodes!r}: a number of barcodes is below 0.")
+        _refuse(path, table, config.barcodes, parsed["barcodes"] < 0, "a number of barcodes is below 0")
     for part, column in (("class", config.element_class), ("chromosome", config.chromosome), ("fold", config.fold)):
         if column:
             parsed[part] = table[column].fillna("").str.strip()
@@ -102,13 +100,9 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         parsed["group"] = tables.required_text(path, table, config.group)
     if config.start:
         parsed["start"] = tables.numbers(path, table, config.start, whole=True) + (config.coordinates == "bed")
-        if (parsed["start"] < 1).any():
-            line = parsed.index[parsed["start"] < 1][0]
-            first = 0 if config.coordinates == "bed" else 1
-            raise BadInput(
-                f"{path}, line {line}, column {config.start!r}: a place from {first} is expected "
-                f"(coordinates: {config.coordinates}), got {table[config.start][line]!r}."
-            )
+        first = 0 if config.coordinates == "bed" else 1
+        says = f"a place from {first} is expected (coordinates: {config.coordinates}), got {{cell!r}}"
+        _refuse(path, table, config.start, parsed["start"] < 1, says)
     if config.end:
         parsed["end"] = tables.numbers(path, table, config.end, whole=True)
     if config.sequence and not config.sequences and not config.genome:
@@ -128,9 +122,7 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         for part in (config.values, config.errors)
     )
     for output, of in errors.items():
-        if (of < 0).any():
-            line = table.index[np.flatnonzero(of < 0)[0]]
-            raise BadInput(f"{path}, line {line}, column {config.errors[output]!r}: a standard error is below 0.")
+        _refuse(path, table, config.errors[output], of < 0, "a standard error is below 0")
     if config.log2:
         values = {output: _logarithm(path, table, config.values[output], of) for output, of in values.items()}
         several = {
@@ -160,11 +152,15 @@ def _all_tables(path: Path, config: AssayConfig, account: Account) -> pd.DataFra
 
 
 def _logarithm(path: Path, table: pd.DataFrame, column: str, values: np.ndarray) -> np.ndarray:
-    if (values <= 0).any():
-        line = table.index[np.flatnonzero(values <= 0)[0]]
-        cell = table[column][line]
-        raise BadInput(f"{path}, line {line}, column {column!r}: log2 needs numbers above 0, got {cell!r}.")
+    _refuse(path, table, column, values <= 0, "log2 needs numbers above 0, got {cell!r}")
     return np.log2(values)
+
+
+def _refuse(path: Path, table: pd.DataFrame, column: str, wrong: np.ndarray | pd.Series, says: str) -> None:
+    """Raise for the first wrong row, (n,) bool, of a column; `says` may have its `{cell!r}`."""
+    if np.any(wrong):
+        line = table.index[np.flatnonzero(wrong)[0]]
+        raise BadInput(f"{path}, line {line}, column {column!r}: {says.format(cell=table[column][line])}.")
 
 
 def _of_saturation(

@@ -202,9 +202,7 @@ def _position(meta: pd.DataFrame, groups: np.ndarray, path: Path | None) -> dict
         raise BadInput(
             f"{path}: {chrom} has {n} stretches that do not overlap; {N_BLOCKS} blocks need as many at least."
         )
-    block = splits.blocks(groups[on_it], meta["start"].to_numpy()[on_it], N_BLOCKS)
-    of_group = dict(zip(groups[on_it], block, strict=True))
-    fold = pd.Series(groups).map(of_group).fillna(-1).to_numpy(dtype=np.int8)
+    fold = splits.blocks(groups, meta["start"].to_numpy(), N_BLOCKS, on_it)
     notes = [
         f"--split position: {chrom} was cut into {N_BLOCKS} blocks from end to end; overlapping windows and equal "
         "sequences share a block."
