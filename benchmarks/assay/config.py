@@ -1,6 +1,7 @@
 """`assay.yaml`: what the columns of a table are, how lengths are made equal, and what is held out."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,14 +48,16 @@ class AssayConfig:
         Columns of sequences and ids.
     saturation
         Columns of element, position, ref and alt of a saturation mutagenesis, whose reference bases are the sequence.
+    output
+        Column that says which output a row measures, where the table has a row for each cell type or condition.
     replicate
         Column that numbers the replicates of a table with a row per replicate (IGVF `reporter_experiment`).
     replicates
-        Output -> columns of its replicates, for the noise ceiling.
+        Output -> columns of its replicates, for the noise ceiling; without `values`, their mean is learnt.
     barcodes, min_barcodes
-        Column of numbers of barcodes, and the fewest that a row must have.
+        Column of numbers of barcodes, and the fewest that a row of the table must have.
     errors, max_error
-        Output -> column of its standard errors; rows with a larger one in any output are left out, 0 for none.
+        Output -> column of its standard errors; values with a larger one, or none, count as missing; 0: none do.
     weights
         What rows count by in training; see `weights_of` in `read`.
     element_class, controls
@@ -75,6 +78,8 @@ class AssayConfig:
         chromosomes; `blocks`: stretches of `blocks_of`, or of all chromosomes end to end; `column`: those of `fold`.
     test, validation
         With `chromosomes` and `column`: what is held out, once, instead of fold after fold.
+    places
+        No key of the file: key -> the place that has it, for messages.
     """
 
     table: str
@@ -90,6 +95,7 @@ class AssayConfig:
     saturation: Mapping[Literal["element", "position", "ref", "alt"], str] = field(default_factory=dict)
     dna: list[str] = field(default_factory=list)
     rna: list[str] = field(default_factory=list)
+    output: str = ""
     replicate: str = ""
     replicates: Mapping[str, list[str]] = field(default_factory=dict)
     barcodes: str = ""
@@ -118,30 +124,61 @@ class AssayConfig:
     validation: list[str] = field(default_factory=list)
     name: str = ""
     source: Source | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the outputs; of counts, there is one."""
-        return list(self.values) or ["expression"]
+        """Names of the outputs; of counts, there is one, and with `output`, the table names them."""
+        return list(self.values) or list(self.replicates) or ["expression"]
 
     def columns(self) -> dict[str, str]:
         """Return what is read from the table: part -> column; of replicates and values one part each."""
-        named = {name: getattr(self, name) for name in _SINGLE if getattr(self, name)}
+        return {part: column for _, part, column in self._named()}
+
+    def place(self, column: str) -> str:
+        """Return where the config names a column, as `assay.yaml, line 7: `; empty where no file names it."""
+        return next((self.at(key) for key, _, name in self._named() if name == column), "")
+
+    def at(self, key: str) -> str:
+        """Return where the config has a key, or a key and one below it (`values.K562`), as `assay.yaml, line 7: `."""
+        place = self.places.get(key) or self.places.get(key.partition(".")[0])
+        return f"{place}: " if place else ""
+
+    def _named(self) -> list[tuple[str, str, str]]:
+        """List what is read from the table: key of the config, part, column."""
+        named = [(name, name, getattr(self, name)) for name in _SINGLE if getattr(self, name)]
         if self.sequences or self.genome:
-            named.pop("sequence", None)
-        named |= {f"where {column}": column for column in self.where}
-        named |= dict(self.saturation)
-        for what, several in (("value", self.values), ("standard error", self.errors)):
-            named |= {f"{what} of {output}": column for output, column in several.items()}
+            named = [one for one in named if one[0] != "sequence"]
+        named += [(f"where.{column}", f"where {column}", column) for column in self.where]
+        named += [(f"saturation.{part}", part, column) for part, column in self.saturation.items()]
+        named += [(f"values.{output}", f"value of {output}", column) for output, column in self.values.items()]
+        named += [(f"errors.{output}", f"standard error of {output}", column) for output, column in self.errors.items()]
         for output, replicates in self.replicates.items():
-            named |= {f"replicate {i} of {output}": column for i, column in enumerate(replicates, start=1)}
+            named += [
+                (f"replicates.{output}", f"replicate {i} of {output}", column)
+                for i, column in enumerate(replicates, start=1)
+            ]
         for what in ("dna", "rna"):
-            named |= {f"{what} of replicate {i}": column for i, column in enumerate(getattr(self, what), start=1)}
+            named += [
+                (what, f"{what} of replicate {i}", column) for i, column in enumerate(getattr(self, what), start=1)
+            ]
         return named
 
 
 _SINGLE = (
-    *("sequence", "id", "replicate", "barcodes", "element_class", "strand", "group", "chromosome", "start", "end"),
+    *(
+        "sequence",
+        "id",
+        "output",
+        "replicate",
+        "barcodes",
+        "element_class",
+        "strand",
+        "group",
+        "chromosome",
+        "start",
+        "end",
+    ),
     "fold",
 )
 _WHAT = {
@@ -158,12 +195,13 @@ _WHAT = {
     "saturation": "columns of element, position, ref and alt, where every base of elements was mutated",
     "dna": "columns of DNA counts, one per replicate, in place of values",
     "rna": "columns of RNA counts, one per replicate; the value is log2 RNA/DNA of the summed counts of an id",
+    "output": "column that says which output a row measures, where the table has a row for each cell type",
     "replicate": "column that numbers replicates, where the table has a row for each",
-    "replicates": "output: columns of its replicates; they give the noise ceiling",
+    "replicates": "output: columns of its replicates; they give the noise ceiling, and without values the mean",
     "barcodes": "column of numbers of barcodes",
     "min_barcodes": "rows with fewer barcodes are left out",
     "errors": "output: column of its standard errors",
-    "max_error": "rows with a larger standard error are left out; 0: none are",
+    "max_error": "values with a larger standard error count as missing; 0: none do",
     "weights": "none, barcodes or errors: what rows count by in training",
     "element_class": "column of classes; each is scored apart",
     "controls": "classes that neither train nor validate",
@@ -191,7 +229,7 @@ _EXPECTED = {
     "values": "`output: column` pairs",
     "errors": "`output: column` pairs",
     "replicates": "`output: [columns]` pairs",
-    "where": "`column: [values]` pairs",
+    "where": "`column: [values]` pairs, with a value at least",
     "saturation": "the keys element, position, ref and alt, each with a column",
     "source": "what, paper, licence and files, each file with a name, a url and perhaps a checksum",
     "log2": "true or false",
@@ -208,7 +246,7 @@ _EXPECTED = {
     **{key: _WHAT[key].partition(":")[0] for key in ("weights", "split", "pad", "longer")},
     "coordinates": "bed or one_based",
 }
-_TYPES: dict[str, Any] = {part.name: part.type for part in dataclasses.fields(AssayConfig)}
+_TYPES: dict[str, Any] = {part.name: part.type for part in dataclasses.fields(AssayConfig) if part.name != "places"}
 _ONE_SPLIT = "the values of the others train"
 
 
@@ -236,8 +274,7 @@ def read(path: Path) -> AssayConfig:
         raise BadInput(f"{path}{where}: YAML is expected ({one_line(getattr(error, 'problem', error))}).") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: keys and values such as `table: my_table.tsv` are expected; see `assay init`.")
-    lines = _lines(path, root)
-    return _checked(content, {str(key): f"{path}, line {lines.get(str(key), 1)}" for key in content}, str(path))
+    return _checked(content, {key: f"{path}, line {line}" for key, line in _lines(path, root).items()}, str(path))
 
 
 def changed(config: AssayConfig, words: list[str]) -> AssayConfig:
@@ -250,7 +287,7 @@ def changed(config: AssayConfig, words: list[str]) -> AssayConfig:
     """
     import yaml
 
-    content, where = _said(config), {}
+    content, where = _said(config), dict(config.places)
     for word in words:
         key, equals, text = word.partition("=")
         try:
@@ -277,10 +314,26 @@ def with_split(config: AssayConfig, split: str) -> AssayConfig:
     return changed
 
 
+def moved(config: AssayConfig, here: Path, there: Path) -> AssayConfig:
+    """Return a config whose paths, relative to the folder `here`, are relative to `there`."""
+
+    def path(name: str) -> str:
+        return os.path.relpath(here / name, there) if name else ""
+
+    return dataclasses.replace(
+        config, table=path(config.table), sequences=path(config.sequences), genome=path(config.genome)
+    )
+
+
+def as_dict(config: AssayConfig) -> dict[str, Any]:
+    """Return the keys of a config and their values, as plain ones."""
+    return {name: value for name, value in dataclasses.asdict(config).items() if name in _TYPES}
+
+
 def _said(config: AssayConfig) -> dict[str, Any]:
     """Return the keys of a config that are not as they are by default."""
     empty = AssayConfig(table="")
-    values = {part.name: getattr(config, part.name) for part in dataclasses.fields(config)}
+    values = {name: getattr(config, name) for name in _TYPES}
     return {name: value for name, value in values.items() if value != getattr(empty, name)}
 
 
@@ -306,9 +359,9 @@ def _checked(content: dict[Any, Any], where: Mapping[str, str], whole: str) -> A
         content[key] = _parsed(place, key, value)
     if not content.get("table"):
         raise BadInput(f"{whole}: table is missing: {_WHAT['table']}.")
-    if not content.get("values") and not content.get("dna"):
+    if not any(map(content.get, ("values", "dna", "replicates"))):
         raise BadInput(f"{whole}: values is missing: {_WHAT['values']}.")
-    config = AssayConfig(**content)
+    config = AssayConfig(**content, places=where)
     for key, needed in _needs(config):
         raise BadInput(f"{where.get(key, whole)}: {key} needs {needed}.")
     return config
@@ -334,6 +387,8 @@ def _needs(config: AssayConfig) -> list[tuple[str, str]]:
         ("max_error", config.max_error > 0 and not config.errors, "`errors: {output: COLUMN}`"),
         ("errors", not set(config.errors) <= set(config.outputs), "outputs that `values` has"),
         ("replicates", not set(config.replicates) <= set(config.outputs), "outputs that `values` has"),
+        ("output", bool(config.output) and len(config.outputs) > 1, "`values` of one column"),
+        ("output", bool(config.output and config.dna), "no counts: `values` of one column"),
         ("min_barcodes", bool(config.min_barcodes) and not (config.barcodes or config.dna), "`barcodes: COLUMN`"),
         ("controls", bool(config.controls) and not config.element_class, "`element_class: COLUMN`"),
         ("genome", bool(config.genome) and not (config.chromosome and config.start and config.end), "coordinates"),
@@ -350,13 +405,22 @@ def _needs(config: AssayConfig) -> list[tuple[str, str]]:
 
 
 def _lines(path: Path, root: Any) -> dict[str, int]:
-    """Return the line of every key; one that appears twice is refused, of which YAML would take the last."""
+    """Return the line of every key, and of those below it (`values.K562`).
+
+    One that appears twice is refused, of which YAML would take the last.
+    """
     lines: dict[str, int] = {}
-    for key, _ in root.value:
-        line = key.start_mark.line + 1
-        if key.value in lines:
-            raise BadInput(f"{path}, line {line}: {key.value!r} appears a second time; give it once.")
-        lines[key.value] = line
+
+    def add(pairs: Any, above: str) -> None:
+        for key, value in pairs:
+            name, line = f"{above}{key.value}", key.start_mark.line + 1
+            if name in lines:
+                raise BadInput(f"{path}, line {line}: {key.value!r} appears a second time; give it once.")
+            lines[name] = line
+            if value.id == "mapping" and not above:
+                add(value.value, f"{name}.")
+
+    add(root.value, "")
     return lines
 
 
@@ -369,6 +433,8 @@ def _parsed(place: str, key: str, value: Any) -> Any:
         parsed, fits = None, False
     if key in ("adapters", "pad_with"):
         fits = fits and len(value) == 2 and re.fullmatch("[ACGTacgt]*", "".join(value)) is not None
+    if key == "where":
+        fits = fits and all(value.values())
     if key == "n_folds":
         fits = fits and 3 <= value <= 20
     if key == "name":
@@ -386,12 +452,12 @@ def to_yaml(config: AssayConfig, found: list[str]) -> str:
 
     said = _said(config)
     lines = [*(f"# {line}" for line in found), ""]
-    for part in dataclasses.fields(AssayConfig):
-        value = getattr(config, part.name)
+    for name in _TYPES:
+        value = getattr(config, name)
         plain = dataclasses.asdict(value) if isinstance(value, Source) else value
         plain = dict(plain) if isinstance(plain, Mapping) else plain
         flow = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6)
-        text = f"{part.name}: {flow.removesuffix('...' + chr(10)).strip()}"
-        is_set = part.name in said or part.name in ("split", "n_folds")
-        lines += [f"# {_WHAT[part.name]}", text if is_set else f"# {text}"]
+        text = f"{name}: {flow.removesuffix('...' + chr(10)).strip()}"
+        is_set = name in said or name in ("split", "n_folds")
+        lines += [f"# {_WHAT[name]}", text if is_set else f"# {text}"]
     return "\n".join(lines) + "\n"

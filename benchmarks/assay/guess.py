@@ -44,6 +44,7 @@ OTHER = {
     "barcodes": ("n_bc", "n_obs_bc", "barcodes", "n_barcodes", "mean_n_obs_bc", "tags"),
     "element_class": ("class", "category", "element_class", "type", "label"),
     "group": ("group", "element_group", "locus", "family", "cluster"),
+    "output": ("cell_type", "cell", "cell_line", "celltype", "tissue", "condition", "medium", "treatment"),
     "chromosome": ("chr", "chrom", "chromosome", "seqnames"),
     "start": ("start", "chromStart", "chrom_start"),
     "end": ("end", "stop", "chromEnd", "chrom_end"),
@@ -54,11 +55,15 @@ OTHER = {
 _NO_VALUES = re.compile(
     r"(?:.*[_ ])?(?:dna|rna|plasmid)[_ ]?counts?.*|.*counts?|(?:dna|rna)_normalized|(?:input|output)count|p[._ ]?val.*|"
     r"(?:.*[_ ])?(?:lfcse|se|sd|stderr|mad|mad[._]score)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|pos|position|"
-    r"length|gc(?:[_ ]content)?|tm|year|plate|dna|rna|plasmid|.*reads|umis?|.*p[._ ]?value|.*distance|"
+    r"length|shade|gc(?:[_ ]content)?|tm|year|plate|dna|rna|plasmid|.*reads|umis?|.*p[._ ]?value|.*distance|"
     r"minuslog10.*|averaged_expression|index|rev|bin",
     re.IGNORECASE,
 )
 _COUNTS = re.compile(r"(?P<what>dna|rna)_counts?_(?P<replicate>.+)", re.IGNORECASE)
+_OF_ALLELES = ("variant", "variant_id", "rsid", "rs_id", "snp", "snp_id", "spdi")
+"""Columns of what has several alleles, where there is a column `allele`."""
+MIN_BARCODES = 10
+MOST_OUTPUTS = 20
 _CONTROL = re.compile(r"neg|control|scram|shuffl|random|positive", re.IGNORECASE)
 _GENOMIC_ELEMENT = (
     *("chrom", "chromStart", "chromEnd", "name", "shade", "strand", "log2FoldChange", "inputCount", "outputCount"),
@@ -121,13 +126,21 @@ def guess(
     if sequence is None and sequences is None and genome is None:
         raise BadInput(_without_sequences(path, header))
     sequence = None if sequences or genome else sequence
-    found = _parts(table, given, sequence, from_genome=genome is not None)
+    found = _parts(table, given, sequence, from_genome=genome is not None, has_header=not names)
     counts = {} if given.get("value") else _counts(header)
     values = {} if counts else _values(path, table, [sequence, *found.values()], given.get("value"))
+    replicates = {} if counts else _replicates(table, values) if values else _replicates_alone(table)
+    if "output" in found and not _has_row_per_output(table, found, sequence, values):
+        del found["output"]
+    if "element_class" not in found and (column := _is_control(table)):
+        found["element_class"] = column
     classes = table[found["element_class"]].dropna().unique().tolist() if found.get("element_class") else []
     if len(classes) > MOST_CLASSES:  # names, not classes
         del found["element_class"]
         classes = []
+    controls = [name for name in classes if _CONTROL.search(str(name))]
+    if found.get("element_class") == _is_control(table):
+        controls = [name for name in classes if str(name).lower() in ("true", "1", "yes")]
     if genome:
         texts = pd.Series(dtype=str)
     else:
@@ -136,10 +149,10 @@ def guess(
         **found,
         **counts,
         "coordinates": _coordinates(table, found, sequence),
-        "replicates": _replicates(table, values),
+        "replicates": replicates,
         "errors": _errors(table, values),
-        "min_barcodes": 10 if found.get("barcodes") else 0,
-        "controls": [name for name in classes if _CONTROL.search(str(name))],
+        "min_barcodes": _min_barcodes(table, found, counts),
+        "controls": controls,
         "adapters": list(adapters(texts.str.upper().tolist())),
         "split": "column" if "fold" in found else "groups",
     }
@@ -189,7 +202,9 @@ def _without_sequences(path: Path, header: Sequence[str]) -> str:
     )
 
 
-def _parts(table: pd.DataFrame, given: Mapping[str, str], sequence: str | None, *, from_genome: bool) -> dict[str, str]:
+def _parts(
+    table: pd.DataFrame, given: Mapping[str, str], sequence: str | None, *, from_genome: bool, has_header: bool
+) -> dict[str, str]:
     """Find what columns hold beside sequences and values: part -> column."""
     header = list(table)
     named = {"id": ID.names, **OTHER}
@@ -201,6 +216,12 @@ def _parts(table: pd.DataFrame, given: Mapping[str, str], sequence: str | None, 
         column = given.get(part) or next(iter(candidates), None)
         if column and (part in given or _may_hold(part, table[column])):
             found[part] = column
+    if columns.called(header, ("allele",)) and (of_alleles := columns.called(header, _OF_ALLELES)):
+        found.setdefault("group", of_alleles[0])
+        if "id" in found and "id" not in given and sequence and not table[found["id"]].is_unique:
+            del found["id"]  # it is that of the variant
+    if not has_header and "id" not in found and (names := _unique_texts(table, sequence)):
+        found["id"] = names[0]
     if not {"chromosome", "start"} <= set(found):
         found = {part: column for part, column in found.items() if part not in ("start", "end")}
     return found
@@ -264,12 +285,63 @@ def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given:
     if named := columns.called(free, VALUE):
         return {"expression" if len(named) == 1 else _plain(named[0]): named[0]}
     free = [name for name in free if not re.search(r"rep(?:licate)?[ _.-]?\d+$", name, re.IGNORECASE)]
+    if not free and _replicates_alone(table):  # whose mean is the value
+        return {}
     if not free:
         raise BadInput(
             f"{path}: no column holds values that could be activities; its columns are {', '.join(list(table)[:12])}. "
             "Say which one does: --columns value=COLUMN."
         )
     return {_plain(name): name for name in free}
+
+
+def _replicates_alone(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Find replicates of values that have no column of their own: `rep1` …, or `K562_rep1` … of several outputs."""
+    found: dict[str, list[str]] = {}
+    for name in table:
+        match = re.fullmatch(r"(?P<cell>.*?)[ _.-]?rep(?:licate)?[ _.-]?\d+", name, re.IGNORECASE)
+        if match and not _NO_VALUES.fullmatch(match["cell"]) and columns.holds_numbers(table[name]):
+            found.setdefault(_plain(match["cell"]) if match["cell"] else "expression", []).append(name)
+    return {output: names for output, names in found.items() if len(names) > 1}
+
+
+def _has_row_per_output(
+    table: pd.DataFrame, found: Mapping[str, str], sequence: str | None, values: Mapping[str, str]
+) -> bool:
+    """Tell whether a table has a row for each cell type or condition of a sequence, rather than one condition."""
+    key = found.get("id") or sequence
+    if key is None or len(values) != 1 or not 2 <= table[found["output"]].nunique() <= MOST_OUTPUTS:
+        return False
+    rows = table[[key, found["output"], *([found["replicate"]] if "replicate" in found else [])]]
+    again = rows.drop(columns=found["output"]).duplicated()
+    return bool(again.any()) and not rows.duplicated().any()
+
+
+def _is_control(table: pd.DataFrame) -> str | None:
+    """Find a column that says yes or no to being a control, as tables of MPRAnalyze have one."""
+    for name in columns.called(list(table), ("control", "is_control", "controls")):
+        if set(table[name].dropna().str.lower()) <= {"true", "false", "1", "0", "yes", "no"}:
+            return name
+    return None
+
+
+def _min_barcodes(table: pd.DataFrame, found: Mapping[str, str], counts: Mapping[str, object]) -> int:
+    """Return the custom, ten barcodes, if at least half of the rows (of ids, where rows are barcodes) have as many."""
+    if counts:
+        n = table.groupby(found["id"]).size() if "id" in found else pd.Series(dtype=float)
+    else:
+        n = pd.to_numeric(table[found["barcodes"]], errors="coerce") if "barcodes" in found else pd.Series(dtype=float)
+    return MIN_BARCODES if len(n) and (n >= MIN_BARCODES).mean() >= 0.5 else 0
+
+
+def _unique_texts(table: pd.DataFrame, sequence: str | None) -> list[str]:
+    """List the columns that could be ids: no two cells alike, and neither numbers nor sequences."""
+    return [
+        name
+        for name in table
+        if name != sequence and table[name].notna().all() and table[name].is_unique
+        if not columns.holds_numbers(table[name]) and not columns.holds_dna(table[name])
+    ]
 
 
 def _mostly_numbers(column: pd.Series) -> bool:
@@ -379,8 +451,17 @@ def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> 
         )
     if config.controls:
         lines.append(f"Controls, by the names of their classes: {', '.join(config.controls)}.")
+    if config.output:
+        lines.append(f"A row for every {config.output}: each is an output of one model.")
+    if config.values and "alpha" in config.values.values():
+        lines.append("Rates (alpha) are learnt as they are; `log2: true` learns their logarithms.")
     if config.min_barcodes:
         lines.append(f"Rows with fewer than {config.min_barcodes} barcodes are left out, as is the custom.")
+    elif config.barcodes or config.dna:
+        lines.append(
+            f"ATTENTION: most rows have fewer than {MIN_BARCODES} barcodes, the custom; none is left out. To do so: "
+            "min_barcodes."
+        )
     unused = [name for name in columns.called(header, OTHER["fold"]) if name not in used.values()]
     if unused and config.split == "groups":
         lines.append(

@@ -90,7 +90,11 @@ def _drawn(
     path: Path, groups: np.ndarray, forms: tuple[np.ndarray, np.ndarray], config: AssayConfig, seed: int, notes: list
 ) -> np.ndarray:
     if (n := len(np.unique(groups))) < config.n_folds:
-        raise BadInput(f"{path} has {n} groups; {config.n_folds} folds need at least {config.n_folds}.")
+        raise BadInput(
+            f"{config.at('n_folds')}{path} has {n} groups of related rows (equal sequences, orientations, alleles, a "
+            f"column `group`, overlap on the genome); {config.n_folds} folds need at least {config.n_folds}. Lower "
+            "n_folds, or hold out whole chromosomes: split: chromosomes."
+        )
     folds = splits.assign_folds(splits.numbered_by_content(groups, *forms), config.n_folds, seed=seed)
     sizes = np.bincount(folds)
     notes.append(
@@ -107,12 +111,14 @@ def _given_folds(
     folds, known = pd.factorize(values, sort=True)
     if not 3 <= len(known) <= MAX_FOLDS:
         raise BadInput(
-            f"{path}: column {config.fold!r} has {len(known)} distinct values; 3 to {MAX_FOLDS} folds, or train, val "
+            f"{config.at('fold')}{path}: column {config.fold!r} has {len(known)} distinct values; 3 to {MAX_FOLDS} "
+            "folds, or train, val "
             "and test, are expected."
         )
     if parted := splits.n_parted(groups, folds):
         raise BadInput(
-            f"{path}: column {config.fold!r} parts {parted:,} groups (orientations, alleles or equal sequences), so "
+            f"{config.at('fold')}{path}: column {config.fold!r} parts {parted:,} groups (orientations, alleles or "
+            "equal sequences), so "
             "training and test would share them. Draw folds by group: split: groups, or --refold."
         )
     notes.append(f"The table's {len(known)} folds were used.")
@@ -123,23 +129,27 @@ def _chromosome_folds(
     path: Path, table: pd.DataFrame, groups: np.ndarray, config: AssayConfig, notes: list[str]
 ) -> np.ndarray:
     """Deal whole chromosomes into folds of near-equal numbers of rows; groups across chromosomes go with the first."""
-    names = table["chromosome"].to_numpy(dtype=str)
-    of_group = pd.Series(names).groupby(groups).transform("min")
-    sizes = of_group.value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
+    names = table["chromosome"].to_numpy(dtype=object)
+    of_group = pd.Series(np.where(names == "", None, names), dtype=object).groupby(groups).transform("min").fillna("")
+    sizes = of_group[of_group != ""].value_counts(sort=False).sort_index()
+    sizes = sizes.sort_values(ascending=False, kind="stable")
     n_folds = min(config.n_folds, len(sizes))
     if n_folds < 3:
         raise BadInput(
-            f"{path}: column {config.chromosome!r} has {len(sizes)} chromosomes; three folds need as many at least."
+            f"{config.at('chromosome')}{path}: column {config.chromosome!r} has {len(sizes)} chromosomes; three folds "
+            "need as many at least."
         )
     load, fold_of = [0] * n_folds, {}
     for chromosome, n in sizes.items():
         fold_of[chromosome] = lightest = load.index(min(load))
         load[lightest] += int(n)
-    if moved := int((of_group != names).sum()):
+    if moved := int(((of_group != names) & (names != "")).sum()):
         notes.append(f"{moved:,} rows share a group with a row on another chromosome, and its fold.")
     named = "; ".join(f"{k}: {', '.join(str(c) for c in fold_of if fold_of[c] == k)}" for k in range(n_folds))
     notes.append(f"Whole chromosomes were dealt into {n_folds} folds ({named}).")
-    return of_group.map(fold_of).to_numpy(dtype=np.int8)
+    if nowhere := int((of_group == "").sum()):
+        notes.append(f"{nowhere:,} rows without a chromosome always train.")
+    return of_group.map({**fold_of, "": -1}).to_numpy(dtype=np.int8)
 
 
 def _blocks(path: Path, table: pd.DataFrame, groups: np.ndarray, config: AssayConfig, notes: list[str]) -> np.ndarray:
@@ -147,14 +157,18 @@ def _blocks(path: Path, table: pd.DataFrame, groups: np.ndarray, config: AssayCo
     chromosome = table["chromosome"].to_numpy(dtype=str)
     known = sorted(set(chromosome))
     if unknown := [name for name in config.blocks_of if name not in known]:
-        raise BadInput(f"{path} has no row on {unknown[0]!r}, which blocks_of names; it has {', '.join(known[:12])}.")
+        raise BadInput(
+            f"{config.at('blocks_of')}{path} has no row on {unknown[0]!r}, which blocks_of names; it has "
+            f"{', '.join(known[:12])}."
+        )
     is_cut = np.isin(chromosome, config.blocks_of or known)
     number, start = np.searchsorted(known, chromosome), table["start"].to_numpy()
     place = number.astype(np.int64) * (int(start.max()) + 1) + start
     n_groups = len(np.unique(groups[is_cut]))
     if n_groups < config.n_folds:
         raise BadInput(
-            f"{path} has {n_groups} stretches that do not overlap; {config.n_folds} blocks need as many at least."
+            f"{config.at('n_folds')}{path} has {n_groups} stretches that do not overlap; {config.n_folds} blocks need "
+            "as many at least."
         )
     fold = splits.blocks(groups, place, config.n_folds, is_cut)
     if len(np.unique(fold[fold >= 0])) < 3:
@@ -202,17 +216,22 @@ def _named_parts(
     path: Path, column: pd.Series, groups: np.ndarray, config: AssayConfig, notes: list[str]
 ) -> np.ndarray:
     written = set(column)
-    if not written & {*config.test, *config.validation}:  # chr7 here, 7 there
+    test, validation = set(config.test), set(config.validation)
+    if not written & (test | validation):  # chr7 here, 7 there
         column = column.str.removeprefix("chr")
+        test, validation = ({value.removeprefix("chr") for value in values} for values in (test, validation))
     known = set(column)
-    for value in (*config.test, *config.validation):
-        if value not in known:
+    for key, values in (("test", test), ("validation", validation)):
+        for value in sorted(values - known):
             raise BadInput(
-                f"{path}: no row has {value!r} (test, validation); there are {', '.join(sorted(written)[:12])}."
+                f"{config.at(key)}{path}: no row has {value!r} ({key}); there are {', '.join(sorted(written)[:12])}."
             )
-    if both := set(config.test) & set(config.validation):
-        raise BadInput(f"{sorted(both)[0]!r} is in test and in validation; it can be held out for one of them.")
-    part = np.where(column.isin(config.test), "test", np.where(column.isin(config.validation), "val", "train"))
+    if both := test & validation:
+        raise BadInput(
+            f"{config.at('validation')}{sorted(both)[0]!r} is in test and in validation; it can be held out for one "
+            "of them."
+        )
+    part = np.where(column.isin(test), "test", np.where(column.isin(validation), "val", "train"))
     return _one_split(path, part.astype(object), groups, notes)
 
 

@@ -48,9 +48,14 @@ def reversed_all(texts: Sequence[str], layout: Layout) -> list[str]:
 
 
 def offsets(n_bases: np.ndarray, seq_len: int, layout: Layout) -> np.ndarray:
-    """Tell where sequences of these lengths, (n,) int, begin in their rows; (n,) int64."""
-    missing = np.maximum(seq_len - np.asarray(n_bases, dtype=np.int64), 0)
-    return {"both": missing // 2, "left": missing, "right": np.zeros_like(missing)}[layout.pad]
+    """Tell where sequences of these lengths, (n,) int, begin in their rows; (n,) int64.
+
+    Of longer ones, it is negative: the number of bases that are cropped before the part that is kept.
+    """
+    missing = seq_len - np.asarray(n_bases, dtype=np.int64)
+    padded = {"both": missing // 2, "left": missing, "right": np.zeros_like(missing)}[layout.pad]
+    dropped = {"start": np.zeros_like(missing), "middle": -missing // 2, "end": -missing}.get(layout.longer, missing)
+    return np.where(missing >= 0, padded, -dropped)
 
 
 def as_rows(texts: Sequence[str], seq_len: int, layout: Layout) -> np.ndarray:

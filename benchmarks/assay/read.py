@@ -16,9 +16,15 @@ from benchmarks.errors import BadInput
 from benchmarks.io.account import Account
 
 _ALLELE = re.compile(
-    r"(?:[_:](?:ref|alt|reference|alternative)|:[AR](?::w[CLR])?|_[AFR]|_Reversed(?::.*)?)$", re.IGNORECASE
+    r"(?:[_:.| -](?:ref|alt|reference|alternative|alternate|wt|wildtype|mut|mutant|mutated|fwd|rev|forward|reverse|rc)|"
+    r":[AR](?::w[CLR])?|_[AFR]|_Reversed(?::.*)?)+$",
+    re.IGNORECASE,
 )
-"""Marks of alleles and orientations at the end of an id: `:ref`, `_alt`, `_A`, and `:A:wC` of Gosai et al. 2024."""
+"""Marks of alleles and orientations at the end of an id: `:ref`, `.alt_fwd`, `_A`, and `:A:wC` of Gosai et al. 2024."""
+_BASES = re.compile(r"[_:.| >/-][ACGT]{1,20}$")
+"""An allele as its bases, as in `rs1_A` and `rs1_G`; it counts where the sequences confirm it."""
+MAX_ALLELE_DIFFERENCE = 0.1
+"""Share of the bases that two alleles may differ in."""
 
 
 def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, seed: int = 0) -> Dataset:
@@ -49,7 +55,9 @@ def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, 
     meta, groups = _meta(path, used.table, codes, turned, layout, notes)
     is_control = used.table["class"].isin(config.controls).to_numpy() if "class" in used.table else np.zeros(len(codes))
     if is_control.all():
-        raise BadInput(f"{path}: every row is a control ({', '.join(config.controls)}), which do not train.")
+        raise BadInput(
+            f"{config.at('controls')}{path}: every row is a control ({', '.join(config.controls)}), which do not train."
+        )
     has_classes = "class" in used.table and len(set(used.table["class"])) > 1
     meta["element_class"] = used.table["class"].to_numpy(dtype=object) if has_classes else ""
     meta["is_control"] = is_control.astype(np.uint8)
@@ -63,9 +71,11 @@ def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, 
         measured = values[~np.isnan(values)]
         column = config.values.get(output, output)
         if not len(measured):
-            raise BadInput(f"{path}: {column!r} has no value in the rows that are used.")
+            raise BadInput(f"{config.place(column)}{path}: {column!r} has no value in the rows that are used.")
         if np.ptp(measured) == 0:
-            raise BadInput(f"{path}: {column!r} holds one value in every row; there is nothing to learn.")
+            raise BadInput(
+                f"{config.place(column)}{path}: {column!r} holds one value in every row; there is nothing to learn."
+            )
         if len(measured) < len(values):
             notes.append(
                 f"{output}: {len(values) - len(measured):,} values are missing; they are neither learnt nor scored."
@@ -131,7 +141,7 @@ def weights_of(config: AssayConfig, used: Rows) -> np.ndarray | None:
             variance = np.nansum(squares, axis=1) / (~np.isnan(squares)).sum(axis=1)
     known = variance[np.isfinite(variance)]
     if not len(known):
-        raise BadInput(f"weights: {config.weights} has no number in any row.")
+        raise BadInput(f"{config.at('weights')}{config.weights} have no number in any row.")
     variance = np.where(np.isfinite(variance), variance, known.max())
     weights = 1 / (variance + max(float(np.median(known)), 1e-12))
     return (weights / weights.mean()).astype(np.float32)
@@ -149,18 +159,23 @@ def _encoded(
     if any(lacking):
         line = table.index[lacking.index(True)]
         raise BadInput(
-            f"{path}, line {line}: the adapters {left or '-'} and {right or '-'} are expected at the ends of every "
+            f"{config.at('adapters')}{path}, line {line}: the adapters {left or '-'} and {right or '-'} are expected "
+            "at the ends of every "
             f"sequence ({sum(lacking):,} rows lack them). Correct `adapters`, or leave it out."
         )
     if long := int((n_bases > seq_len).sum()):
         line = table.index[int(np.flatnonzero(n_bases > seq_len)[0])]
         if layout.longer == "refuse":
             raise BadInput(
-                f"{path}, line {line}: at most {seq_len} bp expected (length), got {n_bases[n_bases > seq_len][0]} "
+                f"{config.at('length')}{path}, line {line}: at most {seq_len} bp expected (length), got "
+                f"{n_bases[n_bases > seq_len][0]} "
                 f"({long:,} such rows). Raise `length`, or say what is kept of longer ones: longer: middle."
             )
         if seq_len <= len(left) + len(right):
-            raise BadInput(f"{path}: length {seq_len} leaves nothing between adapters of {len(left) + len(right)} bp.")
+            raise BadInput(
+                f"{config.at('length')}{path}: length {seq_len} leaves nothing between adapters of "
+                f"{len(left) + len(right)} bp."
+            )
         notes.append(f"{long:,} longer sequences are cropped to {seq_len} bp: of what lies between the adapters, the "
                      f"{layout.longer} is kept.")  # fmt: skip
     if short := int((n_bases < seq_len).sum()):
@@ -179,6 +194,15 @@ def _encoded(
     return forms
 
 
+def _alleles(stems: pd.Series, codes: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """Number ids that differ in their last bases alone (`rs1_A`, `rs1_G`) alike, if their sequences nearly agree."""
+    number = pd.factorize(stems.str.replace(_BASES, "", regex=True))[0]
+    first = pd.Series(np.arange(len(codes))).groupby(number).transform("first").to_numpy()
+    apart = np.minimum(*((form != codes[first]).sum(axis=1) for form in (codes, turned)))
+    differ = apart > MAX_ALLELE_DIFFERENCE * (codes != sequences.N_CODE).sum(axis=1)
+    return np.where(differ, number.max() + 1 + np.arange(len(codes)), number)
+
+
 def _meta(
     path: Path, table: pd.DataFrame, codes: np.ndarray, turned: np.ndarray, layout: Layout, notes: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -191,8 +215,13 @@ def _meta(
         insert = slice(len(layout.adapters[0]), codes.shape[1] - len(layout.adapters[1]))
         found = orientations.of_ids(path, table["id"], codes, insert)
     notes += found.notes
-    stems = pd.factorize(table["id"].str.replace(_ALLELE, "", regex=True))[0]
-    groupings = [by_sequence, stems, *([found.element] if found.element is not None else [])]
+    stems = table["id"].str.replace(_ALLELE, "", regex=True)
+    groupings = [
+        by_sequence,
+        pd.factorize(stems)[0],
+        _alleles(stems, codes, turned),
+        *([found.element] if found.element is not None else []),
+    ]
     if "group" in table:
         groupings.append(pd.factorize(table["group"])[0])
     orientation = found.is_reverse if found.element is not None else is_larger

@@ -1,5 +1,6 @@
 """From the files of an assay to rows: values, replicates, weights and sequences, one row per id."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,9 +58,9 @@ def read(config: AssayConfig, folder: Path, account: Account) -> Rows:
         For whatever is wrong in the files, naming line, column and value.
     """
     path = folder / config.table
-    rows = _read(path, config, account)
-    if config.replicate:
-        rows = _over_replicates(path, rows)
+    rows = _precise(path, config, _read(path, config, account), account)
+    if config.output or config.replicate:
+        rows = _one_row_per_id(path, config, rows, account)
     if config.sequences:
         rows = _with_sequences(path, rows, folder / config.sequences, account)
     if config.genome:
@@ -73,7 +74,8 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
     for part, column in used.items():
         if column not in table:
             raise BadInput(
-                f"{path} has no column {column!r}, named as {part}; its columns are {', '.join(list(table)[:12])}."
+                f"{config.place(column)}{path} has no column {column!r}, named as {part}; its columns are "
+                f"{', '.join(list(table)[:12])}."
             )
     account.numbers["rows"] = len(table)
     for column, chosen in config.where.items():
@@ -82,7 +84,8 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         account.leave_out("rows", others.sum(), f"{column} is not {' or '.join(chosen)}", first)
         if others.all():
             known = ", ".join(sorted(set(table[column].dropna().str.strip()))[:12])
-            raise BadInput(f"{path}: no row has {' or '.join(chosen)} in {column!r}; there are {known}.")
+            at = config.at(f"where.{column}")
+            raise BadInput(f"{at}{path}: no row has {' or '.join(chosen)} in {column!r}; there are {known}.")
         table = table[~others]
     account.used = used
     account.not_used = [name for name in table if name not in used.values()]
@@ -93,9 +96,10 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         _refuse(path, table, config.barcodes, parsed["barcodes"] < 0, "a number of barcodes is below 0")
     for part, column in (("class", config.element_class), ("chromosome", config.chromosome), ("fold", config.fold)):
         if column:
-            parsed[part] = table[column].fillna("").str.strip()
+            cells = table[column].fillna("").str.strip()
+            parsed[part] = cells.mask(cells.str.lower().isin(tables.MISSING_WORDS), "") if part != "class" else cells
     if config.strand:
-        parsed["strand"] = columns.strands(path, table, config.strand)
+        parsed["strand"] = _strands(path, table, config.strand, account)
     if config.group:
         parsed["group"] = tables.required_text(path, table, config.group)
     if config.start:
@@ -109,8 +113,9 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
         parsed["seq"] = table[config.sequence].fillna("").str.strip()
     if config.saturation:
         table, parsed = _of_saturation(path, config, table, parsed, account)
-    if config.replicate:
-        parsed["replicate"] = table[config.replicate].fillna("1")
+    for part, column in (("output", config.output), ("replicate", config.replicate)):
+        if column:
+            parsed[part] = tables.required_text(path, table, column)
     if config.dna:
         return _of_counts(path, config, table, parsed, account)
     several = {
@@ -131,7 +136,62 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
             )
             for output, of in several.items()
         }
+    if not values:
+        values = {output: _mean(of) for output, of in several.items()}
+        account.notes.append("Values are the mean of the replicates, of those that a row has.")
     return Rows(parsed, values, several, errors)
+
+
+def _mean(replicates: np.ndarray) -> np.ndarray:
+    """Average what is there of every row, (n, k) -> (n,); NaN where nothing is."""
+    n = (~np.isnan(replicates)).sum(axis=1)
+    return np.where(n > 0, np.nansum(replicates, axis=1) / np.maximum(n, 1), np.nan)
+
+
+def _strands(path: Path, table: pd.DataFrame, column: str, account: Account) -> pd.Series:
+    """Read a column of strands; those without one (`.`, as BED files write it) are read forward, and counted."""
+    without = table[column].fillna(".").str.strip().isin([".", "*"])
+    if without.any():
+        account.notes.append(f"{without.sum():,} rows without a strand in {column!r} are read as forward.")
+    return columns.strands(path, table.assign(**{column: table[column].mask(without, "+")}), column)
+
+
+def _precise(path: Path, config: AssayConfig, rows: Rows, account: Account) -> Rows:
+    """Leave out rows of the table with few barcodes, and take values with large errors as missing.
+
+    It comes first, so that of several replicates or cell types of an id, those that are measured well are left.
+    """
+    if config.min_barcodes:
+        few = ~(rows.table["barcodes"] >= config.min_barcodes).to_numpy()
+        rows = _without(rows, few, f"fewer than {config.min_barcodes} barcodes", account)
+        if few.all():
+            raise BadInput(
+                f"{config.at('min_barcodes')}{path}: no row has {config.min_barcodes} barcodes; lower min_barcodes."
+            )
+    if not config.max_error:
+        return rows
+    values = dict(rows.values)
+    for output, errors in rows.errors.items():
+        noisy = ~(errors <= config.max_error) & ~np.isnan(values[output])
+        values[output] = np.where(noisy, np.nan, values[output])
+        if noisy.any():
+            account.notes.append(
+                f"{output}: {noisy.sum():,} values count as missing, with a standard error above "
+                f"{config.max_error:g}, or none."
+            )
+        if noisy.all():
+            raise BadInput(
+                f"{config.at('max_error')}{path}: every value of {output} has a standard error above "
+                f"{config.max_error:g}, or none; raise max_error."
+            )
+    return Rows(rows.table, values, rows.replicates, rows.errors)
+
+
+def _without(rows: Rows, drop: np.ndarray, reason: str, account: Account) -> Rows:
+    """Leave rows out, (n,) bool, and count them for a reason."""
+    first = f"line {rows.table.index[drop][0]}" if drop.any() else ""
+    account.leave_out("rows", int(drop.sum()), reason, first)
+    return rows.take(~drop)
 
 
 def _all_tables(path: Path, config: AssayConfig, account: Account) -> pd.DataFrame:
@@ -249,52 +309,102 @@ def _of_counts(path: Path, config: AssayConfig, table: pd.DataFrame, parsed: pd.
     return Rows(result, {output: value}, {output: np.stack(ratios, axis=1)})
 
 
-def _over_replicates(path: Path, rows: Rows) -> Rows:
-    """Average a table with a row per replicate, the mean over the replicates of an id; these give the ceiling."""
-    names, replicate = rows.table["id"], rows.table["replicate"]
-    again = pd.DataFrame({"id": names, "replicate": replicate}).duplicated()
-    if again.any():
-        line = rows.table.index[again][0]
-        raise BadInput(
-            f"{path}, line {line}: id {names[line]!r} has a second row of replicate {replicate[line]!r}; one is "
-            "expected. A table of several conditions needs a table for each."
-        )
-    first = ~names.duplicated()
-    order = names[first]
-    values, replicates = {}, {}
-    for output, measured in rows.values.items():
-        wide = pd.DataFrame({"id": names, "replicate": replicate, "y": measured}).pivot_table(
-            index="id", columns="replicate", values="y", aggfunc="mean", dropna=False
-        )
-        replicates[output] = wide.reindex(order).to_numpy()
-        values[output] = wide.mean(axis=1).reindex(order).to_numpy()
-    errors = {
-        output: pd.Series(error).groupby(names.to_numpy()).mean().reindex(order).to_numpy()
-        for output, error in rows.errors.items()
-    }
-    table = rows.table[first].copy()
+def _one_row_per_id(path: Path, config: AssayConfig, rows: Rows, account: Account) -> Rows:
+    """Make one row per id of a table that has one for every output, every replicate or both.
+
+    The value is the mean over the replicates, which give the ceiling. What else a table says must be the same in all
+    rows of an id; without ids, rows of one sequence belong together.
+    """
+    table = rows.table
+    key = table["id"] if config.id else table["seq"]
+    parts = [part for part in ("output", "replicate") if part in table]
+    _refuse_other_rows(path, table, key, parts)
+    order = pd.Index(key.drop_duplicates())
+    number = order.get_indexer(key)
+
+    def spread(values: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """Give values of rows, (n,), a column per replicate, (ids, replicates); NaN where an id has none."""
+        labels = table["replicate"] if "replicate" in table else pd.Series("", index=table.index)
+        column, names = pd.factorize(labels[of], sort=True)
+        wide = np.full((len(order), len(names)), np.nan)
+        wide[number[of], column] = values[of]
+        return wide
+
+    if "output" in table:
+        (source,) = rows.values
+        of_output = {
+            re.sub(r"[^\w.+-]+", "_", name): (source, (table["output"] == name).to_numpy())
+            for name in sorted(set(table["output"]))
+        }
+    else:
+        of_output = {name: (name, np.ones(len(table), dtype=bool)) for name in rows.values}
+    values, errors, replicates = {}, {}, {}
+    for output, (source, of) in of_output.items():
+        wide = spread(rows.values[source], of)
+        values[output] = _mean(wide)
+        if source in rows.errors:
+            errors[output] = _mean(spread(rows.errors[source], of))
+        if "replicate" in table:
+            replicates[output] = wide
+        elif source in rows.replicates:
+            several = rows.replicates[source]
+            replicates[output] = np.concatenate([spread(column, of) for column in several.T], axis=1)
+    result = table[~key.duplicated()].copy()
     if "barcodes" in table:
-        table["barcodes"] = rows.table.groupby(names)["barcodes"].mean().reindex(order).to_numpy()
-    return Rows(table, values, replicates, errors)
+        result["barcodes"] = table.groupby(key)["barcodes"].mean().reindex(order).to_numpy()
+    what = " and ".join(f"{table[part].nunique()} {part}s" for part in parts)
+    account.leave_out("rows", len(table) - len(order), f"further rows of an id, joined with its first ({what})")
+    return Rows(result, values, replicates, errors)
+
+
+def _refuse_other_rows(path: Path, table: pd.DataFrame, key: pd.Series, parts: list[str]) -> None:
+    """Refuse an id with two rows of one output and replicate, or with rows that differ in more than what they measure.
+
+    Rows without ids have their sequence for a key.
+    """
+    again = table[parts].assign(key=key).duplicated()
+    if again.any():
+        line = table.index[again][0]
+        raise BadInput(
+            f"{path}, line {line}: {key[line]!r} has a second row of {' and '.join(parts)} "
+            f"{' and '.join(repr(table[part][line]) for part in parts)}; one is expected. If a column tells conditions "
+            "apart, use one of them (where: {COLUMN: VALUE}), or learn each as an output (output: COLUMN)."
+        )
+    fixed = [name for name in table if name not in (*parts, "id", "barcodes")]
+    firsts = table[fixed].groupby(key.to_numpy()).transform("first")
+    for name in fixed:
+        differs = (table[name] != firsts[name]).to_numpy()
+        if differs.any():
+            line = table.index[differs][0]
+            raise BadInput(
+                f"{path}, line {line}: {key[line]!r} has another {'sequence' if name == 'seq' else name} than in its "
+                f"first row; the same is expected in all of them."
+            )
 
 
 def _with_sequences(path: Path, rows: Rows, file: Path, account: Account) -> Rows:
-    """Join sequences by id; ids without a sequence are left out, with three of each side in the message if all are."""
+    """Join sequences by id; ids without a sequence are left out, with three of each side in the message if all are.
+
+    The id of a FASTA record is its first word, or its whole header where the ids of the table are that.
+    """
+    ours = set(rows.table["id"])
     of_id: dict[str, str] = {}
     for piece in sequence_files.read_pieces(file):
-        for name, text, line in zip(piece.ids, piece.sequences, piece.lines, strict=True):
+        names = piece.ids
+        if piece.headers:
+            names = [header if header in ours else name for header, name in zip(piece.headers, names, strict=True)]
+        for name, text, line in zip(names, piece.sequences, piece.lines, strict=True):
             if of_id.setdefault(name, text) != text:
                 raise BadInput(f"{file}, line {line}: {name!r} is the id of two sequences; ids must be unique.")
     texts = rows.table["id"].map(of_id)
     absent = texts.isna().to_numpy()
     if absent.all():
-        ours, theirs = rows.table["id"].iloc[:3].tolist(), list(of_id)[:3]
-        raise BadInput(f"{path}: none of its ids is in {file}; they are {ours} here and {theirs} there.")
+        here, there = rows.table["id"].iloc[:3].tolist(), list(of_id)[:3]
+        raise BadInput(f"{path}: none of its ids is in {file}; they are {here} here and {there} there.")
     if absent.any():
         first = rows.table["id"][absent].iloc[0]
         account.leave_out("rows", absent.sum(), f"without a sequence in {file.name}", repr(first))
-    known = set(rows.table["id"])
-    if unused := [name for name in of_id if name not in known]:
+    if unused := [name for name in of_id if name not in ours]:
         account.notes.append(f"{len(unused):,} sequences of {file.name} have no row here (first: {unused[0]!r}).")
     table = rows.table.assign(seq=texts.fillna(""))
     return Rows(table, rows.values, rows.replicates, rows.errors).take(~absent)
@@ -327,26 +437,15 @@ def _of_genome(path: Path, rows: Rows, file: Path, account: Account) -> Rows:
 
 
 def _usable(path: Path, config: AssayConfig, rows: Rows, account: Account) -> Rows:
-    """Leave out rows without any value, too noisy ones, those without a sequence, and exact copies."""
-
-    def without(rows: Rows, drop: np.ndarray, reason: str) -> Rows:
-        first = f"line {rows.table.index[drop][0]}" if drop.any() else ""
-        account.leave_out("rows", int(drop.sum()), reason, first)
-        return rows.take(~drop)
-
+    """Leave out rows without any value, those without a sequence, and exact copies."""
     missing = np.isnan(np.stack(list(rows.values.values()), axis=1)).all(axis=1)
-    rows = without(rows, missing, "without a value" + (" of any output" if len(rows.values) > 1 else ""))
-    if config.min_barcodes:
-        few = ~(rows.table["barcodes"] >= config.min_barcodes).to_numpy()
-        rows = without(rows, few, f"fewer than {config.min_barcodes} barcodes")
-    if config.max_error:
-        noisy = ~(np.stack(list(rows.errors.values()), axis=1) <= config.max_error).all(axis=1)
-        rows = without(rows, noisy, f"a standard error above {config.max_error:g}, or none")
-    rows = without(rows, (rows.table["seq"] == "").to_numpy(), "without a sequence")
+    rows = _without(rows, missing, "without a value" + (" of any output" if len(rows.values) > 1 else ""), account)
+    rows = _without(rows, (rows.table["seq"] == "").to_numpy(), "without a sequence", account)
     upper = rows.table["seq"].str.upper()
     n_known = sum(upper.str.count(letter) for letter in "ACGTU")
     unclear = (n_known < (1 - MAX_UNKNOWN) * upper.str.len()).to_numpy() & upper.str.fullmatch("[A-Z]*").to_numpy()
-    rows, upper = without(rows, unclear, f"more than {MAX_UNKNOWN:.0%} of the sequence is N"), upper[~unclear]
+    rows = _without(rows, unclear, f"more than {MAX_UNKNOWN:.0%} of the sequence is N", account)
+    upper = upper[~unclear]
     if not len(rows.table):
         raise BadInput(f"{path}: no row is left to train on: {' '.join(map(str, account.left_out))}")
     if (rna := upper.str.contains("U")).any():
@@ -354,16 +453,17 @@ def _usable(path: Path, config: AssayConfig, rows: Rows, account: Account) -> Ro
     table = rows.table.assign(seq=upper.str.replace("U", "T"))
     rows = Rows(table, rows.values, rows.replicates, rows.errors)
     key = table[["id", "seq"] if config.id else ["seq"]].assign(**rows.values)
-    rows = without(rows, key.duplicated().to_numpy(), "an earlier row is the same")
+    rows = _without(rows, key.duplicated().to_numpy(), "an earlier row is the same", account)
     if not config.id and (n := int(rows.table["seq"].duplicated(keep=False).sum())):
         account.notes.append(
-            f"{n:,} rows have a sequence that other rows give other values. If a column tells conditions apart, use "
-            "one of them: where: {COLUMN: VALUE}."
+            f"{n:,} rows have a sequence that other rows give other values. If a column tells conditions apart, learn "
+            "each as an output (output: COLUMN), or use one of them (where: {COLUMN: VALUE})."
         )
     if config.id and (again := rows.table["id"].duplicated()).any():
         line, name = rows.table.index[again][0], rows.table["id"][again].iloc[0]
         raise BadInput(
             f"{path}, line {line}: id {name!r} appears again with another sequence or value ({again.sum():,} such rows)"
-            ". Ids must be unique; a table with a row per replicate needs `replicate: COLUMN`."
+            ". Ids must be unique; a table with a row per replicate needs `replicate: COLUMN`, one with a row per cell "
+            "type `output: COLUMN`."
         )
     return rows

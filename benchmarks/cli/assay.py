@@ -42,38 +42,50 @@ def init(
     json: JsonOption = False,
 ) -> None:
     """Look at a table, say what it holds, and write a commented assay.yaml with these guesses."""
-    import dataclasses
-
-    from benchmarks.assay.config import changed, to_yaml
+    from benchmarks.assay.config import as_dict, changed, moved, to_yaml
     from benchmarks.assay.guess import guess
     from benchmarks.io.atomic import write_text
     from benchmarks.io.columns import parse
 
     out = out or table.parent / "assay.yaml"
-    if out.parent.resolve() != table.parent.resolve():
-        raise BadInput(f"--out: {out} must lie beside {table}: paths in it are relative to it.")
+    if not out.parent.is_dir():
+        raise BadInput(f"--out: there is no folder {out.parent}.")
     if out.suffix not in (".yaml", ".yml"):
         raise BadInput(f"--out: a name that ends in .yaml is expected, got {out.name}.")
     guessed = guess(table, sequences, given=parse(columns), genome=genome)
-    config = changed(guessed.config, set_ or [])
+    config = moved(changed(guessed.config, set_ or []), table.parent, out.parent)
     configs = {out: config}
     if one_per_output:
         configs = {out.with_name(f"{out.stem}.{name}{out.suffix}"): part for name, part in _one_each(config).items()}
     for file in configs:
         if file.exists():
             raise BadInput(f"--out: {file} is there already; remove it, or name another file.")
-    found = [*guessed.found, *_content(config, table.parent)]
+    found, problems = [*guessed.found], []
     for file, part in configs.items():
-        write_text(file, to_yaml(part, found))
+        try:
+            content = _content(part, out.parent)
+        except BadInput as problem:
+            content = [f"As it stands it cannot be read: {problem}"]
+            problems.append(str(problem))
+        write_text(file, to_yaml(part, [*guessed.found, *content]))
+        found += [f"{file.name}: {line}" if one_per_output else line for line in content]
     if json:
-        files = [{"out": str(file), "config": dataclasses.asdict(part)} for file, part in configs.items()]
-        print_json({**files[0], "files": files, "found": found})
-        return
+        files = [{"out": str(file), "config": as_dict(part)} for file, part in configs.items()]
+        print_json({**files[0], "files": files, "found": found, "problems": problems})
+    else:
+        _say(found, list(configs), problems)
+    if problems:
+        raise typer.Exit(2)
+
+
+def _say(found: list[str], files: list[Path], problems: list[str]) -> None:
     for line in found:
         typer.echo(line)
-    first, *_ = configs
-    typer.echo(f"Written: {', '.join(map(str, configs))}. Look at it, then: python -m benchmarks run --task assay "
-               f"--data {first}")  # fmt: skip
+    written, first = ", ".join(map(str, files)), files[0]
+    if problems:
+        typer.echo(f"Written: {written}. Mend it or the table, then: python -m benchmarks assay check {first}")
+    else:
+        typer.echo(f"Written: {written}. Look at it, then: python -m benchmarks run --task assay --data {first}")
 
 
 def _one_each(config: "AssayConfig") -> dict[str, "AssayConfig"]:
@@ -82,25 +94,22 @@ def _one_each(config: "AssayConfig") -> dict[str, "AssayConfig"]:
     return {
         output: dataclasses.replace(
             config,
-            values={output: column},
+            values={name: column for name, column in config.values.items() if name == output},
             replicates={name: columns for name, columns in config.replicates.items() if name == output},
             errors={name: column for name, column in config.errors.items() if name == output},
             name=f"{Path(config.table).name.split('.')[0]}_{output}",
         )
-        for output, column in config.values.items()
+        for output in config.outputs
     }
 
 
 def _content(config: "AssayConfig", folder: Path) -> list[str]:
-    """Say what reading everything shows: orientations, groups, near-duplicates, noise ceilings, or what is wrong."""
+    """Say what reading everything shows: orientations, groups, near-duplicates, noise ceilings."""
     from benchmarks.api import overlap
     from benchmarks.api.sequences import reverse_complement
     from benchmarks.assay.read import read
 
-    try:
-        dataset = read(config, folder, "table")
-    except BadInput as problem:
-        return [f"As it stands it cannot be read: {problem}"]
+    dataset = read(config, folder, "table")
     lines = list(dataset.accounts[0].get("notes", ()))
     if len(dataset) * dataset.codes.shape[1] <= MOST_BASES_COMPARED:
         n_clusters = len(set(overlap.clusters(dataset.codes, reverse_complement(dataset.codes)).tolist()))

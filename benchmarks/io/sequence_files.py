@@ -22,12 +22,21 @@ ROLES = (columns.ID, columns.SEQUENCE, columns.STRAND)
 
 @dataclass(frozen=True)
 class Piece:
-    """Sequences of a file with their ids and lines; `is_reverse` (0 or 1) is None where the file has no such column."""
+    """Sequences of a file with their ids and lines.
+
+    Parameters
+    ----------
+    is_reverse
+        0 or 1; None where the file has no such column.
+    headers
+        Of FASTA, the whole headers, whose first words are the ids; else None.
+    """
 
     ids: list[str]
     sequences: list[str]
     lines: list[int]
     is_reverse: list[int] | None = None
+    headers: list[str] | None = None
 
 
 def read_pieces(
@@ -82,8 +91,8 @@ def _pieces_of_fasta(file: Path, n: int, given: Mapping[str, str], account: Acco
     with text_files.open_text(file) as lines:
         records = tables.fasta_records(lines)
         while part := list(itertools.islice(records, n)):
-            at, names, sequences = (list(column) for column in zip(*part, strict=True))
-            yield Piece(names, sequences, at)
+            at, headers, sequences = (list(column) for column in zip(*part, strict=True))
+            yield Piece([(header.split() or [""])[0] for header in headers], sequences, at, headers=headers)
 
 
 def _pieces_of_text(file: Path, n: int, given: Mapping[str, str], account: Account) -> Iterator[Piece]:

@@ -207,7 +207,7 @@ def read_ours(path: Path, needed: Collection[str], *, recovery_hint: str, **keyw
 
 
 def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
-    """Give line number of the header, name (up to the first blank) and sequence of every record of FASTA lines.
+    """Give line number of the header, header (without `>`) and sequence of every record of FASTA lines.
 
     Lines before the first header are given as a record of line 0.
     """
@@ -218,7 +218,7 @@ def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
         if text.startswith(">"):
             if at or parts:
                 yield at, name, "".join(parts)
-            at, name, parts = number, (text[1:].split() or [""])[0], []
+            at, name, parts = number, text[1:].strip(), []
         elif text and not text.startswith((";", "#")):  # comments, as old FASTA files have them
             parts.append(text)
     if at or parts:

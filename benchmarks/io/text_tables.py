@@ -26,6 +26,8 @@ _DNA = re.compile(r"[ACGTUNRYSWKMBDHV]{20,}", re.IGNORECASE)
 
 _SEPARATOR_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 """What spreadsheets write on top of a CSV file."""
+_TRACK_LINE = re.compile(r"track\s.*=.*|browser\s.*")
+"""What genome browsers want on top of a BED file."""
 
 csv.field_size_limit(2**28)  # a cell may hold a whole chromosome
 
@@ -187,7 +189,10 @@ def _n_before_the_first_row(head: Sequence[str]) -> int:
     """Count blank lines and comments at the top; the last comment is the header if its cells number those below it."""
     n = 0
     while n < len(head) and (
-        not head[n].strip() or head[n].startswith("#") or _SEPARATOR_LINE.fullmatch(head[n].strip())
+        not head[n].strip()
+        or head[n].startswith("#")
+        or _SEPARATOR_LINE.fullmatch(head[n].strip())
+        or _TRACK_LINE.fullmatch(head[n].strip())
     ):
         n += 1
     last = next((i for i in range(n - 1, -1, -1) if head[i].strip()), None)

@@ -212,7 +212,17 @@ BAD = {
     "split": ("table: t.tsv\nvalues: {y: y}\nsplit: random\n", "line 3: split is expected to be groups"),
     "not YAML": ("table: [\n", "YAML is expected"),
     "a list": ("- table\n", "keys and values"),
-    "column": ("table: t.tsv\nvalues: {y: z}\nsequence: seq\n", "no column 'z'.*seq, y"),
+    "column": ("table: t.tsv\nvalues: {y: z}\nsequence: seq\n", "line 2: .*no column 'z'.*seq, y"),
+    "column on its own line": ("table: t.tsv\nsequence: seq\nvalues:\n  a: y\n  b: z\n", "line 5: .*no column 'z'"),
+    "where": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\nwhere: {z: a}\n", "line 4: .*no column 'z'"),
+    "where nothing": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\nwhere: {y: []}\n", "line 4: .*a value at least"),
+    "replicates": ("table: t.tsv\nsequence: seq\nreplicates: {y: [y, r2]}\n", "line 3: .*no column 'r2'"),
+    "too many folds": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\ngroup: y\nn_folds: 20\nlength: 9\n", "line 6"),
+    "chromosome": (
+        "table: t.tsv\nvalues: {y: y}\nsequence: seq\nchromosome: seq\nsplit: chromosomes\n"
+        "test: [a]\nvalidation: [b]\n",
+        "line 6: .*no row has 'a'",
+    ),
     "adapters": ("table: t.tsv\nvalues: {y: y}\nadapters: [AXC, T]\n", "line 3: adapters is expected"),
     "other adapters": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\nadapters: [ACACACACAC, '']\n", "rows lack them"),
     "length": ("table: t.tsv\nvalues: {y: y}\nsequence: seq\nlength: 50\n", "at most 50 bp expected"),

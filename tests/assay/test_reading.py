@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from benchmarks import registry
 from benchmarks.api.sequences import decode
-from benchmarks.assay import guess
+from benchmarks.assay import guess, read
 from benchmarks.cli.main import app
 from benchmarks.errors import BadInput
 
@@ -285,3 +285,156 @@ def test_a_wrong_cell_is_named_and_costs_no_output(tmp_path):
     table.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     with pytest.raises(BadInput, match=f"line {N + 1}, column 'K562_log2FC': a finite number expected, got 'abc'"):
         TASK.load(tmp_path / "t.tsv")
+
+
+def test_alleles_told_by_a_column_or_their_bases_share_a_fold(tmp_path):
+    alt = [text[:40] + ("A" if text[40] != "A" else "C") + text[41:] for text in SEQS]
+    texts = [text for pair in zip(SEQS, alt, strict=True) for text in pair]
+    every = [(".ref", ".alt"), (" ref", " alt"), ("_wt", "_mut"), ("-ref_fwd", "-alt_fwd"), ("_A", "_G"), (":AT", ":A")]
+    for marks in every:
+        ids = [f"rs{i}{mark}" for i in range(N) for mark in marks]
+        table = pd.DataFrame({"id": ids, "seq": texts, "y": np.repeat(Y, 2)})
+        fold = load(tmp_path, table).meta["fold"].to_numpy()
+        assert (fold[::2] == fold[1::2]).all(), marks
+    table = pd.DataFrame({"variant": np.repeat([f"rs{i}" for i in range(N)], 2), "allele": ["ref", "alt"] * N})
+    table.assign(seq=texts, y=np.repeat(Y, 2)).to_csv(tmp_path / "v.tsv", sep="\t", index=False)
+    data = TASK.load(tmp_path / "v.tsv")
+    fold = data.meta["fold"].to_numpy()
+    assert len(data) == 2 * N
+    assert (fold[::2] == fold[1::2]).all()
+
+
+def test_ids_that_end_in_bases_but_are_unlike_are_not_joined(tmp_path):
+    table = plain(id=[f"enhancer_{'ACGT'[i % 4]}{'ACGT'[i // 4 % 4]}{'ACGT'[i // 16]}" for i in range(N)])
+    assert load(tmp_path, table).meta["group"].nunique() == N
+
+
+def test_a_row_per_cell_type_becomes_outputs(tmp_path):
+    cells = {"K562": Y, "HepG2": Y + 5, "SK N SH": -Y}
+    rows = [plain(cell_type=name, y=values).iloc[: N - k] for k, (name, values) in enumerate(cells.items())]
+    table = pd.concat(rows).sample(frac=1, random_state=0)
+    table.rename(columns={"y": "log2FC"}).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    data = TASK.load(tmp_path / "t.tsv")
+    assert list(data.targets) == ["HepG2", "K562", "SK_N_SH"]
+    number = data.meta["seq_id"].str.removeprefix("e").astype(int).to_numpy()
+    for k, (name, values) in enumerate(cells.items()):
+        expected = np.where(number < N - k, values[number], np.nan)
+        np.testing.assert_allclose(data.targets[name.replace(" ", "_")], expected, atol=1e-6)
+    account = data.accounts[0]
+    assert account["numbers"]["rows"] == len(table)
+    assert len(table) - sum(one["n"] for one in account["left_out"]) == len(data)
+
+
+def test_replicates_of_cell_types_in_rows_give_ceilings(tmp_path):
+    noise = {(cell, k): 0.1 * RNG.normal(size=N) for cell in "ab" for k in (1, 2)}
+    rows = [plain(cell=cell, rep=k, y=Y + one) for (cell, k), one in noise.items()]
+    data = load(tmp_path, pd.concat(rows), "output: cell\nreplicate: rep\n")
+    for cell in "ab":
+        first, second = (Y + noise[cell, k] for k in (1, 2))
+        np.testing.assert_allclose(data.targets[cell], (first + second) / 2, atol=1e-6)
+        r = np.corrcoef(first, second)[0, 1]
+        ceiling = next(row["value"] for row in data.ceilings if row["output"] == cell and "pearson" in row["metric"])
+        assert ceiling == pytest.approx(np.sqrt(2 * r / (1 + r)), abs=1e-4)
+
+
+def test_replicates_without_a_value_are_averaged(tmp_path):
+    one, other = Y + 0.1 * RNG.normal(size=N), Y + 0.1 * RNG.normal(size=N)
+    table = plain(rep1=one, rep2=np.where(np.arange(N) == 3, np.nan, other)).drop(columns="y")
+    table.to_csv(tmp_path / "t.tsv", sep="\t", index=False, na_rep="NA")
+    done = CliRunner().invoke(app, ["assay", "init", str(tmp_path / "t.tsv")])
+    assert done.exit_code == 0, done.output
+    data = TASK.load(tmp_path / "assay.yaml")
+    expected = np.where(np.arange(N) == 3, one, (one + other) / 2)
+    np.testing.assert_allclose(data.targets["expression"], expected, atol=1e-6)
+    assert data.ceilings
+
+
+def test_replicates_of_one_id_must_be_of_one_sequence(tmp_path):
+    table = pd.concat([plain(rep=1), plain(rep=2, seq=SEQS[::-1])])
+    with pytest.raises(BadInput, match=f"line {N + 2}: 'e0' has another sequence than in its first row"):
+        load(tmp_path, table, "replicate: rep\n")
+
+
+def test_few_barcodes_cost_a_replicate_and_not_the_id(tmp_path):
+    table = pd.concat([plain(rep=1, n=20), plain(rep=2, n=np.where(np.arange(N) < 7, 3, 20), y=Y + 1)])
+    data = load(tmp_path, table, "replicate: rep\nbarcodes: n\nmin_barcodes: 10\n")
+    np.testing.assert_allclose(data.targets["y"], np.where(np.arange(N) < 7, Y, Y + 0.5), atol=1e-6)
+
+
+def test_a_large_error_costs_an_output_and_not_the_row(tmp_path):
+    se = np.where(np.arange(N) < 5, 2.0, 0.1)
+    data = load(tmp_path, plain(z=Y, se=se), "values: {y: y, z: z}\nerrors: {y: se}\nmax_error: 1\n")
+    assert np.isnan(data.targets["y"]).tolist() == (np.arange(N) < 5).tolist()
+    assert not np.isnan(data.targets["z"]).any()
+
+
+def test_bed_files_of_browsers_are_read(tmp_path):
+    pytest.importorskip("pysam")
+    genome = "".join(RNG.choice(list("ACGT"), 9000))
+    (tmp_path / "g.fa").write_text(f">chr2\n{genome}\n")
+    rows = [("chr2", 100 * i, 100 * i + 70, f"e{i}", 500, "+-."[i % 3], Y[i]) for i in range(N)]
+    lines = ["track name=one description=two", *("\t".join(map(str, row)) for row in rows)]
+    (tmp_path / "e.bed").write_text("\n".join(lines) + "\n")
+    words = ["assay", "init", str(tmp_path / "e.bed"), "--genome", str(tmp_path / "g.fa")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    data = TASK.load(tmp_path / "assay.yaml")
+    expected = [rc(genome[row[1] : row[2]]) if row[5] == "-" else genome[row[1] : row[2]] for row in rows]
+    assert decode(data.codes) == expected
+    (values,) = data.targets.values()
+    np.testing.assert_allclose(values, Y, atol=1e-6)
+    assert any("20 rows without a strand" in note for note in data.notes)
+
+
+def test_headers_of_fasta_files_join_whole(tmp_path):
+    ids = [f"oligo {i} of gene" for i in range(N)]
+    pd.DataFrame({"name": ids, "y": Y}).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    (tmp_path / "d.fa").write_text("".join(f">{name}\n{text}\n" for name, text in zip(ids, SEQS, strict=True)))
+    found = guess.guess(tmp_path / "t.tsv", tmp_path / "d.fa").config
+    assert decode(read.read(found, tmp_path, "t").codes) == SEQS
+
+
+def test_controls_that_a_column_says_yes_of_do_not_train(tmp_path):
+    table = plain(alpha=np.exp2(Y), control=["TRUE" if i < 6 else "FALSE" for i in range(N)]).drop(columns="y")
+    table.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    data = TASK.load(tmp_path / "t.tsv")
+    assert data.meta["is_control"].tolist() == [1] * 6 + [0] * (N - 6)
+
+
+def test_rows_without_a_chromosome_always_train(tmp_path):
+    table = plain(chr=["NA" if i < 4 else f"chr{i % 5}" for i in range(N)])
+    data = load(tmp_path, table, "chromosome: chr\nsplit: chromosomes\n")
+    assert data.meta["fold"].tolist()[:4] == [-1] * 4
+    assert data.meta["fold"].nunique() == 6
+    for written, said in (("chr7", "7"), ("7", "chr7")):
+        table = plain(chr=[written if i % 3 == 0 else f"{written[:-1]}{i % 3}" for i in range(N)])
+        yaml = f"chromosome: chr\nsplit: chromosomes\ntest: ['{said}']\nvalidation: ['{said[:-1]}1']\n"
+        assert (load(tmp_path, table, yaml).meta["split"] == "test").sum() == 20
+
+
+@pytest.mark.parametrize("keep", ["start", "middle", "end"])
+def test_positions_of_cropped_sequences_are_those_of_the_file(tmp_path, keep):
+    table = plain(seq=[f"AACCGG{text}TTGGCC" for text in SEQS])
+    data = load(tmp_path, table, f"adapters: [AACCGG, TTGGCC]\nlength: 61\nlonger: {keep}\n")
+    texts, rows = table["seq"].tolist(), decode(data.codes)
+    for text, row, offset in zip(texts, rows, TASK.offsets(texts, TASK.spec(data)), strict=True):
+        assert all(row[k] == text[k - offset] for k in range(6, 55))
+
+
+def test_a_file_is_written_beside_what_is_read_only(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "work").mkdir()
+    plain().to_csv(tmp_path / "data" / "t.tsv", sep="\t", index=False)
+    out = tmp_path / "work" / "a.yaml"
+    done = CliRunner().invoke(app, ["assay", "init", str(tmp_path / "data" / "t.tsv"), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert decode(TASK.load(out).codes) == SEQS
+
+
+def test_a_table_that_cannot_be_read_ends_init_with_2(tmp_path):
+    plain(y=[*map(str, Y[:-1]), "abc"]).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    words = ["assay", "init", str(tmp_path / "t.tsv"), "--columns", "value=y"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "column 'y': a finite number expected, got 'abc'" in done.output
+    assert "then: python -m benchmarks assay check" in done.output
