@@ -52,7 +52,7 @@ def figures(
     Every panel comes as PNG, SVG and PDF with the numbers behind it as CSV; `index.html` shows all, `panels.csv` lists
     them. Exit code 1 if drawing one of them failed; the others are written all the same.
     """
-    for package in ("matplotlib", "jinja2", "logomaker"):
+    for package in ("matplotlib", "seaborn", "statannotations", "jinja2", "logomaker"):
         if not system.has_packages(package):
             raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
     from benchmarks.apps.paper import page
