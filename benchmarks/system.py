@@ -21,6 +21,11 @@ def has_packages(*names: str) -> bool:
     return all(importlib.util.find_spec(name) is not None for name in names)
 
 
+def can_draw() -> bool:
+    """Tell whether the packages that figures are drawn with are installed."""
+    return has_packages("matplotlib", "seaborn", "statannotations")
+
+
 def n_cores() -> int:
     """Count the CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

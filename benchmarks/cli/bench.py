@@ -108,7 +108,7 @@ def speed(
         write_text(out / "speed.csv", speeds.to_csv(index=False))
         write_text(out / "throughput.csv", throughput.to_csv(index=False))
         write_json(out / "speed.json", facts)
-        if len(speeds) and system.has_packages("matplotlib"):
+        if len(speeds) and system.can_draw():
             from benchmarks.engine.figures import speed as speed_figures
             from benchmarks.engine.figures import style
 

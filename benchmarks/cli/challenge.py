@@ -241,7 +241,7 @@ def _part(name: str) -> "Part":
 
 
 def _can_draw(out: Path) -> bool:
-    if system.has_packages("matplotlib"):
+    if system.can_draw():
         return True
     typer.echo(f"Tables are in {out}; for plots beside them: `pip install -e '.[figures]'`.", err=True)
     return False

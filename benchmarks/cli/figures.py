@@ -18,6 +18,7 @@ app = typer.Typer(**SETTINGS)
     app,
     "figures --out figures/",
     "figures --out figures/ --panels 3a,3b,ED9",
+    "figures --out figures/ --speed speed/ --contact-sheet",
     "figures --out figures/ --report results/reports/yeast_paper_1a2b3c4d --challenge ranking/ --challenge progress/",
     "figures --out figures/ --panels ED8 --weights results/runs/yeast/DREAM2022/dream_rnn-1a2b3c4d/test-00_val-00 "
     "--sites sites.tsv --motifs motifs.tsv",
@@ -35,6 +36,12 @@ def figures(
     challenge: Annotated[
         list[Path] | None, typer.Option(help="Folder that `challenge rank --out` or `leaderboard --out` wrote.")
     ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best submissions Fig. 1 and ED2 show.")] = 10,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Submission that is the reference model; default: one called reference or vaishnav."),
+    ] = None,
+    speed: Annotated[Path | None, typer.Option(help="Folder that `bench speed --out` wrote, for ED10.")] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of a training on yeast for ED8 (repeatable); default: DREAM-RNN's."),
@@ -44,6 +51,9 @@ def figures(
     ] = None,
     motifs: Annotated[Path | None, typer.Option(help="Table of motifs to box in ED8: name, word.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda, for ED8.")] = "cpu",
+    contact_sheet: Annotated[
+        bool, typer.Option("--contact-sheet", help="Draw all panels into one image, contact_sheet.png.")
+    ] = False,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
@@ -57,29 +67,38 @@ def figures(
             raise BadInput(f"Figures need {package}: pip install -e '.[figures]'.")
     from benchmarks.apps.paper import page
     from benchmarks.apps.paper import panels as paper_panels
-    from benchmarks.apps.paper.load_figure_data import Sources, describe_sources, load_figure_data
+    from benchmarks.apps.paper.load_figure_data import Sources, load_figure_data
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.engine.store.store import Store
     from benchmarks.io.atomic import write_text
 
     chosen = paper_panels.chosen(panels)
     console = open_console(stderr=json)
-    sources = Sources(task or (), report or (), grid, challenge or (), weights or (), sites, motifs, device)
+    sources = Sources(
+        task or (), report or (), grid, challenge or (), top, reference, speed, weights or (), sites, motifs, device
+    )
     data = load_figure_data(Store(results), {name for panel in chosen for name in panel.uses}, sources)
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out: {out} is a file; name a folder.")
     out.mkdir(parents=True, exist_ok=True)
     outcomes = [paper_panels.draw(panel, data) for panel in chosen]
-    table = page.write(outcomes, out, write_text, describe_sources(data))
+    table = page.write(outcomes, out, write_text)
+    sheet = page.contact_sheet(table, out) if contact_sheet else None
     if json:
-        print_json({"out": str(out), "panels": records(table)})
+        print_json({"out": str(out), "contact_sheet": str(sheet) if sheet else None, "panels": records(table)})
     else:
         for row in records(table):
             console.print(
-                f"{row['panel']:<5} " + ("drawn" if row["drawn"] == "yes" else f"not drawn: {row['reason']}"),
+                f"{row['panel']:<5} " + ("drawn" if row["drawn"] == "yes" else _missing(row)),
                 markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
         n = int((table["drawn"] == "yes").sum())
         console.print(f"{n} of {len(table)} panels: {out / 'index.html'}", style="bold")
+        if sheet:
+            console.print(f"All in one image: {sheet}", markup=False, highlight=False, soft_wrap=True)
     if table["failed"].any():
         raise typer.Exit(1)
+
+
+def _missing(row: dict[str, str]) -> str:
+    return f"not drawn: {row['reason']}" + (f"; to get it: {row['command']}" if row["command"] else "")

@@ -121,7 +121,7 @@ def _write_grid(result: "RunResult", store: "Store", metric: str | None, console
         console.print(grid.RULE, highlight=False, soft_wrap=True)
     for row in records(table[table["status"] == "scored"].nlargest(5, "value")):
         console.print(f"  {row['code']}  {metric} {row['value']:.3f}  {row['n_params']:,} parameters", highlight=False)
-    if system.has_packages("matplotlib"):
+    if system.can_draw():
         _draw(result, table, pairs, metric)
     console.print(f"Grid: {folder / 'grid.csv'}, with plots beside it", markup=False, highlight=False)
 
@@ -131,12 +131,20 @@ def _draw(result: "RunResult", table: "pd.DataFrame", originals: "pd.DataFrame",
     from benchmarks.api.prix_fixe import TEAM_TITLES
     from benchmarks.engine.figures import prixfixe_grid, style
 
-    what, simulated = label_of(metric), "simulated" in set(result.results.scores["origin"])
+    what, teams = label_of(metric), TEAM_TITLES
+    simulated = "simulated" in set(result.results.scores["origin"])
+    names = originals["core"].map(teams) + ", retrained"
+    named = originals.assign(name=names.where(originals["kind"] == prixfixe_grid.ORIGINAL, originals["code"]))
+    look = {"teams": teams, "simulated": simulated}
     figures = {
-        "grid_2b": prixfixe_grid.every_combination(table, what=what, teams=TEAM_TITLES, simulated=simulated),
-        "grid_2c": prixfixe_grid.by_processor(table, what=what, teams=TEAM_TITLES, simulated=simulated),
-        "grid_2d": prixfixe_grid.sizes(originals, teams=TEAM_TITLES, simulated=simulated),
-        "grid_2e": prixfixe_grid.scores(originals, what=what, teams=TEAM_TITLES, simulated=simulated),
+        "grid_2b": prixfixe_grid.every_combination(table, what=what, **look),
+        "grid_2c": prixfixe_grid.by_processor(table, what=what, **look),
+        "grid_2d": prixfixe_grid.pairs_by_core(
+            named, value="n_params", what="parameters", title="Parameters of originals and best", **look
+        ),
+        "grid_2e": prixfixe_grid.pairs_by_core(
+            named, value="value", what=what, title="Score of originals and best", **look
+        ),
     }
     for name, figure in figures.items():
         style.save(figure, result.experiment.folder / name)

@@ -175,7 +175,7 @@ def check(
     from benchmarks.apps.quantify.simulation_check import check_files
 
     result, table = check_files(truth, labels)
-    if out and system.has_packages("matplotlib"):
+    if out and system.can_draw():
         from benchmarks.engine.figures import quantify, style
 
         x, y = table["true_expression"].to_numpy(), table["expression"].to_numpy()
@@ -224,7 +224,7 @@ def plan(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "plan.csv", table.to_csv(index=False))
-        if system.has_packages("matplotlib"):
+        if system.can_draw():
             from benchmarks.engine.figures import quantify, style
 
             style.save(quantify.plan(table), out / "plan")
@@ -266,7 +266,7 @@ def _report(library: "SequencedLibrary", kind: str, counts: "Counts", labels: "L
     from benchmarks.apps.quantify.quality_report import write_report
 
     facts = write_report(library, kind, counts, labels)
-    if not system.has_packages("matplotlib"):
+    if not system.can_draw():
         typer.echo("No plots: `pip install -e '.[figures]'` for them.", err=True)
     if json:
         print_json(facts)

@@ -15,7 +15,7 @@ from dream_models.prixfixe import grid
 from dream_models.prixfixe.combinations import TEAMS, combinations
 
 FITTING = [c for c in combinations() if not c.refusal()]
-LOOK = {"order": list(TEAMS), "labels": {key: team.title for key, team in TEAMS.items()}, "simulated": True}
+LOOK = {"what": "w", "teams": {key: team.title for key, team in TEAMS.items()}, "simulated": True}
 
 
 def tables(r_of, *, failed=(), absent=(), metric="pearson_score", subset="challenge"):
@@ -92,15 +92,14 @@ def test_originals_stand_beside_the_best_with_their_core():
 
 
 def test_cells_show_scores_and_greys_where_there_is_none():
+    """Major rows: core, minor rows: first; major columns: processor, minor columns: final block (Fig. 2b)."""
     table = grid.summarise(*tables(r_of, absent=[FITTING[0]]), {}, "pearson_score")
-    figure = prixfixe_grid.heat_map(
-        table, rows=("core", "final"), columns=("processor", "first"), title="t", what="w", **LOOK
-    )
-    values = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    figure = prixfixe_grid.every_combination(table, **LOOK)
+    values = np.ma.filled(figure.axes[0].collections[0].get_array(), np.nan)
     order = list(TEAMS)
     for row in table.to_dict("records"):
-        y = 3 * order.index(row["core"]) + order.index(row["final"])
-        x = 3 * order.index(row["processor"]) + order.index(row["first"])
+        y = 3 * order.index(row["core"]) + order.index(row["first"])
+        x = 3 * order.index(row["processor"]) + order.index(row["final"])
         if row["status"] == "scored":
             assert values[y, x] == pytest.approx(row["value"])
         else:
@@ -108,14 +107,66 @@ def test_cells_show_scores_and_greys_where_there_is_none():
     texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
     assert style.SIMULATED in texts
     assert {"incompatible", "waiting"} <= set(texts)
+    ax = figure.axes[0]
+    assert ax.get_xlabel() == "final layers block (below), data processor and trainer (above)"
+    assert ax.get_ylabel() == "core layers block"
+    top, right = ax.child_axes
+    assert right.get_ylabel() == "first layers block"
+    assert [label.get_text() for label in top.get_xticklabels()] == [team.title for team in TEAMS.values()]
+    assert len(right.get_yticklabels()) == 9
 
 
 def test_originals_are_white_points():
     table = grid.summarise(*tables(r_of), {}, "pearson_score")
-    figure = prixfixe_grid.by_part(table, part="processor", marked="is_original", title="t", what="w", **LOOK)
-    white = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
-    found = sorted(float(y) for line in white for y in line.get_ydata())
-    assert found == pytest.approx(sorted(r_of(c) / 2 for c in FITTING if c.is_original))
+    figure = prixfixe_grid.by_processor(table, **LOOK)
+    white, black = [], []
+    for dots in figure.axes[0].collections:
+        for (_, y), face in zip(dots.get_offsets(), dots.get_facecolors(), strict=True):
+            (white if tuple(face) == (1, 1, 1, 1) else black).append(float(y))
+    assert sorted(white) == pytest.approx(sorted(r_of(c) / 2 for c in FITTING if c.is_original))
+    assert sorted(black) == pytest.approx(sorted(r_of(c) / 2 for c in FITTING if not c.is_original))
+
+
+def test_pairs_of_bars_stand_by_core():
+    """Fig. 2d,e: for every core a white bar and a coloured one."""
+    table = pd.DataFrame(
+        [
+            {"core": core, "kind": kind, "name": f"{core} {kind}", "n_params": 10 * i + j}
+            for i, core in enumerate(TEAMS, start=1)
+            for j, kind in enumerate((prixfixe_grid.SUBMISSION, prixfixe_grid.BEST))
+        ]
+    )
+    figure = prixfixe_grid.pairs_by_core(table, value="n_params", title="t", **LOOK)
+    ax = figure.axes[0]
+    white, coloured = ([bar.get_width() for bar in bars] for bars in ax.containers)
+    assert (white, coloured) == ([10, 20, 30], [11, 21, 31])
+    assert [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()] == [
+        f"{team.title} core" for team in TEAMS.values()
+    ]
+    assert "autosome best with this core" in " ".join(text.get_text() for text in ax.texts)
+
+
+def test_modules_are_paired_with_all_else_equal():
+    """Supplementary Fig. 1: the pairs that differ in one part, counted by hand over all combinations."""
+    table = grid.summarise(*tables(r_of), {}, "pearson_score")
+    pairs = prixfixe_grid.module_pairs(table, LOOK["teams"])
+    value = {c.parts: r_of(c) / 2 for c in FITTING}
+    for part, at in (("processor", 0), ("first", 1), ("core", 2), ("final", 3)):
+        found = pairs[(pairs["part"] == part) & (pairs["one"] == "autosome") & (pairs["other"] == "bhi")]
+        expected = {}
+        for parts, score in value.items():
+            changed = (*parts[:at], "bhi", *parts[at + 1 :])
+            if parts[at] == "autosome" and changed in value:
+                expected["-".join(parts[:at] + parts[at + 1 :])] = (score, value[changed])
+        assert len(found) == len(expected)
+        for row in found.itertuples():
+            assert (row.value_one, row.value_other) == pytest.approx(expected[row.rest])
+    figure = prixfixe_grid.modules(pairs, **LOOK)
+    assert len(figure.axes) == 4 * 3
+    dots = figure.axes[0].collections[0].get_offsets()
+    assert (
+        len(dots) == ((pairs["part"] == "processor") & (pairs["one"] == "autosome") & (pairs["other"] == "bhi")).sum()
+    )
 
 
 def test_the_grid_is_planned_with_its_refusals(tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def write_page(folder: Path, report: Report) -> Path | None:
     """Write the tables, and the figures and the page where matplotlib and jinja2 are installed; return the page."""
     for name, table in report.tables.items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False))
-    if not system.has_packages("matplotlib", "jinja2"):
+    if not (system.can_draw() and system.has_packages("jinja2")):
         return None
     figures = _draw(folder, report.tables["across"], report.tables["overall"])
     write_text(folder / "across.html", render(report, figures))

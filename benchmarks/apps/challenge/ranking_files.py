@@ -16,7 +16,7 @@ def write_tables(out: Path, tables: Mapping[str, pd.DataFrame], origin: str) -> 
 
 
 def draw_ranking(out: Path, tables: Mapping[str, pd.DataFrame], *, simulated: bool) -> None:
-    """Draw ranks, scores and their spread for submissions, best first; needs matplotlib.
+    """Draw ranks, scores and their spread for submissions, best first; needs the figure packages.
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ def draw_ranking(out: Path, tables: Mapping[str, pd.DataFrame], *, simulated: bo
     order = tables["ranking"]["submission"].tolist()
     figures = {
         "ranks": challenge.ranks(tables["rank_distributions"], order, labels={}, simulated=simulated),
+        "rank_frequencies": challenge.rank_frequencies(
+            tables["rank_distributions"], order, labels={}, simulated=simulated
+        ),
         "score_distributions": challenge.score_distributions(
             tables["score_distributions"], order, labels={}, simulated=simulated
         ),
@@ -39,7 +42,7 @@ def draw_ranking(out: Path, tables: Mapping[str, pd.DataFrame], *, simulated: bo
 
 
 def draw_progression(out: Path, leaderboard: pd.DataFrame, *, simulated: bool) -> None:
-    """Draw the best score of every team over time, where submissions are dated; needs matplotlib."""
+    """Draw the scores of the teams in each week, where submissions are dated; needs the figure packages."""
     from benchmarks.engine.figures import challenge, style
 
-    style.save(challenge.progression(leaderboard, simulated=simulated), out / "progression")
+    style.save(challenge.progression(challenge.weekly(leaderboard), simulated=simulated), out / "progression")

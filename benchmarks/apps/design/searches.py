@@ -124,7 +124,7 @@ def write_search(
         stem = work.out.name.removesuffix(".tsv")
         history = history.assign(trained_on=predict.trained_on)
         write_text(work.out.with_name(f"{stem}.history.csv"), history.to_csv(index=False))
-        if system.has_packages("matplotlib"):
+        if system.can_draw():
             from benchmarks.engine.figures import design, style
 
             simulated = predict.trained_on == "simulated"

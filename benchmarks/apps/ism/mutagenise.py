@@ -153,7 +153,7 @@ def write(result: MutagenesisResult, out: Path, n_logos: int) -> list[str]:
 
 def _draw_logos(result: MutagenesisResult, out: Path, n: int) -> list[str]:
     """Draw the first sequences as logos, all models below each other, where the packages are installed."""
-    if not n or not system.has_packages("matplotlib", "logomaker"):
+    if not n or not (system.can_draw() and system.has_packages("logomaker")):
         return []
     from benchmarks.engine.figures import ism as ism_figures
     from benchmarks.engine.figures import style

@@ -1,100 +1,176 @@
-"""Fig. 1b-g and Extended Data 1, 2: ranks, scores by subset of the test set, gaps between the best and the worst.
+"""Fig. 1b-g and Extended Data 1, 2, 4: ranks, scores by subset of the test set, gaps between the best and the worst.
 
 Source: Rafi et al. 2024, Fig. 1. Submissions of a challenge where its tables are given, else the models of a yeast run.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from benchmarks import registry
 from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel, Run
 from benchmarks.engine.figures import challenge
 from benchmarks.engine.figures.challenge import METRICS, SUBSET_METRICS
 
-_RANK = "python -m benchmarks challenge rank --data … --submissions … --out FOLDER, then --challenge FOLDER"
+_RANK = "python -m benchmarks challenge rank --data … --submissions … --out FOLDER, then figures --challenge FOLDER"
+_BOARD = _RANK.replace("challenge rank", "challenge leaderboard")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What is ranked, best first, and what a caption calls it.
+
+    Parameters
+    ----------
+    order
+        Submissions or models, without the reference model.
+    reference
+        The reference model, or "".
+    uses
+        Whether these are of the `challenge` or of the run of `yeast`.
+    """
+
+    order: Sequence[str]
+    reference: str
+    labels: dict[str, str]
+    simulated: bool
+    kind: str
+    uses: tuple[str, ...]
+
+    def shown(self, top: int) -> list[str]:
+        """Return the best `top`, and the reference model last."""
+        return [*self.order[:top], *([self.reference] if self.reference else [])]
+
+    def describe(self, n: int) -> str:
+        """Say which entries are drawn: the best n, beside the reference model where there is one."""
+        n = min(n, len(self.order))
+        which = f"the best {n} of {len(self.order)} {self.kind}" if n < len(self.order) else f"{n} {self.kind}"
+        return which + (" and the reference model" if self.reference else " (no reference model is named)")
 
 
 def ranks(data: FigureData, metric: str) -> RenderedPanel:
-    """Draw the ranks in samples of the test set (1b: Pearson score, 1c: Spearman score)."""
-    order, labels, simulated, kind = _ranked(data)
-    if "rank_distributions" in data.challenge:
-        counts = data.challenge["rank_distributions"]
-    else:
-        counts = _by_submission(_one_dataset(data.run("yeast").comparisons["rank_distributions"]))
-    counts = counts[counts["metric"] == metric]
+    """Draw the ranks of the best in samples of the test set (1b: Pearson score, 1c: Spearman score)."""
+    ranked = _ranked(data)
+    top = ranked.order[: data.top]
+    counts = _rank_counts(data)
+    counts = counts[(counts["metric"] == metric) & counts["submission"].isin(top)]
     if counts.empty:
         raise MissingData(f"the ranking holds no ranks by {metric}")
-    n_draws = int(counts.groupby("submission")["draws"].sum().max())
-    figure = challenge.ranks(counts, order, labels=labels, simulated=simulated)
-    text = f"Ranks of {len(order)} {kind} by {METRICS[metric]} in n = {n_draws:,} samples of a tenth of the test set; "
-    return RenderedPanel(figure, counts, text + "colour: share of the samples, point: mean rank.", simulated)
+    figure = challenge.ranks(counts, top, labels=ranked.labels, simulated=ranked.simulated)
+    text = (
+        f"Ranks of the best {len(top)} {ranked.kind} by {METRICS[metric]} in n = {_n_draws(counts):,} samples of a "
+        "tenth of the test set; colour: share of the samples, point: mean rank."
+    )
+    return RenderedPanel(figure, counts, text, ranked.simulated, ranked.uses)
+
+
+def rank_frequencies(data: FigureData) -> RenderedPanel:
+    """Draw in how many samples each of the best took each rank, by either score and by the sum (Extended Data 2)."""
+    ranked = _ranked(data)
+    top = ranked.order[: data.top]
+    counts = _rank_counts(data)
+    counts = counts[counts["submission"].isin(top)]
+    if counts.empty:
+        raise MissingData("the ranking holds no ranks")
+    figure = challenge.rank_frequencies(counts, top, labels=ranked.labels, simulated=ranked.simulated)
+    summed = counts["rank"].where(counts["metric"] != "both", counts["rank"] * 2)
+    text = (
+        f"In how many of {_n_draws(counts):,} samples of a tenth of the test set each of the best {len(top)} "
+        f"{ranked.kind} took each rank: by Pearson score, by Spearman score, and the sum of both ranks."
+    )
+    return RenderedPanel(figure, counts.assign(rank=summed), text, ranked.simulated, ranked.uses)
 
 
 def subsets(data: FigureData, metric: str) -> RenderedPanel:
-    """Draw the scores on every subset of the test set (1d: Pearson r², 1e: Spearman rho)."""
-    order, labels, simulated, kind = _ranked(data)
-    table = _subset_scores(data)
-    table = table[(table["metric"] == metric) & (table["subset"] != "challenge")]
-    if table.empty:
-        raise MissingData(f"no {metric} by subset of the test set is stored")
-    figure = challenge.heat_map(table, order, labels=labels, simulated=simulated)
-    shown = table.groupby(["submission", "subset"], sort=False)["value"].mean().reset_index()
-    if metric == "pearson_r":
-        shown["value"] **= 2
-    numbers = shown.assign(metric=metric.replace("pearson_r", "pearson_r2"))
-    text = f"{SUBSET_METRICS[metric]} of {len(order)} {kind} on every subset of the test set (private part); "
-    return RenderedPanel(figure, numbers, text + "colour from the worst to the best of each column.", simulated)
+    """Draw the scores of the best and the reference on every subset (1d: Pearson r², 1e: Spearman rho)."""
+    ranked = _ranked(data)
+    shown = ranked.shown(data.top)
+    table = _of_subsets(data, metric, shown)
+    figure = challenge.heat_map(table, shown, labels=ranked.labels, simulated=ranked.simulated)
+    text = f"{SUBSET_METRICS[metric]} of {ranked.describe(data.top)} on every subset of the test set (private part); "
+    text += "colour from the worst to the best of each column."
+    return RenderedPanel(figure, _drawn_values(table, metric), text, ranked.simulated, ranked.uses)
+
+
+def everyone(data: FigureData) -> RenderedPanel:
+    """Draw all submissions on every subset of the test set, by both metrics (Extended Data 4)."""
+    if "ranking" not in data.challenge:
+        raise MissingData("all submissions of a challenge are drawn, and no ranking is available", _RANK)
+    ranked = _ranked(data)
+    everybody = ranked.shown(len(ranked.order))
+    table = pd.concat([_of_subsets(data, metric, everybody) for metric in SUBSET_METRICS])
+    figure = challenge.heat_map(
+        table, everybody, labels=ranked.labels, simulated=ranked.simulated, title="All submissions"
+    )
+    numbers = pd.concat([_drawn_values(table, metric) for metric in SUBSET_METRICS], ignore_index=True)
+    text = f"Pearson r² (A) and Spearman rho (B) of {ranked.describe(len(everybody))} on every subset of the test set."
+    return RenderedPanel(figure, numbers, text + _better_than_reference(data, ranked), ranked.simulated)
+
+
+def _drawn_values(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the numbers in the cells of a heat map: submission, subset, value, metric."""
+    wide = challenge.subset_values(table, metric)
+    long = wide.melt(ignore_index=False, value_name="value").reset_index()
+    return long.assign(metric=metric.replace("pearson_r", "pearson_r2"))
+
+
+def _better_than_reference(data: FigureData, ranked: Ranked) -> str:
+    if not ranked.reference:
+        return ""
+    names = data.challenge["ranking"]["submission"].tolist()
+    return f" {names.index(ranked.reference)} of them rank above the reference model."
 
 
 def gaps(data: FigureData, metric: str) -> RenderedPanel:
     """Draw how far the worst is from the best on every subset (1f: Pearson r², 1g: Spearman rho)."""
-    order, _, simulated, kind = _ranked(data)
-    table = data.challenge["disparities"] if "disparities" in data.challenge else data.run("yeast").disparities
-    table = table[table["metric"] == metric] if len(table) else table
-    if len(order) < 2 or table.empty:
+    ranked = _ranked(data)
+    shown = ranked.shown(data.top)
+    if len(shown) < 2:
         raise MissingData("a gap needs two submissions or models with scores")
-    figure = challenge.disparities(table, simulated=simulated)
-    what = SUBSET_METRICS[metric]
-    text = f"Distance of the worst from the best of {len(order)} {kind}, in percent of the best, by {what}."
-    return RenderedPanel(figure, table, text, simulated)
+    scores = _of_subsets(data, metric, shown).groupby(["submission", "subset", "metric"], sort=False)["value"]
+    table = registry.get_task("yeast").disparities(scores.mean().reset_index())
+    figure = challenge.disparities(table, simulated=ranked.simulated)
+    text = (
+        f"Distance of the worst from the best of {ranked.describe(data.top)}, in percent of the best, by "
+        f"{SUBSET_METRICS[metric]}."
+    )
+    return RenderedPanel(figure, table, text, ranked.simulated, ranked.uses)
 
 
 def progression(data: FigureData) -> RenderedPanel:
-    """Draw the best score of every team over time (Extended Data 1)."""
+    """Draw the scores of the teams on the leaderboard in each week (Extended Data 1)."""
     table = data.challenge.get("leaderboard")
     if table is None or table["date"].isna().all():
-        raise MissingData(
-            "dated submissions (team_2022-07-31.json) are needed: python -m benchmarks challenge leaderboard "
-            "--data … --submissions … --out FOLDER, then --challenge FOLDER"
-        )
+        raise MissingData("dated submissions (team_2022-07-31.json) are needed", _BOARD)
     simulated = _is_simulated(table)
-    dated = table.dropna(subset="date")
-    figure = challenge.progression(table, simulated=simulated)
-    text = f"Progress of {dated['team'].nunique()} teams on the leaderboard over {len(dated)} dated submissions."
-    return RenderedPanel(figure, dated, text, simulated)
+    weeks = challenge.weekly(table)
+    figure = challenge.progression(weeks, simulated=simulated)
+    text = (
+        f"Pearson score (A) and Spearman score (B) of {weeks['team'].nunique()} teams on the leaderboard in each of "
+        f"{weeks['week'].max()} weeks: a team's best so far, of {table['date'].notna().sum()} dated submissions."
+    )
+    return RenderedPanel(figure, weeks, text, simulated)
 
 
 def distributions(data: FigureData) -> RenderedPanel:
-    """Draw the scores of every submission in samples of the test set (Extended Data 2)."""
+    """Draw the scores of every submission in samples of the test set."""
     if "score_distributions" not in data.challenge:
-        raise MissingData(f"scores of every sample are kept only for a challenge: {_RANK}")
-    order, labels, simulated, kind = _ranked(data)
+        raise MissingData("scores of every sample are kept only for a challenge", _RANK)
+    ranked = _ranked(data)
+    order = ranked.shown(len(ranked.order))
     table = data.challenge["score_distributions"]
-    figure = challenge.score_distributions(table, order, labels=labels, simulated=simulated)
-    text = f"Scores of {len(order)} {kind} in samples of a tenth of the test set; box: quartiles, whiskers: 95 %."
-    return RenderedPanel(figure, table, text, simulated)
+    figure = challenge.score_distributions(table, order, labels=ranked.labels, simulated=ranked.simulated)
+    text = (
+        f"Scores of {len(order)} {ranked.kind} in samples of a tenth of the test set; box: quartiles, whiskers: 95 %."
+    )
+    return RenderedPanel(figure, table, text, ranked.simulated)
 
 
-def optimised(data: FigureData) -> RenderedPanel:
-    """Draw the models of a yeast run on every subset of the test set (Extended Data 7, as we take it)."""
+def models(data: FigureData) -> RenderedPanel:
+    """Draw both metrics of a yeast run's models on every subset of the test set, side by side."""
     run = data.run("yeast")
-    return subsets_of_run(run)
-
-
-def subsets_of_run(run: Run) -> RenderedPanel:
-    """Draw both metrics of a run's models on every subset of the test set, side by side."""
-    scores = _by_submission(_at_private(run.scores))
-    scores = scores[(scores["subset"] != "challenge") & scores["metric"].isin(list(SUBSET_METRICS))]
+    scores = _of_private_subsets(run)
     order = [model for model in run.order if model in set(scores["submission"])]
     if not order:
         raise MissingData("the yeast run has no scores yet")
@@ -110,28 +186,46 @@ def subsets_of_run(run: Run) -> RenderedPanel:
     return RenderedPanel(figure, numbers, text, run.simulated)
 
 
-def _ranked(data: FigureData) -> tuple[Sequence[str], dict[str, str], bool, str]:
-    """Return what is ranked: its order, labels, whether it is simulated, and what a caption calls it."""
+def _ranked(data: FigureData) -> Ranked:
     if "ranking" in data.challenge:
         table = data.challenge["ranking"]
-        return table["submission"].tolist(), {}, _is_simulated(table), "submissions"
-    if "yeast" not in data.runs:
-        raise MissingData(f"neither a yeast run nor a ranking of submissions is available: {_RANK}")
-    run = data.run("yeast")
-    if "ranking" not in run.comparisons or run.comparisons["ranking"].empty:
-        raise MissingData("the yeast run has no ranking: fewer than two of its models are scored")
-    order = _one_dataset(run.comparisons["ranking"])["model"].tolist()
-    return order, dict(run.labels), run.simulated, "models of a yeast run (no submissions are available)"
+        names, labels = table["submission"].astype(str).tolist(), {}
+        simulated, kind, uses = _is_simulated(table), "submissions", ("challenge",)
+    else:
+        if "yeast" not in data.runs:
+            raise MissingData("neither a yeast run nor a ranking of submissions is available", _RANK)
+        run = data.run("yeast")
+        if "ranking" not in run.comparisons or run.comparisons["ranking"].empty:
+            raise MissingData("the yeast run has no ranking: fewer than two of its models are scored")
+        names, labels = _one_dataset(run.comparisons["ranking"])["model"].tolist(), dict(run.labels)
+        simulated, kind, uses = run.simulated, "models of a yeast run (no submissions are available)", ("yeast",)
+    reference = data.reference if data.reference in names else ""
+    return Ranked([name for name in names if name != reference], reference, labels, simulated, kind, uses)
 
 
-def _subset_scores(data: FigureData) -> pd.DataFrame:
-    if "ranking" in data.challenge:
-        return data.challenge["scores"]
-    return _by_submission(_at_private(data.run("yeast").scores))
+def _rank_counts(data: FigureData) -> pd.DataFrame:
+    if "rank_distributions" in data.challenge:
+        return data.challenge["rank_distributions"]
+    return _by_submission(_one_dataset(data.run("yeast").comparisons["rank_distributions"]))
 
 
-def _at_private(scores: pd.DataFrame) -> pd.DataFrame:
-    return scores[(scores["level"] == "private") & (scores["role"] == "member")]
+def _n_draws(counts: pd.DataFrame) -> int:
+    return int(counts.groupby(["submission", "metric"])["draws"].sum().max())
+
+
+def _of_subsets(data: FigureData, metric: str, shown: Sequence[str]) -> pd.DataFrame:
+    """Return the scores of the shown entries by a metric on the subsets of the test set."""
+    table = data.challenge["scores"] if "ranking" in data.challenge else _of_private_subsets(data.run("yeast"))
+    of_metric = (table["metric"] == metric) & (table["subset"] != "challenge") & table["submission"].isin(shown)
+    if not of_metric.any():
+        raise MissingData(f"no {metric} by subset of the test set is stored")
+    return table[of_metric]
+
+
+def _of_private_subsets(run: Run) -> pd.DataFrame:
+    scores = run.scores
+    chosen = (scores["level"] == "private") & (scores["role"] == "member") & (scores["subset"] != "challenge")
+    return _by_submission(scores[chosen & scores["metric"].isin(list(SUBSET_METRICS))])
 
 
 def _by_submission(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,11 @@ from benchmarks.engine.reporting.plots import FirstFold
 
 
 class MissingData(Exception):
-    """The data of a panel are missing; the text says which, and how to get them."""
+    """The data of a panel are missing; the text says which, and `command` how to get them ("" if no command does)."""
+
+    def __init__(self, reason: str, command: str = "") -> None:
+        super().__init__(reason)
+        self.command = command
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,6 @@ class Run:
     ----------
     comparisons
         `tests`, or what the task's own rules give (`ranking`, `rank_distributions` …).
-    disparities
-        Columns metric, subset, percent: how far the worst model is from the best (yeast); empty elsewhere.
     weights
         Subset -> its weight in the challenge's scores (yeast); empty elsewhere.
     examples
@@ -45,7 +47,6 @@ class Run:
     batch_sizes: Mapping[str, int]
     origins: frozenset[str]
     profile_len: int | None = None
-    disparities: pd.DataFrame = field(default_factory=pd.DataFrame)
     weights: Mapping[str, float] = field(default_factory=dict)
     examples: Sequence[FirstFold] = ()
 
@@ -99,12 +100,20 @@ class FigureData:
         Task -> its stored run.
     challenge
         Name of a table (`ranking`, `scores` …) -> the table, as `challenge … --out` wrote it.
+    top, reference
+        How many of the best submissions Fig. 1 shows, and which one is the reference model ("" if there is none).
+    n_params
+        Task -> model -> its parameters at full size.
+    speed
+        Raw repeats of `bench speed`; empty without any.
     architectures
         Title of a network -> its layers, input to output.
     sites, sites_simulated
         What Extended Data 8 shows, and whether any of it rests on simulated data.
     motifs
         Name -> consensus to box in Extended Data 8.
+    sources
+        Name of a source, as in `Panel.uses` -> what was found there, for people.
     notes
         Why an empty or None field is so (key: its name), and how sites were chosen (key: `site_choice`).
     """
@@ -112,10 +121,15 @@ class FigureData:
     runs: Mapping[str, Run] = field(default_factory=dict)
     grid: Grid | None = None
     challenge: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    top: int = 10
+    reference: str = ""
+    n_params: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    speed: pd.DataFrame = field(default_factory=pd.DataFrame)
     architectures: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
     sites: Sequence[Site] = ()
     sites_simulated: bool = False
     motifs: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, task: str) -> Run:
@@ -128,14 +142,21 @@ class FigureData:
         """
         if task in self.runs:
             return self.runs[task]
-        raise MissingData(f"no run of task {task} is stored: python -m benchmarks run --task {task}")
+        raise MissingData(f"no run of task {task} is stored", f"python -m benchmarks run --task {task}")
 
 
 @dataclass(frozen=True)
 class RenderedPanel:
-    """A panel: its figure (None for a table), the numbers behind it, its caption, and whether data are simulated."""
+    """A panel: its figure (None for a table), the numbers behind it, its caption, and whether data are simulated.
+
+    Parameters
+    ----------
+    uses
+        Which of the panel's possible sources it was drawn from; empty: all that are there.
+    """
 
     figure: Figure | None
     numbers: pd.DataFrame
     caption: str
     simulated: bool
+    uses: Sequence[str] = ()

@@ -1,7 +1,7 @@
 """Load the data that panels are drawn from: stored runs, the grid, challenge tables, architectures, ISM sites."""
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,14 @@ from benchmarks.io import tables
 TASKS = ("yeast", "drosophila", "human_mpra", "atac")
 NETWORKS = ("dream_cnn", "dream_rnn", "dream_attn", "dream_cnn_keras", "dream_rnn_keras")
 """What Extended Data 9 shows."""
-_CHALLENGE = ("ranking", "disparities", "rank_distributions", "score_distributions", "leaderboard", "scores")
+SIZED = {
+    "yeast": ("dream_cnn", "dream_rnn", "dream_attn"),
+    "atac": ("dream_cnn_keras", "dream_rnn_keras", "chrombpnet"),
+}
+"""Task -> networks whose parameters are drawn: Fig. 2d, Fig. 3e."""
+REFERENCES = ("reference", "vaishnav")
+"""What the reference model's submission is called, unless it is named."""
+_CHALLENGE = ("ranking", "rank_distributions", "score_distributions", "leaderboard", "scores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,11 @@ class Sources:
         Report folders of runs, and that of a `prixfixe grid`.
     challenge
         Folders that `challenge … --out` wrote.
+    top, reference
+        How many of the best submissions Fig. 1 shows, and the name of the reference model's submission; None: one that
+        is called so.
+    speed
+        Folder that `bench speed --out` wrote.
     weights, sites, motifs
         For Extended Data 8: trainings on yeast, a table of sequences, a table of motifs.
     device
@@ -48,6 +60,9 @@ class Sources:
     reports: Sequence[Path] = ()
     grid: Path | None = None
     challenge: Sequence[Path] = ()
+    top: int = 10
+    reference: str | None = None
+    speed: Path | None = None
     weights: Sequence[Path] = ()
     sites: Path | None = None
     motifs: Path | None = None
@@ -60,7 +75,7 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
     Parameters
     ----------
     uses
-        Names of tasks, `grid`, `challenge`, `architectures`, `sites`; see `Panel.uses`.
+        Names of tasks, `grid`, `challenge`, `parameters`, `architectures`, `sites`; see `Panel.uses`.
 
     Raises
     ------
@@ -74,7 +89,13 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
     by_task = {experiment.plan.task: experiment for experiment in _experiments(store, tasks, sources.reports)}
     runs = {task: open_run(experiment, store) for task, experiment in by_task.items() if task in uses}
     grid = open_grid(store, sources.grid) if "grid" in uses else None
-    data = FigureData(runs, grid, read_challenge(sources.challenge) if "challenge" in uses else {})
+    challenge = read_challenge(sources.challenge) if "challenge" in uses else {}
+    data = FigureData(runs, grid, challenge, sources.top, find_reference(runs, challenge, sources.reference))
+    known = describe_sources(data)
+    if challenge:
+        known["challenge"] = f"challenge {', '.join(str(folder) for folder in sources.challenge)}"
+    if "parameters" in uses:
+        data = dataclasses.replace(data, n_params={task: parameter_counts(task) for task in SIZED})
     if "architectures" in uses:
         networks, missing = architectures()
         data = dataclasses.replace(data, architectures=networks, notes={"architectures": missing} if missing else {})
@@ -86,13 +107,16 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
         data = dataclasses.replace(
             data, sites=sites, sites_simulated=simulated, motifs=motifs, notes={**data.notes, **notes}
         )
-    return data
+        known["sites"] = ", ".join(str(folder) for folder in sources.weights) or known.get("yeast", "")
+    return dataclasses.replace(data, sources=known)
 
 
-def describe_sources(data: FigureData) -> list[str]:
-    """Say what was drawn from, a sentence each."""
-    lines = [f"{run.task}: {run.folder}, preset {run.preset}." for run in data.runs.values()]
-    return lines + ([f"Grid: {data.grid.folder}."] if data.grid else [])
+def describe_sources(data: FigureData) -> dict[str, str]:
+    """Say what each source is, for people: name of a source -> where it lies."""
+    known = {run.task: f"run {run.folder} (preset {run.preset})" for run in data.runs.values()}
+    if data.grid is not None:
+        known["grid"] = f"grid {data.grid.folder}"
+    return known
 
 
 def _experiments(store: Store, tasks: Sequence[str], reports: Sequence[Path]) -> list[Experiment]:
@@ -122,11 +146,6 @@ def open_run(experiment: Experiment, store: Store) -> Run:
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     spec = spec_of(task, next(iter(datasets.values())))
     is_challenge = supports(task, HasChallengeScore)
-    gaps = pd.DataFrame()
-    if is_challenge and len(scores):
-        private = scores[(scores["level"] == "private") & (scores["role"] == "member")]
-        mean = private.groupby(["model", "subset", "metric"], sort=False)["value"].mean().reset_index()
-        gaps = task.disparities(mean.rename(columns={"model": "submission"}))
     return Run(
         task=plan.task,
         preset=plan.preset,
@@ -140,7 +159,6 @@ def open_run(experiment: Experiment, store: Store) -> Run:
         batch_sizes={name: recipe["batch_size"] for name, recipe in plan.recipes.items() if "batch_size" in recipe},
         origins=frozenset(d.origin for d in datasets.values()),
         profile_len=spec.profile_len,
-        disparities=gaps,
         weights=task.WEIGHTS if is_challenge else {},
         examples=plots.first_folds(plan, store, datasets) if spec.head == "profile_counts" else (),
     )
@@ -180,6 +198,38 @@ def read_challenge(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     if len({origin for table in by_name.values() for origin in table["origin"]}) > 1:
         raise BadInput("--challenge: measured and simulated results are never mixed; name folders of one kind.")
     return by_name
+
+
+def find_reference(runs: Mapping[str, Run], challenge: Mapping[str, pd.DataFrame], named: str | None) -> str:
+    """Return which submission, or model of the yeast run, is the reference model; "" if none is.
+
+    Raises
+    ------
+    BadInput
+        If one was named that is not there.
+    """
+    if "ranking" in challenge:
+        known = challenge["ranking"]["submission"].astype(str).tolist()
+    else:
+        known = list(runs["yeast"].order) if "yeast" in runs else []
+    if named is None:
+        return next((name for name in known if name.lower() in REFERENCES), "")
+    if named not in known:
+        raise BadInput(f"--reference: {did_you_mean('submission', named, known)}")
+    return named
+
+
+def parameter_counts(task: str) -> dict[str, int]:
+    """Count the parameters of the networks of `SIZED` at full size, by name; without those that cannot be built."""
+    counts = {}
+    for name in SIZED[task]:
+        try:
+            registry.get_backend(registry.models()[name].framework)
+        except BadInput:
+            continue
+        module = registry.get_model(name)
+        counts[name] = int(module.build(registry.get_task(task).SPEC, module.RECIPE, {}).n_params)
+    return counts
 
 
 def architectures() -> tuple[dict[str, list[Layer]], str]:

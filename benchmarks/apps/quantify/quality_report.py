@@ -27,7 +27,7 @@ def write_report(library: SequencedLibrary, kind: str, counts: Counts, labels: L
     facts = {"origin": origin} | totals | labels.facts | {"overlaps": dict(sorted(overlaps.items()))}
     flat = samples.drop(columns="overlaps").assign(origin=origin)
     write_text(library.out / f"samples_{kind}.csv", flat.to_csv(index=False))
-    if system.has_packages("matplotlib"):
+    if system.can_draw():
         from benchmarks.engine.figures import quantify, style
 
         simulated = origin == "simulated"

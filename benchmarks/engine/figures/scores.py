@@ -2,7 +2,6 @@
 
 Source: the score plot follows Rafi et al. 2024, Fig. 3b (a box over one point per test fold, P values above).
 The palette is that of Okabe and Ito 2008, safe for colour-blind readers; a model has one colour in all figures.
-Figures are built without pyplot: no window system, no global state.
 """
 
 import textwrap
@@ -15,22 +14,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import blended_transform_factory
 
 from benchmarks.api.metrics import label_of
+from benchmarks.engine.figures.boxes import BoxLayout, draw_boxes, draw_brackets
 from benchmarks.engine.figures.style import (
     INK,
     PALETTE,
     SIMULATED,
     STYLE,
+    footnote,
     head,
     model_colour,
     models_in_order,
     rows_where,
+    seaborn,
     text_only,
-    without_warnings,
 )
 
 _PANEL = ["dataset", "output", "subset", "origin"]
@@ -48,6 +50,7 @@ def fold_scores(
     labels: Mapping[str, str],
     order: Sequence[str],
     ceilings: pd.DataFrame | None = None,
+    title: str = "Ensembles on held-out test folds",
 ) -> Figure:
     """Draw the ensemble score of every model on every test fold, a panel per dataset, output and subset.
 
@@ -71,11 +74,7 @@ def fold_scores(
     ValueError
         If no ensemble score has this metric and level.
     """
-    chosen = rows_where(scores, role="ensemble", metric=metric, level=level)
-    if chosen.empty:
-        raise ValueError(f"There are no ensemble scores with metric {metric!r} and level {level!r} to draw.")
-    tests = tests.reindex(columns=[*_PANEL, "metric", "level", "model", "baseline", "p_value"])
-    tests = rows_where(tests, metric=metric, level=level).dropna(subset="p_value")
+    chosen, tests = _of_metric(scores, tests, metric, level)
     baselines = sorted(set(tests["baseline"]))
     panels = [(dict(zip(_PANEL, key, strict=True)), part) for key, part in chosen.groupby(_PANEL, sort=False)]
     ticks = [_tick_labels(part, labels, order, baselines) for _, part in panels]
@@ -85,7 +84,9 @@ def fold_scores(
     fig, axes = _panel_grid(ticks, n_brackets, has_ceilings=bool(known))
     bases = []
     for ax, (key, part), names in zip(axes, panels, ticks, strict=True):
-        _boxes(ax, part, order)
+        models = models_in_order(part, order)
+        layout = BoxLayout(models, {model: model_colour(model) for model in models})
+        draw_boxes(ax, part, layout)
         ax.set_xticks(range(len(names)), names, fontsize=8)
         ax.set_title(_panel_title(key, varying), loc="left")
         ax.set_ylabel(f"{label_of(metric)}, {label_of(level)}")
@@ -93,14 +94,68 @@ def fold_scores(
         if ceiling and (key["subset"] == "all" or "subset" not in varying):
             _noise_ceiling(ax, ceiling["value"])
             bases.append(str(ceiling["basis"]))
-    head(fig, "Ensembles on held-out test folds", set(chosen["origin"]) == {"simulated"})
+        draw_brackets(ax, part, rows_where(tests, **key), layout)
+    head(fig, title, set(chosen["origin"]) == {"simulated"})
     text = _explain_folds(chosen, [labels.get(name, name) for name in baselines], bases)
-    fig.supxlabel(textwrap.fill(text, int(fig.get_figwidth() * 16)), x=0.01, ha="left", fontsize=7.5, color=INK)
-    with without_warnings():
-        fig.draw_without_rendering()  # brackets are placed in points: the axes must know their height
-    for ax, (key, part) in zip(axes, panels, strict=True):
-        _brackets(ax, rows_where(tests, **key), models_in_order(part, order), fig.dpi)
+    footnote(fig, text + " Scales differ between panels." * (len(panels) > 1))
     return fig
+
+
+@mpl.rc_context(STYLE)
+def grouped_fold_scores(
+    scores: pd.DataFrame,
+    tests: pd.DataFrame,
+    *,
+    group: str,
+    groups: Mapping[str, str],
+    metric: str,
+    level: str,
+    labels: Mapping[str, str],
+    order: Sequence[str],
+    title: str,
+) -> Figure:
+    """Draw the ensemble score of every test fold on one axis: models side by side within each group (Fig. 3a,b).
+
+    Parameters
+    ----------
+    scores, tests, metric, level, labels, order
+        As of `fold_scores`.
+    group, groups
+        Column of the groups (`output`, `dataset`), and the name of each group, from left to right.
+    title
+        Title of the figure.
+
+    Raises
+    ------
+    ValueError
+        If no ensemble score has this metric and level.
+    """
+    chosen, tests = _of_metric(scores, tests, metric, level)
+    present = [name for name in groups if name in set(chosen[group])]
+    models = models_in_order(chosen, order)
+    layout = BoxLayout(models, {model: model_colour(model) for model in models}, present, group)
+    n_brackets = int(tests.groupby(group).size().max()) if len(tests) else 0
+    height = 3.0 + n_brackets * _BRACKET_PT / 72
+    fig = Figure((max(5.0, 1.0 + len(present) * (0.4 + 0.5 * len(models))), height), layout="constrained")
+    ax = fig.subplots()
+    draw_boxes(ax, chosen, layout)
+    ax.set_xticks(range(len(present)), [groups[name] for name in present])
+    ax.set_ylabel(label_of(metric))
+    draw_brackets(ax, chosen, tests, layout)
+    keys = [Patch(fc=colour, ec=INK, lw=0.5, label=labels.get(name, name)) for name, colour in layout.colours.items()]
+    fig.legend(handles=keys, loc="outside right upper", frameon=False, fontsize=8)
+    head(fig, title, set(chosen["origin"]) == {"simulated"})
+    footnote(fig, _explain_folds(chosen, [labels.get(name, name) for name in sorted(set(tests["baseline"]))], []))
+    return fig
+
+
+def _of_metric(scores: pd.DataFrame, tests: pd.DataFrame, metric: str, level: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the ensembles' scores of a metric and level, and the tests that have a P value."""
+    chosen = rows_where(scores, role="ensemble", metric=metric, level=level)
+    if chosen.empty:
+        raise ValueError(f"There are no ensemble scores with metric {metric!r} and level {level!r} to draw.")
+    tests = tests.reindex(columns=[*_PANEL, "metric", "level", "model", "baseline", "p_value"])
+    return chosen, rows_where(tests, metric=metric, level=level).dropna(subset="p_value")
 
 
 def _known_ceilings(ceilings: pd.DataFrame | None, metric: str, level: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -212,17 +267,24 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
     if len(devices) > 1:
         names = [f"{name}\non {bar[0][1]}" for name, bar in zip(names, bars, strict=True)]
     fig = Figure((10, 1.4 + 0.5 * len(bars)), layout="constrained")
+    rows = pd.concat([part.assign(bar=str(at)) for at, (_, part) in enumerate(bars)])
+    colours = {str(at): model_colour(model) for at, ((model, _), _) in enumerate(bars)}
+    places = {"y": "bar", "order": list(colours), "hue": "bar", "palette": colours, "legend": False}
+    sns = seaborn()
     for ax, (column, what) in zip(fig.subplots(1, 2, sharey=True), columns.items(), strict=True):
-        for y, ((model, _), part) in enumerate(bars):
+        timed = rows.dropna(subset=column)
+        if len(timed):
+            look = {"estimator": "median", "errorbar": None, "width": 0.6, "alpha": 0.45, "saturation": 1}
+            sns.barplot(timed, x=column, **places, ax=ax, **look)
+            points = {"size": 3.5, "edgecolor": "black", "linewidth": 0.4}
+            sns.stripplot(timed, x=column, **places, ax=ax, jitter=False, **points)
+        for y, (_, part) in enumerate(bars):
             values = part[column].dropna().to_numpy(float)
             beside = {"textcoords": "offset points", "va": "center", "fontsize": 8}
             if len(values) == 0:
                 ax.annotate("not measured", (0, y), (6, 0), xycoords=ax.get_yaxis_transform(), **beside)
                 continue
-            middle, colour = np.median(values), model_colour(model)
-            ax.barh(y, middle, height=0.6, color=colour, alpha=0.45)
-            edge = 0.4 if len(values) < 30 else 0.0
-            ax.plot(values, y + _spread(len(values)), "o", ms=3.5, mfc=colour, mec="black", mew=edge)
+            middle = np.median(values)
             text = f"{middle:,.0f}" if middle >= 10 else f"{middle:.2g}"
             ax.annotate(text, (values.max(), y), (6, 0), **beside)
         least, most = known[column].min(), known[column].max()
@@ -237,15 +299,11 @@ def speed(jobs: pd.DataFrame, labels: Mapping[str, str], order: Sequence[str], *
         where = f"on {devices[0]}" if len(devices) == 1 else "device beside the name"
         ax.set_xlabel(f"sequences per second, {what}\n{textwrap.fill(where, 60)}")
         ax.set_yticks(range(len(bars)), names)
+        ax.set_ylabel("")
         ax.tick_params(left=False)
     ax.set_ylim(len(bars) - 0.4, -0.6)
     head(fig, "Speed (bar: median, point: one training)", origin == "simulated")
     return fig
-
-
-def _spread(n: int) -> np.ndarray:
-    """Return sideways offsets of n points, so that equal values stay apart; by fold, not at random."""
-    return np.linspace(-0.16, 0.16, n) if n > 1 else np.zeros(n)
 
 
 def _tick_labels(
@@ -259,51 +317,11 @@ def _tick_labels(
     return names
 
 
-def _boxes(ax: Axes, part: pd.DataFrame, order: Sequence[str]) -> None:
-    models = models_in_order(part, order)
-    for x, model in enumerate(models):
-        values = rows_where(part, model=model).sort_values("test_fold")["value"].dropna().to_numpy(float)
-        colour, enough = model_colour(model), len(values) > 2  # quartiles of two folds say nothing
-        line = {"color": colour, "lw": 1.0 if enough else 0.0}
-        ax.boxplot(
-            values, positions=[x], widths=0.55, whis=(0, 100), showfliers=False, showbox=enough,
-            manage_ticks=False, patch_artist=True, boxprops={"facecolor": colour + "55", "edgecolor": colour},
-            whiskerprops=line, capprops=line, medianprops={"color": "black", "lw": 1.4},
-        )  # fmt: skip
-        ax.plot(x + _spread(len(values)), values, "o", ms=4, mfc=colour, mec="black", mew=0.5, zorder=3)
-    ax.set_xlim(-0.6, len(models) - 0.4)
-
-
 def _noise_ceiling(ax: Axes, value: float) -> None:
     """Draw the noise ceiling as a dashed line, labelled beside the axes, where it cannot cover data."""
     ax.axhline(value, color=INK, lw=1, ls=(0, (4, 2)), zorder=1)
     beside = blended_transform_factory(ax.transAxes, ax.transData)
     ax.text(1.01, value, f"noise\nceiling\n{value:.3f}", transform=beside, va="center", fontsize=7.5, color=INK)
-
-
-def _brackets(ax: Axes, tests: pd.DataFrame, models: list[str], dpi: float) -> None:
-    """Stack one bracket per P value above the data, short ones lowest; end the y axis where the data end."""
-    low, high = ax.dataLim.intervaly
-    if not np.isfinite(high - low):  # all scores are NaN
-        return
-    pad = 0.06 * (high - low) or 0.02
-    low, high = low - pad, high + pad
-    tests = tests[tests["baseline"].isin(models) & tests["model"].isin(models)]
-    points_high = ax.get_window_extent().height / dpi * 72
-    share = min(0.7, len(tests) * _BRACKET_PT / points_high)  # of the axes, given to brackets
-    ax.set_ylim(low, low + (high - low) / (1 - share))
-    ax.spines["left"].set_bounds(low, high)
-    ax.set_yticks([tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high])
-    columns = (tests["baseline"], tests["model"], tests["p_value"])
-    ends = [(models.index(a), models.index(b), p_value) for a, b, p_value in zip(*columns, strict=True)]
-    across = blended_transform_factory(ax.transData, ax.transAxes)
-    for i, (a, b, p_value) in enumerate(sorted(ends, key=lambda end: (abs(end[0] - end[1]), end[1]))):
-        step = share / len(ends)
-        y = 1 - share + (i + 0.3) * step
-        foot = y - 0.12 * step
-        ax.plot([a, a, b, b], [foot, y, y, foot], color="black", lw=0.8, transform=across)
-        text = f"P = {p_value:#.2g}"
-        ax.text((a + b) / 2, y, text, transform=across, ha="center", va="bottom", fontsize=7.5)
 
 
 def _explain_folds(chosen: pd.DataFrame, baselines: list[str], bases: list[str]) -> str:
@@ -312,13 +330,10 @@ def _explain_folds(chosen: pd.DataFrame, baselines: list[str], bases: list[str])
     text = f"Point: one test fold, predictions averaged over {members} member{'s' * (high > 1)}; n: folds. "
     text += "Box: quartiles and median (from 3 folds on); whiskers: all folds."
     if baselines:
-        text += (
-            f" P: paired two-sided t-test over folds against {' and '.join(baselines)}, not adjusted for their number."
-        )
+        names = " and ".join(baselines)
+        text += f" P: paired two-sided t-test over folds against {names}, not adjusted for their number."
     if bases:
         text += f" Dashed: noise ceiling ({'; '.join(dict.fromkeys(bases))})."
-    if len(chosen.drop_duplicates(_PANEL)) > 1:
-        text += " Scales differ between panels."
     return text
 
 

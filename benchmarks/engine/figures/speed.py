@@ -1,7 +1,7 @@
 """Draw training time and prediction throughput of models. DataFrames in, Figure out.
 
-Source: Rafi et al. 2024, Extended Data Fig. 10 (training time per batch, throughput per model). Every figure names the
-device that it was measured on.
+Source: Rafi et al. 2024, Extended Data Fig. 10 (training time per batch, throughput and parameters per model), Fig. 3e.
+Every figure of times names the device that they were measured on.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
 
-from benchmarks.engine.figures.style import INK, STYLE, head, model_colour
+from benchmarks.engine.figures.style import INK, STYLE, footnote, head, model_colour, seaborn
 
 _BARS = (
     ("s_per_batch", "seconds per training batch"),
@@ -47,14 +47,18 @@ def bars(speeds: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
 def _bars(ax: Axes, rows: pd.DataFrame, column: str, names: list[str]) -> None:
     at = np.arange(len(rows))
     values = rows[column].to_numpy(float)
-    ax.barh(at, values, color=[model_colour(name) for name in rows["model"]], edgecolor="black", lw=0.5, height=0.65)
+    colours = {name: model_colour(name) for name in rows["model"]}
+    seaborn().barplot(
+        rows, x=column, y="model", hue="model", palette=colours, saturation=1, edgecolor="black", linewidth=0.5,
+        width=0.65, errorbar=None, legend=False, ax=ax,
+    )  # fmt: skip
+    ax.set(xlabel="", ylabel="")
     if f"{column}_low" in rows:
         ax.hlines(at, rows[f"{column}_low"], rows[f"{column}_high"], color=INK, lw=1.5)
     for y, value in enumerate(values):
         text = f" {value:.0%}" if column == "share_of_peak" else f" {value:,.3g}" if value < 1000 else f" {value:,.0f}"
         ax.text(value, y, text, va="center", ha="left", fontsize=7.5, color=INK)
     ax.set_yticks(at, names)
-    ax.invert_yaxis()
     ax.set_xlim(0, 1.25 * np.nanmax(rows.get(f"{column}_high", values)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:.0%}" if column == "share_of_peak" else "{x:,g}"))
 
@@ -83,6 +87,69 @@ def throughput(rows: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
         ax.tick_params(axis="y", which="minor", labelsize=7)
         ax.legend(frameon=False, fontsize=8)
     _where(fig, rows, "Predictions per second by batch size")
+    return fig
+
+
+@mpl.rc_context(STYLE)
+def sizes(table: pd.DataFrame) -> Figure:
+    """Draw the number of parameters of some networks as bars (Fig. 3e).
+
+    `table` has the columns model, label and n_params, a network a row, from top to bottom.
+    """
+    fig = Figure((5.4, 1.1 + 0.42 * len(table)), layout="constrained")
+    ax = fig.subplots()
+    _parameters(ax, table)
+    head(fig, "Number of parameters", False)
+    return fig
+
+
+def _parameters(ax: Axes, table: pd.DataFrame) -> None:
+    colours = {row.label: model_colour(row.model) for row in table.itertuples()}
+    seaborn().barplot(
+        table, x="n_params", y="label", hue="label", palette=colours, saturation=1, edgecolor="black", linewidth=0.5,
+        width=0.65, errorbar=None, legend=False, ax=ax,
+    )  # fmt: skip
+    for y, number in enumerate(table["n_params"]):
+        ax.annotate(f"{number:,}", (number, y), (4, 0), textcoords="offset points", va="center", size=7.5)
+    ax.set(xlabel="parameters", ylabel="", xlim=(0, 1.3 * table["n_params"].max()))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.tick_params(axis="y", length=0)
+
+
+@mpl.rc_context(STYLE)
+def of_trainings(table: pd.DataFrame, labels: Mapping[str, str], *, simulated: bool) -> Figure:
+    """Draw seconds per training batch and predictions per second of stored trainings: bar = median, point = training.
+
+    `table` has the columns task, model, batch_size, device, s_per_batch and predict_seq_per_s.
+    """
+    sns = seaborn()
+    names = [
+        f"{labels.get(model, model)} · {task}, batch {batch:,.0f}"
+        for task, model, batch in zip(table["task"], table["model"], table["batch_size"], strict=True)
+    ]
+    table = table.assign(name=names)
+    order = list(dict.fromkeys(names))
+    colours = {name: model_colour(model) for name, model in zip(names, table["model"], strict=True)}
+    fig = Figure((10, 1.5 + 0.34 * len(order)), layout="constrained")
+    wanted = {"s_per_batch": "seconds per training batch", "predict_seq_per_s": "sequences predicted per second"}
+    for ax, (column, what) in zip(fig.subplots(1, 2, sharey=True), wanted.items(), strict=True):
+        timed = table.dropna(subset=column)
+        places = {"x": column, "y": "name", "order": order, "hue": "name", "palette": colours, "legend": False}
+        ax.set_xscale("log")
+        sns.barplot(timed, **places, estimator="median", errorbar=None, saturation=1, alpha=0.45, width=0.65, ax=ax)
+        sns.stripplot(timed, **places, jitter=False, size=3, edgecolor="black", linewidth=0.3, ax=ax)
+        for name, values in timed.groupby("name")[column]:
+            at = (values.max(), order.index(name))
+            text = f"{values.median():#.3g}".rstrip(".")
+            ax.annotate(text, at, (6, 0), textcoords="offset points", va="center", size=7.5)
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set(xlim=(timed[column].min() / 2, timed[column].max() * 4), xlabel=f"{what} (log scale)", ylabel="")
+        ax.tick_params(axis="y", length=0, labelsize=8)
+    ax.set_ylim(len(order) - 0.4, -0.6)
+    devices = "; ".join(dict.fromkeys(table["device"]))
+    footnote(fig, f"Bar: median, point: one training. Measured here on {devices}, not on the paper's V100.")
+    head(fig, "Speed of the trainings", simulated)
     return fig
 
 

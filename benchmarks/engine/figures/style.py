@@ -4,13 +4,18 @@ import contextlib
 import hashlib
 import io
 import re
+import sys
+import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -35,6 +40,65 @@ STYLE: dict[Any, Any] = {  # the keys are matplotlib's
     "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "benchmarks",
     "text.parse_math": False,  # a name with dollar signs is a name
 }  # fmt: skip
+
+
+def seaborn() -> ModuleType:
+    """Return seaborn, imported when a figure first needs it.
+
+    It imports pyplot, which looks for a window system unless it is told that none is needed.
+    """
+    if "matplotlib.pyplot" not in sys.modules:
+        mpl.use("agg")
+    import seaborn
+
+    return seaborn
+
+
+def cells(
+    ax: Axes,
+    values: np.ndarray,
+    *,
+    texts: np.ndarray | None = None,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    low: float = 0.0,
+    high: float = 1.0,
+    colours: str = "viridis",
+    text_size: float = 6.5,
+) -> None:
+    """Draw a heat map with a name beside every row and below every column.
+
+    Parameters
+    ----------
+    values
+        (n_rows, n_columns) numbers that choose the colour, from `low` to `high`; NaN leaves a cell empty.
+    texts
+        What to write into every cell, of the same shape.
+    """
+    table = pd.DataFrame(values)
+    seaborn().heatmap(
+        table, mask=table.isna(), annot=texts, fmt="", annot_kws={"size": text_size}, cmap=colours, vmin=low,
+        vmax=high, cbar=False, ax=ax, xticklabels=False, yticklabels=False,
+    )  # fmt: skip
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=45, ha="right", rotation_mode="anchor", size=8)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, size=8, rotation=0)
+    ax.tick_params(length=0)
+
+
+def colour_bar(fig: Figure, ax: Axes, label: str) -> None:
+    """Draw the scale of a heat map of `cells` beside it."""
+    bar = fig.colorbar(ax.collections[0], ax=ax, shrink=0.7, pad=0.02, label=label)
+    bar.outline.set_visible(False)
+
+
+def footnote(fig: Figure, text: str) -> None:
+    """Write a sentence or two below a figure, in lines as long as the figure is wide."""
+    fig.supxlabel(textwrap.fill(text, int(fig.get_figwidth() * 16)), x=0.01, ha="left", fontsize=7.5, color=INK)
+
+
+def short_names(keys: Sequence[str], labels: Mapping[str, str], n_letters: int = 30) -> list[str]:
+    """Return what to call teams, models or subsets on an axis."""
+    return [textwrap.shorten(str(labels.get(key, key)).replace("_", " "), n_letters) for key in keys]
 
 
 @contextlib.contextmanager

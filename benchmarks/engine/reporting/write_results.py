@@ -77,7 +77,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
 
     A machine that only trains may lack them: `python -m benchmarks report` makes the page elsewhere.
     """
-    if not system.has_packages("matplotlib", "jinja2"):
+    if not (system.can_draw() and system.has_packages("jinja2")):
         return None
     from benchmarks.engine.figures import style
     from benchmarks.engine.reporting import run_page

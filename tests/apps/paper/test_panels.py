@@ -15,7 +15,7 @@ from benchmarks.engine.planning.plan import make_plan
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 
-PANELS = "1b,1c,1d,1e,1f,1g,2b,2e,3a,3b,3c,3e,ED1,ED10,T1,T2"
+PANELS = "1b,1c,1d,1e,1f,1g,2b,2d,2e,3a,3b,3c,3e,ED1,T1,T2,X7"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,17 @@ def drawn(tmp_path_factory):
     store.put_dataset(plan.sources[0].dataset)
     schedule.execute(plan, store, machine.Machine("cpu", 0, 1))
     Experiment.begin(plan, store, "command")
-    words = ["figures", "--results", str(store.root), "--out", str(folder / "out"), "--panels", PANELS, "--json"]
+    words = [
+        "figures",
+        "--results",
+        str(store.root),
+        "--out",
+        str(folder / "out"),
+        "--panels",
+        PANELS,
+        "--contact-sheet",
+        "--json",
+    ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     json.loads(done.stdout)
@@ -47,8 +57,12 @@ def test_every_panel_is_drawn_or_listed_with_its_reason(drawn):
     assert set(table.index) >= set(PANELS.split(","))
     is_drawn = table["drawn"].astype(str).str.lower().isin(["yes", "true"])
     assert {"3b", "T2"} <= set(table.index[is_drawn])
-    assert {"1c", "2b", "2e", "T1", "3a", "3c", "3e", "ED1"} <= set(table.index[~is_drawn])
+    assert {"1c", "2b", "2e", "T1", "3a", "3c", "ED1"} <= set(table.index[~is_drawn])
     assert (table.loc[~is_drawn, "reason"] != "").all()
+    assert table.loc["3a", "command"] == "python -m benchmarks run --task drosophila"
+    assert table.loc["3b", "source"].startswith("run human_mpra_quick")
+    assert table.loc[["3b", "2d", "T2"], "origin"].tolist() == ["simulated", "", ""]
+    assert (out / "contact_sheet.png").stat().st_size > 20_000
     for panel in table.index[~is_drawn]:
         assert not list(out.glob(f"{panel}.*"))
 

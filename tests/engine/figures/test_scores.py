@@ -51,6 +51,13 @@ def texts(thing):
     return [text for text in thing.findobj(figures.mpl.text.Text) if text.get_text().strip() and text.get_visible()]
 
 
+def points(ax):
+    """Return the points of an axes: their values, and the colour of each model's."""
+    drawn = [dots for dots in ax.collections if len(dots.get_offsets())]
+    values = np.concatenate([np.asarray(dots.get_offsets())[:, 1] for dots in drawn])
+    return values, [figures.mpl.colors.to_hex(dots.get_facecolor()[0]).upper() for dots in drawn]
+
+
 def words(thing):
     return " | ".join(text.get_text() for text in texts(thing))
 
@@ -95,12 +102,14 @@ def test_every_fold_is_a_point_and_every_p_value_a_bracket():
     """Brackets stand above the data."""
     scores = scores_of(ORDER[:4], n_folds=5)
     ax = draw(scores, paired(scores, "mprann", 2.1e-5)).axes[0]
-    points = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])
-    assert sorted(points) == pytest.approx(sorted(scores["value"]))
+    values, _ = points(ax)
+    assert sorted(values) == pytest.approx(sorted(scores["value"]))
     p_values = [text for text in texts(ax) if text.get_text().startswith("P = ")]
     assert [text.get_text() for text in p_values] == ["P = 2.1e-05"] * 3
-    highest_point = ax.transAxes.inverted().transform(ax.transData.transform((0, points.max())))[1]
-    assert all(text.get_position()[1] > highest_point for text in p_values)
+    by_model = scores.groupby("model")["value"].max()
+    for text, model in zip(p_values, ("k-mer ridge", "DREAM-CNN", "DREAM-RNN"), strict=True):
+        higher = max(by_model["mprann"], by_model[{v: k for k, v in LABELS.items()}[model]])
+        assert text.xy[1] > higher, "a bracket stands above both boxes"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == [
         "k-mer ridge\nn = 5", "MPRAnn\n(baseline)\nn = 5", "DREAM-CNN\nn = 5", "DREAM-RNN\nn = 5"
     ]  # fmt: skip
@@ -231,8 +240,7 @@ def test_nothing_to_draw_says_so():
 def test_a_model_keeps_its_colour_and_unnamed_ones_come_last():
     """Whatever it is drawn with."""
     ax = draw(scores_of(["other", "rnn"], n_folds=3), pd.DataFrame()).axes[0]
-    shown = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() == "o"]
-    assert shown == [style.model_colour("rnn"), style.model_colour("other")]
+    assert points(ax)[1] == [style.model_colour("rnn"), style.model_colour("other")]
     bar = figures.speed(jobs_of(["rnn"]), LABELS, ORDER).axes[0].patches[0]
     assert figures.mpl.colors.to_hex(bar.get_facecolor()).upper() == style.model_colour("rnn").upper()
     assert len(set(style.MODEL_COLOURS.values())) >= 6
