@@ -16,6 +16,9 @@ from benchmarks.engine.figures.challenge import METRICS, SUBSET_METRICS
 _RANK = "python -m benchmarks challenge rank --data … --submissions … --out FOLDER, then figures --challenge FOLDER"
 _BOARD = _RANK.replace("challenge rank", "challenge leaderboard")
 
+_WHOLE = ("challenge", "all")
+"""What a table of scores holds beside the subsets: the weighted score, and the whole test set."""
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -214,9 +217,9 @@ def _n_draws(counts: pd.DataFrame) -> int:
 
 
 def _of_subsets(data: FigureData, metric: str, shown: Sequence[str]) -> pd.DataFrame:
-    """Return the scores of the shown entries by a metric on the subsets of the test set."""
+    """Return the scores of the shown entries by a metric on the eight subsets of the test set."""
     table = data.challenge["scores"] if "ranking" in data.challenge else _of_private_subsets(data.run("yeast"))
-    of_metric = (table["metric"] == metric) & (table["subset"] != "challenge") & table["submission"].isin(shown)
+    of_metric = (table["metric"] == metric) & table["submission"].isin(shown) & ~table["subset"].isin(_WHOLE)
     if not of_metric.any():
         raise MissingData(f"no {metric} by subset of the test set is stored")
     return table[of_metric]

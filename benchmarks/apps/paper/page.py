@@ -94,8 +94,10 @@ def contact_sheet(table: pd.DataFrame, out: Path) -> Path:
         for ax in axes:
             ax.axis("off")
         for ax, row in zip(axes, table.to_dict("records"), strict=False):
-            mark = " (SIMULATED)" if row["origin"] == "simulated" else ""
-            ax.set_title(textwrap.shorten(f"{row['panel']}  {row['title']}", 50) + mark, loc="left", fontsize=8)
+            mark = " (simulated)" if row["origin"] == "simulated" else ""
+            ax.set_title(
+                textwrap.shorten(f"{row['panel']}  {row['title']}", 46 - len(mark)) + mark, loc="left", fontsize=8
+            )
             image = out / f"{row['panel']}.png"
             if row["drawn"] == "yes" and image.is_file():
                 ax.imshow(mpl.image.imread(image), aspect="equal", interpolation="antialiased")

@@ -50,13 +50,14 @@ def ranks(counts: pd.DataFrame, order: Sequence[str], *, labels: Mapping[str, st
     n_ranks = max(len(order), int(np.ceil(chosen["rank"].max())))
     fig = Figure((1.6 + len(panels) * (1.0 + 0.32 * max(4, len(order))), 3.0 + 0.14 * n_ranks), layout="constrained")
     axes = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    by_metric = {metric: rank_shares(chosen[chosen["metric"] == metric], order, n_ranks) for metric in panels}
+    highest = max(shares.max() for shares in by_metric.values())
     for ax, (metric, what) in zip(axes, panels.items(), strict=True):
-        of_metric = chosen[chosen["metric"] == metric]
-        shares = rank_shares(of_metric, order, n_ranks)
+        of_metric, shares = chosen[chosen["metric"] == metric], by_metric[metric]
         ranked = np.arange(1, n_ranks + 1)
         step = 1 if n_ranks <= 12 else 5
         cells(ax, shares.T, rows=[str(r) if r % step == 0 or r == 1 else "" for r in ranked], columns=names,
-              colours="Blues")  # fmt: skip
+              colours="Blues", high=highest)  # fmt: skip
         means = [np.average(part["rank"], weights=part["draws"]) for part in _by_submission(of_metric, order)]
         ax.plot(np.arange(len(order)) + 0.5, np.array(means) - 0.5, "o", ms=4, mfc=PALETTE[1], mec="black", mew=0.5)
         ax.set_title(what, loc="left")
@@ -285,7 +286,7 @@ def _legend_beside(fig: Figure, ax: Axes) -> None:
     if legend is not None:
         legend.remove()
     columns = 1 if len(names) <= 14 else 2
-    fig.legend(handles, names, loc="outside right upper", frameon=False, fontsize=7.5, ncols=columns)
+    fig.legend(handles, names, loc="outside right center", frameon=False, fontsize=7.5, ncols=columns)
 
 
 def _present(metrics: Mapping[str, str], table: pd.DataFrame) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import EngFormatter
 
 from benchmarks.api.prix_fixe import PARTS
 from benchmarks.engine.figures.style import INK, PALETTE, STYLE, cells, colour_bar, footnote, head, seaborn
@@ -160,6 +161,8 @@ def pairs_by_core(
     ax.set_yticks(range(len(order)), [textwrap.fill(f"{teams[core]} core", 16) for core in order])
     ax.set_xlim(0, 1.6 * table[value].max())
     ax.set(xlabel=what, ylabel="")
+    if value == "n_params":
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     _kind_legend(fig, table)
     head(fig, title, simulated)
     return fig

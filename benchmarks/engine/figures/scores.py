@@ -143,7 +143,7 @@ def grouped_fold_scores(
     ax.set_ylabel(label_of(metric))
     draw_brackets(ax, chosen, tests, layout)
     keys = [Patch(fc=colour, ec=INK, lw=0.5, label=labels.get(name, name)) for name, colour in layout.colours.items()]
-    fig.legend(handles=keys, loc="outside right upper", frameon=False, fontsize=8)
+    fig.legend(handles=keys, loc="outside right center", frameon=False, fontsize=8)
     head(fig, title, set(chosen["origin"]) == {"simulated"})
     footnote(fig, _explain_folds(chosen, [labels.get(name, name) for name in sorted(set(tests["baseline"]))], []))
     return fig

@@ -41,33 +41,33 @@ def test_subsets_have_the_top_and_the_reference(key, less):
     """Fig. 1d squares r, 1e shows rho; rows are teams, columns subsets."""
     rendered = draw(key)
     ax = rendered.figure.axes[0]
-    assert ticks(ax.xaxis) == list(SUBSETS)
+    assert ticks(ax.xaxis) == list(SUBSETS[1:])
     assert ticks(ax.yaxis) == [*(name.replace("_", " ") for name in TEAMS[:10]), REFERENCE]
     numbers = rendered.numbers.set_index(["submission", "subset"])["value"]
     for name, place in ((TEAMS[0], 1), (TEAMS[5], 7), (REFERENCE, 6)):
         expected = score_of(place, 1) - less
         assert numbers[name, "high"] == pytest.approx(expected**2 if key == "1d" else expected)
     worst_is_dark = cells(ax)
-    assert worst_is_dark[0].tolist() == [1] * 4
-    assert worst_is_dark.min(axis=0).tolist() == [0] * 4
+    assert worst_is_dark[0].tolist() == [1] * 3
+    assert worst_is_dark.min(axis=0).tolist() == [0] * 3
 
 
 @pytest.mark.parametrize(("key", "less"), [("1f", 0.0), ("1g", 0.1)])
 def test_gaps_are_of_the_entries_shown(key, less):
     """From the first to the eleventh place: the twelfth and thirteenth are not among the ten best."""
     bars = draw(key).figure.axes[0].patches
-    for at in (0, 1, 3):
+    for at in (1, 2, 3):
         best, worst = (score_of(place, at) - less for place in (1, 11))
         if key == "1f":
             best, worst = best**2, worst**2
-        assert bars[at].get_width() == pytest.approx(100 * (best - worst) / best)
-    assert ticks(draw(key).figure.axes[0].yaxis) == list(SUBSETS)
+        assert bars[at - 1].get_width() == pytest.approx(100 * (best - worst) / best)
+    assert ticks(draw(key).figure.axes[0].yaxis) == list(SUBSETS[1:])
 
 
 def test_the_set_of_the_gap_can_be_named():
     """With the two best, the reference is the worst, as in the paper."""
     bars = draw("1f", figure_data(top=2)).figure.axes[0].patches
-    best, worst = score_of(1, 0) ** 2, score_of(6, 0) ** 2
+    best, worst = score_of(1, 1) ** 2, score_of(6, 1) ** 2
     assert bars[0].get_width() == pytest.approx(100 * (best - worst) / best)
     caption = draw("1f", figure_data(top=2)).caption
     assert "the best 2 of 12 submissions and the reference model" in caption
@@ -97,7 +97,7 @@ def test_frequencies_are_drawn_for_both_scores_and_their_sum():
 def test_all_submissions_are_drawn_with_both_metrics():
     rendered = draw("ED4")
     left, right = rendered.figure.axes
-    assert cells(left).shape == cells(right).shape == (13, 4)
+    assert cells(left).shape == cells(right).shape == (13, 3)
     assert ticks(left.yaxis)[-1] == REFERENCE
     numbers = rendered.numbers.set_index(["submission", "subset", "metric"])["value"]
     assert numbers[TEAMS[11], "native", "pearson_r2"] == pytest.approx(score_of(13, 2) ** 2)
