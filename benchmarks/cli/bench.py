@@ -43,7 +43,7 @@ def speed(
     device: DeviceOption = "auto",
     memory_limit: Annotated[str | None, typer.Option(help="End of memory, such as 16GB.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for speed.csv, throughput.csv, speed.json and plots.")
+        Path | None, typer.Option(help="Folder for speed.csv, throughput.csv, repeats.csv, speed.json and plots.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -56,6 +56,7 @@ def speed(
 
     from benchmarks import registry
     from benchmarks.apps.speed import measure as measuring
+    from benchmarks.engine.evaluation import speed_repeats
     from benchmarks.engine.execution import machine, workers
     from benchmarks.engine.reporting.console import open_console
     from benchmarks.io.atomic import write_text
@@ -99,6 +100,7 @@ def speed(
     throughput = pd.DataFrame(
         [row for one in found.values() for row in one["throughput"]], columns=measuring.THROUGHPUT_COLUMNS
     )
+    repeats = pd.DataFrame([row for one in found.values() for row in one["repeats"]], columns=speed_repeats.COLUMNS)
     facts = {
         "hardware": system.hardware(), "versions": system.versions(), "speed": records(speeds),
         "throughput": records(throughput), "failed": failed,
@@ -107,6 +109,7 @@ def speed(
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "speed.csv", speeds.to_csv(index=False))
         write_text(out / "throughput.csv", throughput.to_csv(index=False))
+        write_text(out / speed_repeats.FILE, repeats.to_csv(index=False))
         write_json(out / "speed.json", facts)
         if len(speeds) and system.can_draw():
             from benchmarks.engine.figures import speed as speed_figures
@@ -122,13 +125,19 @@ def speed(
             typer.echo(
                 f"{row.task}, {row.model} ({row.device_name}, {row.precision}, protocol {row.protocol}): "
                 f"{1000 * row.s_per_batch:,.1f} ms per batch of {row.batch_size}, "
-                f"{row.predict_seq_per_s:,.0f} predictions/s at {row.predict_batch:,}, "
-                f"{row.share_of_peak:.0%} of the device's matrix product"
+                f"{row.predict_seq_per_s:,.0f} predictions/s at {row.predict_batch:,}, the largest batch "
+                f"({row.fastest_seq_per_s:,.0f} at {row.fastest_batch:,}, the fastest), {_share(row.share_of_peak)}"
             )
         for name, reason in failed.items():
             typer.echo(f"{name}: not measured: {reason}", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _share(share: float) -> str:
+    if share == share:
+        return f"{share:.0%} of the device's matrix product"
+    return "faster than the device's matrix product as timed beside it, so no share is given"
 
 
 @command(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from benchmarks import registry
 from benchmarks.api.metrics import label_of
 from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel, Run
+from benchmarks.engine.evaluation import speed_repeats
 from benchmarks.engine.figures import profiles as profile_figures
 from benchmarks.engine.figures import scores, speed
 
@@ -80,6 +81,33 @@ def sizes(data: FigureData) -> RenderedPanel:
         "builds; ChromBPNet without the bias model, which is trained before and frozen."
     )
     return RenderedPanel(speed.sizes(table), table, text, False)
+
+
+_BENCH = (
+    "python -m benchmarks bench speed --task atac --task drosophila --task human_mpra --protocol paper --out speed/"
+)
+_PAPER_ORDER = ("atac", "drosophila", "human_mpra")
+
+
+def bench(data: FigureData) -> RenderedPanel:
+    """Draw the raw repeats of `bench speed`: time per batch, throughput, parameters (Extended Data 10)."""
+    if data.speed.empty:
+        raise MissingData("the raw repeats of `bench speed` are needed", f"{_BENCH}, then figures --speed speed/")
+    table = data.speed[data.speed["is_published"].astype(bool)]
+    tasks = [task for task in (*_PAPER_ORDER, *dict.fromkeys(table["task"])) if task in set(table["task"])]
+    order = {task: place for place, task in enumerate(dict.fromkeys(tasks))}
+    table = table.sort_values("task", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
+    labels = {name: registry.model_entry(name).title for name in table["model"].unique()}
+    devices, precisions, protocols = speed.measured_on(table)
+    timed = table[table["quantity"] != speed_repeats.PARAMETERS]
+    n = timed.groupby(["task", "model", "quantity"]).size().max()
+    text = (
+        f"Seconds per training batch, predictions per second at the largest batch that fits (boxes of {n} repeats; "
+        f"whiskers: all) and parameters. Measured on {devices} in {precisions}, backends "
+        f"{', '.join(dict.fromkeys(table['backend']))}, protocol {protocols}, random weights. The paper's device is a V100 "
+        "with 16 GB: these times are not comparable with its."
+    )
+    return RenderedPanel(speed.repeats(table, labels), table, text, False)
 
 
 def profiles(data: FigureData) -> RenderedPanel:

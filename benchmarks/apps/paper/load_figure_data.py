@@ -10,6 +10,7 @@ from benchmarks import registry
 from benchmarks.api.task import HasChallengeScore, spec_of, supports
 from benchmarks.apps.paper.figure_data import FigureData, Layer, Run
 from benchmarks.apps.paper.ism_sites import load_sites, read_motifs, simulated_motifs
+from benchmarks.engine.evaluation import speed_repeats
 from benchmarks.engine.evaluation.combination_grid import Grid, has_grid, read_grid
 from benchmarks.engine.evaluation.compare import compare_models
 from benchmarks.engine.evaluation.scores import score
@@ -94,6 +95,9 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
     known = describe_sources(data)
     if challenge:
         known["challenge"] = f"challenge {', '.join(str(folder) for folder in sources.challenge)}"
+    if "speed" in uses and sources.speed is not None:
+        data = dataclasses.replace(data, speed=speed_repeats.read(sources.speed))
+        known["speed"] = f"bench speed {sources.speed}"
     if "parameters" in uses:
         data = dataclasses.replace(data, n_params={task: parameter_counts(task) for task in SIZED})
     if "architectures" in uses:

@@ -74,6 +74,7 @@ PANELS = (
     Panel("ED7", "Submissions and counterparts by subset", ("grid", "challenge"), fig2.by_core_and_subset),
     Panel("ED8", "Wild type beside variant", ("sites",), fig_ed8_ism.figure),
     Panel("ED9", "Architectures", ("architectures",), fig_ed9_architectures.figure),
+    Panel("ED10", "Training time, throughput and parameters", ("speed",), fig3.bench),
     Panel("S1", "Modules against each other, all else equal", ("grid",), fig2.modules),
     Panel("T1", "Table 1: test subsets", ("yeast",), tables.subsets),
     Panel("T2", "Table 2: leading submissions", (), tables.submissions),

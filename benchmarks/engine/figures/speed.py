@@ -153,8 +153,68 @@ def of_trainings(table: pd.DataFrame, labels: Mapping[str, str], *, simulated: b
     return fig
 
 
+_QUANTITIES = {
+    "seconds_per_training_batch": "seconds per training batch",
+    "predictions_per_second": "predictions per second",
+    "parameters": "parameters",
+}
+
+
+@mpl.rc_context(STYLE)
+def repeats(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
+    """Draw boxes of the raw repeats of training time and throughput, and parameters (Extended Data Fig. 10).
+
+    A row of three panels per task: seconds per training batch, predictions per second, number of parameters.
+
+    Parameters
+    ----------
+    table
+        Columns task, model, quantity, value, one row per repeat; throughput at one batch size per model. The columns
+        device_name, precision, backend and protocol say where and how it was measured.
+    labels
+        Display name of each model.
+    """
+    sns = seaborn()
+    tasks = list(dict.fromkeys(table["task"]))
+    models = {task: list(dict.fromkeys(table.loc[table["task"] == task, "model"])) for task in tasks}
+    heights = [len(models[task]) + 2 for task in tasks]
+    fig = Figure((11.0, 1.1 + 0.34 * sum(heights)), layout="constrained")
+    axes = fig.subplots(len(tasks), 3, squeeze=False, height_ratios=heights)
+    letters = iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    for row, task in zip(axes, tasks, strict=True):
+        colours = {name: model_colour(name) for name in models[task]}
+        places = {"y": "model", "order": models[task], "hue": "model", "palette": colours, "legend": False}
+        for ax, (quantity, title) in zip(row, _QUANTITIES.items(), strict=True):
+            rows = table[(table["task"] == task) & (table["quantity"] == quantity)]
+            if quantity == "parameters":
+                sns.barplot(rows, x="value", **places, saturation=1, edgecolor="black", linewidth=0.5, ax=ax)
+                for y, model in enumerate(models[task]):
+                    for number in rows.loc[rows["model"] == model, "value"]:
+                        at = {"xy": (number, y), "xytext": (4, 0), "textcoords": "offset points"}
+                        ax.annotate(f"{number:,.0f}", **at, va="center", size=7.5)
+                ax.set_xlim(0, 1.35 * rows["value"].max())
+            else:
+                look = {"boxprops": {"alpha": 0.6}, "medianprops": {"color": "black"}, "linewidth": 0.8}
+                sns.boxplot(rows, x="value", **places, saturation=1, whis=(0, 100), width=0.6, ax=ax, **look)
+                ax.set_xlim(0, 1.08 * rows["value"].max())
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            ax.set(xlabel=title, ylabel="")
+            ax.set_title(f"{next(letters)}  {task}", loc="left")
+            names = [labels.get(name, name) for name in models[task]]
+            ax.set_yticks(range(len(names)), names if ax is row[0] else [""] * len(names))
+            ax.tick_params(axis="y", length=0)
+    _where(fig, table[table["quantity"] != "parameters"], "Training time, throughput and parameters")
+    return fig
+
+
 def _where(fig: Figure, rows: pd.DataFrame, title: str) -> None:
     """Head a figure, and say where and how its numbers were measured."""
-    devices = ", ".join(dict.fromkeys("CPU" if name == "cpu" else name for name in rows["device_name"]))
-    precisions, protocols = (", ".join(dict.fromkeys(rows[name])) for name in ("precision", "protocol"))
+    devices, precisions, protocols = measured_on(rows)
     head(fig, f"{title} ({devices}; {precisions}; protocol {protocols})", False)
+
+
+def measured_on(rows: pd.DataFrame) -> tuple[str, str, str]:
+    """Return the devices, precisions and protocols of some measurements, each as one text."""
+    devices = ", ".join(dict.fromkeys("CPU" if name == "cpu" else str(name) for name in rows["device_name"]))
+    precisions, protocols = (", ".join(dict.fromkeys(rows[name].astype(str))) for name in ("precision", "protocol"))
+    return devices, precisions, protocols

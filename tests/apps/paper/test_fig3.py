@@ -1,6 +1,7 @@
 """Fig. 3a-e: groups and models on one axis, points, P values and bars, calculated by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.apps.paper import panels
@@ -76,3 +77,33 @@ def test_parameters_are_counted_in_full_size_networks():
     heads = 75 * filters + 1 + filters + 1
     assert counts["chrombpnet"] == body + heads
     assert np.isfinite(list(counts.values())).all()
+
+
+def test_repeats_of_the_bench_are_boxes_in_the_order_of_the_paper():
+    """Extended Data 10: rows atac, drosophila, human_mpra; throughput at the largest batch alone."""
+    about = {"protocol": "paper", "device_name": "V100", "precision": "float32", "backend": "torch"}
+    rows = [
+        about
+        | {"task": task, "model": model, "quantity": quantity, "is_published": batch == 64, "value": value + repeat}
+        for task in ("human_mpra", "atac", "drosophila")
+        for model in ("dream_cnn", "dream_rnn")
+        for quantity, value in (("seconds_per_training_batch", 5), ("predictions_per_second", 70))
+        for batch in (32, 64)
+        for repeat in range(5)
+    ]
+    rows += [
+        about | {"task": task, "model": model, "quantity": "parameters", "is_published": True, "value": 1000}
+        for task in ("human_mpra", "atac", "drosophila")
+        for model in ("dream_cnn", "dream_rnn")
+    ]
+    rendered = panels.draw(PANELS["ED10"], figure_data(speed=pd.DataFrame(rows))).rendered
+    axes = rendered.figure.axes
+    assert [ax.get_title(loc="left")[3:] for ax in axes[::3]] == ["atac", "drosophila", "human_mpra"]
+    assert [ax.get_xlabel() for ax in axes[:3]] == [
+        "seconds per training batch", "predictions per second", "parameters"
+    ]  # fmt: skip
+    medians = {line.get_xdata()[0] for line in axes[1].lines if len(set(line.get_xdata())) == 1}
+    assert 72 in medians, "of 70 to 74"
+    assert [bar.get_width() for bar in axes[2].patches] == [1000, 1000]
+    assert "boxes of 5 repeats" in rendered.caption
+    assert "V100 in float32" in rendered.caption

@@ -14,6 +14,7 @@ from benchmarks.apps.regression import train_matrix
 from benchmarks.apps.speed import measure, notebook_loop
 from benchmarks.apps.speed.measure import speed_tools
 from benchmarks.cli.main import app
+from benchmarks.engine.evaluation import speed_repeats
 from benchmarks.engine.execution import packing
 from benchmarks.errors import BadInput
 
@@ -251,11 +252,43 @@ def test_a_measured_model_fills_both_tables(monkeypatch):
     assert (row["batch_size"], row["device"], row["precision"], row["protocol"]) == (32, "cpu", "float32", "quick")
     assert row["s_per_batch_low"] <= row["s_per_batch"] <= row["s_per_batch_high"]
     assert row["train_seq_per_s"] == pytest.approx(32 / row["s_per_batch"])
-    assert 0 < row["share_of_peak"] < 1
+    assert 0 < row["share_of_peak"] <= 1
     assert [set(line) for line in found["throughput"]] == [set(measure.THROUGHPUT_COLUMNS)] * 2
     assert [line["batch_size"] for line in found["throughput"]] == [32, 64]
-    assert row["predict_seq_per_s"] == max(line["seq_per_s"] for line in found["throughput"])
+    rates = {line["batch_size"]: line["seq_per_s"] for line in found["throughput"]}
+    assert (row["predict_batch"], row["predict_seq_per_s"]) == (64, rates[64])
+    assert row["fastest_seq_per_s"] == rates[row["fastest_batch"]] == max(rates.values())
     assert row["ended_by"] == "largest batch on a CPU"
+
+
+def test_raw_repeats_are_kept_and_give_the_medians(monkeypatch, tmp_path):
+    """Three repeats of everything, one row of parameters; what was written is read back, and damage is told."""
+    monkeypatch.setattr(measure, "LAST_ON_CPU", 64)
+    found = measure.measure((case(), "quick"), lambda _: None)
+    repeats = pd.DataFrame(found["repeats"], columns=speed_repeats.COLUMNS)
+    counts = repeats.groupby(["quantity", "batch_size"]).size().to_dict()
+    assert counts == {
+        ("seconds_per_training_batch", 32): 3, ("predictions_per_second", 32): 3, ("predictions_per_second", 64): 3,
+        ("parameters", 0): 1,
+    }  # fmt: skip
+    training = repeats[repeats["quantity"] == "seconds_per_training_batch"]["value"]
+    assert np.median(training) == pytest.approx(found["speed"]["s_per_batch"])
+    published = repeats[(repeats["quantity"] == "predictions_per_second") & repeats["is_published"]]
+    assert set(published["batch_size"]) == {64}
+    assert np.median(published["value"]) == pytest.approx(found["speed"]["predict_seq_per_s"])
+    repeats.to_csv(tmp_path / "repeats.csv", index=False)
+    pd.testing.assert_series_equal(speed_repeats.read(tmp_path)["value"], repeats["value"])
+    repeats.assign(value=[*repeats["value"][:-1], -1.0]).to_csv(tmp_path / "repeats.csv", index=False)
+    with pytest.raises(BadInput, match="line 11: expected a positive number"):
+        speed_repeats.read(tmp_path)
+
+
+def test_no_share_is_given_where_the_peak_was_outrun(monkeypatch):
+    """A device that was busy while its matrix product was timed has no share above 100 %."""
+    monkeypatch.setattr(measure, "LAST_ON_CPU", 32)
+    slow = {"flops_per_s": 1.0, "bytes_per_s": 1.0}
+    monkeypatch.setattr(speed_tools("torch"), "peak_rates", lambda *_, **__: slow)
+    assert np.isnan(measure.measure((case(), "quick"), lambda _: None)["speed"]["share_of_peak"])
 
 
 @pytest.mark.slow
@@ -379,5 +412,6 @@ def test_the_speed_command_writes_tables_and_plots(tmp_path):
     assert printed["speed"][0]["device"] == "cpu"
     assert list(pd.read_csv(tmp_path / "speed.csv").columns) == measure.SPEED_COLUMNS
     assert list(pd.read_csv(tmp_path / "throughput.csv").columns) == measure.THROUGHPUT_COLUMNS
+    assert len(speed_repeats.read(tmp_path)) > 6
     pytest.importorskip("matplotlib")
     assert {"speed.png", "throughput.png"} <= {path.name for path in tmp_path.iterdir()}
