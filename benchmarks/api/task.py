@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Split, TaskSpec
+from benchmarks.api.designed_set import DesignedSet
 from benchmarks.api.metrics import Items
 from benchmarks.api.recipe import Preset
 from benchmarks.api.simulated_motifs import Motif
@@ -335,6 +336,16 @@ class HasConstruct(Protocol):
 @runtime_checkable
 class HasDesignedTestSet(Protocol):
     """A task that scores designed sequences, and whose simulation can stand in for their measurement."""
+
+    def read_designed(self, folder: Path) -> DesignedSet:
+        """Read a designed test set in any layout that the task takes.
+
+        Raises
+        ------
+        BadInput
+            For a missing or malformed file, with line, column and value.
+        """
+        ...
 
     def write_designed(
         self,

@@ -42,6 +42,12 @@ def figures(
         typer.Option(help="Submission that is the reference model; default: one called reference or vaishnav."),
     ] = None,
     speed: Annotated[Path | None, typer.Option(help="Folder that `bench speed --out` wrote, for ED10.")] = None,
+    test_set: Annotated[
+        Path | None, typer.Option(help="Folder of the designed test set, for ED5 and T1; default: the yeast run's.")
+    ] = None,
+    quantified: Annotated[
+        Path | None, typer.Option(help="Folder that `quantify designed --out` wrote, for ED3.")
+    ] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of a training on yeast for ED8 (repeatable); default: DREAM-RNN's."),
@@ -75,8 +81,10 @@ def figures(
     chosen = paper_panels.chosen(panels)
     console = open_console(stderr=json)
     sources = Sources(
-        task or (), report or (), grid, challenge or (), top, reference, speed, weights or (), sites, motifs, device
-    )
+        tasks=task or (), reports=report or (), grid=grid, challenge=challenge or (), top=top, reference=reference,
+        speed=speed, quantified=quantified, test_set=test_set, weights=weights or (), sites=sites, motifs=motifs,
+        device=device,
+    )  # fmt: skip
     data = load_figure_data(Store(results), {name for panel in chosen for name in panel.uses}, sources)
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out: {out} is a file; name a folder.")

@@ -169,6 +169,7 @@ def candidate_mask(codes: np.ndarray) -> np.ndarray:
 
 
 write_designed = test_set.write_published
+read_designed = test_set.read_designed
 
 
 def protocol() -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmarks.api import simulated_marker
 from benchmarks.api.data import Dataset, Origin
+from benchmarks.api.designed_set import DesignedSet
 from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io import tables, text_files
 from benchmarks.io.validated import one_line
@@ -89,6 +90,48 @@ def read(folder: Path, *, inferred_snvs: bool = False) -> TestSet:
     if missing := [name for name, file in zip(_PREPARED, files, strict=True) if file is None]:
         raise BadInput(f"{folder / missing[0]} is missing; the prepared layout needs {', '.join(_PREPARED)}.")
     return replace(_read_prepared(*files, inferred_snvs=inferred_snvs), origin=simulated_marker.of(folder))
+
+
+def read_designed(folder: Path) -> DesignedSet:
+    """Read a test set in either layout, with the names that its makers gave the sequences.
+
+    Raises
+    ------
+    BadInput
+        For a missing or malformed file, with line, column and value.
+    """
+    test = read(folder)
+    members = to_tables(test)
+    known = pd.concat([_NO_TAGS, *(_tags(file, len(test)) for file in _tagged_files(folder))], ignore_index=True)
+    known = known[known["tag"].str.strip() != ""].drop_duplicates(ignore_index=True)
+    if test.sequences is None:
+        raise BadInput(f"{folder}: the sequences of the test set are missing.")
+    return DesignedSet(
+        test.sequences, test.y_true, members["subsets"], members["pairs"], known, test.origin, test.notes
+    )
+
+
+_NO_TAGS = pd.DataFrame({"pos": np.array([], dtype=np.int64), "tag": np.array([], dtype=str)})
+
+
+def _tags(file: Path, n: int) -> pd.DataFrame:
+    """Return what a table of subsets or pairs calls its sequences: pos, tag."""
+    table = tables.read_headed(file)
+    columns = [("pos", "tag"), ("alt_pos", "alt_tag"), ("ref_pos", "ref_tag")]
+    named = [
+        pd.DataFrame({"pos": _in_range(file, table, pos, n), "tag": table[tag].astype(str).to_numpy()})
+        for pos, tag in columns
+        if {pos, tag} <= set(table)
+    ]
+    return pd.concat([_NO_TAGS, *named], ignore_index=True)
+
+
+def _tagged_files(folder: Path) -> list[Path]:
+    """List the tables of a test set that name sequences: subsets and pairs, in either layout."""
+    ids = folder / "test_subset_ids"
+    published = [_one_of(ids, f"{stem}_seqs.csv", f"{stem}.csv") for stem in (SINGLES | PAIRS).values()]
+    prepared = [_one_of(folder, name) for name in _PREPARED[1:]]
+    return [file for file in (published if any(published) else prepared) if file is not None]
 
 
 def write_published(

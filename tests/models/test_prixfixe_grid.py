@@ -199,3 +199,15 @@ def test_a_whole_grid_trains_scores_draws_and_goes_on(tmp_path, monkeypatch):
     assert {f"grid_2{panel}.png" for panel in "bcde"} <= {file.name for file in folder.iterdir()}
     again = json.loads(CliRunner().invoke(app, words).stdout)
     assert (again["done"], again["skipped"]) == (0, 45)
+    words = [
+        "figures",
+        "--results",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "figures"),
+        "--panels",
+        "2b,2c,2e,ED6,ED7,S1",
+    ]
+    drawn = CliRunner().invoke(app, [*words, "--json"])
+    assert drawn.exit_code == 0, drawn.stderr
+    assert {row["drawn"] for row in json.loads(drawn.stdout)["panels"]} == {"yes"}

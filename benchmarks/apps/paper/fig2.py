@@ -185,7 +185,11 @@ def _originals(grid: Grid, kind: str) -> pd.DataFrame:
     models = grid.table.set_index("code").pipe(_models)
     titles = {registry.get_model(name).COMBINATION.code: registry.get_model(name).NAME for name in _DREAM}
     rows = grid.originals[grid.originals["kind"] == kind]
-    names = rows["core"].map(TEAM_TITLES) if kind == ORIGINAL else [titles.get(code, code) for code in rows["code"]]
+    names = (
+        rows["core"].map(TEAM_TITLES)
+        if kind == ORIGINAL
+        else [titles.get(code, f"combination {code}") for code in rows["code"]]
+    )
     return rows.assign(model=rows["code"].map(models), name=names)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmarks.api.designed_set import DesignedSet
 from benchmarks.engine.evaluation.combination_grid import Grid
 from benchmarks.engine.reporting.plots import FirstFold
 
@@ -27,8 +28,6 @@ class Run:
     ----------
     comparisons
         `tests`, or what the task's own rules give (`ranking`, `rank_distributions` …).
-    weights
-        Subset -> its weight in the challenge's scores (yeast); empty elsewhere.
     examples
         Rows of a test fold with predictions of each model, for profiles (atac): dataset, test_fold, test, predictions.
     batch_sizes
@@ -47,7 +46,6 @@ class Run:
     batch_sizes: Mapping[str, int]
     origins: frozenset[str]
     profile_len: int | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
     examples: Sequence[FirstFold] = ()
 
     @property
@@ -106,6 +104,10 @@ class FigureData:
         Task -> model -> its parameters at full size.
     speed
         Raw repeats of `bench speed`; empty without any.
+    test_set
+        The designed test set; None without any.
+    reads
+        Columns subset, pos, n_reads, origin: reads per designed sequence; empty without any.
     architectures
         Title of a network -> its layers, input to output.
     sites, sites_simulated
@@ -125,6 +127,8 @@ class FigureData:
     reference: str = ""
     n_params: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     speed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    test_set: DesignedSet | None = None
+    reads: pd.DataFrame = field(default_factory=pd.DataFrame)
     architectures: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
     sites: Sequence[Site] = ()
     sites_simulated: bool = False

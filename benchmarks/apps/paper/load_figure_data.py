@@ -4,10 +4,13 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import registry
-from benchmarks.api.task import HasChallengeScore, spec_of, supports
+from benchmarks.api.designed_set import DesignedSet
+from benchmarks.api.sequences import decode
+from benchmarks.api.task import spec_of
 from benchmarks.apps.paper.figure_data import FigureData, Layer, Run
 from benchmarks.apps.paper.ism_sites import load_sites, read_motifs, simulated_motifs
 from benchmarks.engine.evaluation import speed_repeats
@@ -49,8 +52,10 @@ class Sources:
     top, reference
         How many of the best submissions Fig. 1 shows, and the name of the reference model's submission; None: one that
         is called so.
-    speed
-        Folder that `bench speed --out` wrote.
+    speed, quantified
+        Folders that `bench speed --out` and `quantify designed --out` wrote.
+    test_set
+        Folder of the designed test set; None: that of the yeast run.
     weights, sites, motifs
         For Extended Data 8: trainings on yeast, a table of sequences, a table of motifs.
     device
@@ -64,6 +69,8 @@ class Sources:
     top: int = 10
     reference: str | None = None
     speed: Path | None = None
+    quantified: Path | None = None
+    test_set: Path | None = None
     weights: Sequence[Path] = ()
     sites: Path | None = None
     motifs: Path | None = None
@@ -86,7 +93,11 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
     for task in sources.tasks:
         if task not in TASKS:
             raise BadInput(did_you_mean("task", task, list(TASKS)))
-    tasks = [task for task in (sources.tasks or TASKS) if task in uses or (task == "yeast" and "sites" in uses)]
+    tasks = [
+        task
+        for task in (sources.tasks or TASKS)
+        if task in uses or (task == "yeast" and {"sites", "test_set"} & set(uses))
+    ]
     by_task = {experiment.plan.task: experiment for experiment in _experiments(store, tasks, sources.reports)}
     runs = {task: open_run(experiment, store) for task, experiment in by_task.items() if task in uses}
     grid = open_grid(store, sources.grid) if "grid" in uses else None
@@ -98,6 +109,16 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
     if "speed" in uses and sources.speed is not None:
         data = dataclasses.replace(data, speed=speed_repeats.read(sources.speed))
         known["speed"] = f"bench speed {sources.speed}"
+    if "quantified" in uses and sources.quantified is not None:
+        data = dataclasses.replace(data, reads=read_reads(sources.quantified))
+        known["quantified"] = f"quantified library {sources.quantified}"
+    if "test_set" in uses:
+        if sources.test_set is not None:
+            data = dataclasses.replace(data, test_set=registry.get_task("yeast").read_designed(sources.test_set))
+            known["test_set"] = f"test set {sources.test_set}"
+        elif "yeast" in by_task and (found := test_set_of(by_task["yeast"], store)) is not None:
+            data = dataclasses.replace(data, test_set=found)
+            known["test_set"] = f"test set of run {by_task['yeast'].folder.name}"
     if "parameters" in uses:
         data = dataclasses.replace(data, n_params={task: parameter_counts(task) for task in SIZED})
     if "architectures" in uses:
@@ -149,7 +170,6 @@ def open_run(experiment: Experiment, store: Store) -> Run:
     compared = compare_models(plan, store, task, scores, n_draws=0)
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     spec = spec_of(task, next(iter(datasets.values())))
-    is_challenge = supports(task, HasChallengeScore)
     return Run(
         task=plan.task,
         preset=plan.preset,
@@ -163,9 +183,48 @@ def open_run(experiment: Experiment, store: Store) -> Run:
         batch_sizes={name: recipe["batch_size"] for name, recipe in plan.recipes.items() if "batch_size" in recipe},
         origins=frozenset(d.origin for d in datasets.values()),
         profile_len=spec.profile_len,
-        weights=task.WEIGHTS if is_challenge else {},
         examples=plots.first_folds(plan, store, datasets) if spec.head == "profile_counts" else (),
     )
+
+
+def test_set_of(experiment: Experiment, store: Store) -> DesignedSet | None:
+    """Return the designed test set that a yeast run was scored on; None before a training of it is done."""
+    done = [job for job in experiment.plan.jobs if store.training(job).is_done]
+    if not done:
+        return None
+    source = experiment.plan.sources[0]
+    rows, _ = store.training(done[0]).predictions()
+    test = store.get_dataset(source.name, source.digest).take(rows)
+    (y_true,) = test.targets.values()
+    return DesignedSet(
+        np.array(decode(np.asarray(test.codes)), dtype=object), np.asarray(y_true, dtype=float),
+        test.tables["subsets"], test.tables["pairs"], pd.DataFrame({"pos": [], "tag": []}), test.origin,
+    )  # fmt: skip
+
+
+def read_reads(folder: Path) -> pd.DataFrame:
+    """Read the reads per sequence of a designed library by subset: subset, pos, n_reads, origin.
+
+    A member of a pair counts in the subset of the pair.
+
+    Raises
+    ------
+    BadInput
+        If the folder lacks the table of `quantify designed --out`, or the subsets (`quantify designed --subsets`).
+    """
+    file = folder / "designed.tsv.gz"
+    if not file.is_file():
+        raise BadInput(f"--quantified: expected {file.name} of `quantify designed --out` in {folder}; it is not there.")
+    table = tables.read_headed(file, ["pos", "n_reads", "origin"])
+    by_pos = pd.Series(
+        tables.numbers(file, table, "n_reads", whole=True), index=tables.numbers(file, table, "pos", whole=True)
+    )
+    test = registry.get_task("yeast").read_designed(folder)
+    pairs = test.pairs.melt("subset", ["alt_pos", "ref_pos"], value_name="pos")[["subset", "pos"]]
+    members = pd.concat([test.subsets, pairs]).drop_duplicates(ignore_index=True)
+    if members.empty:
+        raise BadInput(f"--quantified: {folder} names no subsets; give `quantify designed` --subsets FOLDER.")
+    return members.assign(n_reads=members["pos"].map(by_pos).to_numpy(), origin=table["origin"].iloc[0])
 
 
 def open_grid(store: Store, folder: Path | None) -> Grid | None:

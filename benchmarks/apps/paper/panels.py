@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.apps.paper import fig1, fig2, fig3, fig_ed8_ism, fig_ed9_architectures, tables
+from benchmarks.apps.paper import fig1, fig2, fig3, fig_ed8_ism, fig_ed9_architectures, fig_test_set, tables
 from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel
 from benchmarks.errors import BadInput, did_you_mean
 
@@ -16,7 +16,8 @@ class Panel:
     Parameters
     ----------
     uses
-        What it may be drawn from: names of tasks, `grid`, `challenge`, `parameters`, `architectures`, `speed`, `sites`.
+        What it may be drawn from: names of tasks, `grid`, `challenge`, `parameters`, `architectures`, `speed`,
+        `test_set`, `quantified`, `sites`.
     """
 
     key: str
@@ -69,14 +70,16 @@ PANELS = (
     Panel("3e", "Chromatin accessibility, parameters", ("parameters",), fig3.sizes),
     Panel("ED1", "Leaderboard by week", ("challenge",), fig1.progression),
     Panel("ED2", "Frequency of ranks", _RANKED, fig1.rank_frequencies),
+    Panel("ED3", "Reads per designed sequence", ("quantified",), fig_test_set.reads),
     Panel("ED4", "All submissions by subset of the test set", ("challenge",), fig1.everyone),
+    Panel("ED5", "Expression changes by kind of pair", ("test_set",), fig_test_set.pair_changes),
     Panel("ED6", "Every combination, Spearman score", ("grid",), fig2.other_score),
     Panel("ED7", "Submissions and counterparts by subset", ("grid", "challenge"), fig2.by_core_and_subset),
     Panel("ED8", "Wild type beside variant", ("sites",), fig_ed8_ism.figure),
     Panel("ED9", "Architectures", ("architectures",), fig_ed9_architectures.figure),
     Panel("ED10", "Training time, throughput and parameters", ("speed",), fig3.bench),
     Panel("S1", "Modules against each other, all else equal", ("grid",), fig2.modules),
-    Panel("T1", "Table 1: test subsets", ("yeast",), tables.subsets),
+    Panel("T1", "Table 1: test subsets", ("test_set",), fig_test_set.subsets),
     Panel("T2", "Table 2: leading submissions", (), tables.submissions),
     Panel("X1", "Chromatin accessibility, example profiles", ("atac",), fig3.profiles),
     Panel("X2", "Scores in samples of the test set", ("challenge",), fig1.distributions),

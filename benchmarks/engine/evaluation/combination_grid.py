@@ -18,6 +18,7 @@ from benchmarks.engine.store.store import Store
 from benchmarks.io import tables
 
 _TABLE, _ORIGINALS = "grid.csv", "grid_originals.csv"
+_ORIGINAL_COLUMNS = ("core", "kind", "code", "n_params", "value")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_grid(experiment: Experiment, store: Store, *, with_scores: bool = False
     """
     plan, task = experiment.plan, registry.get_task(experiment.plan.task)
     table = _read(experiment.folder / _TABLE, ("code", *PARTS, "status", "value"))
-    originals = _read(experiment.folder / _ORIGINALS, ("code", "status", "value")) if with_scores else pd.DataFrame()
+    originals = _read(experiment.folder / _ORIGINALS, _ORIGINAL_COLUMNS) if with_scores else pd.DataFrame()
     source, splits = plan.sources[0], task.protocol()
     by_model = (protocol_deviations(task, plan, model, source, splits) for model in plan.models)
     return Grid(

@@ -253,7 +253,7 @@ def modules(pairs: pd.DataFrame, *, what: str, teams: Mapping[str, str], simulat
             colour = PALETTE[parts.index(part)]
             sns.scatterplot(chosen, x="value_one", y="value_other", color=colour, edgecolor="black", s=22, ax=ax)
             better = int((chosen["value_other"] > chosen["value_one"]).sum())
-            ax.set_title(f"{better} of {len(chosen)} above", loc="left", fontsize=8)
+            ax.set_title(f"{better} of {len(chosen)} above the line", loc="left", fontsize=8)
             ax.set(
                 xlabel=teams[one], ylabel=teams[other], xlim=(low - edge, high + edge), ylim=(low - edge, high + edge)
             )

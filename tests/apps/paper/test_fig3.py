@@ -79,7 +79,7 @@ def test_parameters_are_counted_in_full_size_networks():
     assert np.isfinite(list(counts.values())).all()
 
 
-def test_repeats_of_the_bench_are_boxes_in_the_order_of_the_paper():
+def test_repeats_of_the_bench_are_boxes_in_the_paper_s_order():
     """Extended Data 10: rows atac, drosophila, human_mpra; throughput at the largest batch alone."""
     about = {"protocol": "paper", "device_name": "V100", "precision": "float32", "backend": "torch"}
     rows = [
