@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.api.designed_set import DesignedSet
+from benchmarks.apps.paper.motifs import Motif
 from benchmarks.engine.evaluation.combination_grid import Grid
 from benchmarks.engine.reporting.plots import FirstFold
 
@@ -113,7 +114,7 @@ class FigureData:
     sites, sites_simulated
         What Extended Data 8 shows, and whether any of it rests on simulated data.
     motifs
-        Name -> consensus to box in Extended Data 8.
+        Motifs whose altered sites are boxed in Extended Data 8.
     sources
         Name of a source, as in `Panel.uses` -> what was found there, for people.
     notes
@@ -132,7 +133,7 @@ class FigureData:
     architectures: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
     sites: Sequence[Site] = ()
     sites_simulated: bool = False
-    motifs: Mapping[str, str] = field(default_factory=dict)
+    motifs: Sequence[Motif] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Promoters and variants for Extended Data 8: chosen from a yeast run or named, and their predicted mutagenesis."""
+"""Promoters and variants for Extended Data 8: those of the paper or others, and their predicted mutagenesis."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ import pandas as pd
 
 from benchmarks import registry
 from benchmarks.api import yeast_plasmid
+from benchmarks.api.designed_set import DesignedSet
 from benchmarks.api.sequences import BASES, SequenceError
-from benchmarks.api.task import HasPlantedMotifs, supports
 from benchmarks.apps.paper.figure_data import Site
 from benchmarks.engine.inference import load, mutagenesis
 from benchmarks.engine.store.experiment import Experiment
@@ -18,7 +18,11 @@ from benchmarks.engine.store.store import Store
 from benchmarks.errors import BadInput
 from benchmarks.io import tables
 
+PROMOTERS = ("YOL101C", "YBL057C", "YGL075C", "YDR248C", "YCL051W")
+"""The promoters of Extended Data Fig. 8, which the test set's tags name (`YOL101C.2`)."""
 N_SITES = 5
+MODELS = ("dream_cnn", "dream_rnn", "dream_attn")
+"""The models that the figure sets beside each other."""
 
 
 class SitePair(NamedTuple):
@@ -30,18 +34,24 @@ class SitePair(NamedTuple):
 
 
 def load_sites(
-    store: Store, experiment: Experiment | None, weights: Sequence[Path], table: Path | None, device: str
+    store: Store,
+    experiment: Experiment | None,
+    weights: Sequence[Path],
+    table: Path | None,
+    test_set: DesignedSet | None,
+    device: str,
 ) -> tuple[list[Site], bool, dict[str, str]]:
     """Predict every substitution of some promoters and their variants.
 
     Parameters
     ----------
     experiment
-        A yeast run: its first saved model is used without `weights`, its test set without `table`.
+        A yeast run: without `weights`, one saved training of each of MODELS is used.
     weights
         Folders of trainings on yeast.
     table
-        Table of sites; see `read_sites`.
+        Table of sites; see `read_sites`. Without it, the promoters of the paper are looked for in the test set by their
+        tags; where it has none of them, the SNV pairs with the largest measured difference are taken.
 
     Returns
     -------
@@ -52,20 +62,23 @@ def load_sites(
     BadInput
         If a folder or table that was named cannot be used.
     """
-    folders = list(weights) or _saved_model(store, experiment)
+    folders = list(weights) or _saved_models(store, experiment)
     if not folders:
-        missing = "no training on yeast with its weights is stored: run --task yeast --save-models, or --weights"
-        return [], False, {"sites": missing}
+        return [], False, {"sites": "no training on yeast with its weights is stored"}
+    simulated = False
     if table is not None:
-        pairs, simulated = read_sites(table), False
-        notes = {"site_choice": "Sites were chosen by hand."}
-    elif experiment is None:
-        return [], False, {"sites": "no yeast run is stored to take SNV pairs from; name sequences with --sites"}
+        pairs, choice = read_sites(table), "Sites were chosen by hand."
+    elif test_set is None:
+        return [], False, {"sites": "no designed test set is at hand to take promoters from (--test-set, or --sites)"}
     else:
-        pairs, simulated = strongest_pairs(store, experiment)
-        notes = {"site_choice": f"Sites: the {len(pairs)} SNV pairs with the largest measured difference."}
+        pairs, choice = named_pairs(test_set)
         if not pairs:
-            return [], False, notes | {"sites": "the test set of the yeast run has no SNV pairs"}
+            pairs = strongest_pairs(test_set)
+            choice = f"Sites: the {len(pairs)} SNV pairs with the largest measured difference. {choice}"
+        simulated = test_set.origin == "simulated"
+        if not pairs:
+            return [], False, {"sites": "the test set has no SNV pairs"}
+    notes = {"site_choice": choice}
     sites = []
     for folder in folders:
         trained = load.open_model(folder, device)
@@ -77,16 +90,16 @@ def load_sites(
     return sites, simulated, notes
 
 
-def _saved_model(store: Store, experiment: Experiment | None) -> list[Path]:
-    """Return the folder of one training of a run that kept its weights, DREAM-RNN's first; empty without any."""
+def _saved_models(store: Store, experiment: Experiment | None) -> list[Path]:
+    """Return the folder of one training of each of MODELS that kept its weights; of another model if none has."""
     if experiment is None:
         return []
-    done = [job for job in experiment.plan.jobs if store.training(job).is_done]
-    for model in dict.fromkeys(("dream_rnn", *experiment.plan.models)):
-        folders = (store.training(job).folder for job in done if job.model == model)
-        if saved := next((folder for folder in folders if (folder / "model.json").is_file()), None):
-            return [saved]
-    return []
+    saved: dict[str, Path] = {}
+    for job in experiment.plan.jobs:
+        training = store.training(job)
+        if training.is_done and (training.folder / "model.json").is_file():
+            saved.setdefault(job.model, training.folder)
+    return [saved[model] for model in MODELS if model in saved] or list(saved.values())[:1]
 
 
 def _predicted_site(trained: load.Trained, model: str, pair: SitePair) -> Site:
@@ -113,29 +126,46 @@ def variable_region(codes: np.ndarray) -> slice:
     return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
-def strongest_pairs(store: Store, experiment: Experiment) -> tuple[list[SitePair], bool]:
-    """Return the `N_SITES` SNV pairs whose measured expression differs most, and whether they are simulated."""
-    source = experiment.plan.sources[0]
-    dataset = store.get_dataset(source.name, source.digest)
-    done = [job for job in experiment.plan.jobs if store.training(job).is_done]
-    rows, _ = store.training(done[0]).predictions()
-    test = dataset.take(rows)
-    pairs = test.tables["pairs"]
-    pairs = pairs[pairs["subset"] == "SNVs"]
-    (y_true,) = test.targets.values()
-    y_true = np.asarray(y_true, dtype=float)
-    alt, ref = pairs["alt_pos"].to_numpy(), pairs["ref_pos"].to_numpy()
-    codes = np.asarray(test.codes)
-    order = np.argsort(-np.abs(y_true[alt] - y_true[ref]), kind="stable")
-    strongest = []
-    for i in order[:N_SITES]:
-        both = codes[[ref[i], alt[i]]]
-        at = np.flatnonzero(both[0] != both[1])
-        start = variable_region(both[0]).start
-        changes = ", ".join(f"{BASES[both[0, p]]}{p - start + 1}{BASES[both[1, p]]}" for p in at)
-        name = f"test sequence {ref[i]}, {changes}"
-        strongest.append(SitePair(name, both, (float(y_true[ref[i]]), float(y_true[alt[i]]))))
-    return strongest, dataset.origin == "simulated"
+def named_pairs(test: DesignedSet) -> tuple[list[SitePair], str]:
+    """Return the promoters of the paper, each with its SNV variant of the largest measured difference.
+
+    Which variants the paper shows is not published. The second value says which promoters were found.
+    """
+    pairs, missing = [], []
+    for gene in PROMOTERS:
+        tagged = test.tags["tag"].astype(str).str.match(rf"{gene}(\.|_|$)")
+        positions = test.tags.loc[tagged, "pos"].unique()
+        of_gene = _snvs(test)
+        of_gene = of_gene[of_gene["ref_pos"].isin(positions)]
+        if of_gene.empty:
+            missing.append(f"{gene} ({'no SNV pair' if len(positions) else 'no tag'})")
+        else:
+            pairs.append(_pair(test, of_gene.iloc[0], gene))
+    found = f"Sites: {len(pairs)} of the paper's five promoters, each with its SNV of the largest measured difference"
+    return pairs, found + (f"; not in this test set: {', '.join(missing)}." if missing else ".")
+
+
+def strongest_pairs(test: DesignedSet) -> list[SitePair]:
+    """Return the `N_SITES` SNV pairs whose measured expression differs most."""
+    strongest = _snvs(test).head(N_SITES)
+    return [_pair(test, row, f"test sequence {row['ref_pos']:.0f}") for _, row in strongest.iterrows()]
+
+
+def _snvs(test: DesignedSet) -> pd.DataFrame:
+    """Return the SNV pairs of a test set, those with the largest measured difference first."""
+    pairs = test.pairs[test.pairs["subset"] == "SNVs"]
+    change = np.abs(test.y_true[pairs["alt_pos"].to_numpy(int)] - test.y_true[pairs["ref_pos"].to_numpy(int)])
+    return pairs.assign(change=change).sort_values("change", ascending=False, kind="stable")
+
+
+def _pair(test: DesignedSet, row: pd.Series, name: str) -> SitePair:
+    """Encode the two sequences of a pair; the name says which bases of the variable region differ."""
+    ref, alt = int(row["ref_pos"]), int(row["alt_pos"])
+    codes = registry.get_task("yeast").encode([str(test.sequences[ref]), str(test.sequences[alt])])
+    start = variable_region(codes[0]).start
+    at = np.flatnonzero(codes[0] != codes[1])
+    changes = ", ".join(f"{BASES[codes[0, p]]}{p - start + 1}{BASES[codes[1, p]]}" for p in at)
+    return SitePair(f"{name}, {changes}", codes, (float(test.y_true[ref]), float(test.y_true[alt])))
 
 
 def read_sites(file: Path) -> list[SitePair]:
@@ -156,28 +186,6 @@ def read_sites(file: Path) -> list[SitePair]:
             raise BadInput(f"{file}, {row.name}: wild type and variant must be of one length and differ in a base.")
         pairs.append(SitePair(str(row.name), codes, (float("nan"), float("nan"))))
     return pairs
-
-
-def read_motifs(file: Path) -> dict[str, str]:
-    """Read motifs, name -> sequence, from a table with columns name, word (A, C, G, T).
-
-    Raises
-    ------
-    BadInput
-        If a column is missing or a sequence has other letters.
-    """
-    table = _table(file, ["name", "word"])
-    motifs = {str(row.name): str(row.word).upper() for row in table.itertuples()}
-    for name, sequence in motifs.items():
-        if not sequence or set(sequence) - set("ACGT"):
-            raise BadInput(f"{file}, {name}: expected a motif of A, C, G and T in column 'word', got {sequence!r}.")
-    return motifs
-
-
-def simulated_motifs() -> dict[str, str]:
-    """Return the motifs that the simulated yeast data are made of, name -> sequence."""
-    task = registry.get_task("yeast")
-    return {motif.name: motif.consensus for motif in task.PLANTED_MOTIFS} if supports(task, HasPlantedMotifs) else {}
 
 
 def _table(file: Path, columns: list[str]) -> pd.DataFrame:

@@ -12,7 +12,8 @@ from benchmarks.api.designed_set import DesignedSet
 from benchmarks.api.sequences import decode
 from benchmarks.api.task import spec_of
 from benchmarks.apps.paper.figure_data import FigureData, Layer, Run
-from benchmarks.apps.paper.ism_sites import load_sites, read_motifs, simulated_motifs
+from benchmarks.apps.paper.ism_sites import load_sites
+from benchmarks.apps.paper.motifs import read_motifs, simulated_motifs
 from benchmarks.engine.evaluation import speed_repeats
 from benchmarks.engine.evaluation.combination_grid import Grid, has_grid, read_grid
 from benchmarks.engine.evaluation.compare import compare_models
@@ -112,7 +113,7 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
     if "quantified" in uses and sources.quantified is not None:
         data = dataclasses.replace(data, reads=read_reads(sources.quantified))
         known["quantified"] = f"quantified library {sources.quantified}"
-    if "test_set" in uses:
+    if {"test_set", "sites"} & set(uses):
         if sources.test_set is not None:
             data = dataclasses.replace(data, test_set=registry.get_task("yeast").read_designed(sources.test_set))
             known["test_set"] = f"test set {sources.test_set}"
@@ -126,9 +127,9 @@ def load_figure_data(store: Store, uses: Collection[str], sources: Sources) -> F
         data = dataclasses.replace(data, architectures=networks, notes={"architectures": missing} if missing else {})
     if "sites" in uses:
         sites, simulated, notes = load_sites(
-            store, by_task.get("yeast"), sources.weights, sources.sites, sources.device
+            store, by_task.get("yeast"), sources.weights, sources.sites, data.test_set, sources.device
         )
-        motifs = read_motifs(sources.motifs) if sources.motifs else simulated_motifs() if simulated else {}
+        motifs = read_motifs(sources.motifs) if sources.motifs else simulated_motifs() if simulated else []
         data = dataclasses.replace(
             data, sites=sites, sites_simulated=simulated, motifs=motifs, notes={**data.notes, **notes}
         )

@@ -70,6 +70,21 @@ def track(
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def motif_logo(ax: Axes, probabilities: np.ndarray) -> None:
+    """Draw a motif as letters as high as their share of the information, 2 bits at most, without axes.
+
+    `probabilities` is (width, 4) in the order A, G, C, T; rows add up to 1.
+    """
+    import logomaker
+
+    known = np.where(probabilities > 0, probabilities, 1.0)  # 0 log 0 is 0
+    bits = 2 + (probabilities * np.log2(known)).sum(axis=1, keepdims=True)
+    table = pd.DataFrame(probabilities * bits, columns=list(_CODE_LETTERS[:4]))
+    logomaker.Logo(table, ax=ax, color_scheme=LETTER_COLOURS, font_name="DejaVu Sans", show_spines=False)
+    ax.set_ylim(0, 2)
+    ax.set_axis_off()
+
+
 @mpl.rc_context(STYLE)
 def tracks(
     codes: np.ndarray,

@@ -12,7 +12,6 @@ from benchmarks.apps.paper import panels
 from benchmarks.apps.paper.load_figure_data import read_reads
 from benchmarks.errors import BadInput
 from tests.helpers.paper_data import figure_data
-from tests.helpers.paths import PUBLISHED_DATA
 
 PANELS = {panel.key: panel for panel in panels.PANELS}
 YEAST = registry.get_task("yeast")
@@ -93,11 +92,9 @@ def test_tags_are_read_in_the_published_layout(tmp_path):
     assert sorted(zip(found["pos"], found["tag"], strict=True)) == [(0, "a"), (1, "b"), (2, "c")]
 
 
-def test_the_real_test_set_has_the_published_order_of_changes():
+def test_the_real_test_set_has_the_published_order_of_changes(real_data):
     """Medians calculated here from the tables themselves; motif perturbation > motif tiling > SNVs, as in the paper."""
-    folder = PUBLISHED_DATA / "yeast"
-    if not folder.is_dir():
-        pytest.skip("the real designed test set is not at hand")
+    folder = real_data("yeast/test_pairs.tsv.gz").parent
     y = pd.read_csv(folder / "test_designed_maude.tsv.gz", sep="\t")["maude_expression"].to_numpy()
     pairs = pd.read_csv(folder / "test_pairs.tsv.gz", sep="\t", keep_default_na=False)
     medians = {}

@@ -15,7 +15,7 @@ from tests.helpers.fuzz.yeast import DESIGNED
 def figure_tables(box: Box) -> tuple:
     from benchmarks import registry
     from benchmarks.apps.across_tasks import published_values
-    from benchmarks.apps.paper import ism_sites, load_figure_data
+    from benchmarks.apps.paper import ism_sites, load_figure_data, motifs
     from benchmarks.apps.regression import reference
 
     root = Path(registry.__file__).resolve().parents[1] / "results/reference"
@@ -36,7 +36,7 @@ def figure_tables(box: Box) -> tuple:
     data = box.root / "data"
     readers = {
         "sites.tsv": lambda: ism_sites.read_sites(data / "sites.tsv"),
-        "motifs.tsv": lambda: ism_sites.read_motifs(data / "motifs.tsv"),
+        "motifs.tsv": lambda: motifs.read_motifs(data / "motifs.tsv"),
         "published.csv": lambda: published_values.context(published_values.read(data / "published.csv")),
         "c/ranking.csv": lambda: load_figure_data.read_challenge([data / "c"]),
         "ref/matrix.json": lambda: reference.read_matrix(data / "ref"),
