@@ -55,7 +55,9 @@ def figures(
     sites: Annotated[
         Path | None, typer.Option(help="Table for ED8: name, wild_type, variant, with adapters as in the challenge.")
     ] = None,
-    motifs: Annotated[Path | None, typer.Option(help="Motifs to box in ED8: a file in MEME format, or a table of name, word.")] = None,
+    motifs: Annotated[
+        Path | None, typer.Option(help="Motifs to box in ED8: a file in MEME format, or a table of name, word.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda, for ED8.")] = "cpu",
     contact_sheet: Annotated[
         bool, typer.Option("--contact-sheet", help="Draw all panels into one image, contact_sheet.png.")

@@ -89,7 +89,7 @@ def _row(axes: Sequence[Axes], site: Site, boxed: Sequence[MotifSite]) -> None:
     span = (high - low) or 1.0
     for i, ax in enumerate(axes):
         ism.track(ax, site.codes[i], heights[i], grey=mutated + 1)
-        ax.set_ylim(low - 0.08 * span, high + 0.08 * span)
+        ax.set_ylim(low - 0.08 * span, high + 0.3 * span)  # room for the prediction
         ax.tick_params(labelsize=7, labelleft=i == 0)
         present = {(hit.motif.name, hit.start) for hit in sites(site.codes[i], [hit.motif for hit in boxed])}
         for hit in boxed:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.apps.paper import fig1, fig2, fig3, fig_ed8_ism, fig_ed9_architectures, fig_test_set, tables
+from benchmarks.apps.paper import fig1, fig2, fig3, fig_ed8_ism, fig_ed9_architectures, fig_test_set, schematics, tables
 from benchmarks.apps.paper.figure_data import FigureData, MissingData, RenderedPanel
 from benchmarks.errors import BadInput, did_you_mean
 
@@ -53,12 +53,14 @@ _COUNTS = {"output": "log_counts", "metric": "pearson_r"}
 _PROFILE = {"output": "profile", "metric": "one_minus_median_jsd"}
 
 PANELS = (
+    Panel("1a", "The challenge", (), schematics.challenge),
     Panel("1b", "Ranks by Pearson score", _RANKED, partial(fig1.ranks, metric="pearson_score")),
     Panel("1c", "Ranks by Spearman score", _RANKED, partial(fig1.ranks, metric="spearman_score")),
     Panel("1d", "Pearson r² by subset of the test set", _RANKED, partial(fig1.subsets, metric="pearson_r")),
     Panel("1e", "Spearman rho by subset of the test set", _RANKED, partial(fig1.subsets, metric="spearman_rho")),
     Panel("1f", "Gap between best and worst, Pearson r²", _RANKED, partial(fig1.gaps, metric="pearson_r")),
     Panel("1g", "Gap between best and worst, Spearman rho", _RANKED, partial(fig1.gaps, metric="spearman_rho")),
+    Panel("2a", "Solutions taken apart and put together anew", (), schematics.recombination),
     Panel("2b", "Every combination of the winners' parts", ("grid",), fig2.every_combination),
     Panel("2c", "Combinations by processor and trainer", ("grid",), fig2.by_processor),
     Panel("2d", "Parameters of submissions and counterparts", ("parameters",), fig2.sizes),
@@ -88,6 +90,7 @@ PANELS = (
     Panel("X5", "Models by subset of the test set", ("yeast",), fig1.models),
     Panel("X6", "Parameters of the combinations in the grid", ("grid",), fig2.original_sizes),
     Panel("X7", "Speed of stored trainings", ("yeast", "drosophila", "human_mpra", "atac"), fig3.trainings),
+    Panel("X8", "Architectures of the Keras twins", ("architectures",), fig_ed9_architectures.keras_twins),
 )
 
 
