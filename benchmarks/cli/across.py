@@ -36,7 +36,7 @@ def across(
         Path | None, typer.Option(help="Folder that `challenge rank --out` filled, for the claim on it.")
     ] = None,
     published: Annotated[
-        Path | None, typer.Option(help="Table of published figures; default: results/reference/published.csv.")
+        Path | None, typer.Option(help="Table of published figures; default: the one that comes with the package.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default: one in the store.")] = None,
     results: ResultsOption = RESULTS,
@@ -81,5 +81,3 @@ def _print_report(report: "Report") -> None:
     typer.echo("The paper's claims")
     for row in report.tables["claims"].itertuples():
         typer.echo(f"  {row.number}  {row.verdict:<14}{row.reason}")
-    if "published" not in report.tables:
-        typer.echo(f"No published figures: {report.published_file} is missing; name the file with --published.")

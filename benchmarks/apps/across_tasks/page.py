@@ -27,7 +27,7 @@ def render(report: Report, figures: Mapping[str, list[tuple[str, str]]]) -> str:
     figures
         Origin -> pairs (caption, SVG element).
     """
-    across, overall, published = report.tables["across"], report.tables["overall"], report.tables.get("published")
+    across, overall = report.tables["across"], report.tables["overall"]
     blocks = [
         {
             "origin": origin,
@@ -48,8 +48,8 @@ def render(report: Report, figures: Mapping[str, list[tuple[str, str]]]) -> str:
         measured=bool((across["origin"] == "measured").any()),
         runs=[run.metadata for run in report.runs],
         blocks=blocks,
-        published=None if published is None else records(published),
-        context=[] if report.context is None else records(report.context),
+        published=records(report.tables["published"]),
+        context=records(report.context),
         claims=records(report.tables["claims"]),
     )
 

@@ -1,6 +1,6 @@
 """Set published figures beside measured ones, joined by the place that the file of published figures names for each.
 
-`results/reference/published.csv` names, for every figure that may be compared, our task, dataset, output, subset,
+`published.csv` beside this module names, for every figure that may be compared, our task, dataset, output, subset,
 level, metric, role and model (`our_…`), and where it holds for one test fold or one test set only, that fold or the
 rows in it. A row with a caveat and without our task is context: shown, and set beside nothing.
 """
@@ -30,8 +30,8 @@ PARAMETERS = "n_params"
 
 
 def default_file() -> Path:
-    """Say where the file lies in a checkout; an installed package has none."""
-    return Path(__file__).resolve().parents[3] / "results" / "reference" / "published.csv"
+    """Return the file of published figures that comes with the package."""
+    return Path(__file__).with_name("published.csv")
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -47,7 +47,9 @@ def read(path: Path) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError):
         raise BadInput(f"--published {path}: expected a CSV table of published figures, got another file.") from None
     if missing := [name for name in FILE_COLUMNS if name not in table]:
-        raise BadInput(f"--published {path} lacks the columns {', '.join(missing)}; results/README.md lists them.")
+        raise BadInput(
+            f"--published {path} lacks the columns {', '.join(missing)}; docs/comparing.md says what they hold."
+        )
     value = pd.to_numeric(table["value"], errors="coerce")
     if (wrong := ~np.isfinite(value)).any():
         line = int(np.flatnonzero(wrong)[0])

@@ -22,18 +22,14 @@ class Report:
     Parameters
     ----------
     tables
-        Name of a file without its ending -> table: `across`, `overall`, `claims` and, where there is a file of
-        published figures, `published`.
+        Name of a file without its ending -> table: `across`, `overall`, `claims`, `published`.
     context
-        Published figures that do not compare with ours; None without a file of them.
-    published_file
-        Where published figures were looked for.
+        Published figures that do not compare with ours.
     """
 
     runs: Sequence[ScoredRun]
     tables: dict[str, pd.DataFrame]
-    context: pd.DataFrame | None
-    published_file: Path
+    context: pd.DataFrame
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -58,7 +54,7 @@ def build_report(
     challenge
         Folder that `challenge rank --out` filled, for claim 7.
     published
-        Table of published figures; None: `results/reference/published.csv` of a checkout.
+        Table of published figures; None: the one that comes with the package.
 
     Raises
     ------
@@ -79,15 +75,12 @@ def build_report(
         n_params=parameter_counts(),
     )
     tables = {"across": across, "overall": table.overall(across), "claims": paper_claims.evaluate_claims(evidence)}
-    file, context = published or published_values.default_file(), None
-    if published or file.is_file():
-        figures = published_values.read(file)
-        tables["published"] = published_values.beside(
-            figures,
-            pd.concat([run.summary for run in runs], ignore_index=True),
-            pd.concat([run.scores for run in runs], ignore_index=True),
-            across,
-            model_titles=dict(zip(across["model"], across["label"], strict=True)),
-        )
-        context = published_values.context(figures)
-    return Report(runs, tables, context, file)
+    figures = published_values.read(published or published_values.default_file())
+    tables["published"] = published_values.beside(
+        figures,
+        pd.concat([run.summary for run in runs], ignore_index=True),
+        pd.concat([run.scores for run in runs], ignore_index=True),
+        across,
+        model_titles=dict(zip(across["model"], across["label"], strict=True)),
+    )
+    return Report(runs, tables, published_values.context(figures))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,7 +41,12 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
 def draw_box(ax: Axes, box: Box, x: float, y: float, width: float, *, height: float | None = None) -> float:
     """Draw a box with its upper left corner at (x, y); return the y of its lower edge."""
     height = height or box.height
-    look = {"boxstyle": "round,pad=0,rounding_size=0.05", "fc": box.colour + "1A", "ec": box.colour, "lw": 0.9}
+    look: dict[str, Any] = {
+        "boxstyle": "round,pad=0,rounding_size=0.05",
+        "fc": box.colour + "1A",
+        "ec": box.colour,
+        "lw": 0.9,
+    }
     ax.add_patch(FancyBboxPatch((x, y), width, height, **look))
     at = y + (height - box.height) / 2 + PAD_IN + LINE_IN / 2
     if box.title:

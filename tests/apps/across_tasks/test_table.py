@@ -21,7 +21,7 @@ from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("without_plots")
 
-FILE = ROOT / "results/reference/published.csv"
+FILE = ROOT / "benchmarks/apps/across_tasks/published.csv"
 
 
 @pytest.fixture(scope="module")
