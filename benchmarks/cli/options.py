@@ -13,6 +13,13 @@ from benchmarks.errors import BadInput
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; messages go to stderr.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder that runs and reports are kept in.")]
+PackOption = Annotated[
+    str, typer.Option(help="Trainings that share a GPU: a number, or auto for a short probe. Same numbers, sooner.")
+]
+ProbeOption = Annotated[
+    bool, typer.Option("--probe", help="With --dry-run: train every network for seconds, to estimate the hours.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Fetch published data that is missing, without asking.")]
 ClusterOption = Annotated[
     Path | None, typer.Option("--cluster", help="YAML file: train on the nodes of a cluster; see docs/cluster.md.")
 ]

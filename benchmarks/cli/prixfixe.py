@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmarks import system
-from benchmarks.cli.options import RESULTS, SETTINGS, JsonOption, ResultsOption, command, fold_numbers
+from benchmarks.cli.options import (
+    RESULTS,
+    SETTINGS,
+    ClusterOption,
+    JsonOption,
+    PackOption,
+    ProbeOption,
+    ResultsOption,
+    YesOption,
+    command,
+    fold_numbers,
+)
 from benchmarks.io.json_files import records
 
 if TYPE_CHECKING:
@@ -36,6 +47,7 @@ def _group() -> None:
     "prixfixe grid --task human_mpra --dry-run",
     "prixfixe grid --task human_mpra --folds 0 --set recipe.epochs=2",
     "prixfixe grid --task human_mpra --preset paper --data data/human_mpra/K562_clean.tsv --folds 0 --members 1",
+    "prixfixe grid --task yeast --preset paper --cluster cluster.yaml",
 )
 def grid(
     task: Annotated[str, typer.Option("--task", help="Task name; see `list`.")],
@@ -54,9 +66,13 @@ def grid(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; 0: none. Default: chosen.")] = None,
+    pack: PackOption = "1",
+    cluster: ClusterOption = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = False,
     results: ResultsOption = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
+    probe: ProbeOption = False,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train every combination that fits together and the task, and draw the plots of the paper's Fig. 2b-e.
@@ -65,7 +81,7 @@ def grid(
     derived from what the parts declare. Team-specific steps at test time are off.
     """
     from benchmarks import registry
-    from benchmarks.cli.run import run_and_print
+    from benchmarks.cli.run import check_probe, fetch_missing, run_and_print
     from benchmarks.engine import pipeline
     from benchmarks.engine.planning import plan
     from benchmarks.engine.reporting.console import open_console
@@ -73,7 +89,11 @@ def grid(
     from dream_models.prixfixe.combinations import combinations
     from dream_models.prixfixe.grid import model_name
 
-    options = pipeline.RunOptions(results=results, device=device, workers=workers, save_models=save_models)
+    check_probe(probe, dry_run)
+    options = pipeline.RunOptions(
+        results=results, device=device, workers=workers, pack=pack, cluster=cluster, save_models=save_models,
+        pilot=probe,
+    )  # fmt: skip
     module = registry.get_task(task)
     plan.get_preset(module, preset)
     console = open_console(stderr=json)
@@ -82,6 +102,8 @@ def grid(
     console.print(f"{len(fitting)} of {len(fitting) + refusals.total()} combinations fit together.", highlight=False)
     for reason, n in refusals.items():
         console.print(f"  {n} do not: {reason}", markup=False, highlight=False, soft_wrap=True)
+    if data is None and not dry_run:
+        fetch_missing(module, preset, yes)
     planned = pipeline.plan_experiment(
         module,
         preset,

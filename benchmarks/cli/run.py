@@ -15,8 +15,11 @@ from benchmarks.cli.options import (
     ClusterOption,
     ColumnsOption,
     JsonOption,
+    PackOption,
     PluginOption,
+    ProbeOption,
     ResultsOption,
+    YesOption,
     command,
     fold_numbers,
     model_names,
@@ -28,6 +31,7 @@ from benchmarks.io.json_files import records
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from benchmarks.api.task import Task
     from benchmarks.engine.pipeline import PreparedRun, RunOptions, RunResult
     from benchmarks.engine.planning.plan import Plan
     from benchmarks.engine.store.store import Store
@@ -71,17 +75,13 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Worker processes; 0: none, run in this one. Default: chosen.")
     ] = None,
-    pack: Annotated[
-        str, typer.Option(help="Trainings that share a GPU: a number, or auto for a short probe. Same numbers, sooner.")
-    ] = "1",
+    pack: PackOption = "1",
     cluster: ClusterOption = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
     results: ResultsOption = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
-    probe: Annotated[
-        bool, typer.Option("--probe", help="With --dry-run: train every network for seconds, to estimate the hours.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Fetch published data that is missing, without asking.")] = False,
+    probe: ProbeOption = False,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train what is missing, score it, test it against the baseline and write a report.
@@ -90,12 +90,11 @@ def run(
     an interruption: finished trainings are kept.
     """
     from benchmarks.engine import pipeline
-    from benchmarks.engine.planning import data_sources, plan
-    from benchmarks.engine.reporting.console import bytes_shown, open_console
+    from benchmarks.engine.planning import plan
+    from benchmarks.engine.reporting.console import open_console
     from benchmarks.io.columns import parse
 
-    if probe and not dry_run:
-        raise BadInput("--probe is for an estimate: give it with --dry-run.")
+    check_probe(probe, dry_run)
     options = pipeline.RunOptions(
         results=results,
         device=device,
@@ -114,10 +113,7 @@ def run(
         if wanted is None or added not in wanted:
             wanted = [*(wanted or plan.default_models(module, preset)), added]
     if data is None and not dry_run:
-        with bytes_shown() as on_progress:
-            data_sources.fetch_missing(
-                module, preset, agreed=lambda text: yes or _confirmed(text), on_progress=on_progress
-            )
+        fetch_missing(module, preset, yes)
     planned = pipeline.plan_experiment(
         module,
         preset,
@@ -136,6 +132,21 @@ def run(
     result = run_and_print(planned, options, console, dry_run=dry_run, json=json)
     if result and result.counts["failed"]:
         raise typer.Exit(1)
+
+
+def check_probe(probe: bool, dry_run: bool) -> None:
+    """Refuse `--probe` without `--dry-run`, before anything is done."""
+    if probe and not dry_run:
+        raise BadInput("--probe is for an estimate: give it with --dry-run.")
+
+
+def fetch_missing(task: "Task", preset: str, yes: bool) -> None:
+    """Fetch published data that is not here, with a progress bar, if the user agrees or said `--yes`."""
+    from benchmarks.engine.planning import data_sources
+    from benchmarks.engine.reporting.console import bytes_shown
+
+    with bytes_shown() as on_progress:
+        data_sources.fetch_missing(task, preset, agreed=lambda text: yes or _confirmed(text), on_progress=on_progress)
 
 
 def _confirmed(question: str) -> bool:

@@ -180,6 +180,28 @@ def test_the_grid_is_planned_with_its_refusals(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_grid_takes_the_options_of_a_run(tmp_path, monkeypatch):
+    """The grid of the paper is 45 trainings of hours: it needs what `run` has for a cluster, a GPU and missing data."""
+    asked = {}
+
+    def planned(*_, **__):
+        raise BadInput("planned")
+
+    def options(**given):
+        asked.update(given)
+
+    monkeypatch.setattr("benchmarks.engine.pipeline.RunOptions", options)
+    monkeypatch.setattr("benchmarks.engine.pipeline.plan_experiment", planned)
+    monkeypatch.setattr("benchmarks.cli.run.fetch_missing", lambda task, preset, yes: asked.update(yes=yes))
+    words = ["prixfixe", "grid", "--task", "yeast", "--preset", "paper", "--pack", "3", "--cluster", "c.yaml", "--yes"]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, "planned" in done.output) == (2, True)
+    assert (asked["pack"], str(asked["cluster"]), asked["yes"], asked["pilot"]) == ("3", "c.yaml", True, False)
+    refused = CliRunner().invoke(app, ["prixfixe", "grid", "--task", "yeast", "--probe"])
+    assert refused.exit_code == 2
+    assert "give it with --dry-run" in refused.output
+
+
 @pytest.mark.slow
 def test_a_whole_grid_trains_scores_draws_and_goes_on(tmp_path, monkeypatch):
     """All 45 on a small simulated challenge: two steps each, scores, plots; the second call trains nothing."""
