@@ -36,7 +36,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
-		-e '.[$(TENSORFLOW),figures,parquet,atac,cluster,quantify,design,dev]'
+		-e '.[$(TENSORFLOW),figures,parquet,atac,cluster,quantify,design,tensorboard,dev]'
 	touch $@
 
 clean:

@@ -47,6 +47,18 @@ class Checkpoints(Protocol):
         """Take note of what need not be trained again; 0 and 0 at a fresh start."""
         ...
 
+    def reached(self, epoch: int, batch: int, n_batches: int, train_loss: float, seconds: float) -> None:
+        """Take note of where an epoch stands, for people who wait; called every few seconds.
+
+        Parameters
+        ----------
+        epoch, batch, n_batches
+            The epoch, counted from 1, its batches that are done, and all of its batches.
+        train_loss, seconds
+            Mean loss of the batches that are done, and the seconds they took.
+        """
+        ...
+
 
 class Model(Protocol):
     """A model that trains and predicts: what `ModelModule.build` returns.

@@ -1,5 +1,6 @@
 """`python -m benchmarks run`: trains what is missing, scores it, tests it and writes a report."""
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Collection
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmarks.api.task import Task
+    from benchmarks.engine.execution.events import Event
     from benchmarks.engine.pipeline import PreparedRun, RunOptions, RunResult
-    from benchmarks.engine.planning.plan import Plan
+    from benchmarks.engine.planning.plan import Job, Plan
     from benchmarks.engine.store.store import Store
 
 NAME = None
@@ -77,6 +79,9 @@ def run(
     ] = None,
     pack: PackOption = "1",
     cluster: ClusterOption = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder to write every epoch to for TensorBoard, while trainings run.")
+    ] = None,
     save_models: Annotated[bool, typer.Option(help="Keep the trained weights beside the predictions.")] = True,
     results: ResultsOption = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and end.")] = False,
@@ -129,7 +134,7 @@ def run(
         changes=set_ or (),
         columns=parse(columns),
     )
-    result = run_and_print(planned, options, console, dry_run=dry_run, json=json)
+    result = run_and_print(planned, options, console, dry_run=dry_run, json=json, tensorboard=tensorboard)
     if result and result.counts["failed"]:
         raise typer.Exit(1)
 
@@ -164,6 +169,7 @@ def run_and_print(
     only: Collection[str] | None = None,
     command: str | None = None,
     extra_json: dict[str, Any] | None = None,
+    tensorboard: Path | None = None,
 ) -> "RunResult | None":
     """Carry a plan out and print it, what becomes of trainings, scores and tests; None after a dry run.
 
@@ -177,10 +183,13 @@ def run_and_print(
         The words that repeat the run, which its report shows; None: those of this command.
     extra_json
         Joins what `json` prints.
+    tensorboard
+        Folder of a TensorBoard log; None: none is written.
     """
     from benchmarks.engine import pipeline
     from benchmarks.engine.reporting.console import print_plan
     from benchmarks.engine.reporting.progress import Reporter
+    from benchmarks.engine.reporting.tensorboard import TensorBoardLog
 
     def show_plan(prepared: pipeline.PreparedRun) -> None:
         if prepared.packed_for:
@@ -195,7 +204,14 @@ def run_and_print(
             print_json(_plan_json(prepared) | (extra_json or {}))
         return None
 
-    with Reporter(console) as reporter:
+    with contextlib.ExitStack() as stack:
+        reporter = stack.enter_context(Reporter(console))
+        log = stack.enter_context(TensorBoardLog(tensorboard)) if tensorboard else None
+
+        def on_event(job: "Job", event: "Event", payload: Any) -> None:
+            reporter.on_event(job, event, payload)
+            if log:
+                log.on_event(job, event, payload)
 
         def on_prepared(prepared: pipeline.PreparedRun) -> None:
             show_plan(prepared)
@@ -207,7 +223,7 @@ def run_and_print(
             command=command or f"python -m benchmarks {shlex.join(sys.argv[1:])}",
             only=only,
             on_prepared=on_prepared,
-            on_event=reporter.on_event,
+            on_event=on_event,
         )
     _print_result(console, result, options)
     if json:

@@ -140,11 +140,30 @@ def gc(
         typer.echo("Removed." if remove else "Nothing was removed; `gc --yes` does.")
 
 
+def _position(row: Any) -> str:
+    """Say how far a running training has come: epochs, losses, validation scores, and when its last epoch ends."""
+    from benchmarks.engine.reporting.text import duration
+
+    known = {name: value for name, value in row._asdict().items() if value is not None and value == value}
+    parts = []
+    if "epoch" in known or "epoch_share" in known:
+        of = f" of {known['epochs']:.0f}" if "epochs" in known else ""
+        share = f" and {known['epoch_share']:.0%} of the next" if "epoch_share" in known else ""
+        parts.append(f"{known.get('epoch', 0):.0f}{of} epochs{share}")
+    if "train_loss" in known:
+        parts.append(f"training loss {known['train_loss']:.4g}")
+    if "val_pearson_r" in known:
+        best = f" (best {known['best_val_pearson_r']:.3f} in epoch {known['best_epoch']:.0f})"
+        parts.append(f"validation r {known['val_pearson_r']:.3f}{best}")
+    if "seconds_left" in known:
+        parts.append(f"at most {duration(known['seconds_left'])} left")
+    return "".join(f", {part}" for part in parts)
+
+
 def print_states(
     console: "Console", folder: Path, table: "pd.DataFrame", left: float | None, reasons: Mapping[str, list[str]]
 ) -> None:
     """Print how many trainings are done, running, failed or waiting, which run now, and why some failed."""
-    import pandas as pd
 
     from benchmarks.engine.reporting.console import N_SHOWN, print_table
     from benchmarks.engine.reporting.text import duration
@@ -157,9 +176,8 @@ def print_states(
     n_done, n = int((table["state"] == "done").sum()), len(table)
     print_table(console, f"{n_done:,} of {n:,} trainings done: {folder.name}", rows)
     for row in table[table["state"] == "running"].head(N_SHOWN).itertuples():
-        of = f" of {row.epochs:.0f}" if pd.notna(row.epochs) else ""
-        at = f", epoch {row.epoch:.0f}{of} kept" if pd.notna(row.epoch) else ""
-        console.print(f"  running on {row.host}: {row.job}{at}", markup=False, highlight=False)
+        text = f"  running on {row.host}: {row.job}{_position(row)}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     for reason, jobs in reasons.items():
         console.print(f"  {len(jobs):,} failed: {reason} ({jobs[0]}{', …' if len(jobs) > 1 else ''})", style="red")
     if n_done < n:

@@ -194,6 +194,9 @@ def fit(
         learner.begin_epoch(epoch)
         for _ in _train_in_chunks(learner, batches, done):
             checkpointer.maybe_save(done, best_weights, order, within_epoch=True)
+            if checkpoints:
+                loss = float(np.mean(done.losses))
+                checkpoints.reached(epoch + 1, len(done.losses), len(batches), loss, done.seconds)
         start = time.perf_counter()
         sizes = list(map(len, batches))
         row: dict[str, Any] = {"epoch": epoch + 1, "train_loss": float(np.average(done.losses, weights=sizes))}

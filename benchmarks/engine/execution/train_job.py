@@ -55,6 +55,8 @@ class TrainingCall:
 def run_job(call: TrainingCall, on_epoch: OnEpoch) -> dict[str, Any]:
     """Train one job and store it; runs inside a worker, which holds the lock on the job meanwhile.
 
+    `on_epoch` is given every row of the history and, within long epochs, where they stand; see `Checkpoints.reached`.
+
     Returns
     -------
     The record of the training, or `status` and `reason` of one that was not trained here; see `Outcome`.
@@ -91,7 +93,7 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
     if backend:
         backend.reset_peak_memory()
     checkpoints = training.checkpoints
-    checkpoints.begin(call.threads)
+    checkpoints.begin(call.threads, on_epoch)
     started = time.perf_counter()
     recipe = recipe_with(module.RECIPE, job.recipe, source=f"job {job.id}")
     prerequisite_dirs = {model: needed.folder for model, needed in store.prerequisites(job).items()}
@@ -103,7 +105,7 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
         model = module.build(spec, recipe, prerequisite_dirs)
         if backend:
             backend.place(model, where["device"])
-        return model, model.fit(train, val, seed=seed, on_epoch=on_epoch, checkpoints=checkpoints)
+        return model, model.fit(train, val, seed=seed, on_epoch=checkpoints.epoch_over, checkpoints=checkpoints)
 
     model, history = _until_it_converges(attempt, job, checkpoints)
     trained = time.perf_counter()

@@ -4,18 +4,23 @@ import contextlib
 import json
 import re
 import shutil
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 from benchmarks import shutdown
+from benchmarks.engine.store.records import EpochRow
 from benchmarks.errors import BadInput
 from benchmarks.io import checksums, validated
 from benchmarks.io.atomic import whole_folder, write_text
+from benchmarks.io.json_files import to_json
+from benchmarks.io.validated import Count
 
 KEPT = 2
 """Checkpoints kept: if the last is damaged, the one before serves."""
@@ -23,7 +28,10 @@ WORTH = 20
 """A checkpoint is written once this many times its own writing time has passed, so that it costs 5 % at most."""
 RARE_S = 300.0
 """Seconds between two checkpoints within an epoch; those after an epoch need not wait."""
+SHOWN_S = 10.0
+"""Seconds between two notes of where a training stands."""
 _RESUMED, _THREADS, _DIVERGED = "resumed.json", "threads.json", "diverged.json"
+_HISTORY, _POSITION = "history.jsonl", "position.json"
 
 
 class _Diverged(TypedDict):
@@ -33,18 +41,59 @@ class _Diverged(TypedDict):
     reason: str
 
 
+class Position(TypedDict):
+    """Where the epoch stands that a training is in: see `Checkpoints.reached`."""
+
+    epoch: Count
+    batch: Count
+    n_batches: Count
+    train_loss: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunningProgress:
+    """How far a training has come that is not done: its finished epochs, and where the next one stands.
+
+    Parameters
+    ----------
+    history
+        A row per finished epoch, as in history.jsonl; the last few seconds may be missing.
+    position
+        The epoch that is being trained; None where it has not been noted yet.
+    """
+
+    history: list[EpochRow]
+    position: Position | None
+
+    def seconds_left(self, n_epochs: int) -> float | None:
+        """Expect the seconds until the last of `n_epochs`, from the pace of the training itself; None without any."""
+        here = self.position
+        if self.history:
+            each = statistics.median([row.get("seconds") or 0.0 for row in self.history])
+        elif here and here["batch"]:
+            each = here["seconds"] * here["n_batches"] / here["batch"]
+        else:
+            return None
+        begun = here["batch"] / here["n_batches"] if here and here["epoch"] == len(self.history) + 1 else 0.0
+        return each * max(0.0, n_epochs - len(self.history) - begun)
+
+
 class EpochCheckpoints:
     """Checkpoints in a folder of their own; see `benchmarks.api.model.Checkpoints`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self._next = 0.0
-        self._last = time.monotonic()
+        self._last = self._shown = time.monotonic()
+        self._rows: list[dict[str, Any]] = []
+        self._on_progress: Callable[[dict[str, Any]], None] | None = None
 
-    def begin(self, threads: int) -> None:
-        """Make the folder and note the CPU threads of the training."""
+    def begin(self, threads: int, on_progress: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Make the folder, note the CPU threads of the training, and who is told of its epochs and where they stand."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._note(_THREADS, threads)
+        self._on_progress = on_progress
 
     def threads(self) -> int | None:
         """Return the CPU threads that the interrupted training began with; None where there is none."""
@@ -97,8 +146,41 @@ class EpochCheckpoints:
         for folder in self._all():
             if folder.name > _name(epoch, batch):
                 shutil.rmtree(folder, ignore_errors=True)
+        self._rows = [dict(row) for row in self.running().history if row["epoch"] <= epoch]
         if epoch or batch:
             self._note(_RESUMED, [*self.resumed(), epoch])
+
+    def reached(self, epoch: int, batch: int, n_batches: int, train_loss: float, seconds: float) -> None:
+        """Keep and pass on where an epoch stands, at most every `SHOWN_S`."""
+        if not self._is_time_to_show():
+            return
+        position = {"epoch": epoch, "batch": batch, "n_batches": n_batches, "train_loss": train_loss}
+        self._show(_POSITION, to_json(position | {"seconds": seconds}))
+        if self._on_progress:
+            self._on_progress(position)
+
+    def epoch_over(self, row: dict[str, Any]) -> None:
+        """Take note of a finished epoch and pass it on; the history is written at most every `SHOWN_S`."""
+        self._rows.append(row)
+        if self._is_time_to_show():
+            self._show(_HISTORY, "".join(to_json(row) + "\n" for row in self._rows))
+        if self._on_progress:
+            self._on_progress(row)
+
+    def running(self) -> RunningProgress:
+        """Read how far the training has come, from what it wrote last."""
+        history: list[EpochRow] = []
+        with contextlib.suppress(OSError, BadInput):  # not written yet, or while it was being replaced
+            history = validated.read_json_lines(self.folder / _HISTORY, EpochRow, recovery_hint="it is written again")
+        return RunningProgress(history, self._noted(_POSITION, Position))
+
+    def _is_time_to_show(self) -> bool:
+        return time.monotonic() >= self._shown + SHOWN_S
+
+    def _show(self, name: str, text: str) -> None:
+        self._shown = time.monotonic()
+        with contextlib.suppress(OSError):  # a full disk costs the note, not the training
+            write_text(self.folder / name, text)
 
     def resumed(self) -> list[int]:
         """List the epochs after which, or in the one after which, the training was taken up again."""
@@ -112,6 +194,9 @@ class EpochCheckpoints:
         """Note that the attempt with a seed diverged, and drop its checkpoints."""
         self._note(_DIVERGED, [*self.diverged(), {"seed": seed, "reason": reason}])
         self._note(_RESUMED, [])
+        self._rows = []
+        for name in (_HISTORY, _POSITION):
+            (self.folder / name).unlink(missing_ok=True)
         for folder in self._all():
             shutil.rmtree(folder, ignore_errors=True)
 

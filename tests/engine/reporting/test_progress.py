@@ -75,3 +75,26 @@ def test_a_failure_has_its_reason_and_the_last_job_ends_the_eta(spoken):
     lines = out.getvalue().splitlines()
     assert lines[2] == "[3/3] FAILED c on d, test fold 0, validation fold 1: no [luck]; all done"
     assert (reporter.finished, reporter.total) == (3, 3)
+
+
+def test_a_long_training_says_where_it_stands_once_a_minute(spoken):
+    """Within an epoch and after one: losses, the best epoch, and the time that its own pace leaves."""
+    reporter, jobs, clock, out = spoken
+    reporter.on_event(jobs[0], "start", None)
+    within = {"epoch": 1, "batch": 30, "n_batches": 120, "train_loss": 0.5}
+    clock.now = 1000.0
+    reporter.on_event(jobs[0], "progress", within)
+    assert out.getvalue() == "", "it has only just begun to speak"
+    clock.now = 1060.0
+    reporter.on_event(jobs[0], "progress", within)
+    assert out.getvalue().strip().endswith("epoch 1 of 2, 25% of its batches, training loss 0.5")
+    clock.now = 1100.0
+    reporter.on_event(jobs[0], "progress", {"epoch": 1, "train_loss": 0.4, "val_pearson_r": 0.61, "seconds": 240.0})
+    assert len(out.getvalue().splitlines()) == 1, "a line a minute at most"
+    clock.now = 1200.0
+    reporter.on_event(jobs[0], "progress", {"epoch": 2, "batch": 1, "n_batches": 4, "train_loss": 0.3})
+    last = out.getvalue().splitlines()[-1]
+    assert "epoch 2 of 2, 25% of its batches, training loss 0.3, 4 min an epoch, at most 4 min left" in last
+    clock.now = 1300.0
+    reporter.on_event(jobs[0], "progress", {"epoch": 2, "train_loss": 0.2, "val_pearson_r": 0.59, "seconds": 260.0})
+    assert "validation r 0.590 (best 0.610 in epoch 1)" in out.getvalue().splitlines()[-1]

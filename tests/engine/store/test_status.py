@@ -13,7 +13,7 @@ from benchmarks.cli.main import app
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import make_plan
-from benchmarks.engine.store import locks, status
+from benchmarks.engine.store import checkpoints, locks, status
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training import Training
@@ -88,6 +88,59 @@ def test_a_half_done_training_counts_half(experiment):
     assert table["epoch"].iloc[4] == 3
     table["epochs"] = 6
     assert status.seconds_left(found.plan, store, table) == pytest.approx(25)
+
+
+def test_a_running_training_tells_its_epochs_and_its_pace(experiment, monkeypatch):
+    """Two epochs of 30 s and half of the third: of six, three and a half are left, 105 s."""
+    found, store = experiment
+    monkeypatch.setattr(checkpoints, "SHOWN_S", 0.0)
+    job = found.plan.jobs[2]
+    told = []
+    kept = store.training(job).checkpoints
+    kept.begin(1, told.append)
+    kept.starts_after(0)
+    for epoch, r in ((1, 0.5), (2, 0.4)):
+        kept.epoch_over({"epoch": epoch, "train_loss": 1 / epoch, "val_pearson_r": r, "seconds": 30.0})
+    kept.reached(3, 10, 20, 0.25, 15.0)
+    assert [row["epoch"] for row in told] == [1, 2, 3]
+    with locks.TrainingLocks() as held:
+        held.take(store.training(job).lock_file)
+        table = status.states(found.plan, store)
+        row = table.iloc[2]
+        assert (row["state"], row["epoch"], row["epoch_share"], row["train_loss"]) == ("running", 2, 0.5, 0.25)
+        assert (row["val_pearson_r"], row["best_epoch"], row["best_val_pearson_r"]) == (0.4, 1, 0.5)
+        progress = store.training(job).checkpoints.running()
+        assert progress.seconds_left(6) == pytest.approx(3.5 * 30)
+        shown = call(store, "status").stdout.replace("\n", " ")
+        assert "2 of" in shown
+        assert "validation r 0.400 (best 0.500 in epoch 1)" in shown
+    history = (kept.folder / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [1, 2]
+
+
+def test_a_resumed_training_goes_on_with_its_history(experiment, monkeypatch):
+    """What comes after the checkpoint that it goes on from is forgotten."""
+    found, store = experiment
+    monkeypatch.setattr(checkpoints, "SHOWN_S", 0.0)
+    training = store.training(found.plan.jobs[2])
+    first = training.checkpoints
+    first.begin(1)
+    for epoch in (1, 2, 3):
+        first.epoch_over({"epoch": epoch, "seconds": 1.0})
+    again = training.checkpoints
+    again.begin(1)
+    again.starts_after(2)
+    again.epoch_over({"epoch": 3, "seconds": 5.0})
+    assert [row["seconds"] for row in training.checkpoints.running().history] == [1.0, 1.0, 5.0]
+    again.begin_again(7, "diverged")
+    assert training.checkpoints.running().history == []
+
+
+def test_a_first_epoch_is_estimated_from_its_batches():
+    """A quarter of the first epoch took 60 s: 240 s an epoch, of which 9.75 of ten are left."""
+    position = {"epoch": 1, "batch": 5, "n_batches": 20, "train_loss": 0.1, "seconds": 60.0}
+    assert checkpoints.RunningProgress([], position).seconds_left(10) == pytest.approx(9.75 * 240)
+    assert checkpoints.RunningProgress([], None).seconds_left(10) is None
 
 
 def test_retry_trains_what_failed_and_then_what_is_left(experiment):
@@ -168,7 +221,7 @@ def test_a_running_model_without_epochs_is_shown(experiment):
         assert shown.exit_code == 0, shown.exception
         assert shown.stdout.count("running on") == 2
         (store.training(found.plan.jobs[2]).checkpoints.folder / "epoch-00003").mkdir(parents=True)
-        assert ", epoch 3 kept" in call(store, "status").stdout
+        assert ", 3 epochs" in call(store, "status").stdout
 
 
 def test_gc_leaves_what_came_to_be_needed_while_it_asked(experiment, monkeypatch):
