@@ -124,28 +124,32 @@ class RiseAndCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def layer_table(network: keras.Model) -> list[dict[str, Any]]:
-    """List the layers of a network in order: `path`, `kind`, `detail`, `shape` that leaves it (without B), `n_params`.
+    """List the layers of a network in order: `path`, `kind`, `numbers`, `shape` that leaves it (without B), `n_params`.
 
-    Parameters are those that are trained, so that they add up as in torch.
+    Kinds have their names in Keras, numbers those of `torch_layers.layer_table`. Parameters are those that are trained,
+    so that they add up as in torch.
     """
     rows = []
     for layer in network.layers:
-        kind, detail = type(layer).__name__, ""
+        kind = type(layer).__name__
         if kind == "InputLayer":
             continue
-        input_shape: tuple[int, ...] = layer.input.shape if not isinstance(layer.input, list) else ()
+        n_in = layer.input.shape[-1] if not isinstance(layer.input, list) else None
+        n_out = layer.output.shape[-1]
+        numbers: dict[str, Any] = {}
         if kind == "Activation":
             kind = layer.activation.__name__
         elif isinstance(layer, PairedConv):
-            detail = f"{layer.kernel_size}, {input_shape[-1]} → {layer.output.shape[-1]}"
+            numbers = {"kernel": layer.kernel_size, "n_in": n_in, "n_out": n_out, "groups": n_out // 2}
         elif isinstance(layer, layers.Conv1D):
-            detail = f"{layer.kernel_size[0]}, {input_shape[-1]} → {layer.output.shape[-1]}"
-            detail += f", dilation {layer.dilation_rate[0]}" if layer.dilation_rate[0] > 1 else ""
+            numbers = {"kernel": layer.kernel_size[0], "n_in": n_in, "n_out": n_out, "groups": layer.groups}
         elif kind == "Dense":
-            detail = f"{input_shape[-1]} → {layer.units}"
+            numbers = {"n_in": n_in, "n_out": n_out}
         elif kind == "Bidirectional":
-            kind, detail = "LSTM", f"{input_shape[-1]} → {layer.forward_layer.units} × 2 directions"
+            kind, numbers = "LSTM", {"n_in": n_in, "n_out": layer.forward_layer.units, "directions": 2}
+        elif kind == "Dropout":
+            numbers = {"rate": layer.rate}
         n_params = sum(int(np.prod(w.shape)) for w in layer.trainable_weights)
         shape = tuple(layer.output.shape[1:])
-        rows.append({"path": layer.name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params})
+        rows.append({"path": layer.name, "kind": kind, "numbers": numbers, "shape": shape, "n_params": n_params})
     return rows

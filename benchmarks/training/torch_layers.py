@@ -1,7 +1,7 @@
 """Layers and state dictionaries of torch modules."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,17 @@ def load_state(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) 
     net.load_state_dict(state, strict=True)
 
 
-_NUMBERS = {
-    "Conv1d": lambda m: (
-        f"{m.kernel_size[0]}, {m.in_channels} → {m.out_channels}" + (f", {m.groups} groups" if m.groups > 1 else "")
-    ),
-    "Linear": lambda m: f"{m.in_features} → {m.out_features}",
-    "LSTM": lambda m: f"{m.input_size} → {m.hidden_size}" + (" × 2 directions" if m.bidirectional else ""),
-    "MultiheadAttention": lambda m: f"{m.num_heads} heads, {m.embed_dim} wide",
-    "Embedding": lambda m: f"{m.num_embeddings} × {m.embedding_dim}",
-}
+_NUMBERS: dict[str, Callable[[Any], dict[str, float]]] = {
+    "Conv1d": lambda m: {
+        "kernel": m.kernel_size[0], "n_in": m.in_channels, "n_out": m.out_channels, "groups": m.groups
+    },
+    "Linear": lambda m: {"n_in": m.in_features, "n_out": m.out_features},
+    "LSTM": lambda m: {"n_in": m.input_size, "n_out": m.hidden_size, "directions": 1 + m.bidirectional},
+    "MultiheadAttention": lambda m: {"n_in": m.embed_dim, "n_out": m.embed_dim, "heads": m.num_heads},
+    "Embedding": lambda m: {"n_in": m.num_embeddings, "n_out": m.embedding_dim},
+    "Dropout": lambda m: {"rate": m.p},
+}  # fmt: skip
+"""Kind of layer -> its sizes by name."""
 
 
 def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
@@ -78,9 +80,9 @@ def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
 
     Returns
     -------
-    A row per layer: `path`, `kind`, `detail` (kernel, channels in and out), `shape` that leaves it (without B; (L, C)
-    inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where it was
-    first, and parameters that no layer's call uses stand at the end: the sum is the network's.
+    A row per layer: `path`, `kind`, `numbers` (kernel, n_in, n_out …, as it has them), `shape` that leaves it (without
+    B; (L, C) inside recurrent and attention layers), `n_params` of its own. A layer called several times stands where
+    it was first, and parameters that no layer's call uses stand at the end: the sum is the network's.
     """
     rows: dict[str, dict[str, Any]] = {}
     names = [name for name, module in net.named_modules() if _is_layer(module) and not _inside_layer(net, name)]
@@ -106,7 +108,7 @@ def layer_table(net: nn.Module, example: torch.Tensor) -> list[dict[str, Any]]:
     found = [row for row in found if row["shape"] or row["n_params"]]
     loose = sum(p.numel() for p in net.parameters()) - sum(row["n_params"] for row in found)
     if loose:
-        found.append({"path": "", "kind": "parameters", "detail": "", "shape": (), "n_params": loose})
+        found.append({"path": "", "kind": "parameters", "numbers": {}, "shape": (), "n_params": loose})
     return found
 
 
@@ -121,6 +123,6 @@ def _inside_layer(net: nn.Module, name: str) -> bool:
 
 def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
     kind = type(module).__name__
-    detail = _NUMBERS[kind](module) if kind in _NUMBERS else ""
+    numbers = _NUMBERS[kind](module) if kind in _NUMBERS else {}
     n_params = sum(p.numel() for p in module.parameters())
-    return {"path": name, "kind": kind, "detail": detail, "shape": shape, "n_params": n_params}
+    return {"path": name, "kind": kind, "numbers": numbers, "shape": shape, "n_params": n_params}

@@ -28,9 +28,11 @@ class ConvBranch(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: int):
         super().__init__()
         self.conv = nn.Conv1d(in_channels, out_channels, kernel, padding="same")
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.dropout(self.conv(x).relu(), DROPOUT, self.training)
+        return self.dropout(self.relu(self.conv(x)))
 
 
 def branches(in_channels: int, out_channels: int) -> nn.ModuleList:
@@ -59,11 +61,12 @@ class BHICore(Block):
         hidden = hidden or out_channels
         self.lstm = nn.LSTM(in_channels, hidden, batch_first=True, bidirectional=True)
         self.conv_list = branches(2 * hidden, out_channels)
+        self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.lstm(x.transpose(1, 2))[0].transpose(1, 2)  # (B, 2 * hidden, L), forward half first
         x = torch.cat([branch(x) for branch in self.conv_list], dim=1)
-        return F.dropout(x, 0.5, self.training)
+        return self.dropout(x)
 
 
 class BHIFinal(FinalBlock):

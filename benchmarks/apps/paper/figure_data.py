@@ -57,11 +57,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Layer:
-    """One box of an architecture: what it is, its numbers, the shape that leaves it (without the batch)."""
+    """A layer of a network: its place, what it is, its sizes by name, the shape that leaves it (without the batch)."""
 
-    block: str
+    path: str
     kind: str
-    detail: str
+    numbers: Mapping[str, float]
     shape: tuple[int, ...]
     n_params: int
 

@@ -320,15 +320,5 @@ def architectures() -> tuple[dict[str, list[Layer]], str]:
             from benchmarks.training import keras_layers
 
             rows = keras_layers.layer_table(module.network())
-        layers[module.NAME] = [
-            Layer(_block(row["path"], entry.framework), row["kind"], row["detail"], row["shape"], row["n_params"])
-            for row in rows
-        ]
+        layers[module.NAME] = [Layer(**row) for row in rows]
     return layers, missing
-
-
-def _block(path: str, framework: str) -> str:
-    """Name the box that a layer is drawn in: the first parts of its path; a Keras network is one box."""
-    if framework != "torch":
-        return "network.layers"
-    return ".".join(path.split(".")[:3]) or "other"

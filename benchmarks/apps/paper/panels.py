@@ -60,7 +60,7 @@ PANELS = (
     Panel("1e", "Spearman rho by subset of the test set", _RANKED, partial(fig1.subsets, metric="spearman_rho")),
     Panel("1f", "Gap between best and worst, Pearson r²", _RANKED, partial(fig1.gaps, metric="pearson_r")),
     Panel("1g", "Gap between best and worst, Spearman rho", _RANKED, partial(fig1.gaps, metric="spearman_rho")),
-    Panel("2a", "Solutions taken apart and put together anew", (), schematics.recombination),
+    Panel("2a", "Prix Fixe", (), schematics.prix_fixe),
     Panel("2b", "Every combination of the winners' parts", ("grid",), fig2.every_combination),
     Panel("2c", "Combinations by processor and trainer", ("grid",), fig2.by_processor),
     Panel("2d", "Parameters of submissions and counterparts", ("parameters",), fig2.sizes),
@@ -90,7 +90,7 @@ PANELS = (
     Panel("X5", "Models by subset of the test set", ("yeast",), fig1.models),
     Panel("X6", "Parameters of the combinations in the grid", ("grid",), fig2.original_sizes),
     Panel("X7", "Speed of stored trainings", ("yeast", "drosophila", "human_mpra", "atac"), fig3.trainings),
-    Panel("X8", "Architectures of the Keras twins", ("architectures",), fig_ed9_architectures.keras_twins),
+    Panel("X8", "Keras twins", ("architectures",), fig_ed9_architectures.keras_twins),
 )
 
 
