@@ -104,10 +104,19 @@ def bench(data: FigureData) -> RenderedPanel:
     text = (
         f"Seconds per training batch, predictions per second at the largest batch that fits (boxes of {n} repeats; "
         f"whiskers: all) and parameters. Measured on {devices} in {precisions}, backends "
-        f"{', '.join(dict.fromkeys(table['backend']))}, protocol {protocols}, random weights. The paper's device is a "
+        f"{', '.join(dict.fromkeys(table['backend']))}, protocol {protocols}, random weights.{_widths(table)} The paper's device is a "
         "V100 with 16 GB: these times are not comparable with its."
     )
     return RenderedPanel(speed.repeats(table, labels), table, text, False)
+
+
+def _widths(table: pd.DataFrame) -> str:
+    """Say which networks are narrower than published, "" where none is."""
+    narrow = table[table["width_scale"].astype(float) < 1].drop_duplicates("model")
+    if narrow.empty:
+        return ""
+    shares = ", ".join(f"{row['model']} {float(row['width_scale']):g}" for row in narrow.to_dict("records"))
+    return f" NARROWED networks (share of the published width: {shares})."
 
 
 def profiles(data: FigureData) -> RenderedPanel:

@@ -197,7 +197,8 @@ def repeats(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
                 look = {"boxprops": {"alpha": 0.6}, "medianprops": {"color": "black"}, "linewidth": 0.8}
                 sns.boxplot(rows, x="value", **places, saturation=1, whis=(0, 100), width=0.6, ax=ax, **look)
                 ax.set_xlim(0, 1.08 * rows["value"].max())
-            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            if quantity != "seconds_per_training_batch":
+                ax.xaxis.set_major_formatter(EngFormatter(sep=""))
             ax.set(xlabel=title, ylabel="")
             ax.set_title(f"{next(letters)}  {task}", loc="left")
             names = [labels.get(name, name) for name in models[task]]
