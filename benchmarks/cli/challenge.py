@@ -76,36 +76,55 @@ def score(
 
 @command(
     app,
-    "challenge submit --data data/yeast --run dream_cnn --out mine.txt",
+    "challenge submit --data data/yeast --run dream_cnn --out mine.txt --ensemble",
     "challenge submit --data designed/ --run results/runs/yeast/simulated/dream_cnn-1a2b3c4d --out mine.txt",
 )
 def submit(
     data: DataOption,
     run: Annotated[str, typer.Option("--run", "--weights", help=MODEL_HELP)],
     out: Annotated[Path, typer.Option(help="Text file to write: sequence and prediction, as the final submissions.")],
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Submit the mean of all trainings of the model, not one of them.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
-    """Predict a test set with a trained model, as a submission that `challenge score` takes."""
+    """Predict a test set with a trained model, as a submission that `challenge score` takes.
+
+    The submission is of one training, as the challenge's were; where the model has several, name one's folder, or
+    submit their mean by --ensemble. OUT.about, a JSON file, says what was submitted.
+    """
     from benchmarks.apps.challenge.predict_test_set import predict_test_set, submission_text
     from benchmarks.engine.inference import load
     from benchmarks.io.atomic import write_text
+    from benchmarks.io.json_files import write_json
 
     if not out.parent.is_dir():
         raise BadInput(f"The folder of --out, {out.parent}, does not exist.")
     if out.is_dir():
         raise BadInput(f"--out {out} is a folder; a text file, e.g. {out / 'mine.txt'}, is expected.")
     test = _test_set(data, False)
-    models = load.open_all(load.located(run, "yeast", results), device)
+    trainings = load.trainings(load.located(run, "yeast", results))
+    if len(trainings) > 1 and not ensemble:
+        raise BadInput(
+            f"--run {run} has {len(trainings)} trainings, and a submission is of one: name its folder, such as "
+            f"{trainings[0]}, or submit their mean with --ensemble."
+        )
+    models = [load.open_model(folder, device) for folder in trainings]
     y_pred = predict_test_set(models, test.sequences, data)
+    facts = {
+        "n": len(test), "ensemble": len(models) > 1, "models": [trained.title for trained in models],
+        "trainings": [str(folder) for folder in trainings], "trained_on": models[0].trained_on,
+    }  # fmt: skip
     write_text(out, submission_text(test.sequences, y_pred))
+    write_json(out.with_name(f"{out.name}.about"), facts)
     if json:
-        titles = [trained.title for trained in models]
-        print_json({"out": str(out), "n": len(test), "models": titles, "trained_on": models[0].trained_on})
+        print_json({"out": str(out)} | facts)
         return
     label = " (trained on SIMULATED data)" * (models[0].trained_on == "simulated")
-    typer.echo(f"{len(test):,} predictions, the mean of {len(models)} trainings{label}: {out}")
+    of = f"an ENSEMBLE, the mean of {len(models)} trainings" if len(models) > 1 else "one training"
+    typer.echo(f"{len(test):,} predictions of {of}{label}: {out}")
 
 
 @command(app, "challenge validate --data data/yeast --submission mine.txt")

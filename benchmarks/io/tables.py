@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -226,20 +226,50 @@ def fasta_records(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
 
 
 def _parquet_cells(path: Path, content: bytes) -> pd.DataFrame:
+    header, *rows = (cells for _, cells in _rows_of_parquet(path, io.BytesIO(content), None))
+    cells = pd.DataFrame([header, *rows], dtype="str")
+    cells.index = np.arange(1, len(cells) + 1)
+    cells.attrs["has_header"] = True
+    return cells
+
+
+def parquet_rows(path: Path, n_rows: int = 100_000) -> Iterator[tuple[int, list[Any]]]:
+    """Give a parquet table row by row, however long it is: line number and cells as text, column names first.
+
+    Raises
+    ------
+    BadInput
+        If pyarrow is not installed, or the file is damaged.
+    """
+    return _rows_of_parquet(path, path, n_rows)
+
+
+def _rows_of_parquet(path: Path, source: Path | IO[bytes], n_rows: int | None) -> Iterator[tuple[int, list[Any]]]:
+    """Give rows of a parquet table; with `n_rows` as many are in memory at a time, else all, their index among them."""
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
         raise BadInput(f"{path} is a parquet file; `pip install -e '.[parquet]'` to read it.") from None
     try:
-        frame = pyarrow.parquet.read_table(io.BytesIO(content)).to_pandas()
-        frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
-        text = frame.map(lambda cell: np.nan if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell))
+        frames: Iterable[pd.DataFrame]
+        if n_rows is None:
+            frame = pyarrow.parquet.read_table(source).to_pandas()
+            frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+            frames, names = [frame], list(frame.columns)
+        else:
+            file = pyarrow.parquet.ParquetFile(source)
+            frames, names = (batch.to_pandas() for batch in file.iter_batches(n_rows)), file.schema_arrow.names
+        yield 1, list(map(str, names))
+        line = 2
+        for frame in frames:
+            text = frame.map(lambda cell: np.nan if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell))
+            for cells in text.to_numpy(dtype=object).tolist():
+                yield line, cells
+                line += 1
     except Exception as error:  # arrow has its own errors, and Python's of text, dates and sizes; some come with a cell
+        if isinstance(error, BadInput):
+            raise
         raise BadInput(f"{path} is a damaged parquet file ({one_line(error)}); copy it again.") from None
-    cells = pd.DataFrame([list(map(str, frame.columns)), *text.to_numpy(dtype=object).tolist()], dtype="str")
-    cells.index = np.arange(1, len(cells) + 1)
-    cells.attrs["has_header"] = True
-    return cells
 
 
 def required_text(path: Path, table: pd.DataFrame, column: str) -> pd.Series:

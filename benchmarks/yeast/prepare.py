@@ -28,7 +28,9 @@ from benchmarks.yeast import test_set
 from benchmarks.yeast.test_set import TestSet
 
 OUTPUT = "expression"
-TRAINING_FILES = ("train_sequences.txt", "train.txt", "random_promoters_dream_demo.tsv")
+ALL_ROWS, TRAINING_ROWS, VALIDATION_ROWS = "train_sequences.txt", "train.txt", "val.txt"
+"""The published training tables: all rows in one file, and the same rows cut into two."""
+TRAINING_FILES = (ALL_ROWS, TRAINING_ROWS, "random_promoters_dream_demo.tsv")
 """Names of training tables looked for in a folder, each plain or .gz; the first that is there is used."""
 
 N_LINES = 500_000
@@ -36,11 +38,13 @@ N_LINES = 500_000
 
 COLUMNS = (
     columns.SEQUENCE,
-    Role("value", ("expression", "value", "mean_value"), "expression", required=True, asks=True),
+    Role("value", ("expression", "activity", "value", "mean_value"), "expression", required=True, asks=True),
 )
 """What a column of a training table holds; see `columns`."""
 STORE_VERSION = 1
 N_FOLDS = 10
+NEVER_VALIDATES = N_FOLDS
+"""Fold of the training rows of a published split."""
 TRAIN, TEST, DROPPED = 0, 1, 2
 """Values of `meta["part"]`. Dropped rows occur in the test set as well; nothing trains on them."""
 
@@ -71,6 +75,14 @@ def training_file(folder: Path) -> Path:
             if path.is_file():
                 return path
     raise BadInput(f"{folder} holds no training table: {', '.join(TRAINING_FILES)}, plain or .gz, are looked for.")
+
+
+def validation_file(file: Path) -> Path | None:
+    """Find the validation rows that belong to a training table: `val.txt` beside `train.txt`, plain or .gz."""
+    if file.name not in (TRAINING_ROWS, f"{TRAINING_ROWS}.gz"):
+        return None
+    beside = (file.with_name(VALIDATION_ROWS), file.with_name(f"{VALIDATION_ROWS}.gz"))
+    return next((path for path in beside if path.is_file()), None)
 
 
 def read_training(file: Path, given: Mapping[str, str] | None = None) -> TrainingTable:
@@ -166,6 +178,15 @@ def read_pieces(
         For the first line that is not a row of the challenge; for a damaged gzip or a binary file.
     """
     given, account = given or {}, account or Account(file.name)
+    if file.is_file() and tables.is_parquet(file):
+        account.format = "a parquet table"
+        rows_of_parquet = tables.parquet_rows(file)
+        batches = columns.in_batches(
+            file, rows_of_parquet, n_lines, COLUMNS, given, account, by_place=_by_place, has_names=True
+        )
+        for table, found in batches:
+            yield _encoded(file, table, found, account)
+        return
     with text_tables.open_rows(file) as rows:
         account.format = str(rows.form)
         for table, found in columns.in_batches(file, rows, n_lines, COLUMNS, given, account, by_place=_by_place):
@@ -204,11 +225,14 @@ def dataset(
     seed: int,
     notes: tuple[str, ...] = (),
     ceilings: tuple[dict, ...] = (),
+    validation: TrainingTable | None = None,
+    refold: bool = False,
 ) -> Dataset:
     """Put training rows and the designed test set into one dataset.
 
     `meta` has `seq_id` (row number in the file a row is from), `part` (TRAIN, TEST, DROPPED), `fold` (0 to 9, -1 in the
-    test set; a 90/10 split takes one of them for validation), `is_singleton` (a training value that is a whole number,
+    test set; a 90/10 split takes one of them for validation; with published validation rows these are fold 0 and the
+    others `NEVER_VALIDATES`), `is_singleton` (a training value that is a whole number,
     as of a promoter seen once; 0 in the test set) and `is_reverse` (0: reverse copies are made in training). The
     subsets of the test set are in `tables`. Values are bins (0 to 17) in training rows and, on another scale, MAUDE
     expression in the test set.
@@ -217,7 +241,51 @@ def dataset(
     ----------
     seed
         Of the folds.
+    validation, refold
+        The rows that validate, where a split is published, and whether folds are drawn all the same.
     """
+    if validation is not None:
+        return _with_published_split(
+            name, train, validation, test, seed if refold else None, origin=origin, notes=notes, ceilings=ceilings
+        )
+    fold = np.random.default_rng(seed).permutation(len(train)) % N_FOLDS
+    return _assembled(name, train, fold, test, origin=origin, notes=notes, ceilings=ceilings)
+
+
+def _with_published_split(
+    name: str, train: TrainingTable, validation: TrainingTable, test: TestSet, seed: int | None, **more: Any
+) -> Dataset:
+    """Put the two published tables together; with a seed, folds are drawn from the rows of both.
+
+    Ids go on in the second table, so that a row of it has its number there plus the rows of the first.
+    """
+    both = TrainingTable(
+        np.concatenate([train.codes, validation.codes]),
+        np.concatenate([train.expression, validation.expression]),
+        (*train.says, *validation.says),
+        train.account,
+    )
+    if seed is not None:
+        fold = np.random.default_rng(seed).permutation(len(both)) % N_FOLDS
+    else:
+        fold = np.r_[np.full(len(train), NEVER_VALIDATES), np.zeros(len(validation), dtype=int)]
+        said = f"{len(validation):,} rows of {VALIDATION_ROWS} validate: the published split."
+        more["notes"] = (*more["notes"], said)
+    made = _assembled(name, both, fold, test, **more)
+    return replace(made, accounts=tuple(filter(None, (train.account, validation.account))))
+
+
+def _assembled(
+    name: str,
+    train: TrainingTable,
+    fold: np.ndarray,
+    test: TestSet,
+    *,
+    origin: Origin,
+    notes: tuple[str, ...],
+    ceilings: tuple[dict, ...],
+) -> Dataset:
+    """Put training rows with their folds and the test set into one dataset; see `dataset`."""
     test_codes = yeast_plasmid.construct(test.sequences.tolist())
     n, n_test = len(train), len(test)
     in_test = occur_in(train.codes, test_codes)
@@ -226,7 +294,6 @@ def dataset(
             f"All {n:,} training rows of {name} occur in the test set and would be dropped; train on another library."
         )
     singleton = train.expression == np.floor(train.expression)
-    fold = np.random.default_rng(seed).permutation(n) % N_FOLDS
     meta = pd.DataFrame(
         {
             "seq_id": np.r_[np.arange(n), np.arange(n_test)],

@@ -56,7 +56,8 @@ N_DRAWS = 1_000
 
 HOW_TO_GET = (
     "Fetch it: python -m benchmarks fetch --task yeast. "
-    "Or download train_sequences.txt, filtered_test_data_with_MAUDE_expression.txt, test_subset_ids.tar.gz and "
+    "Or download train.txt and val.txt (or train_sequences.txt, all rows), "
+    "filtered_test_data_with_MAUDE_expression.txt, test_subset_ids.tar.gz and "
     "public_leaderboard_ids.tar.gz from Zenodo, doi 10.5281/zenodo.10633252, and unpack them there; or name a folder "
     "with --data."
 )
@@ -72,16 +73,22 @@ def load(
 ) -> Dataset:
     """Read a folder of training table and test set, or a training table whose folder has the test set.
 
-    The folds of the 90/10 splits are drawn by `seed`; no file has folds that `refold` could replace. Where the official
-    table of SNV pairs is missing, the inferred pairs of the prepared layout stand in, and a note says so.
+    A folder with `train.txt` and `val.txt` has one published 90/10 split, unless `refold` draws others from all its
+    rows. Else the folds of the 90/10 splits are drawn by `seed`. Where the official table of SNV pairs is missing, the
+    inferred pairs of the prepared layout stand in, and a note says so.
     """
     file = prepare.training_file(path) if path.is_dir() else path
     if not file.is_file():
         raise BadInput(f"No training table at {file}.")
     test = test_set.read(file.parent, inferred_snvs=True)
-    name = DATASETS[0] if file.name.startswith("train_sequences") else table_name(file)
+    beside = prepare.validation_file(file) if path.is_dir() else None
+    is_published = beside is not None or file.name.startswith(prepare.ALL_ROWS)
+    name = DATASETS[0] if is_published else table_name(file)
     train = prepare.read_training(file, columns)
-    return prepare.dataset(name, train, test, origin=simulated_marker.of(file.parent), seed=seed)
+    validation = prepare.read_training(beside, columns) if beside else None
+    return prepare.dataset(
+        name, train, test, origin=simulated_marker.of(file.parent), seed=seed, validation=validation, refold=refold
+    )
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -178,10 +185,13 @@ def protocol() -> list[tuple[int, int]]:
 
 
 def splits(meta: pd.DataFrame) -> Iterator[Split]:
-    """Give the 90/10 splits: each tenth of the training rows validates once; the designed sequences always test."""
+    """Give the 90/10 splits; the designed sequences always test.
+
+    Each tenth of the training rows validates once; of a published split, the published rows alone.
+    """
     part, fold = meta["part"].to_numpy(), meta["fold"].to_numpy()
     may_train, test = part == prepare.TRAIN, np.flatnonzero(part == prepare.TEST)
-    for val in range(prepare.N_FOLDS):
+    for val in sorted(set(fold[may_train].tolist()) - {prepare.NEVER_VALIDATES}):
         yield Split(
             0, val, train=np.flatnonzero(may_train & (fold != val)), val=np.flatnonzero(may_train & (fold == val)),
             test=test,

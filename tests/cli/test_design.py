@@ -283,8 +283,11 @@ def test_a_submission_is_of_a_yeast_model(results, tmp_path):
     assert done.exit_code == 2
     assert "was trained for human_mpra" in done.stderr
     assert not (tmp_path / "s.txt").exists()
-    done = RUNNER.invoke(app, [*words, "kmer_ridge", "--results", str(results), "--json"])
-    assert json.loads(done.stdout)["trained_on"] == "simulated"
+    done = RUNNER.invoke(app, [*words, "kmer_ridge", "--results", str(results), "--ensemble", "--json"])
+    said = json.loads(done.stdout)
+    assert (said["trained_on"], said["ensemble"], len(said["trainings"])) == ("simulated", True, 2)
+    about = json.loads((tmp_path / "s.txt.about").read_text())
+    assert about == {name: value for name, value in said.items() if name != "out"}
     valid = RUNNER.invoke(
         app, ["challenge", "validate", "--data", str(tmp_path / "lib"), "--submission", str(tmp_path / "s.txt")]
     )

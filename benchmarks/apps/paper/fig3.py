@@ -104,7 +104,8 @@ def bench(data: FigureData) -> RenderedPanel:
     text = (
         f"Seconds per training batch, predictions per second at the largest batch that fits (boxes of {n} repeats; "
         f"whiskers: all) and parameters. Measured on {devices} in {precisions}, backends "
-        f"{', '.join(dict.fromkeys(table['backend']))}, protocol {protocols}, random weights.{_widths(table)} The paper's device is a "
+        f"{', '.join(dict.fromkeys(table['backend']))}, protocol {protocols}, "
+        f"random weights.{_widths(table)} The paper's device is a "
         "V100 with 16 GB: these times are not comparable with its."
     )
     return RenderedPanel(speed.repeats(table, labels), table, text, False)

@@ -80,6 +80,12 @@ def _of_latest(model: str, task: str, results: Path) -> Path:
     return folders.pop()
 
 
+def trainings(path: Path) -> list[Path]:
+    """List the trainings in a folder of trainings; a training itself, or another path, is the only one."""
+    inside = [] if (path / "job.json").is_file() else sorted(file.parent for file in path.glob("*/job.json"))
+    return inside or [path]
+
+
 def open_all(path: Path, device: str = "auto") -> list[Trained]:
     """Load the model of a path, or of every training in a folder of trainings, whose predictions are to be averaged.
 
@@ -88,8 +94,7 @@ def open_all(path: Path, device: str = "auto") -> list[Trained]:
     BadInput
         As `open_model`.
     """
-    trainings = [] if (path / "job.json").is_file() else sorted(file.parent for file in path.glob("*/job.json"))
-    return [open_model(folder, device) for folder in trainings or (path,)]
+    return [open_model(folder, device) for folder in trainings(path)]
 
 
 def open_each(paths: Iterable[Path], device: str = "auto") -> Iterator[tuple[str, Trained]]:

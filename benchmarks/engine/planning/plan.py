@@ -206,7 +206,7 @@ def make_plan(
             hashes[name] = _config_hash(task, source, name, recipes[name], seed, before)
         jobs += [
             _job(task, source, split, n_train, name, recipes[name], seed, hashes)
-            for split, n_train in _chosen_splits(task, preset, source, test_folds, n_members)
+            for split, n_train in chosen_splits(task, preset, source, test_folds, n_members)
             for name in usable
         ]
     return Plan(
@@ -319,7 +319,7 @@ def get_preset(task: Task, name: str) -> Preset:
     return task.PRESETS[name]
 
 
-def _chosen_splits(
+def chosen_splits(
     task: Task,
     preset: Preset,
     source: Source,
