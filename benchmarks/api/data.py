@@ -223,12 +223,15 @@ class Layout:
         What lies beside shorter sequences, left and right; N beyond it.
     longer
         What is kept of longer sequences, between the adapters; `refuse`: nothing is.
+    has_marks
+        Whether marks of the reverse orientation at the end of ids count; not where training had several lengths.
     """
 
     adapters: tuple[str, str] = ("", "")
     pad: Literal["both", "left", "right"] = "both"
     pad_with: tuple[str, str] = ("", "")
     longer: Literal["refuse", "middle", "start", "end"] = "refuse"
+    has_marks: bool = True
 
 
 Head = Literal["soft_classification", "regression", "profile_counts"]

@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ SEQUENCE = Role(
     "sequences",
 )
 VALUE = (
-    *("mean_value", "expression", "value", "activity", "log2FoldChange", "log2FC", "logFC", "ratio", "log2", "score"),
-    *("log2_ratio", "log2(RNA/DNA)", "mean_log2", "mean", "measured", "target", "alpha", "maude_expression"),
+    *("mean_value", "expression", "value", "activity", "log2FoldChange", "log2FC", "logFC", "log2", "log2_ratio"),
+    *("log2(RNA/DNA)", "mean_log2", "ratio", "score", "mean", "measured", "target", "alpha", "maude_expression"),
     "statistic",
 )
 VALUE_OF = re.compile(
@@ -39,7 +39,7 @@ VALUE_OF = re.compile(
     r"_activity)",
     re.IGNORECASE,
 )
-ERROR_OF = re.compile(r"(?P<cell>.*?)[ _]?(?:lfcSE|log2FC_SE|se|stderr|std_?err(?:or)?|sem)", re.IGNORECASE)
+ERROR_OF = re.compile(r"(?:(?P<cell>.+)[ _.])?(?:lfcSE|log2FC_SE|se|stderr|std_?err(?:or)?|sem)", re.IGNORECASE)
 OTHER = {
     "barcodes": ("n_bc", "n_obs_bc", "barcodes", "n_barcodes", "mean_n_obs_bc", "tags"),
     "element_class": ("class", "category", "element_class", "type", "label"),
@@ -56,12 +56,17 @@ _NO_VALUES = re.compile(
     r"(?:.*[_ ])?(?:dna|rna|plasmid)[_ ]?counts?.*|.*counts?|(?:dna|rna)_normalized|(?:input|output)count|p[._ ]?val.*|"
     r"(?:.*[_ ])?(?:lfcse|se|sd|stderr|mad|mad[._]score)|q[._ ]?val.*|adj.*|padj|b|t|aveexpr|pos|position|"
     r"length|shade|gc(?:[_ ]content)?|tm|year|plate|dna|rna|plasmid|.*reads|umis?|.*p[._ ]?value|.*distance|"
-    r"minuslog10.*|averaged_expression|index|rev|bin",
+    r"minuslog10.*|averaged_expression|index|rev|bin|(?:.*[_ .])?(?:padj|fdr|[pq]val(?:ue)?)(?:[_ .].*)?|"
+    r"(?!.*(?:ratio|log))(?:.*[_ .])?[pc]?(?:dna|rna)\d*(?:[_ .].*)?",
     re.IGNORECASE,
 )
-_COUNTS = re.compile(r"(?P<what>dna|rna)_counts?_(?P<replicate>.+)", re.IGNORECASE)
+_COUNTS = re.compile(
+    r"(?P<what>dna|rna)_counts?_(?P<replicate>(?:rep(?:licate)?|bio|br)?[_.-]?\d+|[a-d])", re.IGNORECASE
+)
 _OF_ALLELES = ("variant", "variant_id", "rsid", "rs_id", "snp", "snp_id", "spdi")
 """Columns of what has several alleles, where there is a column `allele`."""
+_BARCODE = re.compile(r"(?:.*[_ ])?(?:barcodes?|bc|tags?|umis?)(?:[_ ]?(?:seq|sequence))?", re.IGNORECASE)
+"""Columns of barcodes, whose bases are not the sequence that is tested."""
 MIN_BARCODES = 10
 MOST_OUTPUTS = 20
 _CONTROL = re.compile(r"neg|control|scram|shuffl|random|positive", re.IGNORECASE)
@@ -230,8 +235,9 @@ def _parts(
 def _may_hold(part: str, column: pd.Series) -> bool:
     """Tell whether the content of a column is what its name promises: places are numbers, folds few."""
     if part in ("start", "end"):
-        cells = column.dropna()
-        return len(cells) == len(column) and bool(cells.str.fullmatch(r"\s*\d+\s*").all())
+        cells = column.fillna("").str.strip()
+        cells = cells[~cells.str.lower().isin(tables.MISSING_WORDS)]  # scrambled rows have no place
+        return len(cells) > 0 and bool(cells.str.fullmatch(r"\d+").all())
     if part == "fold":
         values = set(column.fillna("").str.strip().str.lower())
         if values <= PART_OF_WORD.keys():
@@ -241,17 +247,29 @@ def _may_hold(part: str, column: pd.Series) -> bool:
 
 
 def _coordinates(table: pd.DataFrame, found: Mapping[str, str], sequence: str | None) -> str:
-    """Tell 1-based, inclusive places by sequences that are a base longer than end - start; else they are as in BED."""
-    if sequence is None or "end" not in found:
+    """Tell 1-based, inclusive places by sequences, or a `width`, a base longer than end - start; else as in BED.
+
+    R writes the ranges of GRanges so, with a column `seqnames`.
+    """
+    if "end" not in found:
         return "bed"
+    if sequence is None:
+        width = next((name for name in ("width", "length") if name in table), None)
+        if width is None:
+            return "one_based" if found.get("chromosome") == "seqnames" else "bed"
+        first, last, wide = (
+            pd.to_numeric(table[name], errors="coerce") for name in (found["start"], found["end"], width)
+        )
+        return "one_based" if (wide == last - first + 1).mean() > 0.5 else "bed"
     rows = table.iloc[: columns.N_SAMPLED]
-    span = pd.to_numeric(rows[found["end"]]) - pd.to_numeric(rows[found["start"]])
+    first, last = (pd.to_numeric(rows[found[part]], errors="coerce") for part in ("start", "end"))
+    span = last - first
     return "one_based" if (rows[sequence].fillna("").str.len() == span + 1).mean() > 0.5 else "bed"
 
 
 def _sequence_column(table: pd.DataFrame) -> str | None:
     """Find the column of sequences, by name and content, or by content where only one fits."""
-    holding = [name for name in table if columns.holds_dna(table[name])]
+    holding = [name for name in table if columns.holds_dna(table[name]) and not _BARCODE.fullmatch(name)]
     named = [name for name in columns.called(list(table), SEQUENCE.names) if name in holding]
     return named[0] if named else holding[0] if len(holding) == 1 else None
 
@@ -263,23 +281,29 @@ def _counts(header: Sequence[str]) -> dict[str, list[str]]:
         if match := _COUNTS.fullmatch(name):
             of[match["what"].lower()][match["replicate"]] = name
     replicates = [replicate for replicate in of["dna"] if replicate in of["rna"]]
+    alone = [name for what in of for replicate, name in of[what].items() if replicate not in replicates]
+    if replicates and alone:
+        raise BadInput(
+            f"Columns {', '.join(alone)} count DNA or RNA of a replicate without the other; each needs both. "
+            "Say which belong together in assay.yaml, dna: [COLUMN, …] and rna: [COLUMN, …]."
+        )
     return {what: [of[what][replicate] for replicate in replicates] for what in of} if replicates else {}
 
 
 def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given: str | None) -> dict[str, str]:
     """Find the columns of values: those named so, one a cell type, or else every other column of numbers."""
     if given:
-        return {_plain(column): column for column in given.split(";")}
+        return _outputs((column, column) for column in given.split(";"))
     named_so = set(columns.called(list(table), VALUE)) | {name for name in table if VALUE_OF.fullmatch(name)}
     free = [
         name
         for name in table
-        if name not in taken and (_mostly_numbers if name in named_so else columns.holds_numbers)(table[name])
+        if name not in taken and _share_of_numbers(table[name]) > (0.5 if name in named_so else _NUMBERS)
     ]
     roles = columns.called(free, [name for names in (ID.names, *OTHER.values()) for name in names])
     free = [name for name in free if not _NO_VALUES.fullmatch(name) and not noise_ceiling.replicate_columns([name])]
     free = [name for name in free if name not in roles]
-    of_cells = {_plain(match["cell"]): name for name in free if (match := VALUE_OF.fullmatch(name))}
+    of_cells = _outputs((match["cell"], name) for name in free if (match := VALUE_OF.fullmatch(name)))
     if of_cells:
         return of_cells
     if named := columns.called(free, VALUE):
@@ -292,7 +316,20 @@ def _values(path: Path, table: pd.DataFrame, taken: Sequence[str | None], given:
             f"{path}: no column holds values that could be activities; its columns are {', '.join(list(table)[:12])}. "
             "Say which one does: --columns value=COLUMN."
         )
-    return {_plain(name): name for name in free}
+    return _outputs((name, name) for name in free)
+
+
+def _outputs(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Name an output after each cell type or column, (name, column); names that would be one are numbered."""
+    found: dict[str, str] = {}
+    for name, column in named:
+        plain = output = _plain(name)
+        for number in itertools.count(2):
+            if output not in found:
+                break
+            output = f"{plain}_{number}"
+        found[output] = column
+    return found
 
 
 def _replicates_alone(table: pd.DataFrame) -> dict[str, list[str]]:
@@ -317,6 +354,10 @@ def _has_row_per_output(
     return bool(again.any()) and not rows.duplicated().any()
 
 
+def _control_column(header: Sequence[str]) -> str | None:
+    return next(iter(columns.called(header, ("control", "is_control", "controls"))), None)
+
+
 def _is_control(table: pd.DataFrame) -> str | None:
     """Find a column that says yes or no to being a control, as tables of MPRAnalyze have one."""
     for name in columns.called(list(table), ("control", "is_control", "controls")):
@@ -327,7 +368,7 @@ def _is_control(table: pd.DataFrame) -> str | None:
 
 def _min_barcodes(table: pd.DataFrame, found: Mapping[str, str], counts: Mapping[str, object]) -> int:
     """Return the custom, ten barcodes, if at least half of the rows (of ids, where rows are barcodes) have as many."""
-    if counts:
+    if counts and "barcodes" not in found:
         n = table.groupby(found["id"]).size() if "id" in found else pd.Series(dtype=float)
     else:
         n = pd.to_numeric(table[found["barcodes"]], errors="coerce") if "barcodes" in found else pd.Series(dtype=float)
@@ -344,14 +385,19 @@ def _unique_texts(table: pd.DataFrame, sequence: str | None) -> list[str]:
     ]
 
 
-def _mostly_numbers(column: pd.Series) -> bool:
-    """Tell whether more cells are numbers than are not: a wrong one is then reported with its line, when it is read."""
-    cells = column.dropna().str.strip().str.replace(",", ".")
-    return len(cells) > 0 and float(pd.to_numeric(cells, errors="coerce").notna().mean()) > 0.5
+_NUMBERS = 0.9
+"""Share of the cells of a column that are numbers, so that it may hold values; the others are reported when read."""
+
+
+def _share_of_numbers(column: pd.Series) -> float:
+    """Return the share of numbers among the cells that are there; 0 where none is."""
+    cells = column.dropna().str.strip()
+    cells = cells[~cells.str.lower().isin(tables.MISSING_WORDS)].str.replace(",", ".")
+    return float(pd.to_numeric(cells, errors="coerce").notna().mean()) if len(cells) else 0.0
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "value"
+    return re.sub(r"[\W_]+", "_", name).strip("_") or "value"
 
 
 def _replicates(table: pd.DataFrame, values: Mapping[str, str]) -> dict[str, list[str]]:
@@ -370,7 +416,7 @@ def _replicates(table: pd.DataFrame, values: Mapping[str, str]) -> dict[str, lis
 
 def _errors(table: pd.DataFrame, values: Mapping[str, str]) -> dict[str, str]:
     """Find the standard errors of every output: `lfcSE` where there is one output, `K562_lfcSE` … of several."""
-    of = {_plain(match["cell"]): name for name in table if (match := ERROR_OF.fullmatch(name))}
+    of = {_plain(match["cell"] or ""): name for name in table if (match := ERROR_OF.fullmatch(name))}
     of = {cell: name for cell, name in of.items() if name not in values.values() and columns.holds_numbers(table[name])}
     if len(values) == 1 and len(of) == 1:
         return {next(iter(values)): next(iter(of.values()))}
@@ -427,7 +473,8 @@ def _common_start(texts: Sequence[str]) -> str:
 def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> list[str]:
     pipeline = next((name for name, columns_of in PIPELINES if columns_of <= set(header)), None)
     lines = [f"By its columns: {pipeline}."] if pipeline else []
-    lines += [_lengths(texts)] if len(texts) else [f"Sequences are read from {config.genome}."]
+    how = "1-based, inclusive" if config.coordinates == "one_based" else "as in BED, 0-based and half-open"
+    lines += [_lengths(texts)] if len(texts) else [f"Sequences are read from {config.genome}; coordinates are {how}."]
     used = config.columns()
     left_over = [name for name in header if name not in used.values()]
     lines.append(f"Columns: {', '.join(f'{part} = {column}' for part, column in used.items())}.")
@@ -449,6 +496,13 @@ def _sentences(config: AssayConfig, texts: pd.Series, header: Sequence[str]) -> 
             f"At least {FREQUENT:.0%} begin with {frequent[0] or 'nothing in common'} and end with "
             f"{frequent[1] or 'nothing in common'}: adapters that some rows lack? They are part of the sequence here."
         )
+    if config.element_class and (other := _control_column(header)) and other != config.element_class:
+        lines.append(
+            f"ATTENTION: column {other!r} may say which rows are controls, but classes are read from "
+            f"{config.element_class!r}. To use it: element_class: {other}, and controls: its word for yes."
+        )
+    if config.values and set(config.values.values()) & {"ratio", "mean_ratio"} and not config.log2:
+        lines.append("ATTENTION: a ratio is learnt as it is; `log2: true` learns its logarithm, as is the custom.")
     if config.controls:
         lines.append(f"Controls, by the names of their classes: {', '.join(config.controls)}.")
     if config.output:

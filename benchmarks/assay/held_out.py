@@ -161,7 +161,7 @@ def _blocks(path: Path, table: pd.DataFrame, groups: np.ndarray, config: AssayCo
             f"{config.at('blocks_of')}{path} has no row on {unknown[0]!r}, which blocks_of names; it has "
             f"{', '.join(known[:12])}."
         )
-    is_cut = np.isin(chromosome, config.blocks_of or known)
+    is_cut = np.isin(chromosome, config.blocks_of or known) & (chromosome != "")
     number, start = np.searchsorted(known, chromosome), table["start"].to_numpy()
     place = number.astype(np.int64) * (int(start.max()) + 1) + start
     n_groups = len(np.unique(groups[is_cut]))

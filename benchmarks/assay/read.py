@@ -23,8 +23,19 @@ _ALLELE = re.compile(
 """Marks of alleles and orientations at the end of an id: `:ref`, `.alt_fwd`, `_A`, and `:A:wC` of Gosai et al. 2024."""
 _BASES = re.compile(r"[_:.| >/-][ACGT]{1,20}$")
 """An allele as its bases, as in `rs1_A` and `rs1_G`; it counts where the sequences confirm it."""
+_OTHER_MARKS = re.compile(
+    r"^(?:ref|alt|wt|mut|[AR])[_:.|-]|[_:.| -]?(?:ref|alt|wt|mut|allele)\d*(?:[_:.-]\d+)?$|[_:.-][ACGT]\d+[ACGT]$",
+    re.IGNORECASE,
+)
+"""Further ways to write alleles: `ref_rs1`, `A:X_chr10`, `rs1_allele1`, `el1_mut5`, `el1_A30G`; to be confirmed too."""
 MAX_ALLELE_DIFFERENCE = 0.1
-"""Share of the bases that two alleles may differ in."""
+"""Share of the bases that two alleles may differ in, position by position."""
+ALLELE_KMER, MIN_SHARED_KMERS = 8, 0.6
+"""Alleles with an insertion or a deletion: of the k-mers of one, the share that the other has at least."""
+
+
+ALL_ROWS, OTHER_NAME = "all", "class all"
+"""The subset of all rows, and what a class of that name is called."""
 
 
 def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, seed: int = 0) -> Dataset:
@@ -50,16 +61,23 @@ def read(config: AssayConfig, folder: Path, name: str, *, refold: bool = False, 
     account = Account(path.name)
     used = rows.read(config, folder, account)
     notes: list[str] = []
-    layout = Layout(_pair(config.adapters), config.pad, _pair(config.pad_with), config.longer)
+    one_length = len(set(used.table["seq"].str.len())) == 1
+    layout = Layout(_pair(config.adapters), config.pad, _pair(config.pad_with), config.longer, has_marks=one_length)
     codes, turned = _encoded(path, used.table, config, layout, notes)
     meta, groups = _meta(path, used.table, codes, turned, layout, notes)
     is_control = used.table["class"].isin(config.controls).to_numpy() if "class" in used.table else np.zeros(len(codes))
+    if unknown := [name for name in config.controls if name not in set(used.table.get("class", ()))]:
+        known = ", ".join(sorted(set(used.table.get("class", ())))[:12])
+        raise BadInput(f"{config.at('controls')}{path}: no row has the class {unknown[0]!r}; there are {known}.")
     if is_control.all():
         raise BadInput(
             f"{config.at('controls')}{path}: every row is a control ({', '.join(config.controls)}), which do not train."
         )
     has_classes = "class" in used.table and len(set(used.table["class"])) > 1
-    meta["element_class"] = used.table["class"].to_numpy(dtype=object) if has_classes else ""
+    classes = used.table["class"] if has_classes else pd.Series("", index=used.table.index)
+    if (classes == ALL_ROWS).any():
+        notes.append(f"The class {ALL_ROWS!r} is scored as {OTHER_NAME!r}: {ALL_ROWS!r} is every row but the controls.")
+    meta["element_class"] = classes.replace(ALL_ROWS, OTHER_NAME).to_numpy(dtype=object)
     meta["is_control"] = is_control.astype(np.uint8)
     split = "groups" if refold and config.split == "column" else config.split
     parts = held_out.hold_out(path, used.table, groups, (codes, turned), config, split=split, seed=seed, notes=notes)
@@ -114,14 +132,15 @@ def _pair(ends: list[str]) -> tuple[str, str]:
 def _layout_table(layout: Layout) -> pd.DataFrame:
     (left, right), (pad_left, pad_right) = layout.adapters, layout.pad_with
     cells = {"left": left, "right": right, "pad": layout.pad, "pad_left": pad_left, "pad_right": pad_right}
-    return pd.DataFrame([cells | {"longer": layout.longer}])
+    return pd.DataFrame([cells | {"longer": layout.longer, "has_marks": "yes" if layout.has_marks else "no"}])
 
 
 def layout_of(dataset: Dataset) -> Layout:
     """Return how the sequences of an assay lie in its rows."""
     cells = {str(name): str(value) for name, value in dataset.tables["layout"].iloc[0].items()}
     layout = Layout((cells["left"], cells["right"]), pad_with=(cells["pad_left"], cells["pad_right"]))
-    return dataclasses.replace(layout, pad=cells["pad"], longer=cells["longer"])
+    has_marks = cells.get("has_marks", "yes") == "yes"
+    return dataclasses.replace(layout, pad=cells["pad"], longer=cells["longer"], has_marks=has_marks)
 
 
 def weights_of(config: AssayConfig, used: Rows) -> np.ndarray | None:
@@ -194,13 +213,24 @@ def _encoded(
     return forms
 
 
-def _alleles(stems: pd.Series, codes: np.ndarray, turned: np.ndarray) -> np.ndarray:
-    """Number ids that differ in their last bases alone (`rs1_A`, `rs1_G`) alike, if their sequences nearly agree."""
-    number = pd.factorize(stems.str.replace(_BASES, "", regex=True))[0]
+def _alleles(stems: pd.Series, texts: list[str], codes: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """Number ids with one stem alike (`rs1_A` and `rs1_G`), if their sequences confirm that they are alleles.
+
+    They do if they agree at nearly every position, in either orientation, or share most k-mers, as those of an
+    insertion or a deletion.
+    """
+    number = pd.factorize(stems)[0]
     first = pd.Series(np.arange(len(codes))).groupby(number).transform("first").to_numpy()
     apart = np.minimum(*((form != codes[first]).sum(axis=1) for form in (codes, turned)))
     differ = apart > MAX_ALLELE_DIFFERENCE * (codes != sequences.N_CODE).sum(axis=1)
+    for row in np.flatnonzero(differ):
+        ours, theirs = _kmers(texts[row]), _kmers(texts[first[row]])
+        differ[row] = len(ours & theirs) < MIN_SHARED_KMERS * max(1, min(len(ours), len(theirs)))
     return np.where(differ, number.max() + 1 + np.arange(len(codes)), number)
+
+
+def _kmers(text: str) -> set[str]:
+    return {text[i : i + ALLELE_KMER] for i in range(len(text) - ALLELE_KMER + 1)}
 
 
 def _meta(
@@ -211,7 +241,7 @@ def _meta(
     found = orientations.Strands(np.zeros(len(codes), dtype=np.uint8), None)
     if "strand" in table:
         found = orientations.Strands(table["strand"].to_numpy(dtype=np.uint8), None)
-    elif len(set(table["seq"].str.len())) == 1:
+    elif layout.has_marks:
         insert = slice(len(layout.adapters[0]), codes.shape[1] - len(layout.adapters[1]))
         found = orientations.of_ids(path, table["id"], codes, insert)
     notes += found.notes
@@ -219,7 +249,11 @@ def _meta(
     groupings = [
         by_sequence,
         pd.factorize(stems)[0],
-        _alleles(stems, codes, turned),
+        *(
+            _alleles(of.str.replace(marks, "", regex=True), table["seq"].tolist(), codes, turned)
+            for of in (table["id"], stems)
+            for marks in (_BASES, _OTHER_MARKS)
+        ),
         *([found.element] if found.element is not None else []),
     ]
     if "group" in table:

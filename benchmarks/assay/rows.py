@@ -103,12 +103,22 @@ def _read(path: Path, config: AssayConfig, account: Account) -> Rows:
     if config.group:
         parsed["group"] = tables.required_text(path, table, config.group)
     if config.start:
-        parsed["start"] = tables.numbers(path, table, config.start, whole=True) + (config.coordinates == "bed")
+        start = tables.numbers(path, table, config.start, may_miss=True)
+        says = "a whole number is expected, got {cell!r}"
+        _refuse(path, table, config.start, ~np.isnan(start) & (start != np.floor(start)), says)
+        if (without := np.isnan(start)).any():
+            account.notes.append(f"{without.sum():,} rows have no place; they overlap with no other.")
+            parsed.loc[without, "chromosome"] = ""
+        parsed["start"] = np.where(without, 1, start + (config.coordinates == "bed")).astype(np.int64)
         first = 0 if config.coordinates == "bed" else 1
         says = f"a place from {first} is expected (coordinates: {config.coordinates}), got {{cell!r}}"
         _refuse(path, table, config.start, parsed["start"] < 1, says)
     if config.end:
-        parsed["end"] = tables.numbers(path, table, config.end, whole=True)
+        end = tables.numbers(path, table, config.end, may_miss=True)
+        if (lacking := np.isnan(end) & (parsed["chromosome"] != "").to_numpy()).any():
+            line = table.index[lacking][0]
+            raise BadInput(f"{path}, line {line}, column {config.end!r}: a place is expected, as the row has a start.")
+        parsed["end"] = np.where(np.isnan(end), parsed["start"], end).astype(np.int64)
     if config.sequence and not config.sequences and not config.genome:
         parsed["seq"] = table[config.sequence].fillna("").str.strip()
     if config.saturation:
@@ -281,6 +291,7 @@ def _of_counts(path: Path, config: AssayConfig, table: pd.DataFrame, parsed: pd.
     ratio of normalised sums.
     """
     names = parsed["id"]
+    _refuse_differences(path, parsed, names, [name for name in parsed if name not in ("id", "barcodes")])
     first = ~names.duplicated()
     order = pd.Index(names[first])
     ratios, total, n_barcodes = [], {"dna": 0.0, "rna": 0.0}, 0.0
@@ -300,7 +311,8 @@ def _of_counts(path: Path, config: AssayConfig, table: pd.DataFrame, parsed: pd.
     rates = {what: sums / sums.sum() for what, sums in total.items()}
     value = np.where(n_barcodes > 0, np.log2(rates["rna"] / rates["dna"]), np.nan)
     result = parsed[first].copy()
-    result["barcodes"] = n_barcodes / len(config.dna)
+    given = parsed.groupby("id")["barcodes"].sum(min_count=1).reindex(order) if config.barcodes else None
+    result["barcodes"] = n_barcodes / len(config.dna) if given is None else given.to_numpy()
     account.notes.append(
         f"Values are log2 RNA/DNA of the counts per million of {first.sum():,} ids, added over {len(table):,} rows and "
         f"{len(config.dna)} replicates; a barcode counts where both were observed."
@@ -332,6 +344,14 @@ def _one_row_per_id(path: Path, config: AssayConfig, rows: Rows, account: Accoun
 
     if "output" in table:
         (source,) = rows.values
+        by_name: dict[str, str] = {}
+        for name in sorted(set(table["output"])):
+            plain = re.sub(r"[^\w.+-]+", "_", name)
+            if by_name.setdefault(plain, name) != name:
+                raise BadInput(
+                    f"{config.at('output')}{path}: {by_name[plain]!r} and {name!r} would be one output, {plain}; "
+                    "spell them alike, or further apart."
+                )
         of_output = {
             re.sub(r"[^\w.+-]+", "_", name): (source, (table["output"] == name).to_numpy())
             for name in sorted(set(table["output"]))
@@ -370,7 +390,11 @@ def _refuse_other_rows(path: Path, table: pd.DataFrame, key: pd.Series, parts: l
             f"{' and '.join(repr(table[part][line]) for part in parts)}; one is expected. If a column tells conditions "
             "apart, use one of them (where: {COLUMN: VALUE}), or learn each as an output (output: COLUMN)."
         )
-    fixed = [name for name in table if name not in (*parts, "id", "barcodes")]
+    _refuse_differences(path, table, key, [name for name in table if name not in (*parts, "id", "barcodes")])
+
+
+def _refuse_differences(path: Path, table: pd.DataFrame, key: pd.Series, fixed: list[str]) -> None:
+    """Refuse an id whose rows differ in columns that say what it is: its sequence, class, group, place or fold."""
     firsts = table[fixed].groupby(key.to_numpy()).transform("first")
     for name in fixed:
         differs = (table[name] != firsts[name]).to_numpy()
@@ -394,7 +418,7 @@ def _with_sequences(path: Path, rows: Rows, file: Path, account: Account) -> Row
         if piece.headers:
             names = [header if header in ours else name for header, name in zip(piece.headers, names, strict=True)]
         for name, text, line in zip(names, piece.sequences, piece.lines, strict=True):
-            if of_id.setdefault(name, text) != text:
+            if of_id.setdefault(name, text) != text and name in ours:
                 raise BadInput(f"{file}, line {line}: {name!r} is the id of two sequences; ids must be unique.")
     texts = rows.table["id"].map(of_id)
     absent = texts.isna().to_numpy()
@@ -404,10 +428,24 @@ def _with_sequences(path: Path, rows: Rows, file: Path, account: Account) -> Row
     if absent.any():
         first = rows.table["id"][absent].iloc[0]
         account.leave_out("rows", absent.sum(), f"without a sequence in {file.name}", repr(first))
+    if further := _further_columns(file):
+        account.notes.append(
+            f"{file.name} also has {', '.join(further)}, which are not read; join them to {path.name} to use them."
+        )
     if unused := [name for name in of_id if name not in ours]:
         account.notes.append(f"{len(unused):,} sequences of {file.name} have no row here (first: {unused[0]!r}).")
     table = rows.table.assign(seq=texts.fillna(""))
     return Rows(table, rows.values, rows.replicates, rows.errors).take(~absent)
+
+
+def _further_columns(file: Path) -> list[str]:
+    """List what a table of sequences has beside ids and sequences; [] for FASTA."""
+    cells = tables.read_cells(file) if not sequence_files.is_fasta(file) else pd.DataFrame()
+    if cells.empty or not columns.has_header(cells):
+        return []
+    table = tables.below_header(file, cells.iloc[: columns.N_SAMPLED])
+    known = columns.called(list(table), (*columns.ID.names, *columns.SEQUENCE.names))
+    return [name for name in table if name not in known and not columns.holds_dna(table[name])][:12]
 
 
 def _of_genome(path: Path, rows: Rows, file: Path, account: Account) -> Rows:

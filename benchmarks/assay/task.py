@@ -15,7 +15,7 @@ from benchmarks.api import orientations
 from benchmarks.api.construct import Construct
 from benchmarks.api.data import Dataset, Layout, Split, TaskSpec
 from benchmarks.api.metrics import Items, items_by_orientation, score_items
-from benchmarks.api.sequences import N_CODE, decode
+from benchmarks.api.sequences import N_CODE, SequenceError, decode
 from benchmarks.api.splits import nested_splits
 from benchmarks.assay import config, guess, lengths, public, read
 from benchmarks.assay import simulate as simulation
@@ -117,8 +117,16 @@ def encode_for(sequences: list[str], spec: TaskSpec) -> np.ndarray:
     Raises
     ------
     SequenceError
-        For the first sequence that is longer where that is refused, empty, or has a letter that stands for no base.
+        For the first sequence that is longer where that is refused, empty, without the adapters that all sequences of
+        the data have, or with a letter that stands for no base.
     """
+    left, right = (spec.layout or Layout()).adapters
+    for row, text in enumerate(sequences):
+        if not (text.upper().startswith(left) and text.upper().endswith(right)):
+            raise SequenceError(
+                row, f"the model was trained on sequences that begin with {left or '-'} and end with {right or '-'}; "
+                "this one does not: add the adapters"
+            )  # fmt: skip
     return lengths.as_rows(sequences, spec.seq_len, spec.layout or Layout())
 
 
@@ -175,10 +183,11 @@ def strand_marks(ids: Sequence[str]) -> np.ndarray:
 
 def strands(path: Path, ids: pd.Series, codes: np.ndarray, spec: TaskSpec) -> tuple[np.ndarray, tuple[str, ...]]:
     """Tell which rows are a reverse orientation, by marks in ids that the sequences confirm."""
-    left, right = (len(end) for end in (spec.layout or Layout()).adapters)
-    whole = (codes[:, [0, -1]] != N_CODE).all(axis=1)  # marks of padded rows do not count, in training neither
+    layout = spec.layout or Layout()
+    left, right = (len(end) for end in layout.adapters)
+    whole = (codes[:, [0, -1]] != N_CODE).all(axis=1)  # marks of padded rows do not count
     is_reverse = np.zeros(len(codes), dtype=np.uint8)
-    if not whole.any():
+    if not whole.any() or not layout.has_marks:  # nor do any, where they did not in training
         return is_reverse, ()
     found = orientations.of_ids(path, ids[whole], codes[whole], slice(left, codes.shape[1] - right))
     is_reverse[whole] = found.is_reverse

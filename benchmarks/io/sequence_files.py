@@ -79,6 +79,11 @@ def read_pieces(
         raise BadInput(f"{file} has no sequence.")
 
 
+def is_fasta(file: Path) -> bool:
+    """Tell by its first character whether a file of sequences is FASTA."""
+    return not tables.is_parquet(file) and _first_character(file) == ">"
+
+
 def _first_character(file: Path) -> str:
     with text_files.open_text(file) as lines:
         return next((line.lstrip()[0] for line in lines if line.strip() and not line.startswith((";", "#"))), "")
