@@ -22,6 +22,7 @@ app = typer.Typer(**SETTINGS)
     "across --task human_mpra --task drosophila --out my_report",
     "across --report results/reports/yeast_paper_1a2b3c4d --grid results/reports/yeast_paper_5e6f7a8b",
     "across --challenge ranking --json",
+    "across --ism mutants --speed speed",
 )
 def across(
     task: Annotated[
@@ -33,7 +34,11 @@ def across(
     ] = None,
     grid: Annotated[Path | None, typer.Option(help="Report folder of a `prixfixe grid`, for the claims on it.")] = None,
     challenge: Annotated[
-        Path | None, typer.Option(help="Folder that `challenge rank --out` filled, for the claim on it.")
+        Path | None, typer.Option(help="Folder that `challenge rank --out` filled, for the claims on it.")
+    ] = None,
+    ism: Annotated[Path | None, typer.Option(help="Folder that `ism --out` filled, for the claim on it.")] = None,
+    speed: Annotated[
+        Path | None, typer.Option(help="Folder that `bench speed --out` filled, for the claim on it.")
     ] = None,
     published: Annotated[
         Path | None, typer.Option(help="Table of published figures; default: the one that comes with the package.")
@@ -60,7 +65,9 @@ def across(
     if out and out.exists() and not out.is_dir():
         raise BadInput(f"--out expects a folder, but {out} is a file.")
     experiments = Experiment.open_many(store, task or (), report or ())
-    all_tasks = build_report(store, experiments, grid=grid, challenge=challenge, published=published)
+    all_tasks = build_report(
+        store, experiments, grid=grid, challenge=challenge, published=published, ism=ism, speed=speed
+    )
     folder = output_folder(store, out, all_tasks.experiments)
     page = write_page(folder, all_tasks)
     if json:
@@ -80,4 +87,4 @@ def _print_report(report: "Report") -> None:
             )
     typer.echo("The paper's claims")
     for row in report.tables["claims"].itertuples():
-        typer.echo(f"  {row.number}  {row.verdict:<14}{row.reason}")
+        typer.echo(f"  {row.number:>2}  {row.verdict:<14}{row.reason}")

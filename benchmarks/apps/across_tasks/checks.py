@@ -18,11 +18,31 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Challenge:
-    """What `challenge rank --out` writes: ranking (submission, place), scores (submission, subset, metric, value)."""
+    """What `challenge rank --out` writes: ranking (submission, place), scores (submission, subset, metric, value).
+
+    `n_params` has the parameters of submissions, of those that are known.
+    """
 
     origin: str
     ranking: pd.DataFrame
     scores: pd.DataFrame
+    n_params: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What `ism --out` writes of several models.
+
+    Parameters
+    ----------
+    origins
+        Model -> what it was trained on, "measured" or "simulated".
+    table
+        Columns output, model, other, seq_id, pearson_r.
+    """
+
+    origins: Mapping[str, str]
+    table: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,10 @@ class Evidence:
         None where no grid of combinations, or no ranking of submissions, was given.
     n_params
         Model -> parameters of its full-size network on yeast, for those of `paper_claims.ORIGINALS` that were counted.
+    agreement
+        None where no `ism` of several models was given.
+    speed
+        Raw repeats of `bench speed` (`speed_repeats.COLUMNS`); None where none were given.
     """
 
     across: pd.DataFrame
@@ -47,6 +71,8 @@ class Evidence:
     grid: Grid | None = None
     challenge: Challenge | None = None
     n_params: Mapping[str, int] = field(default_factory=dict)
+    agreement: Agreement | None = None
+    speed: pd.DataFrame | None = None
 
 
 class Check(NamedTuple):

@@ -1,7 +1,7 @@
-"""Claims 1 to 4 of the paper: which model is above which, on drosophila, human_mpra and atac.
+"""Claims 1 to 4, 15 and 16 of the paper: which model is above which, on drosophila, human_mpra and atac, at what cost.
 
-Source: Rafi et al. 2024, Results, Fig. 3. "Above" is the sign of the mean difference over test folds; how many of the
-differences chance could explain is stated with it.
+Source: Rafi et al. 2024, Results, Fig. 3, Extended Data Fig. 8 and 10. "Above" is the sign of the mean difference over
+test folds; how many of the differences chance could explain is stated with it.
 """
 
 import itertools
@@ -9,11 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats as scipy_stats
 
-from benchmarks.apps.across_tasks.checks import ALPHA, Check, Evidence
+from benchmarks.apps.across_tasks.checks import ALPHA, Agreement, Check, Evidence
+from benchmarks.engine.evaluation import speed_repeats
 
 _CELL_TYPES = ("HepG2", "K562", "WTC11")
 _DREAM = ("dream_cnn", "dream_rnn", "dream_attn")
+AGREEMENT = 0.7
+"""Pearson r of position scores from which two models are said to agree; our choice, the paper shows logos."""
 _SCORE = {"log_counts": "counts", "profile": "profiles"}
 
 
@@ -156,3 +160,59 @@ def against_chrombpnet(evidence: Evidence) -> list[Check]:
             else:
                 checks.append(Check(None, f"{cnn.where}: no test of dream_cnn_keras against chrombpnet"))
     return checks
+
+
+def dream_models_agree(agreement: Agreement | None) -> list[Check]:
+    """Claim 15: correlations of the position scores of every two DREAM models."""
+    if agreement is None:
+        return [Check(None, "no mutagenesis of several models was given (ism --out FOLDER, then --ism FOLDER)")]
+    if lacking := [name for name in _DREAM if name not in agreement.origins]:
+        return [Check(None, f"the mutagenesis is not of {', '.join(lacking)}")]
+    if simulated := [name for name in _DREAM if agreement.origins[name] != "measured"]:
+        return [Check(None, f"{', '.join(simulated)}: trained on simulated data")]
+    table = agreement.table
+    overall = table[table["seq_id"] == "all sequences"]
+    checks = []
+    for pair in itertools.combinations(_DREAM, 2):
+        rows = overall[overall["model"].isin(pair) & overall["other"].isin(pair)]
+        if rows.empty or not np.isfinite(rows["pearson_r"]).all():
+            checks.append(Check(None, f"{' and '.join(pair)}: no correlation"))
+        for row in rows[np.isfinite(rows["pearson_r"])].itertuples():
+            text = f"{' and '.join(pair)}, {row.output}: r {row.pearson_r:.3f}"
+            checks.append(Check(bool(row.pearson_r >= AGREEMENT), text))
+    return checks
+
+
+def better_costs_more(evidence: Evidence) -> list[Check]:
+    """Claim 16: order of the models by score against their order by time and throughput."""
+    if evidence.speed is None:
+        return [Check(None, "no speeds were given (bench speed --out FOLDER, then --speed FOLDER)")]
+    checks = []
+    for task in ("drosophila", "human_mpra", "atac"):
+        speed = evidence.speed[(evidence.speed["task"] == task) & (evidence.speed["width_scale"] == 1)]
+        if reason := why_not(evidence.across, task):
+            checks.append(Check(None, reason))
+        elif speed.empty:
+            checks.append(Check(None, f"{task}: no speeds of full-size networks"))
+        else:
+            checks += [_costs(evidence.across, speed, task, *cell) for cell in (_TIME, _THROUGHPUT)]
+    return checks
+
+
+_TIME = (speed_repeats.TRAINING, 1)
+_THROUGHPUT = (speed_repeats.PREDICTION, -1)
+
+
+def _costs(across: pd.DataFrame, speed: pd.DataFrame, task: str, quantity: str, sign: int) -> Check:
+    """Correlate scores and speeds of one task; `sign` is that of the tau that the claim expects."""
+    rows = _usable(across[(across["task"] == task) & (across["kind"] == "model")])
+    oriented = rows["mean"].where(rows["better"] == "higher", -rows["mean"])
+    # Scores of different outputs have no common scale, so that models are ordered by their mean rank.
+    ranks = oriented.groupby([rows["dataset"], rows["output"]]).rank().groupby(rows["model"]).mean()
+    chosen = speed[(speed["quantity"] == quantity) & speed["is_published"].astype(bool)]
+    both = pd.concat([ranks.rename("rank"), chosen.groupby("model")["value"].median()], axis=1, join="inner")
+    if len(both) < 3:
+        return Check(None, f"{task}: {len(both)} models have both a score and {quantity}; it takes 3")
+    tau = float(scipy_stats.kendalltau(both["rank"], both["value"]).statistic)
+    text = f"{task} {quantity}: tau {tau:+.2f} over {len(both)} models ({chosen['device_name'].iloc[0]})"
+    return Check(bool(sign * tau > 0), text) if np.isfinite(tau) else Check(None, f"{task} {quantity}: all models tie")

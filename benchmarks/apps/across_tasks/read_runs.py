@@ -8,7 +8,7 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.api.data import Dataset
 from benchmarks.api.task import ComparedWithoutFolds, Task, supports
-from benchmarks.apps.across_tasks.checks import Challenge
+from benchmarks.apps.across_tasks.checks import Agreement, Challenge
 from benchmarks.apps.across_tasks.paper_claims import ORIGINALS
 from benchmarks.apps.across_tasks.table import RunTables
 from benchmarks.engine.evaluation import compare, fold_tests
@@ -117,7 +117,33 @@ def read_challenge(folder: Path) -> Challenge:
         for name, needed in columns.items()
     }
     measured = all(set(table["origin"]) == {"measured"} for table in by_name.values())
-    return Challenge("measured" if measured else "simulated", **by_name)
+    return Challenge("measured" if measured else "simulated", **by_name, n_params=_sizes_of_submissions(folder))
+
+
+def _sizes_of_submissions(folder: Path) -> dict[str, int]:
+    """Read parameters.csv, which a user may put beside a ranking: submissions do not say their sizes."""
+    file = folder / "parameters.csv"
+    if not file.exists():
+        return {}
+    table = tables.read_headed(file, ("submission", "n_params"))
+    return dict(zip(table["submission"], tables.numbers(file, table, "n_params", whole=True).tolist(), strict=True))
+
+
+def read_agreement(folder: Path) -> Agreement:
+    """Read how far the models of an `ism` agree, and what they were trained on.
+
+    Raises
+    ------
+    BadInput
+        If a table is missing, damaged, or lacks a column.
+    """
+    hint = f"fill the folder by `ism --run … --run … --out {folder}`"
+    table = tables.read_ours(
+        folder / "agreement.csv", ("output", "model", "other", "seq_id", "pearson_r"), recovery_hint=hint
+    )
+    positions = tables.read_ours(folder / "ism.csv", ("model", "trained_on"), recovery_hint=hint)
+    origins = positions.drop_duplicates("model").set_index("model")["trained_on"].to_dict()
+    return Agreement(origins, table)
 
 
 def parameter_counts() -> dict[str, int]:

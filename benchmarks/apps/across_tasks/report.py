@@ -8,7 +8,14 @@ import pandas as pd
 
 from benchmarks.apps.across_tasks import paper_claims, published_values, table
 from benchmarks.apps.across_tasks.checks import Evidence
-from benchmarks.apps.across_tasks.read_runs import ScoredRun, parameter_counts, read_challenge, read_run
+from benchmarks.apps.across_tasks.read_runs import (
+    ScoredRun,
+    parameter_counts,
+    read_agreement,
+    read_challenge,
+    read_run,
+)
+from benchmarks.engine.evaluation import speed_repeats
 from benchmarks.engine.evaluation.combination_grid import has_grid, read_grid
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
@@ -44,6 +51,8 @@ def build_report(
     grid: Path | None,
     challenge: Path | None,
     published: Path | None,
+    ism: Path | None = None,
+    speed: Path | None = None,
 ) -> Report:
     """Score stored runs, rank their models, check the paper's claims, and set published figures beside measured ones.
 
@@ -52,7 +61,9 @@ def build_report(
     grid
         Report folder of a `prixfixe grid`; None: that of the first of the experiments that has one.
     challenge
-        Folder that `challenge rank --out` filled, for claim 7.
+        Folder that `challenge rank --out` filled, for the claims on it.
+    ism, speed
+        Folders that `ism --out` and `bench speed --out` filled, for claims 15 and 16.
     published
         Table of published figures; None: the one that comes with the package.
 
@@ -73,6 +84,8 @@ def build_report(
         grid=read_grid(grid_experiment, store) if grid_experiment else None,
         challenge=read_challenge(challenge) if challenge else None,
         n_params=parameter_counts(),
+        agreement=read_agreement(ism) if ism else None,
+        speed=speed_repeats.read(speed) if speed else None,
     )
     tables = {"across": across, "overall": table.overall(across), "claims": paper_claims.evaluate_claims(evidence)}
     figures = published_values.read(published or published_values.default_file())

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import registry
-from benchmarks.apps.across_tasks import paper_claims, table
+from benchmarks.apps.across_tasks import challenge_claims, paper_claims, table
 from benchmarks.apps.across_tasks.checks import Challenge, Evidence
 from benchmarks.engine.evaluation.combination_grid import Grid
 from benchmarks.engine.planning import data_sources
@@ -121,7 +121,7 @@ def test_parameters_are_compared_with_the_originals():
 
 
 def test_gaps_of_the_challenge_are_of_squared_correlations():
-    subsets = {"high": 0.5, "low": 0.5, **{name: (100 - gap) / 100 for name, gap in paper_claims.GAPS.items()}}
+    subsets = {"high": 0.5, "low": 0.5, **{name: (100 - gap) / 100 for name, gap in challenge_claims.GAPS.items()}}
     subsets |= {"high": 0.52, "low": 0.52}
     scores = [
         {"submission": name, "subset": subset, "metric": "pearson_r", "value": 0.9 * (share**0.5 if last else 1)}
@@ -132,7 +132,7 @@ def test_gaps_of_the_challenge_are_of_squared_correlations():
         {"submission": "reference", "place": 20}
     ]
     found = Challenge("measured", pd.DataFrame(ranking), pd.DataFrame(scores))
-    assert paper_claims.gaps_to(found.scores, "reference")["native"] == pytest.approx(17.6)
+    assert challenge_claims.gaps_to(found.scores, "reference")["native"] == pytest.approx(17.6)
     assert verdict(7, evidence(BEATEN, challenge=found))["verdict"] == "holds"
     fewer = dataclasses.replace(found, ranking=found.ranking.iloc[1:])
     assert verdict(7, evidence(BEATEN, challenge=fewer))["verdict"] == "does not hold"

@@ -102,8 +102,8 @@ def test_means_intervals_and_ranks_stand_in_one_table(store, tmp_path):
 def test_no_claim_about_biology_is_judged_on_simulated_data(store, tmp_path):
     call(store, "--out", tmp_path / "all")
     claims = pd.read_csv(tmp_path / "all" / "claims.csv")
-    assert len(claims) == 8
-    assert (claims.set_index("number").loc[[1, 2, 3, 4], "verdict"] == "not testable").all()
+    assert len(claims) == 16
+    assert (claims.set_index("number").loc[[1, 2, 3, 4, *range(9, 17)], "verdict"] == "not testable").all()
 
 
 @pytest.mark.slow
