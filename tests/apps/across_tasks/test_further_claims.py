@@ -192,7 +192,7 @@ def test_better_models_cost_more_by_the_order_of_both():
     # Of the six pairs of models five have the same order by score and by time: tau = (5 - 1) / 6.
     found = result(16, **costs([1, 3, 2, 4], [9, 8, 7, 6]))
     assert found["verdict"] == "holds"
-    assert "drosophila seconds_per_batch: tau +0.67 over 4 models (V100)" in found["numbers"]
+    assert "drosophila seconds_per_training_batch: tau +0.67 over 4 models (V100)" in found["numbers"]
     assert "atac predictions_per_second: tau -1.00" in found["numbers"]
     fails = result(16, **costs([1, 2, 3, 4], [1, 2, 3, 4]))
     assert fails["verdict"] == "does not hold"
