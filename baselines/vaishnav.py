@@ -71,6 +71,10 @@ def unsupported(spec: TaskSpec) -> str | None:
     return "has a loss published without weights of rows" if spec.weighted else None
 
 
+def unread(spec: TaskSpec | None = None, recipe: VaishnavRecipe | None = None) -> set[str]:
+    return {"weight_decay"}  # the source decays no weights; `l1` and `l2` are its penalties
+
+
 def network(seq_len: int = 110, recipe: VaishnavRecipe = RECIPE):
     """Return the untrained network: (B, 4, seq_len) in A,C,G,T -> (B, 1)."""
     from baselines.vaishnav_net import VaishnavNet

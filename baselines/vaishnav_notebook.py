@@ -6,10 +6,10 @@ Source: `1edv/evolution`, `manuscript_code/model/tpu_model/train_model.ipynb`; a
 from dataclasses import replace
 
 from baselines import vaishnav
-from baselines.vaishnav import unsupported
+from baselines.vaishnav import unread, unsupported
 from benchmarks.api.data import TaskSpec
 
-__all__ = ["FRAMEWORK", "NAME", "RECIPE", "build", "unsupported"]
+__all__ = ["FRAMEWORK", "NAME", "RECIPE", "build", "unread", "unsupported"]
 
 NAME = "Vaishnav et al. transformer (notebook)"
 FRAMEWORK = "torch"

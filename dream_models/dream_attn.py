@@ -9,12 +9,13 @@ from dream_models.prixfixe import recipe as prixfixe
 from dream_models.prixfixe.combinations import Combination
 from dream_models.prixfixe.recipe import PrixFixeRecipe
 
-__all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
+__all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unread", "unsupported"]
 
 NAME = "DREAM-Attn"
 FRAMEWORK = "torch"
 COMBINATION = Combination("autosome", "autosome", "unlockdna", "autosome")
 RECIPE = PrixFixeRecipe(max_lr=0.001)
+unread = COMBINATION.unread
 
 
 def unsupported(spec: TaskSpec) -> str | None:

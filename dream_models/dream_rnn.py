@@ -8,12 +8,13 @@ from benchmarks.api.data import TaskSpec
 from dream_models.prixfixe.combinations import Combination
 from dream_models.prixfixe.recipe import PrixFixeRecipe, unsupported
 
-__all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unsupported"]
+__all__ = ["COMBINATION", "FRAMEWORK", "NAME", "RECIPE", "build", "network", "unread", "unsupported"]
 
 NAME = "DREAM-RNN"
 FRAMEWORK = "torch"
 COMBINATION = Combination("autosome", "bhi", "bhi", "autosome")
 RECIPE = PrixFixeRecipe()
+unread = COMBINATION.unread
 
 
 def network(spec: TaskSpec, recipe: PrixFixeRecipe = RECIPE):

@@ -8,12 +8,16 @@ from benchmarks.api.data import TaskSpec
 from dream_models.prixfixe import keras_profile
 from dream_models.prixfixe.keras_profile import DreamKerasRecipe, unsupported
 
-__all__ = ["FRAMEWORK", "NAME", "PREREQUISITES", "RECIPE", "build", "network", "unsupported"]
+__all__ = ["FRAMEWORK", "NAME", "PREREQUISITES", "RECIPE", "build", "network", "unread", "unsupported"]
 
 NAME = "DREAM-RNN (Keras)"
 FRAMEWORK = "keras"
 PREREQUISITES = ("bpnet_bias",)
 RECIPE = DreamKerasRecipe()
+
+
+def unread(spec: TaskSpec | None = None, recipe: DreamKerasRecipe | None = None) -> set[str]:
+    return {"reference_batch_norm"}  # this core has no batch norm
 
 
 def network(seq_len: int = 2114, profile_len: int = 1000, recipe: DreamKerasRecipe = RECIPE):

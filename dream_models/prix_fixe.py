@@ -38,6 +38,9 @@ class Variant:
     def unsupported(self, spec: TaskSpec) -> str | None:
         return self.combination.unsupported(spec)
 
+    def unread(self, spec: TaskSpec | None = None, recipe: CombinationRecipe | None = None) -> set[str]:
+        return self.combination.unread(spec, recipe)
+
     def network(self, spec: TaskSpec, recipe: CombinationRecipe | None = None):
         """Return the untrained network, for what the processor makes of a task's sequences."""
         from dream_models.prixfixe import combine

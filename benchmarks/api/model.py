@@ -4,7 +4,8 @@ A model is one file in `baselines/` or `dream_models/`, a file of the user's, or
 are found by `benchmarks.registry`. Plain modules and classes satisfy these protocols; nothing inherits from them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -149,8 +150,8 @@ class TimedModel(Model, Protocol):
 class ModelModule(Protocol):
     """A model module. Initial weights come from the framework's global generator, which the caller seeds.
 
-    A module may also define `PREREQUISITES`, see `HasPrerequisites`. A file may offer `VARIANTS` instead of a `build`,
-    name -> object with these members: its models are called `file.name`.
+    A module may also define `PREREQUISITES`, see `HasPrerequisites`, and `unread`, see `LeavesFieldsUnread`. A file may
+    offer `VARIANTS` instead of a `build`, name -> object with these members: its models are called `file.name`.
     """
 
     NAME: str
@@ -191,3 +192,24 @@ class HasPrerequisites(Protocol):
 def prerequisites_of(module: object) -> tuple[str, ...]:
     """Return the models that a model module needs trained first; empty of most."""
     return tuple(module.PREREQUISITES) if isinstance(module, HasPrerequisites) else ()
+
+
+@runtime_checkable
+class LeavesFieldsUnread(Protocol):
+    """A model module whose recipe has fields that its own network, or a task, gives no meaning."""
+
+    def unread(self, spec: TaskSpec | None = None, recipe: Any = None) -> Collection[str]:
+        """Name the fields of the recipe that change nothing: not shown, and refused by `--set`.
+
+        Parameters
+        ----------
+        spec, recipe
+            The task and the values of the other fields; None: on no task, with no values.
+        """
+        ...
+
+
+def read_fields(module: ModelModule, spec: TaskSpec | None = None, recipe: Any = None) -> list[str]:
+    """List the fields of a model's recipe that it reads; all, if the module does not say otherwise."""
+    unread = module.unread(spec, recipe) if isinstance(module, LeavesFieldsUnread) else ()
+    return [field.name for field in dataclasses.fields(module.RECIPE) if field.name not in unread]

@@ -60,6 +60,7 @@ def info(
     import dataclasses
     import inspect
 
+    from benchmarks.api.model import read_fields
     from benchmarks.errors import did_you_mean
 
     for file in plugin or ():
@@ -93,7 +94,7 @@ def info(
             "title": entry.title,
             "framework": entry.framework,
             "file": str(entry.path) if entry.code else f"{entry.module.replace('.', '/')}.py",
-            "recipe": dataclasses.asdict(module.RECIPE),
+            "recipe": {field: getattr(module.RECIPE, field) for field in read_fields(module)},
         }
     else:
         raise BadInput(did_you_mean("task or model", name, [*registry.tasks(), *registry.models()]))

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import TaskSpec
 from benchmarks.api.prix_fixe import PARTS, TEAM_TITLES
 from benchmarks.errors import BadInput, did_you_mean
@@ -52,6 +53,15 @@ TEAMS = {
         Team("unlockdna", 2, True, True, 1, recipes.UnlockDNARecipe()),
     )
 }
+
+
+_OF_PART = {
+    "stem_width": ("first", "bhi"),
+    "kmer": ("first", "unlockdna"),
+    "n_heads": ("core", "unlockdna"),
+    "n_projectors": ("final", "unlockdna"),
+}
+"""Recipe field -> the part, and the team, that reads it."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,18 @@ class Combination:
         if len(spec.outputs) > head.head_outputs:
             return f"has {head.title}'s head, published for one output, not {len(spec.outputs)}"
         return None
+
+    def unread(self, spec: TaskSpec | None = None, recipe: recipes.PrixFixeRecipe | None = None) -> set[str]:
+        """Name the recipe fields that change nothing here; see `LeavesFieldsUnread`."""
+        unread = {field for field, (part, team) in _OF_PART.items() if getattr(self, part) != team}
+        shows_both_strands = self.processor == "autosome" and (spec is None or spec.reverse_copies)
+        if not shows_both_strands or (recipe and recipe.conjoined):
+            unread.add("average_strands")
+        if self.processor == "unlockdna":
+            unread |= {"weight_decay", "conjoined"}
+            if spec is not None and not yeast_plasmid.in_plasmid(spec):
+                unread |= {"trim_left", "trim_right"}
+        return unread
 
     def recipe(self) -> recipes.CombinationRecipe:
         """Return the recipe of the processor's team; its rate is lower where the core is a transformer, as published.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.api.data import Dataset, split_name
+from benchmarks.api.data import Dataset, TaskSpec, split_name
 from benchmarks.api.model import ModelModule, prerequisites_of
 from benchmarks.api.recipe import Preset
 from benchmarks.api.task import Task, spec_of
@@ -195,9 +195,11 @@ def make_plan(
     preset = get_preset(task, preset_name)
     wanted = list(dict.fromkeys(models or default_models(task, preset_name)))
     modules = _with_prerequisites({name: registry.get_model(name) for name in wanted})
-    skipped = _skipped(task, sources, modules)
+    specs = list(dict.fromkeys(spec_of(task, source.dataset) for source in sources))
+    skipped = _skipped(task, specs, modules)
     usable = {name: module for name, module in modules.items() if name not in skipped}
-    recipes = settle_recipes(task, preset, usable, changes, min(source.n_rows for source in sources))
+    n_rows = min(source.n_rows for source in sources)
+    recipes, notes = settle_recipes(task, preset, usable, changes, n_rows, specs)
     jobs = []
     for source in sources:
         hashes: dict[str, str] = {}
@@ -221,10 +223,11 @@ def make_plan(
         recipes=recipes,
         titles={name: registry.model_entry(name).title for name in (*usable, task.BASELINE)},
         skipped=skipped,
+        notes=tuple(notes),
     )
 
 
-def _skipped(task: Task, sources: Sequence[Source], modules: Mapping[str, ModelModule]) -> dict[str, str]:
+def _skipped(task: Task, specs: Sequence[TaskSpec], modules: Mapping[str, ModelModule]) -> dict[str, str]:
     """Say why models cannot learn the task, or lack one that can: name -> reason.
 
     Raises
@@ -232,7 +235,6 @@ def _skipped(task: Task, sources: Sequence[Source], modules: Mapping[str, ModelM
     BadInput
         If that is so of all of them.
     """
-    specs = list(dict.fromkeys(spec_of(task, source.dataset) for source in sources))
     skipped: dict[str, str] = {}
     for name, module in modules.items():
         if reason := next((reason for spec in specs if (reason := module.unsupported(spec))), None):

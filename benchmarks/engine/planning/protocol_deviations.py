@@ -25,7 +25,7 @@ def protocol_deviations(
         return ["external predictions"]
     if planned.preset != "paper":
         return [f"preset {planned.preset}"]
-    published = settle_recipes(task, task.PRESETS["paper"], {model: registry.get_model(model)}, ())[model]
+    published = settle_recipes(task, task.PRESETS["paper"], {model: registry.get_model(model)}, ())[0][model]
     published = json.loads(json.dumps(published))
     deviations = [
         f"{key} {value!r} instead of {published[key]!r}"

@@ -97,6 +97,8 @@ def print_plan(
         say(f"  {missing}")
     for name, reason in planned.skipped.items():
         say(f"  {name} is left out: it {reason}")
+    for note in planned.notes:
+        say(f"  {note}")
     if not waiting:
         return
     left = dataclasses.replace(planned, jobs=tuple(waiting))

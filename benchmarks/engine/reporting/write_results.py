@@ -14,6 +14,7 @@ from benchmarks.engine.evaluation import external_predictions, fold_tests, leaka
 from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, compare_models
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.plan import Plan
+from benchmarks.engine.planning.recipe_overrides import shown_recipe
 from benchmarks.engine.store.experiment import Experiment
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import history_table, job_table
@@ -175,8 +176,9 @@ def _overview(plan: Plan, task: Task, datasets: Mapping[str, Dataset], jobs: pd.
 
 
 def _parameters(plan: Plan, finished: pd.DataFrame) -> pd.DataFrame:
-    rows = []
+    rows, task = [], registry.get_task(plan.task)
     for name in plan.models:
+        recipe = shown_recipe(task, name, plan.recipes[name])
         of_model = finished[finished["model"] == name] if len(finished) else finished
         rows.append(
             {
@@ -184,7 +186,7 @@ def _parameters(plan: Plan, finished: pd.DataFrame) -> pd.DataFrame:
                 "label": plan.title(name),
                 "n_params": int(of_model["n_params"].iloc[0]) if len(of_model) else None,
                 "framework": next(job.framework for job in plan.jobs if job.model == name),
-                "recipe": ", ".join(f"{key} {value}" for key, value in plan.recipes[name].items()),
+                "recipe": ", ".join(f"{key} {value}" for key, value in recipe.items()),
             }
         )
     return pd.DataFrame(rows).astype({"n_params": "Int64"})

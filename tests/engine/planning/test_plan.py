@@ -114,6 +114,35 @@ def test_a_bad_change_of_a_variant_is_one_sentence(plan, change, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "dream_attn.stem_width=64",
+            "dream_attn does not read 'stem_width' here, so it would change nothing; it reads width_scale",
+        ),
+        ("dream_rnn.n_heads=4", "dream_rnn does not read 'n_heads' here"),
+        ("recipe.kmer=4", "Unknown recipe key 'kmer'"),
+        ("dream_attn.n_head=4", "Unknown recipe key 'n_head'. Did you mean 'n_heads'"),
+    ],
+)
+def test_a_change_without_effect_is_refused(plan, change, words):
+    with pytest.raises(BadInput) as error:
+        plan(models=["dream_rnn", "dream_attn"], changes=[change])
+    assert str(error.value).startswith(f"--set {change}: {words}")
+
+
+def test_a_shared_change_spares_and_names_who_ignores_it(plan):
+    before = plan(models=["dream_rnn", "dream_attn", "kmer_ridge"])
+    after = plan(models=["dream_rnn", "dream_attn", "kmer_ridge"], changes=["recipe.stem_width=64"])
+    assert after.recipes["dream_rnn"] == before.recipes["dream_rnn"] | {"stem_width": 64}
+    assert after.recipes["dream_attn"] == before.recipes["dream_attn"]
+    assert after.notes == (
+        "--set recipe.stem_width=64: dream_attn, kmer_ridge do not read 'stem_width', and stay as before.",
+    )
+    assert plan(models=["dream_rnn"], changes=["recipe.stem_width=64"]).notes == ()
+
+
 def test_combinations_that_do_not_fit_are_left_out_with_reason(plan):
     made = plan(models=[*FAMILY, "prix_fixe.bhi-bhi-bhi-unlockdna"])
     assert "base logits" in made.skipped["prix_fixe.bhi-bhi-bhi-unlockdna"]
