@@ -202,7 +202,7 @@ def test_better_models_cost_more_by_the_order_of_both():
     assert "--speed FOLDER" in result(16)["reason"]
     few = costs([1, 2, 3, 4], [4, 3, 2, 1])
     few["speed"] = few["speed"][few["speed"]["model"].isin(["dream_cnn", "dream_rnn"])]
-    assert "2 models have both a score and seconds_per_batch; it takes 3" in result(16, **few)["reason"]
+    assert "2 models have both a score and seconds_per_training_batch; it takes 3" in result(16, **few)["reason"]
 
 
 def test_an_order_of_losses_runs_the_other_way():
