@@ -159,8 +159,9 @@ def compare(
     """Compare the models of stored runs with a baseline: by how much do they differ, and can chance explain it?
 
     Over test folds: the paper's paired t-test, the corrected resampled t-test, both corrected for their number, and a
-    paired bootstrap over test items. A task that has one test set and no folds compares by its own rules: rank
-    bootstrap and paired bootstrap. What each test assumes is printed below the table.
+    paired bootstrap over test items; over single trainings a linear mixed model. A task that has one test set and no
+    folds compares by its own rules: rank bootstrap and paired bootstrap. What each test assumes is printed below the
+    table.
     """
     from benchmarks.engine.evaluation.compare import assumptions, compare_experiments, write
     from benchmarks.engine.reporting.console import open_console, print_assumptions, print_comparison

@@ -52,7 +52,7 @@ def read_run(experiment: Experiment, store: Store) -> ScoredRun | None:
     scores = score(plan, store, task)
     if scores.empty:
         return None
-    jobs, summary, headlines = job_table(plan, store), fold_tests.summarise(scores), write_results.headlines_of(task)
+    jobs, summary, headlines = job_table(plan, store), fold_tests.summarise(scores), compare.headlines_of(task)
     role = "member" if supports(task, ComparedWithoutFolds) else "ensemble"
     datasets = {source.name: store.get_dataset(source.name, source.digest) for source in plan.sources}
     run_tables = RunTables(

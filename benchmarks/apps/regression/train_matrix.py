@@ -8,13 +8,12 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.api.task import Task
 from benchmarks.apps.regression.reference import Entry
-from benchmarks.engine.evaluation import fold_tests
+from benchmarks.engine.evaluation import compare, fold_tests
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.execution import machine, schedule
 from benchmarks.engine.execution.events import OnEvent
 from benchmarks.engine.planning import data_sources
 from benchmarks.engine.planning.plan import Plan, make_plan
-from benchmarks.engine.reporting import write_results
 from benchmarks.engine.store.store import Store
 from benchmarks.engine.store.training_table import job_table
 from benchmarks.errors import BadInput
@@ -98,7 +97,7 @@ def measure(planned: Iterable[Plan], store: Store, on_event: OnEvent, *, device:
 def _headline_means(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Average the headline scores of a task over test folds."""
     role = "ensemble" if (scores["role"] == "ensemble").any() else "member"
-    chosen = fold_tests.featured(scores[scores["role"] == role], write_results.headlines_of(task))
+    chosen = fold_tests.featured(scores[scores["role"] == role], compare.headlines_of(task))
     keys = ["task", "task_version", "model", "output", "subset", "level", "metric"]
     return chosen.groupby(keys, sort=False)["value"].agg(lambda values: values.to_numpy(float).mean()).reset_index()
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from benchmarks import registry, system
 from benchmarks.api.metrics import Items
-from benchmarks.api.task import ComparedWithoutFolds, ScoredByItems, Task, supports
-from benchmarks.engine.evaluation import bootstrap, external_predictions, fold_tests
+from benchmarks.api.task import ComparedWithoutFolds, HasHeadlines, ScoredByItems, Task, supports
+from benchmarks.engine.evaluation import bootstrap, external_predictions, fold_tests, mixed_model
 from benchmarks.engine.evaluation.scores import Predicted, predicted, score
 from benchmarks.engine.planning.folds import fold_rows
 from benchmarks.engine.planning.plan import Plan
@@ -23,6 +23,7 @@ from benchmarks.io.atomic import write_text
 
 COLUMNS = [*fold_tests.TEST_COLUMNS[:-2], *bootstrap.COLUMNS, *fold_tests.TEST_COLUMNS[-2:]]
 N_DRAWS = 1_000
+FOLD_RULES = fold_tests.ASSUMPTIONS | mixed_model.ASSUMPTIONS
 OWN_RULES = {
     "rank bootstrap": "test items are a random sample; ranks in subsamples of a tenth show how stable an order is, not "
     "how large a difference",
@@ -35,7 +36,7 @@ OWN_RULES = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparisons of one stored run. `tables` holds `tests`, or what the task's own rules give."""
+    """The comparisons of one stored run. `tables`: `tests` and `mixed_model`, or what the task's own rules give."""
 
     plan: Plan
     folder: Path
@@ -137,16 +138,30 @@ def compare_models(
     role: str = "ensemble",
     n_draws: int = N_DRAWS,
 ) -> dict[str, pd.DataFrame]:
-    """Compare the models of a plan with its baseline: the tables of the task's own rules, or `tests` over its folds."""
-    return by_own_rules(plan, store, task, models=models) or {
-        "tests": against_baseline(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
-    }
+    """Compare the models of a plan with its baseline.
+
+    Returns
+    -------
+    The tables of the task's own rules; or `tests` over its folds and, of its headlines,
+    `mixed_model` over its trainings.
+    """
+    if own := by_own_rules(plan, store, task, models=models):
+        return own
+    tests = against_baseline(plan, store, task, scores, models=models, role=role, n_draws=n_draws)
+    wanted = set(scores["model"]) if models is None else {*models, plan.baseline}
+    shown = fold_tests.featured(scores[scores["model"].isin(wanted)], headlines_of(task))
+    return {"tests": tests, "mixed_model": mixed_model.compare(shown, plan.baseline)}
+
+
+def headlines_of(task: Task) -> Sequence[fold_tests.Headline]:
+    """Return what a task shows first: its HEADLINES, or nothing in particular."""
+    return task.HEADLINES if supports(task, HasHeadlines) else ()
 
 
 def assumptions(comparisons: Sequence[Comparison]) -> dict[str, str]:
     """Return the assumptions of every test that was made: test -> text."""
     kinds = {comparison.main_name for comparison in comparisons if len(comparison.main)}
-    return (fold_tests.ASSUMPTIONS if "tests" in kinds else {}) | (OWN_RULES if "differences" in kinds else {})
+    return (FOLD_RULES if "tests" in kinds else {}) | (OWN_RULES if "differences" in kinds else {})
 
 
 def write(comparisons: Sequence[Comparison], out: Path) -> None:

@@ -21,12 +21,12 @@ from rich.table import Table
 from benchmarks import registry
 from benchmarks.api.metrics import METRICS, label_of
 from benchmarks.engine.evaluation import fold_tests
+from benchmarks.engine.evaluation.compare import headlines_of
 from benchmarks.engine.execution.machine import Machine
 from benchmarks.engine.planning.plan import Job, Plan
 from benchmarks.engine.planning.protocol_deviations import protocol_deviations
 from benchmarks.engine.planning.time_estimate import Throughput, estimate_seconds
 from benchmarks.engine.reporting.text import duration
-from benchmarks.engine.reporting.write_results import headlines_of
 from benchmarks.engine.store.store import Store
 
 N_SHOWN = 20
@@ -165,6 +165,7 @@ def print_comparison(console: Console, planned: Plan, tables: Mapping[str, pd.Da
     """Print how models compare: by tests over folds, or by the task's own rules."""
     if "tests" in tables:
         print_tests(console, tables["tests"], headlines_of(registry.get_task(planned.task)))
+        _print_mixed_model(console, tables["mixed_model"])
     elif tables:
         _print_ranking(console, tables["ranking"], tables["differences"])
 
@@ -223,6 +224,28 @@ def print_tests(console: Console, tests: pd.DataFrame, headlines: Collection[fol
         )
     simulated = "simulated" in set(chosen["origin"])
     title = f"{chosen['task'].iloc[0]}, against {chosen['baseline'].iloc[0]}, over test folds"
+    print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
+
+
+def _print_mixed_model(console: Console, table: pd.DataFrame) -> None:
+    """Print the differences that the mixed model estimates, or why it has none."""
+    if table.empty:
+        return
+    rows = []
+    for row in table.itertuples():
+        numbers = {}
+        if row.converged:
+            numbers = {
+                "difference": f"{row.difference:+.3f}",
+                "95 % interval": f"{row.ci_low:+.3f} to {row.ci_high:+.3f}",
+            }
+            numbers |= {"P": f"{row.p_value:.2g}", "P Holm": f"{row.p_holm:.2g}"}
+            spreads = {"folds": row.sd_fold, "seeds": row.sd_seed, "rest": row.sd_residual}
+            numbers |= {f"sd, {name}": f"{sd:.3f}" for name, sd in spreads.items() if sd == sd}
+        place = {name: getattr(row, name) for name in ("dataset", "output", "subset", "level", "metric", "model")}
+        rows.append(place | numbers | {"trainings": str(row.n_scores), "note": row.note or ""})
+    simulated = "simulated" in set(table["origin"])
+    title = f"{table['task'].iloc[0]}, against {table['baseline'].iloc[0]}, linear mixed model over trainings"
     print_table(console, title + " (SIMULATED DATA)" * simulated, rows)
 
 

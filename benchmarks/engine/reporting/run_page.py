@@ -57,7 +57,7 @@ class RunPage:
     scores, summary, tests
         The long score table; its mean and sd per model and role; the paired tests against the baseline.
     comparisons
-        `ranking` and `differences` of a task without folds, instead of tests; or empty.
+        `mixed_model` of a task with folds; `ranking` and `differences` of one without, instead of tests; or empty.
     assumptions
         Test -> its assumptions as text.
     leakage
@@ -124,7 +124,9 @@ def render(page: RunPage) -> str:
         (row["dataset"], row["output"], row["level"], row["metric"]): (row["value"], row["basis"])
         for row in _checked("ceilings", page.ceilings).to_dict("records")
     }
-    ranking, differences = (_compared(page.comparisons, name, labels) for name in ("ranking", "differences"))
+    ranking, differences, mixed = (
+        _compared(page.comparisons, name, labels) for name in ("ranking", "differences", "mixed_model")
+    )
     return template("report.html.j2").render(
         title=page.title,
         simulated=page.origin == "simulated",
@@ -136,6 +138,7 @@ def render(page: RunPage) -> str:
         tests={level: records(part) for level, part in tests.groupby("level", sort=False)},
         ranking=records(ranking),
         differences=records(differences),
+        mixed=records(mixed),
         assumptions=page.assumptions,
         overlaps=_overlaps(_checked("leaks", page.leakage.table)),
         changed_scores=records(_changed_scores(_checked("leak_free", page.leakage.scores), labels)),

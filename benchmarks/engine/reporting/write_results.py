@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmarks import registry, system
 from benchmarks.api.data import Dataset
-from benchmarks.api.task import ChecksRun, HasHeadlines, Task, spec_of, supports
+from benchmarks.api.task import ChecksRun, Task, spec_of, supports
 from benchmarks.engine.evaluation import external_predictions, fold_tests, leakage
-from benchmarks.engine.evaluation.compare import COLUMNS, OWN_RULES, compare_models
+from benchmarks.engine.evaluation.compare import COLUMNS, FOLD_RULES, OWN_RULES, compare_models, headlines_of
 from benchmarks.engine.evaluation.scores import score
 from benchmarks.engine.planning.plan import Plan
 from benchmarks.engine.planning.recipe_overrides import shown_recipe
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Results:
     """The scores of an experiment, how its models compare, and its train-test overlap.
 
-    `comparisons` has `tests` over folds, or the tables of a task's own rules. `problems` are sentences on trainings
-    whose stored predictions cannot be scored.
+    `comparisons` has `tests` over folds and `mixed_model` over trainings, or the tables of a task's own rules.
+    `problems` are sentences on trainings whose stored predictions cannot be scored.
     """
 
     scores: pd.DataFrame
@@ -44,7 +44,9 @@ class Results:
 
 
 def write_scores(experiment: Experiment, store: Store) -> Results:
-    """Score the stored predictions of an experiment; write scores.csv, and tests.csv or the task's own comparisons.
+    """Score the stored predictions of an experiment; write scores.csv, and its comparisons.
+
+    Those are tests.csv and mixed_model.csv, or what the task's own rules give.
 
     leaks.csv and leak_free.csv, the train-test overlap, are written too where the search is quick.
     """
@@ -58,11 +60,6 @@ def write_scores(experiment: Experiment, store: Store) -> Results:
     overlap = leakage.search_if_quick(experiment.plan, store, task, scores, experiment.folder)
     leakage.write(overlap, experiment.folder)
     return Results(scores, comparisons, overlap, tuple(problems))
-
-
-def headlines_of(task: Task) -> Sequence[fold_tests.Headline]:
-    """Return what a task shows first: its HEADLINES, or nothing in particular."""
-    return task.HEADLINES if supports(task, HasHeadlines) else ()
 
 
 def ceiling_table(datasets: Mapping[str, Dataset]) -> pd.DataFrame:
@@ -103,7 +100,7 @@ def write_report(experiment: Experiment, store: Store, results: Results) -> Path
         summary=fold_tests.summarise(results.scores),
         tests=results.tests,
         comparisons=results.comparisons,
-        assumptions=fold_tests.ASSUMPTIONS if "tests" in results.comparisons else OWN_RULES,
+        assumptions=FOLD_RULES if "tests" in results.comparisons else OWN_RULES,
         leakage=results.leakage,
         checks=task.checks(results.scores) if supports(task, ChecksRun) else pd.DataFrame(),
         featured=headlines_of(task),

@@ -86,6 +86,17 @@ def test_all_tests_stand_in_one_row(experiment):
     assert table["p_bootstrap"].notna().all()
 
 
+def test_the_mixed_model_is_of_single_trainings(experiment):
+    found, store = experiment
+    scores = score(found.plan, store, TASK)
+    tables = compare.compare_experiment(found, store, models=["dream_cnn"], n_draws=0).tables
+    row = tables["mixed_model"].set_index("model").loc["dream_cnn"]
+    chosen = (scores["role"] == "member") & (scores["metric"] == "pearson_r") & (scores["level"] == row["level"])
+    members = scores[chosen & (scores["subset"] == "all")].groupby("model")["value"]
+    assert row["n_scores"] == members.size()[["dream_cnn", "mprann"]].sum()
+    assert row["difference"] == pytest.approx(members.mean()["dream_cnn"] - members.mean()["mprann"])
+
+
 def test_the_bootstrap_is_of_the_averaged_predictions(experiment):
     found, store = experiment
     scores = score(found.plan, store, TASK)
@@ -165,13 +176,14 @@ def test_the_command_writes_every_test_with_its_assumptions(experiment, tmp_path
     shown = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
     assert shown.exit_code == 0, shown.output
     assert "SIMULATED DATA" in shown.output
-    for test in fold_tests.ASSUMPTIONS:
+    for test in (*fold_tests.ASSUMPTIONS, "linear mixed model"):
         assert test in shown.output
     table = pd.read_csv(tmp_path / "tests.csv")
     assert list(table.columns) == compare.COLUMNS
     printed = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert len(printed["comparisons"][0]["tests"]) == len(table)
-    assert printed["assumptions"] == fold_tests.ASSUMPTIONS
+    assert set(printed["assumptions"]) == {*fold_tests.ASSUMPTIONS, "linear mixed model"}
+    assert {row["metric"] for row in printed["comparisons"][0]["mixed_model"]} == {"pearson_r"}
 
 
 def test_an_output_folder_that_is_missing_is_one_sentence(experiment):

@@ -318,3 +318,18 @@ def test_overlap_is_counted_over_folds_with_scores_without_it():
 
 def test_a_search_that_was_left_out_says_what_to_type():
     assert "type this" in render(leaks_skipped="Not searched; type this").partition('<section id="leaks">')[2]
+
+
+def test_the_mixed_model_is_a_table_with_its_notes():
+    row = PLACE | {"model": "rnn", "baseline": "mprann", "better": "higher", "n_scores": 180, "difference": 0.1122}
+    row |= {"ci_low": 0.1011, "ci_high": 0.1233, "p_value": 0.0123, "p_holm": 0.0246, "note": "singular fit: no folds"}
+    row |= {"sd_fold": 0.0312, "sd_seed": None, "sd_residual": 0.0041}
+    page = render(comparisons={"mixed_model": pd.DataFrame([row])})
+    section = page[page.index("Linear mixed model over trainings") :]
+    section = section[: section.index("</table>")]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", section)
+    assert cells[:5] == ["K562", "activity", "DREAM-RNN", "Pearson r ↑", "180"]
+    assert cells[5:] == [
+        "+0.112", "+0.101 to +0.123", "0.012 / 0.025", "0.0312", "–", "0.00410", "DREAM-RNN: singular fit: no folds.",
+    ]  # fmt: skip
+    assert "Linear mixed model over trainings" not in render()
