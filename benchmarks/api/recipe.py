@@ -57,6 +57,21 @@ class TorchRecipe(Recipe):
 PRECISIONS = ("float32", "bfloat16")
 
 
+def option(default: Any) -> Any:
+    """Declare a recipe field of an idea that can be switched on; see `stored_values`."""
+    return field(default=default, metadata={"option": True})
+
+
+def stored_values(recipe: Any) -> dict[str, Any]:
+    """Return a recipe as plain values, without options that are as by default.
+
+    So a run keeps its name, which is a hash of these values, when models learn new options.
+    """
+    at_default = {f.name for f in dataclasses.fields(recipe) if f.metadata.get("option")}
+    at_default = {name for name in at_default if getattr(recipe, name) == getattr(type(recipe), name)}
+    return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in at_default}
+
+
 def recipe_with(recipe: Any, changes: Mapping[str, Any], *, source: str) -> Any:
     """Return `recipe` with changed fields; strings are read as JSON where the field is not text.
 

@@ -130,7 +130,8 @@ class PrixFixeNet(nn.Module):
 
     Weights are initialised in that order. `generator` feeds the initialisations that draw explicitly (Autosome's); the
     others use the global generator. With `n_bases`, a linear layer on the features before the head tells hidden bases:
-    it serves any core, is read in training only, and is not part of the published networks.
+    it serves any core, is read in training only, and is not part of the published networks; with `tells_mutations`,
+    another one tells mutated bases. An `embedding` is a block that makes vectors of bases, before the first.
     """
 
     def __init__(
@@ -141,15 +142,19 @@ class PrixFixeNet(nn.Module):
         generator: torch.Generator | None = None,
         *,
         n_bases: int = 0,
+        tells_mutations: bool = False,
+        embedding: Block | None = None,
     ):
         super().__init__()
-        self.first, self.core, self.final = first, core, final
+        self.embedding, self.first, self.core, self.final = embedding, first, core, final
         for block in self._blocks():
             block.weights_init(generator)
         self.reconstruction = nn.Linear(final.in_channels, n_bases) if n_bases else None
+        self.mutation = nn.Linear(final.in_channels, 1) if tells_mutations else None
 
     def _blocks(self) -> list[Block | FinalBlock]:
-        return [block for block in (self.first, self.core, self.final) if block is not None]
+        blocks = (self.embedding, self.first, self.core, self.final)
+        return [block for block in blocks if block is not None]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for block in self._blocks():
@@ -170,6 +175,13 @@ class PrixFixeNet(nn.Module):
             auxiliary.append(masked_cross_entropy(logits, batch["bases"], batch["masked"]))
         prediction, loss = self.final.train_step(batch)
         return prediction, loss + sum(auxiliary)
+
+    def mutation_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Say of every position of the input whether its base was mutated, (B, L)."""
+        assert self.mutation is not None, "the network was built without tells_mutations"
+        for block in self._blocks()[:-1]:
+            x = block(x)
+        return self.mutation(x.transpose(1, 2)).squeeze(2)
 
     def check(self) -> None:
         """Check every block, that neighbours fit together, and one forward pass and training step of the whole.

@@ -6,7 +6,7 @@ derived from what the parts declare here; `combine.try_out` finds the same by ru
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from benchmarks.api import yeast_plasmid
 from benchmarks.api.data import TaskSpec
@@ -62,6 +62,7 @@ _OF_PART = {
     "n_projectors": ("final", "unlockdna"),
 }
 """Recipe field -> the part, and the team, that reads it."""
+_OPTIONS = tuple(field.name for field in fields(recipes.PrixFixeRecipe) if field.metadata.get("option"))
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,13 @@ class Combination:
         shows_both_strands = self.processor == "autosome" and (spec is None or spec.reverse_copies)
         if not shows_both_strands or (recipe and recipe.conjoined):
             unread.add("average_strands")
+        of_glove, of_lm = ({name for name in _OPTIONS if name.startswith(start)} for start in ("glove_", "lm_"))
+        if recipe and not recipe.glove_width:
+            unread |= of_glove - {"glove_width"}
+        if recipe and not recipe.lm_layers:
+            unread |= of_lm - {"lm_layers"}
         if self.processor == "unlockdna":
-            unread |= {"weight_decay", "conjoined"}
+            unread |= {"weight_decay", "conjoined"} | of_glove | of_lm
             if spec is not None and not yeast_plasmid.in_plasmid(spec):
                 unread |= {"trim_left", "trim_right"}
         return unread

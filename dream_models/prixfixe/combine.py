@@ -17,7 +17,8 @@ from benchmarks.api.data import Dataset, TaskSpec
 from dream_models.prixfixe import autosome, bhi, unlockdna
 from dream_models.prixfixe.base import PrixFixeNet
 from dream_models.prixfixe.combinations import Combination
-from dream_models.prixfixe.model import N_BASES, PrixFixeModel, Processor
+from dream_models.prixfixe.embeddings import N_BASES, embedding
+from dream_models.prixfixe.model import PrixFixeModel, Processor
 from dream_models.prixfixe.recipe import PrixFixeRecipe
 
 MODULES: dict[str, ModuleType] = {"autosome": autosome, "bhi": bhi, "unlockdna": unlockdna}
@@ -34,11 +35,21 @@ def network(
 def _network(
     combination: Combination, processor: Processor, recipe: PrixFixeRecipe, generator: torch.Generator | None = None
 ) -> PrixFixeNet:
-    first = MODULES[combination.first].first(processor.n_channels, processor.seqsize, recipe)
+    vectors = embedding(processor.n_channels, processor.seqsize, recipe)
+    n_channels = vectors.out_channels if vectors else processor.n_channels
+    first = MODULES[combination.first].first(n_channels, processor.seqsize, recipe)
     core = MODULES[combination.core].core(first.out_channels, first.infer_outseqsize(), recipe)
     final = MODULES[combination.final].final(core.out_channels, core.infer_outseqsize(), processor.spec, recipe)
     hides = recipe.mask_rate > 0 and combination.processor != "unlockdna"
-    return PrixFixeNet(first, core, final, generator, n_bases=N_BASES if hides else 0)
+    return PrixFixeNet(
+        first,
+        core,
+        final,
+        generator,
+        n_bases=N_BASES if hides else 0,
+        tells_mutations=recipe.mutation_rate > 0,
+        embedding=vectors,
+    )
 
 
 def model(combination: Combination, spec: TaskSpec, recipe: PrixFixeRecipe) -> PrixFixeModel:

@@ -16,9 +16,8 @@ from benchmarks.api.model import History
 from benchmarks.training import loop
 from benchmarks.training.torch_backend import OneHot, TorchModel, as_columns, bin_probs
 from dream_models.prixfixe.base import Batch, ContractError, PrixFixeNet, Reconstruction
+from dream_models.prixfixe.embeddings import N_BASES, mutated
 from dream_models.prixfixe.recipe import PrixFixeRecipe
-
-N_BASES = 4
 
 
 class Processor(OneHot):
@@ -62,6 +61,12 @@ class Processor(OneHot):
             side = x[:, i : i + 1].flip(2)
             parts.append(1 - side if name == "is_reverse" else side)
         return torch.cat(parts, dim=1)
+
+    def mutated(self, x: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mutate a share of the known bases of an input; return it, and which bases they are, (B, L)."""
+        bases, side = x[:, :N_BASES], x[:, N_BASES:]
+        where = (torch.rand(bases[:, 0].shape, device=x.device) < rate) & (bases.sum(dim=1) > 0)
+        return torch.cat([mutated(bases, where), side], dim=1), where
 
 
 class Trainer:
@@ -108,11 +113,14 @@ class Trainer:
 
 
 class PrixFixeModel(TorchModel):
-    """A Prix Fixe network with a team's processor and trainer, and the two ideas that serve any core.
+    """A Prix Fixe network with a team's processor and trainer, and the ideas of teams that serve any core.
 
-    `recipe.mask_rate` and `recipe.conjoined` are those ideas; see `PrixFixeRecipe`. A trainer that has one of them as
-    its own does not get it twice; nor does a conjoined model get reverse copies, which its loss holds already.
+    These are `recipe.mask_rate`, `conjoined`, `mutation_rate`, `glove_width` and `lm_layers`; see `PrixFixeRecipe`. A
+    trainer that has one of them as its own does not get it twice; nor does a conjoined model get reverse copies, which
+    its loss holds already.
     """
+
+    _stop_asked: Callable[[], str | None] = staticmethod(lambda: None)
 
     def __init__(self, net: PrixFixeNet, *, processor: Processor, trainer: Trainer, recipe: PrixFixeRecipe):
         super().__init__(net, trainer=trainer, processor=processor)
@@ -125,21 +133,40 @@ class PrixFixeModel(TorchModel):
         self._objective: Callable[[PrixFixeNet, Batch], torch.Tensor] = trainer.loss
         if net.reconstruction is not None:
             self._objective = hiding_bases(self._objective, recipe.mask_rate)
+        if net.mutation is not None:
+            self._objective = telling_mutations(self._objective, processor, recipe.mutation_rate)
         if recipe.conjoined and not trainer.uses_both_strands:
             self._objective = on_both_strands(self._objective, processor)
 
     def fit(self, train: Dataset, val: Dataset, **keywords: Any) -> History:
+        if checkpoints := keywords.get("checkpoints"):
+            self._stop_asked = checkpoints.stop_asked
         return super().fit(self.processor.kept(train), self.processor.rows(val), **keywords)
 
     def prepare(self, train: Dataset, n_steps: int) -> None:
         self.trainer.n_rows = len(train)
         super().prepare(self.processor.rows(train, drawn=True), n_steps)
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Learn the vectors of bases, before the first epoch; a resumed training finds them learnt."""
+        embedding = self.net.embedding
+        if embedding is not None and not embedding.is_learned:
+            both = self.n_copies > 1 or self.loss_on_both_strands
+            embedding.learn(self._strands, (1 + both) * len(self._codes), self._end_if_asked)
+
+    def _end_if_asked(self) -> None:
+        if why := self._stop_asked():
+            raise loop.Interrupted(f"Asked to stop ({why}); the vectors of bases are learnt anew next time.")
+
     def inputs(self, rows: torch.Tensor) -> torch.Tensor:
         """Encode training rows; the second half of the rows is the other strand of the first."""
+        return self._strands(rows) if self.n_copies > 1 else super().inputs(rows)
+
+    def _strands(self, rows: torch.Tensor) -> torch.Tensor:
+        """Encode training rows 0 to n - 1, and as n to 2 n - 1 their other strands."""
         n = len(self._codes)
         x = super().inputs(rows % n)
-        return torch.where((rows >= n)[:, None, None], self.processor.flipped(x), x) if self.n_copies > 1 else x
+        return torch.where((rows >= n)[:, None, None], self.processor.flipped(x), x)
 
     def loss_of(self, batch: Batch) -> torch.Tensor:
         """Forward pass and loss of a batch of `x` and unscaled `y` (B, n_outputs)."""
@@ -173,6 +200,21 @@ def on_both_strands(loss: Callable, processor: Processor) -> Callable:
         return (loss(net, batch) + loss(net, batch | {"x": processor.flipped(batch["x"])})) / 2
 
     return conjoined
+
+
+def telling_mutations(loss: Callable, processor: Processor, rate: float) -> Callable:
+    """Return a loss with that of telling the mutated bases of the same batch, at random places; (B, L) each.
+
+    The expression is learnt from the batch as it is. Source: `dream_submissions/BUGF/code/pytorch_xla_train.py` of the
+    challenge repository: the mean over all positions of the binary cross-entropy, added with weight 1.
+    """
+
+    def telling(net: PrixFixeNet, batch: Batch) -> torch.Tensor:
+        x, where = processor.mutated(batch["x"], rate)
+        told = nn.functional.binary_cross_entropy_with_logits(net.mutation_logits(x), where.to(torch.float32))
+        return loss(net, batch) + told
+
+    return telling
 
 
 def hiding_bases(loss: Callable, rate: float) -> Callable:

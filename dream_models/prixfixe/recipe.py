@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from benchmarks.api.data import TaskSpec
-from benchmarks.api.recipe import TorchRecipe
+from benchmarks.api.recipe import TorchRecipe, option
 
 ATTENTION_WIDTH = 256
 """Published channels of DREAM-Attn."""
+MAX_KMER = 6
+"""Longest k-mers that have vectors: 4,096 of them."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,22 @@ class PrixFixeRecipe(TorchRecipe):
         (UnlockDNA's idea; 0 is off). A hidden base looks like N.
     conjoined
         Post-hoc conjoined reverse complement (BHI's idea): both strands in the loss, and their average as prediction.
+    mutation_rate
+        Share of the bases mutated in a second look at every batch, whose mutated bases the network must tell from what
+        its core makes of it (BUGF's idea, at 0.15; 0 is off).
+    glove_width
+        Channels of GloVe vectors that take the place of one-hot bases (NAD's idea, at 128; 0 is off).
+    glove_kmer
+        Bases of the k-mers that have such vectors.
+    lm_layers
+        Layers of a BERT, trained to tell hidden bases of the training rows before the first epoch, whose vectors take
+        the place of one-hot bases (the idea of SYSU-SAIL-2022, at 3, and of the Davuluri lab; 0 is off).
+    lm_width, lm_kmer
+        Its channels and the bases of its k-mers, those of SYSU-SAIL-2022.
+    lm_epochs, lm_rate
+        Passes over the training rows before the first epoch, and their learning rate.
+    lm_tuned
+        Let training go on changing the BERT, as both teams did; False keeps it as it was pretrained.
     average_strands
         Where a model trains on both strands of a row, average its predictions over both (Autosome's step at test time).
     batches_per_epoch
@@ -45,6 +63,15 @@ class PrixFixeRecipe(TorchRecipe):
     conjoined: bool = False
     average_strands: bool = True
     batches_per_epoch: int | None = None
+    mutation_rate: float = option(0.0)
+    glove_width: int = option(0)
+    glove_kmer: int = option(5)
+    lm_layers: int = option(0)
+    lm_width: int = option(512)
+    lm_kmer: int = option(3)
+    lm_epochs: int = option(5)
+    lm_rate: float = option(1e-4)
+    lm_tuned: bool = option(True)
 
     def __post_init__(self):
         super().__post_init__()
@@ -58,6 +85,17 @@ class PrixFixeRecipe(TorchRecipe):
             raise ValueError(f"mask_rate must be 0 or more and less than 1, got {self.mask_rate}")
         if self.batches_per_epoch == 0:
             raise ValueError("batches_per_epoch must be at least 1, or none")
+        if not 0 <= self.mutation_rate < 1:
+            raise ValueError(f"mutation_rate must be 0 or more and less than 1, got {self.mutation_rate}")
+        if self.glove_width and self.lm_layers:
+            raise ValueError("glove_width and lm_layers both replace one-hot bases, so one of them must be 0")
+        for name in ("glove_kmer", "lm_kmer"):
+            if not 1 <= getattr(self, name) <= MAX_KMER:
+                raise ValueError(f"{name} must be 1 to {MAX_KMER}, got {getattr(self, name)}")
+        if self.lm_width < 8 or self.lm_width % 8:
+            raise ValueError(f"lm_width must be a multiple of 8, for 8 heads, got {self.lm_width}")
+        if self.lm_epochs < 1 or self.lm_rate <= 0:
+            raise ValueError(f"lm_epochs and lm_rate must be above 0, got {self.lm_epochs} and {self.lm_rate}")
 
     def width(self, published: int) -> int:
         """Scale a published channel width, kept a multiple of 8 so that groups and heads divide it."""
@@ -140,6 +178,10 @@ class UnlockDNARecipe(CombinationRecipe):
         super().__post_init__()
         if self.conjoined:
             raise ValueError("conjoined has nothing to turn: this processor's input holds both strands already")
+        if self.glove_width or self.lm_layers:
+            raise ValueError(
+                "glove_width and lm_layers replace one-hot bases: this processor's input is integers of both strands"
+            )
         if self.warmup_steps == 0:
             raise ValueError("warmup_steps must be at least 1, or none")
 

@@ -194,6 +194,12 @@ class UnlockDNAProcessor(Processor):
         letters = self.letter_of_code[codes.long()]
         return torch.cat([letters, self.complement[letters].flip(1)], dim=1)
 
+    def mutated(self, x: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+        letters = x[:, : self.seq_len]
+        where = (torch.rand(letters.shape, device=x.device) < rate) & (letters < N)
+        letters = torch.where(where, (letters + torch.randint_like(letters, 1, N)) % N, letters)
+        return torch.cat([letters, self.complement[letters].flip(1)], dim=1), torch.cat([where, where.flip(1)], dim=1)
+
 
 def centred(codes: np.ndarray, widths: np.ndarray, n_after: int, length: int) -> np.ndarray:
     """Take the bases that end `n_after` before the end of each row and put them between N.

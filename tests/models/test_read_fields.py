@@ -55,7 +55,8 @@ def fields_asked_for(model, spec):
 def test_a_model_reads_the_fields_it_says_it_does(model):
     spec = registry.get_task("yeast").SPEC
     asked = fields_asked_for(model, spec) - ALWAYS_ASKED.get(model, set())
-    assert asked == set(read_fields(registry.get_model(model), spec))
+    module = registry.get_model(model)
+    assert asked == set(read_fields(module, spec, module.RECIPE))
 
 
 @pytest.mark.parametrize("model", ["dream_cnn", COMBINATIONS[2]])

@@ -1,5 +1,6 @@
 """In what the trainings of a model are not the published protocol."""
 
+import dataclasses
 import json
 from collections.abc import Collection
 
@@ -25,8 +26,9 @@ def protocol_deviations(
         return ["external predictions"]
     if planned.preset != "paper":
         return [f"preset {planned.preset}"]
-    published = settle_recipes(task, task.PRESETS["paper"], {model: registry.get_model(model)}, ())[0][model]
-    published = json.loads(json.dumps(published))
+    module = registry.get_model(model)
+    published = settle_recipes(task, task.PRESETS["paper"], {model: module}, ())[0][model]
+    published = json.loads(json.dumps(dataclasses.asdict(module.RECIPE) | published))
     deviations = [
         f"{key} {value!r} instead of {published[key]!r}"
         for key, value in json.loads(json.dumps(dict(planned.recipes[model]))).items()

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import registry
 from benchmarks.api.data import TaskSpec
 from benchmarks.api.model import ModelModule, read_fields
-from benchmarks.api.recipe import Preset, recipe_with
+from benchmarks.api.recipe import Preset, recipe_with, stored_values
 from benchmarks.api.task import ScalesRecipes, Task, supports
 from benchmarks.errors import BadInput, did_you_mean
 
@@ -67,7 +67,7 @@ def settle_recipes(
         own = [change for change in user if change.concerns(name)]
         recipes[name], read[name] = _with_changes(module, recipe, own, specs or (task.SPEC,))
     notes = [note for change in user if (note := _untouched(change, modules, read))]
-    return {name: dataclasses.asdict(recipe) for name, recipe in recipes.items()}, notes
+    return {name: stored_values(recipe) for name, recipe in recipes.items()}, notes
 
 
 def _with_changes(
