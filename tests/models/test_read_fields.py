@@ -17,7 +17,11 @@ COMBINATIONS = (
     "prix_fixe.bhi-autosome-unlockdna-autosome",
     "prix_fixe.unlockdna-bhi-autosome-unlockdna",
 )
-ALWAYS_ASKED = {"originals.bhi": {"conjoined"}, "originals.unlockdna": {"conjoined"}} | {COMBINATIONS[2]: {"conjoined"}}
+ALWAYS_ASKED = {
+    "originals.bhi": {"conjoined"},
+    "originals.unlockdna": {"conjoined"},
+    COMBINATIONS[2]: {"conjoined", "glove_width", "lm_layers"},
+}
 """Switches that are asked of every model and have one possible answer here."""
 
 
