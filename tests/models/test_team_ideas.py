@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -269,6 +270,19 @@ def test_ideas_that_make_no_sense_are_one_sentence(changes, words):
     with pytest.raises(BadInput, match="--set") as error:
         make_plan(task, "paper", [Source("K562", 1000)], seed=1, models=["dream_cnn", "mprann"], changes=changes)
     assert words in str(error.value)
+
+
+def test_documented_parameters_are_those_of_the_networks():
+    lines = (Path(__file__).parents[2] / "docs" / "prixfixe.md").read_text().splitlines()
+    first = lines.index("| option | DREAM-CNN | DREAM-RNN | DREAM-Attn |") + 2
+    for line in lines[first : first + 6]:
+        option, *counts = (cell.strip() for cell in line.strip("|").split("|"))
+        changes = dict(change.split("=") for change in option.split("`")[1].split(","))
+        for name, count in zip(("dream_cnn", "dream_rnn", "dream_attn"), counts, strict=True):
+            module = registry.get_model(name)
+            recipe = recipe_with(module.RECIPE, changes, source=option)
+            built = module.build(registry.get_task("human_mpra").SPEC, recipe, {})
+            assert f"{built.n_params:,}" == count
 
 
 def test_an_idea_is_a_deviation_from_the_protocol():
