@@ -9,6 +9,14 @@ from typing import Any, Literal
 
 from benchmarks.errors import BadInput, did_you_mean
 
+TRAIN_ON = ("train", "all")
+"""Rows that a training takes: those of its split, or those that would validate it too."""
+
+
+def option(default: Any) -> Any:
+    """Declare a recipe field of an idea that can be switched on; see `stored_values`."""
+    return field(default=default, metadata={"option": True})
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -26,6 +34,9 @@ class Recipe:
         Epochs without a better selection value before training stops; None never stops early.
     width_scale
         Share of the published channel widths. Anything but 1 is not the published network.
+    train_on
+        `train`; or `all`, the validation rows too, as the challenge's first and second did for their final models
+        (Rafi et al. 2024): then validation scores are of rows that were trained on, and no epoch can be chosen by them.
     """
 
     batch_size: int = 32
@@ -34,6 +45,7 @@ class Recipe:
     weight_decay: float = 0.0
     patience: int | None = None
     width_scale: float = 1.0
+    train_on: str = option("train")
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,6 @@ class TorchRecipe(Recipe):
 
 
 PRECISIONS = ("float32", "bfloat16")
-
-
-def option(default: Any) -> Any:
-    """Declare a recipe field of an idea that can be switched on; see `stored_values`."""
-    return field(default=default, metadata={"option": True})
 
 
 def stored_values(recipe: Any) -> dict[str, Any]:

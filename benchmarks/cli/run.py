@@ -26,7 +26,7 @@ from benchmarks.cli.options import (
     model_names,
     print_json,
 )
-from benchmarks.errors import BadInput
+from benchmarks.errors import BadInput, did_you_mean
 from benchmarks.io.json_files import records
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ app = typer.Typer(**SETTINGS)
     "run --task human_mpra --data oligos.csv --columns sequence=oligo,value=log2FC,id=name",
     "run --task human_mpra --set recipe.epochs=20 --set dream_attn.max_lr=0.002",
     "run --task human_mpra --plugin my_model.py",
+    "run --task yeast --preset paper --models dream_cnn --train-on all --set recipe.epochs=15",
     "run --task human_mpra --preset paper --cluster cluster.yaml",
 )
 def run(
@@ -70,6 +71,10 @@ def run(
     split: Annotated[
         str | None, typer.Option(help="What is held out, where a task offers several ways; see `info TASK`.")
     ] = None,
+    train_on: Annotated[
+        str,
+        typer.Option(help="train; or all: the validation rows too, for all epochs; the last one is kept."),
+    ] = "train",
     seed: Annotated[int, typer.Option(min=0, help="Seed of simulation, drawn folds, weights and shuffling.")] = 0,
     refold: Annotated[bool, typer.Option(help="Draw folds anew even where the data brings its own.")] = False,
     shuffle_labels: Annotated[bool, typer.Option(help="Negative control: permute the targets first.")] = False,
@@ -119,6 +124,7 @@ def run(
             wanted = [*(wanted or plan.default_models(module, preset)), added]
     if data is None and not dry_run:
         fetch_missing(module, preset, yes)
+    changes = [*(set_ or ()), *changes_to_train_on(train_on)]
     planned = pipeline.plan_experiment(
         module,
         preset,
@@ -131,12 +137,39 @@ def run(
         models=wanted,
         test_folds=fold_numbers(folds),
         n_members=members,
-        changes=set_ or (),
+        changes=changes,
         columns=parse(columns),
     )
+    check_last_epochs(planned, train_on)
     result = run_and_print(planned, options, console, dry_run=dry_run, json=json, tensorboard=tensorboard)
     if result and result.counts["failed"]:
         raise typer.Exit(1)
+
+
+def changes_to_train_on(rows: str) -> list[str]:
+    """Return what `--train-on` changes in every recipe: with `all`, the last epoch is kept.
+
+    Raises
+    ------
+    BadInput
+        If it is neither `train` nor `all`.
+    """
+    from benchmarks.api.recipe import TRAIN_ON
+
+    if rows not in TRAIN_ON:
+        raise BadInput(f"--train-on: {did_you_mean('choice', rows, list(TRAIN_ON))}")
+    return [] if rows == "train" else ["recipe.train_on=all", "recipe.select=last", "recipe.patience=none"]
+
+
+def check_last_epochs(planned: "Plan", train_on: str) -> None:
+    """Refuse to train on all rows a model that chooses its epochs by validation rows and can do no other."""
+    choosing = [name for name, recipe in planned.recipes.items() if recipe.get("select") != "last"]
+    if train_on == "all" and choosing:
+        able = [name for name in planned.recipes if name not in choosing]
+        raise BadInput(
+            f"--train-on all: {', '.join(choosing)} cannot keep the last epoch, and without validation rows there is "
+            f"nothing to choose one by. Name models that can: --models {','.join(able) or 'dream_cnn,dream_rnn'}."
+        )
 
 
 def check_probe(probe: bool, dry_run: bool) -> None:

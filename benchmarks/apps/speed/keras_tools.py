@@ -64,7 +64,7 @@ def flops_of_layers(network: keras.Model) -> int:
             weights = sum(int(np.prod(w.shape)) for cell in cells for w in (cell.kernel, cell.recurrent_kernel))
             total += 2 * length * weights
         else:
-            kernels = [w for w in layer.trainable_weights if w.name.endswith("kernel")]
+            kernels = [w for w in layer.weights if w.name.endswith("kernel")]  # those of a frozen bias model too
             positions = int(np.prod(layer.output.shape[1:-1])) if kernels else 0
             total += 2 * positions * sum(int(np.prod(w.shape)) for w in kernels)
     return total

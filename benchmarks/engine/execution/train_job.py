@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import registry, shutdown, system
 from benchmarks.api.backend import Backend
-from benchmarks.api.data import Dataset
+from benchmarks.api.data import Dataset, Split
 from benchmarks.api.model import History, Model, OnEpoch
 from benchmarks.api.recipe import recipe_with
 from benchmarks.api.task import SpecFromData, spec_of, supports
@@ -97,7 +97,7 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
     started = time.perf_counter()
     recipe = recipe_with(module.RECIPE, job.recipe, source=f"job {job.id}")
     prerequisite_dirs = {model: needed.folder for model, needed in store.prerequisites(job).items()}
-    train, val = dataset.take(split.train), dataset.take(split.val)
+    train, val = dataset.take(rows_to_train(split, job.recipe)), dataset.take(split.val)
 
     def attempt(seed: int) -> tuple[Model, History]:
         if backend:
@@ -139,6 +139,11 @@ def _train(call: TrainingCall, training: Training, on_epoch: OnEpoch) -> dict[st
         record["spec"] = dataclasses.asdict(spec)
     training.put(record, history, split.test, predictions, model.save if call.save_model else None)
     return record
+
+
+def rows_to_train(split: Split, recipe: Mapping[str, Any]) -> np.ndarray:
+    """Return the rows that a recipe trains on, (n,) int: those of the split, or with those that would validate it."""
+    return np.concatenate([split.train, split.val]) if recipe.get("train_on") == "all" else split.train
 
 
 def _speed_of(history: History, n_train: int) -> dict[str, float]:

@@ -244,10 +244,16 @@ def case(model="dream_rnn", **more):
     return measure.cases("human_mpra", [model], **settings | more)[0]
 
 
-def test_a_measured_model_fills_both_tables(monkeypatch):
-    monkeypatch.setattr(measure, "LAST_ON_CPU", 64)
-    found = measure.measure((case(), "quick"), lambda _: None)
-    row = found["speed"]
+@pytest.fixture(scope="module")
+def measured():
+    """What is measured of a narrow network, up to batches of 64."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "LAST_ON_CPU", 64)
+        return measure.measure((case(), "quick"), lambda _: None)
+
+
+def test_a_measured_model_fills_both_tables(measured):
+    found, row = measured, measured["speed"]
     assert set(row) == set(measure.SPEED_COLUMNS)
     assert (row["batch_size"], row["device"], row["precision"], row["protocol"]) == (32, "cpu", "float32", "quick")
     assert row["s_per_batch_low"] <= row["s_per_batch"] <= row["s_per_batch_high"]
@@ -261,10 +267,9 @@ def test_a_measured_model_fills_both_tables(monkeypatch):
     assert row["ended_by"] == "largest batch on a CPU"
 
 
-def test_raw_repeats_are_kept_and_give_the_medians(monkeypatch, tmp_path):
+def test_raw_repeats_are_kept_and_give_the_medians(measured, tmp_path):
     """Three repeats of everything, one row of parameters; what was written is read back, and damage is told."""
-    monkeypatch.setattr(measure, "LAST_ON_CPU", 64)
-    found = measure.measure((case(), "quick"), lambda _: None)
+    found = measured
     repeats = pd.DataFrame(found["repeats"], columns=speed_repeats.COLUMNS)
     counts = repeats.groupby(["quantity", "batch_size"]).size().to_dict()
     assert counts == {
