@@ -57,7 +57,7 @@ def test_torch_and_numpy_models_need_only_the_core_packages(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "No report" in done.stdout
     (report,) = (tmp_path / "reports").iterdir()
-    assert {"scores.csv", "tests.csv", "leaks.csv", "leak_free.csv", "plan.json"} == {
+    assert {"scores.csv", "tests.csv", "mixed_model.csv", "leaks.csv", "leak_free.csv", "plan.json"} == {
         file.name for file in report.iterdir()
     }
     assert len(list((tmp_path / "runs").glob("*/*/*/test-*/model.*"))) == 4  # weights and their description, twice

@@ -119,7 +119,7 @@ def test_a_bad_change_of_a_variant_is_one_sentence(plan, change, words):
     [
         (
             "dream_attn.stem_width=64",
-            "dream_attn does not read 'stem_width' here, so it would change nothing; it reads width_scale",
+            "dream_attn does not read 'stem_width' here, so it would change nothing; it reads glove_width, width_scale",
         ),
         ("dream_rnn.n_heads=4", "dream_rnn does not read 'n_heads' here"),
         ("recipe.kmer=4", "Unknown recipe key 'kmer'"),
