@@ -13,6 +13,9 @@ from benchmarks.api.recipe import Preset, recipe_with, stored_values
 from benchmarks.api.task import ScalesRecipes, Task, supports
 from benchmarks.errors import BadInput, did_you_mean
 
+MOST_NAMED = 5
+"""Models that a sentence lists by name."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -101,7 +104,10 @@ def _untouched(change: Change, modules: Mapping[str, ModelModule], read: Mapping
     untouched = [name for name in concerned if change.key not in read[name]]
     if not untouched:
         return None
-    does_not = f"{', '.join(untouched)} {'does' if len(untouched) == 1 else 'do'} not read {change.key!r}"
+    named = (
+        untouched if len(untouched) <= MOST_NAMED else [*untouched[:MOST_NAMED], f"{len(untouched) - MOST_NAMED} more"]
+    )
+    does_not = f"{', '.join(named)} {'does' if len(untouched) == 1 else 'do'} not read {change.key!r}"
     if len(untouched) < len(concerned):
         return f"--set {change.text}: {does_not}, and {'stays' if len(untouched) == 1 else 'stay'} as before."
     known = sorted({field for name in untouched for field in read[name]})
