@@ -140,7 +140,6 @@ def run(
         changes=changes,
         columns=parse(columns),
     )
-    check_last_epochs(planned, train_on)
     result = run_and_print(planned, options, console, dry_run=dry_run, json=json, tensorboard=tensorboard)
     if result and result.counts["failed"]:
         raise typer.Exit(1)
@@ -159,17 +158,6 @@ def changes_to_train_on(rows: str) -> list[str]:
     if rows not in TRAIN_ON:
         raise BadInput(f"--train-on: {did_you_mean('choice', rows, list(TRAIN_ON))}")
     return [] if rows == "train" else ["recipe.train_on=all", "recipe.select=last", "recipe.patience=none"]
-
-
-def check_last_epochs(planned: "Plan", train_on: str) -> None:
-    """Refuse to train on all rows a model that chooses its epochs by validation rows and can do no other."""
-    choosing = [name for name, recipe in planned.recipes.items() if recipe.get("select") != "last"]
-    if train_on == "all" and choosing:
-        able = [name for name in planned.recipes if name not in choosing]
-        raise BadInput(
-            f"--train-on all: {', '.join(choosing)} cannot keep the last epoch, and without validation rows there is "
-            f"nothing to choose one by. Name models that can: --models {','.join(able) or 'dream_cnn,dream_rnn'}."
-        )
 
 
 def check_probe(probe: bool, dry_run: bool) -> None:

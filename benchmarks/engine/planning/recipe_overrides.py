@@ -69,8 +69,28 @@ def settle_recipes(
         recipe = recipe_with(recipe, _changes_for(name, preset.recipes, ["*", family], keys), source="preset")
         own = [change for change in user if change.concerns(name)]
         recipes[name], read[name] = _with_changes(module, recipe, own, specs or (task.SPEC,))
+    _refuse_to_choose_by_trained_rows(recipes, user)
     notes = [note for change in user if (note := _untouched(change, modules, read))]
     return {name: stored_values(recipe) for name, recipe in recipes.items()}, notes
+
+
+def _refuse_to_choose_by_trained_rows(recipes: Mapping[str, Any], changes: Sequence[Change]) -> None:
+    """Refuse to train on all rows a model that would choose its epoch by rows that it was trained on.
+
+    Raises
+    ------
+    BadInput
+        If there is one, naming those that can keep their last epoch.
+    """
+    for_all = any((change.target, change.key, change.value) == ("recipe", "train_on", "all") for change in changes)
+    asked = [name for name, recipe in recipes.items() if for_all or getattr(recipe, "train_on", "train") == "all"]
+    able = [name for name in asked if getattr(recipes[name], "select", None) == "last"]
+    if choosing := [name for name in asked if name not in able]:
+        raise BadInput(
+            f"Training on all rows (--train-on all) leaves none to choose an epoch by, and {', '.join(choosing)} "
+            f"{'chooses' if len(choosing) == 1 else 'choose'} one; only the last can be kept (select=last). Name "
+            f"models that can: --models {','.join(able) or 'dream_cnn,dream_rnn'}, with --train-on all."
+        )
 
 
 def _with_changes(

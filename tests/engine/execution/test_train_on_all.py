@@ -39,7 +39,8 @@ def test_the_plan_keeps_the_last_epoch(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--train-on", "all"), "vaishnav, kmer_ridge cannot keep the last epoch"),
+        (("--train-on", "all"), "and vaishnav, kmer_ridge choose one"),
+        (("--models", "dream_cnn", "--set", "dream_cnn.train_on=all"), "and dream_cnn chooses one"),
         (("--train-on", "everything"), "--train-on: Unknown choice 'everything'"),
     ],
 )
