@@ -247,7 +247,7 @@ def test_options_that_are_off_are_not_stored():
     stored = stored_values(dream_cnn.RECIPE)
     assert set(dataclasses.asdict(dream_cnn.RECIPE)) - set(stored) == {
         "mutation_rate", "glove_width", "glove_kmer", "lm_layers", "lm_width", "lm_kmer", "lm_epochs", "lm_rate",
-        "lm_tuned",
+        "lm_tuned", "train_on",
     }  # fmt: skip
     changed = dataclasses.replace(dream_cnn.RECIPE, mutation_rate=0.15)
     assert stored_values(changed) == stored | {"mutation_rate": 0.15}
